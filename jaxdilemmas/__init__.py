@@ -1,0 +1,53 @@
+"""Social dilemmas for multi-agent reinforcement learning in JAX: pure, jitted, vectorised games.
+
+>>> import jax, jaxdilemmas
+>>> env = jaxdilemmas.make("gathering")
+>>> obs, state = env.reset(jax.random.key(0))
+
+Names are imported when they are first used, so that `import jaxdilemmas` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from jaxdilemmas.registration import make, register, registered_envs
+
+if TYPE_CHECKING:
+    from jaxdilemmas.environment import Environment
+    from jaxdilemmas.spaces import Box, Discrete
+    from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
+
+_HOMES = {
+    "Environment": "environment",
+    "Box": "spaces",
+    "Discrete": "spaces",
+    "AutoReset": "wrappers",
+    "EpisodeStatistics": "wrappers",
+    "TransformRewards": "wrappers",
+}
+_MODULES = ("metrics", "policies", "preferences", "rendering", "testing")
+
+__all__ = [
+    "AutoReset",
+    "Box",
+    "Discrete",
+    "Environment",
+    "EpisodeStatistics",
+    "TransformRewards",
+    "make",
+    "register",
+    "registered_envs",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"jaxdilemmas.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"jaxdilemmas.{name}")
+    raise AttributeError(f"module 'jaxdilemmas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_MODULES])

@@ -1,0 +1,108 @@
+"""Commons: apples grow back the faster the more of them are left, and many agents harvest them.
+
+The game of Perolat et al. 2017, "A multi-agent reinforcement learning model of common-pool resource appropriation"
+(arXiv:1707.06600), as far as it is known; docs/commons.md lists what is our choice.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxdilemmas.environment import Transition
+from jaxdilemmas.envs.maps import commons_layers
+from jaxdilemmas.grid import movement, spawning
+from jaxdilemmas.grid.views import Window
+from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_at_least_one, check_regrowth_probabilities
+
+
+@struct.dataclass
+class Params:
+    """The numbers in the rules.
+
+    Attributes:
+      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
+      timeout_steps: steps that a tagged agent is out.
+      hits_to_tag: beam hits that tag an agent.
+      max_steps: length of an episode.
+    """
+
+    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
+    timeout_steps: Any = 25
+    hits_to_tag: Any = 1
+    max_steps: Any = 1000
+
+
+@struct.dataclass
+class State(GridState):
+    """One moment of the game: beside `GridState`, `spawns` `[N, 2]` int32, where each agent started and returns.
+
+    The position of an agent that is out is the cell where it will return.
+    """
+
+    spawns: jax.Array
+
+
+@struct.dataclass
+class Draws:
+    """The chance of one step.
+
+    Attributes:
+      priorities: `[N]` float32 in [0, 1), who of several agents gets a cell.
+      apple_growth: `[A]` float32 in [0, 1), compared with each apple's chance to come back.
+    """
+
+    priorities: jax.Array
+    apple_growth: jax.Array
+
+
+class Commons(GridEnvironment):
+    """See the module for the game and docs/commons.md for its rules.
+
+    Args:
+      num_agents: N; agents start on distinct random cells along the wall.
+      observation: "tiles", "one_hot" or "rgb".
+      **params: fields of `Params`.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    window = Window(ahead=20, behind=0, side=10)
+    tiles = GridEnvironment.tiles[:-1]
+
+    def __init__(self, num_agents: int = 12, observation: str = "tiles", **params: Any) -> None:
+        super().__init__(commons_layers(), num_agents, observation)
+        self.check_num_agents(len(self.spawn_cells))
+        self.set_beam(length=20, half_width=2)
+        self.default_params = self.params_from(Params, params)
+        check_at_least_one(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
+        check_regrowth_probabilities(self.default_params)
+        self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
+
+    def initial_state(self, key: jax.Array, params: Params) -> State:
+        """Agents on distinct random spawn cells with random headings, every apple there."""
+        del params
+        key_spawn, key_headings = jax.random.split(key)
+        chosen = spawning.sample_distinct(key_spawn, len(self.spawn_cells), self.num_agents)
+        spawns = jnp.asarray(self.spawn_cells)[chosen]
+        return State(**self.start(spawns, self.random_headings(key_headings)), spawns=spawns)
+
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
+        """Draws the uniforms of one step, in one call."""
+        del state, params
+        uniforms = jax.random.uniform(key, (self.num_agents + len(self.apple_cells),))
+        return Draws(uniforms[: self.num_agents], uniforms[self.num_agents :])
+
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """One step: return, move, beam, grow, collect. `Environment.transition` says what comes out."""
+        timeouts = spawning.return_agents(state.timeouts, state.spawns, state.positions)
+        state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
+        state = self.move_agents(state, draws.priorities, actions)
+        state, hits_given = self.fire_beams(state, actions == movement.BEAM, state.spawns, params)
+        apples = spawning.regrow_by_density(
+            state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
+        )
+        state, collected = self.collect_apples(state.replace(apples=apples))
+        return self.outcome(state, collected, hits_given)

@@ -1,0 +1,284 @@
+"""Gathering and Commons exactly as in the policy synthesis work of Gallego 2026 (arXiv:2603.19453).
+
+Source of every rule: vicgalle/llm-policies-social-dilemmas @ f5c5b2b, whose recorded episodes these games replay step by
+step. Agents act one after the other in the order of their index, walk through each other, and a tagged agent stays where
+it is; beams pass through walls. docs/gallego.md has the rules; `gathering` and `commons` are our own, cleaner games.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxdilemmas.environment import Transition, require
+from jaxdilemmas.envs.maps import SYMBOLS, commons_layers
+from jaxdilemmas.grid import beams, movement, spawning
+from jaxdilemmas.grid.maps import cells_of, parse_map
+from jaxdilemmas.grid.views import Window
+from jaxdilemmas.grid_environment import (
+    TAGGED,
+    WALL,
+    GridEnvironment,
+    GridState,
+    check_at_least_one,
+    check_regrowth_probabilities,
+)
+
+MAPS = {
+    "small": """
+@@@@@@@@@@@@@@@@@@
+@P.....A.A.....P@
+@......A.A......@
+@......A.A......@
+@......A.A......@
+@......A.A......@
+@......A.A......@
+@......A.A......@
+@................@
+@@@@@@@@@@@@@@@@@@
+""",
+    "default": """
+@@@@@@@@@@@@@@@@@@@@@@@@@
+@P.........AAA.........@
+@..........AAA.........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@...........................@
+@...........................@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA..........@
+@..........AAA.........P@
+@@@@@@@@@@@@@@@@@@@@@@@@@
+""",
+    "large": """
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@.P...P......A....P.AAAAA....P..A.P.@
+@..P.....A.P.AA....P....AAA....A..A.@
+@.....A.AAA..AAA....A....A.AA.AAAA..@
+@.A..AAA.A....A..A.AAA..A..A...A.A..@
+@AAA..A.A....A..AAA.A..AAA........A.P@
+@.A.A..AAA..AAA..A.A....A.AA...AA.AA@
+@..A.A..AAA....A.A..AAA....AAA..A...@
+@...AAA..A......AAA..A....AAAA......@
+@.P..A.......A..A.AAA....A..A......P@
+@A..AAA..A..A..AAA.A....AAAA.....P..@
+@....A.A...AAA..A.A......A.AA...A.P.@
+@.....AAA...A.A..AAA......AA...AAA.P@
+@.A....A.....AAA..A..P..........A...@
+@.......P.....A.........P..P.P.....P@
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+""",
+}
+"""The default map has rows of different length; it is filled up on the right with floor, as in the reference."""
+
+
+@struct.dataclass
+class GatheringParams:
+    """The numbers in the rules of `GatheringGallego`.
+
+    Attributes:
+      apple_respawn_steps: steps from an apple's collection to the step in which it can be collected again.
+      timeout_steps: steps that a tagged agent cannot act.
+      hits_to_tag: beam hits that tag an agent.
+      max_steps: length of an episode.
+    """
+
+    apple_respawn_steps: Any = 25
+    timeout_steps: Any = 25
+    hits_to_tag: Any = 2
+    max_steps: Any = 1000
+
+
+@struct.dataclass
+class CommonsParams:
+    """The numbers in the rules of `CommonsGallego`.
+
+    Attributes:
+      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
+      timeout_steps: steps that a tagged agent cannot act.
+      hits_to_tag: beam hits that tag an agent.
+      max_steps: length of an episode.
+    """
+
+    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
+    timeout_steps: Any = 25
+    hits_to_tag: Any = 1
+    max_steps: Any = 1000
+
+
+@struct.dataclass
+class GatheringState(GridState):
+    """A moment of `GatheringGallego`: beside `GridState`, `apple_timers` `[A]` int32, steps until an apple is back."""
+
+    apple_timers: jax.Array
+
+
+@struct.dataclass
+class NoDraws:
+    """`GatheringGallego` is without chance after the reset."""
+
+
+@struct.dataclass
+class CommonsDraws:
+    """The chance of one step of `CommonsGallego`: `apple_growth` `[A]` float32 in [0, 1)."""
+
+    apple_growth: jax.Array
+
+
+class GallegoGame(GridEnvironment):
+    """What the two games share: acting one by one, and agents that stay on the board while tagged."""
+
+    outside = WALL
+
+    def random_start(self, key: jax.Array) -> dict[str, jax.Array]:
+        """Agents on distinct random spawn cells, those in surplus on any open cells; random headings."""
+        key_spawn, key_surplus, key_headings = jax.random.split(key, 3)
+        num_spawning = min(self.num_agents, len(self.spawn_cells))
+        spawns = spawning.sample_distinct(key_spawn, len(self.spawn_cells), num_spawning)
+        open_cells = jnp.asarray(cells_of(~self.walls))
+        surplus = jax.random.randint(key_surplus, (self.num_agents - num_spawning,), 0, len(open_cells))
+        positions = jnp.concatenate([jnp.asarray(self.spawn_cells)[spawns], open_cells[surplus]])
+        return self.start(positions, self.random_headings(key_headings))
+
+    def act_in_order(self, state: Any, actions: jax.Array, params: Any) -> tuple[Any, jax.Array]:
+        """Agents act by index, each on what those before it have done; returns the state and hits given `[N]` int32."""
+        state = state.replace(
+            timeouts=jnp.maximum(state.timeouts - 1, 0),
+            fired=jnp.zeros_like(state.fired),
+            step_count=state.step_count + 1,
+        )
+
+        def act(state: Any, agent: jax.Array) -> tuple[Any, jax.Array]:
+            action = jnp.where(state.timeouts[agent] == 0, actions[agent], movement.STAND)
+            position, heading = state.positions[agent], state.headings[agent]
+            state = state.replace(
+                positions=state.positions.at[agent].set(
+                    movement.propose_moves(position, heading, action, jnp.asarray(self.walls))
+                ),
+                headings=state.headings.at[agent].set(movement.turn(heading, action)),
+                fired=state.fired.at[agent].set(action == movement.BEAM),
+            )
+            return self.fire_beam(state, agent, params)
+
+        return jax.lax.scan(act, state, jnp.arange(self.num_agents))
+
+    def fire_beam(self, state: Any, agent: jax.Array, params: Any) -> tuple[Any, jax.Array]:
+        """The beam of one agent, if it fired, hits everyone in it who is not tagged; returns the state and how many."""
+        reach = jnp.asarray(self.beam_reach)[0, 0] * state.fired[agent]
+        shooter, heading = state.positions[agent][None], state.headings[agent][None]
+        is_hit = beams.find_hits(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
+        hits, is_tagged = beams.count_hits(state.hits, is_hit, params.hits_to_tag)
+        timeouts = jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32)
+        return state.replace(hits=hits, timeouts=timeouts), is_hit.sum(dtype=jnp.int32)
+
+    def can_see(self, state: Any) -> jax.Array:
+        """Tagged agents see as ever."""
+        return jnp.ones_like(state.timeouts, bool)
+
+    def is_drawn(self, state: Any) -> jax.Array:
+        """Tagged agents are to be seen."""
+        return jnp.ones_like(state.timeouts, bool)
+
+    def agent_tiles(self, state: Any, headings: jax.Array, is_self: jax.Array) -> jax.Array:
+        """Other agents that are tagged look alike; an agent sees itself as ever."""
+        tiles = super().agent_tiles(state, headings, is_self)
+        return jnp.where((state.timeouts[None, :] > 0) & ~is_self, TAGGED, tiles).astype(jnp.uint8)
+
+
+class GatheringGallego(GallegoGame):
+    """Gathering with apples that return after a fixed time; deterministic after the reset.
+
+    Args:
+      map: "small" (14 apples), "default" (51) or "large" (155).
+      num_agents: N.
+      observation: "tiles", "one_hot" or "rgb".
+      **params: fields of `GatheringParams`.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    window = Window(ahead=15, behind=0, side=10)
+
+    def __init__(self, map: str = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
+        require(map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
+        super().__init__(parse_map(MAPS[map], SYMBOLS, pad="."), num_agents, observation)
+        self.set_beam(length=20, is_blocked=False)
+        self.default_params = self.params_from(GatheringParams, params)
+        check_at_least_one(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+
+    def initial_state(self, key: jax.Array, params: GatheringParams) -> GatheringState:
+        """Agents placed at random, every apple there."""
+        del params
+        return GatheringState(**self.random_start(key), apple_timers=jnp.zeros(len(self.apple_cells), jnp.int32))
+
+    def draw(self, key: jax.Array, state: GatheringState, params: GatheringParams) -> NoDraws:
+        """Nothing: the game is without chance."""
+        del key, state, params
+        return NoDraws()
+
+    def transition(
+        self, draws: NoDraws, state: GatheringState, actions: jax.Array, params: GatheringParams
+    ) -> Transition:
+        """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
+        del draws
+        state, hits_given = self.act_in_order(state, actions, params)
+        apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
+        state, collected = self.collect_apples(state.replace(apples=apples))
+        apple_timers = spawning.start_timers(state.apples, apple_timers, params.apple_respawn_steps)
+        return self.outcome(state.replace(apple_timers=apple_timers), collected, hits_given)
+
+
+class CommonsGallego(GallegoGame):
+    """The commons: apples that return the faster the more of them are left, looked at one after the other.
+
+    Args:
+      num_agents: N.
+      observation: "tiles", "one_hot" or "rgb".
+      **params: fields of `CommonsParams`.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    window = Window(ahead=20, behind=0, side=10)
+
+    def __init__(self, num_agents: int = 12, observation: str = "tiles", **params: Any) -> None:
+        super().__init__(commons_layers(), num_agents, observation)
+        self.set_beam(length=20, half_width=2, is_blocked=False)
+        self.default_params = self.params_from(CommonsParams, params)
+        check_at_least_one(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
+        check_regrowth_probabilities(self.default_params)
+        self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
+
+    def initial_state(self, key: jax.Array, params: CommonsParams) -> GridState:
+        """Agents placed at random, every apple there."""
+        del params
+        return GridState(**self.random_start(key))
+
+    def draw(self, key: jax.Array, state: GridState, params: CommonsParams) -> CommonsDraws:
+        """Draws the uniforms of one step."""
+        del state, params
+        return CommonsDraws(jax.random.uniform(key, (len(self.apple_cells),)))
+
+    def transition(
+        self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams
+    ) -> Transition:
+        """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
+        state, hits_given = self.act_in_order(state, actions, params)
+        apples = spawning.regrow_by_density_in_order(
+            state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
+        )
+        state, collected = self.collect_apples(state.replace(apples=apples))
+        return self.outcome(state, collected, hits_given)

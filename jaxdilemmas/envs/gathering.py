@@ -1,0 +1,140 @@
+"""Gathering: two players, a few apples, and a beam that sends the rival away.
+
+The game of Leibo et al. 2017, "Multi-agent Reinforcement Learning in Sequential Social Dilemmas" (arXiv:1702.03037), as
+far as it is known; docs/gathering.md lists what the paper leaves open and what is our choice.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.environment import Transition
+from jaxdilemmas.envs.maps import SYMBOLS
+from jaxdilemmas.grid import beams, movement, spawning
+from jaxdilemmas.grid.maps import parse_map
+from jaxdilemmas.grid.views import Window
+from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_at_least_one
+
+MAP = """
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@...............................@
+@...............................@
+@...............................@
+@...............A...............@
+@..............AAA..............@
+@P............AAAAA............P@
+@..............AAA..............@
+@...............A...............@
+@...............................@
+@...............................@
+@...............................@
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+"""
+
+
+@struct.dataclass
+class Params:
+    """The numbers in the rules.
+
+    Attributes:
+      apple_respawn_steps: steps from an apple's collection to the step in which it can be collected again.
+      timeout_steps: steps that a tagged agent is out.
+      hits_to_tag: beam hits that tag an agent.
+      max_steps: length of an episode.
+    """
+
+    apple_respawn_steps: Any = 25
+    timeout_steps: Any = 25
+    hits_to_tag: Any = 2
+    max_steps: Any = 1000
+
+
+@struct.dataclass
+class State(GridState):
+    """One moment of the game: beside `GridState`, `apple_timers` `[A]` int32, steps until a collected apple is back.
+
+    The position of an agent that is out is the cell where it will return.
+    """
+
+    apple_timers: jax.Array
+
+
+@struct.dataclass
+class Draws:
+    """The chance of one step: `priorities` `[N]` float32 in [0, 1), who of several agents gets a cell."""
+
+    priorities: jax.Array
+
+
+class Gathering(GridEnvironment):
+    """See the module for the game and docs/gathering.md for its rules.
+
+    Args:
+      num_agents: N; agents 0 and 1 start at opposite ends, others on the free cells nearest to those two.
+      observation: "tiles", "one_hot" or "rgb".
+      beam_enabled: without it action 6 does nothing and nobody is ever tagged.
+      beam_length: cells that the beam covers when no wall is in the way.
+      **params: fields of `Params`.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    window = Window(ahead=15, behind=0, side=10)
+    tiles = GridEnvironment.tiles[:-1]
+
+    def __init__(
+        self,
+        num_agents: int = 2,
+        observation: str = "tiles",
+        beam_enabled: bool = True,
+        beam_length: int = 20,
+        **params: Any,
+    ) -> None:
+        super().__init__(parse_map(MAP, SYMBOLS), num_agents, observation)
+        self.default_params = self.params_from(Params, params)
+        check_at_least_one(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+        self.spawn_cells = order_spawn_cells(self.spawn_cells, self.walls, self.apple_cells)
+        self.check_num_agents(len(self.spawn_cells))
+        self.beam_enabled = beam_enabled
+        self.set_beam(beam_length)
+
+    def initial_state(self, key: jax.Array, params: Params) -> State:
+        """Agents on their spawn cells with random headings, every apple there."""
+        del params
+        positions = jnp.asarray(self.spawn_cells[: self.num_agents])
+        no_wait = jnp.zeros(len(self.apple_cells), jnp.int32)
+        return State(**self.start(positions, self.random_headings(key)), apple_timers=no_wait)
+
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
+        """Draws the priorities of one step."""
+        del state, params
+        return Draws(jax.random.uniform(key, (self.num_agents,)))
+
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """One step: return, move, beam, grow, collect. `Environment.transition` says what comes out."""
+        homes = jnp.asarray(self.spawn_cells[: self.num_agents])
+        timeouts = spawning.return_agents(state.timeouts, homes, state.positions)
+        state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
+        state = self.move_agents(state, draws.priorities, actions)
+        is_firing = (actions == movement.BEAM) & self.beam_enabled
+        state, hits_given = self.fire_beams(state, is_firing, homes, params)
+        apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
+        state, collected = self.collect_apples(state.replace(apples=apples))
+        apple_timers = spawning.start_timers(state.apples, apple_timers, params.apple_respawn_steps)
+        return self.outcome(state.replace(apple_timers=apple_timers), collected, hits_given)
+
+
+def order_spawn_cells(spawn_cells: np.ndarray, walls: np.ndarray, apple_cells: np.ndarray) -> np.ndarray:
+    """The spawn cells of the map, then every other free cell by its distance to the nearest of them, `[P, 2]` int32.
+
+    Cells with apples are left out; equal distances go by row, then column. Source: our choice.
+    """
+    is_free = ~walls
+    is_free[tuple(apple_cells.T)] = False
+    cells = np.argwhere(is_free).astype(np.int32)
+    distance = np.abs(cells[:, None, :] - spawn_cells[None, :, :]).sum(-1).min(1)
+    return cells[np.argsort(distance, kind="stable")]

@@ -1,0 +1,118 @@
+"""The social outcome metrics of the field, as functions of per-agent sums over an episode.
+
+`jaxdilemmas.EpisodeStatistics` keeps the sums and writes them to info; read them at the step that ends an episode.
+Every function takes arrays whose trailing axis is the agents, with any leading axes, reduces that axis, and works under
+jit and vmap. With N agents, T steps, rewards r_t^i and returns R_i = sum_t r_t^i the metrics are those of Perolat et al.
+2017, "A multi-agent reinforcement learning model of common-pool resource appropriation" (arXiv:1707.06600). Where that
+paper leaves a case open or differs, the default is the definition of vicgalle/llm-policies-social-dilemmas
+(`compute_metrics`), by which published numbers on these maps were computed; the other is an option.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+Negative = Literal["one", "raw", "clip"]
+
+
+def efficiency(returns: jax.Array, lengths: jax.Array, per_step: bool = True) -> jax.Array:
+    """How much reward all agents obtain together.
+
+    Args:
+      returns: `[..., N]`, R_i.
+      lengths: `[..., N]`, T, the same for every agent.
+      per_step: U = sum_i R_i / T, a rate: the mean return is U * T / N. When False, the total sum_i R_i, "the sum total
+        of all rewards obtained by all agents" (Perolat et al. 2017).
+
+    Returns:
+      `[...]` float32; 0 before the first step.
+    """
+    total = jnp.sum(returns, axis=-1, dtype=jnp.float32)
+    return total / _steps(lengths) if per_step else total
+
+
+def equality(returns: jax.Array, negative: Negative = "one") -> jax.Array:
+    """One minus the Gini coefficient of the returns: E = 1 - sum_ij |R_i - R_j| / (2 N sum_i R_i).
+
+    1 is full equality and 1 / N one agent with everything. The Gini coefficient is meant for returns that are not
+    negative; with some negative ones the formula falls below 0 without bound.
+
+    Args:
+      returns: `[..., N]`, R_i.
+      negative: what becomes of negative returns. "one" (vicgalle/llm-policies-social-dilemmas): the formula, but 1
+        where the total is not positive. "clip": negative returns count as 0, so that E lies in [0, 1]. "raw" (Perolat
+        et al. 2017): the formula always; a negative total gives values above 1, a total of 0 minus infinity.
+
+    Returns:
+      `[...]` float32. Equal returns give 1, also when nobody collected anything.
+
+    Raises:
+      ValueError: an unknown `negative`.
+    """
+    if negative not in get_args(Negative):
+        raise ValueError(f"negative={negative!r} is not allowed: allowed are {', '.join(get_args(Negative))}")
+    returns = jnp.asarray(returns, jnp.float32)
+    if negative == "clip":
+        returns = jnp.maximum(returns, 0.0)
+    total = returns.sum(axis=-1)
+    gap = jnp.abs(returns[..., :, None] - returns[..., None, :]).sum(axis=(-2, -1))
+    is_one = (total <= 0) if negative == "one" else (gap == 0)
+    return jnp.where(is_one, 1.0, 1.0 - gap / jnp.where(is_one, 1.0, 2.0 * returns.shape[-1] * total))
+
+
+def sustainability(reward_steps: jax.Array, reward_time: jax.Array, all_agents: bool = False) -> jax.Array:
+    """The average time at which rewards are collected: t_i = mean {t : r_t^i > 0}, then the mean over agents.
+
+    Times count from 0, so rewards spread evenly over 1,000 steps give about 499.5. A step whose reward is not positive
+    does not count, as when a cost cancels an apple.
+
+    Args:
+      reward_steps: `[..., N]`, number of steps with a positive reward.
+      reward_time: `[..., N]`, sum of the times of those steps.
+      all_agents: S = (1 / N) sum_i t_i with t_i = 0 for an agent that never was rewarded, as Perolat et al. 2017 write
+        it. When False, the mean over the agents that were rewarded at least once.
+
+    Returns:
+      `[...]` float32; 0 when nobody was rewarded.
+    """
+    mean_times = reward_time / jnp.maximum(reward_steps, 1)
+    num_counted = mean_times.shape[-1] if all_agents else jnp.maximum((reward_steps > 0).sum(axis=-1), 1)
+    return mean_times.sum(axis=-1) / num_counted
+
+
+def peace(tagged_steps: jax.Array, lengths: jax.Array) -> jax.Array:
+    """The average number of agents that are not tagged: P = (N T - sum_i tagged steps of i) / T (Perolat et al. 2017).
+
+    Args:
+      tagged_steps: `[..., N]`, number of steps after which the agent was timed out.
+      lengths: `[..., N]`, T, the same for every agent.
+
+    Returns:
+      `[...]` float32 from 0 (everyone always out) to N (nobody ever tagged); N before the first step.
+    """
+    return tagged_steps.shape[-1] - tagged_steps.sum(axis=-1) / _steps(lengths)
+
+
+def social_metrics(info: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """The four metrics, by their default definitions, from what `jaxdilemmas.EpisodeStatistics` writes to info.
+
+    Args:
+      info: `episode_return`, `episode_length`, `episode_reward_steps`, `episode_reward_time` and
+        `episode_tagged_steps`, each `[..., N]`; other keys are ignored.
+
+    Returns:
+      `efficiency`, `equality`, `sustainability` and `peace`, each `[...]` float32.
+    """
+    return {
+        "efficiency": efficiency(info["episode_return"], info["episode_length"]),
+        "equality": equality(info["episode_return"]),
+        "sustainability": sustainability(info["episode_reward_steps"], info["episode_reward_time"]),
+        "peace": peace(info["episode_tagged_steps"], info["episode_length"]),
+    }
+
+
+def _steps(lengths: jax.Array) -> jax.Array:
+    """T as a divisor: `[..., N]` -> `[...]`, at least 1."""
+    return jnp.maximum(lengths[..., 0], 1)

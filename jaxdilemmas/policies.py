@@ -1,0 +1,59 @@
+"""Policies for any game: `policy(key, state) -> actions`, for all agents at once.
+
+A game's own scripted policies live beside the game, with the same signature, such as those of
+`jaxdilemmas.envs.gathering_policies`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.spaces import Discrete
+
+Policy = Callable[[jax.Array, Any], jax.Array]
+
+
+def random(env: Environment) -> Policy:
+    """Every agent acts uniformly at random.
+
+    Args:
+      env: any game.
+
+    Returns:
+      `policy(key, state) -> actions [N]`, of the shape and dtype of the action space.
+    """
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del state
+        return jax.vmap(env.action_space.sample)(jax.random.split(key, env.num_agents))
+
+    return policy
+
+
+def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarray) -> Policy:
+    """Every agent of a two-action game takes action 1 with a fixed probability, independently, and else action 0.
+
+    Args:
+      env: a game with two actions.
+      probability: of action 1, one number or `[N]`, one for each agent.
+
+    Returns:
+      `policy(key, state) -> actions [N] int32`.
+
+    Raises:
+      ValueError: the game has not two actions, or `probability` is outside [0, 1] or of another shape.
+    """
+    require(env.action_space == Discrete(2), "env", type(env).__name__, "the game must have two actions")
+    chances = np.asarray(probability, np.float32)
+    is_fit = chances.shape in ((), (env.num_agents,)) and bool(np.all((chances >= 0) & (chances <= 1)))
+    require(is_fit, "probability", probability, f"it must be one number in [0, 1] or {env.num_agents} of them")
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del state
+        return (jax.random.uniform(key, (env.num_agents,)) < chances).astype(jnp.int32)
+
+    return policy

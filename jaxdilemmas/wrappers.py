@@ -1,0 +1,184 @@
+"""Environments around environments. Each has the contract of `Environment`, inside as outside.
+
+`AutoReset(TransformRewards(EpisodeStatistics(env), preference))` is the usual order: statistics see the game's own rewards.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxdilemmas.environment import Environment, Step, Transition
+from jaxdilemmas.preferences import Preference
+from jaxdilemmas.spaces import Space
+
+
+class Wrapper(Environment):
+    """Passes everything on to `env`; attributes of the inner environment are found through it."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self.num_agents = env.num_agents
+        self.version = env.version
+        self.default_params = env.default_params
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "env":  # not yet set, as while unpickling
+            raise AttributeError(name)
+        return getattr(self.env, name)
+
+    @property
+    def observation_space(self) -> Space:
+        """The inner environment's."""
+        return self.env.observation_space
+
+    @property
+    def action_space(self) -> Space:
+        """The inner environment's."""
+        return self.env.action_space
+
+    def initial_state(self, key: jax.Array, params: Any) -> Any:
+        """The inner environment's initial state."""
+        return self.env.initial_state(key, params)
+
+    def inner_state(self, state: Any) -> Any:
+        """The state that `env` works on: `state` itself, unless the wrapper keeps a state of its own."""
+        return state
+
+    def draw(self, key: jax.Array, state: Any, params: Any) -> Any:
+        """The inner environment's draws."""
+        return self.env.draw(key, self.inner_state(state), params)
+
+    def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
+        """The inner environment's transition."""
+        return self.env.transition(draws, state, actions, params)
+
+    def observe(self, state: Any, params: Any) -> jax.Array:
+        """The inner environment's observation."""
+        return self.env.observe(self.inner_state(state), params)
+
+
+class AutoReset(Wrapper):
+    """Starts a new episode, with a fresh key, in the step that ends one.
+
+    The observation and state that `step` returns then belong to the new episode; rewards, `terminated`, `truncated` and
+    info to the old. Inside jit the observation of the step is computed once, after the choice between the two states.
+
+    Args:
+      env: the environment that ends.
+      final_observation: puts the observation before the reset, `[N, ...]`, in `info["final_obs"]` at every step.
+    """
+
+    def __init__(self, env: Environment, final_observation: bool = False) -> None:
+        super().__init__(env)
+        self.final_observation = final_observation
+
+    def step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any = None) -> Step:
+        """As `Environment.step`, with the reset described above."""
+        params = self.default_params if params is None else params
+        key_step, key_reset = jax.random.split(key)
+        final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
+        ended = terminated | truncated
+        state = jax.tree.map(lambda new, old: jnp.where(ended, new, old), self.env.initial_state(key_reset, params), state)
+        if self.final_observation:
+            info = info | {"final_obs": final_obs}
+        return self.env.observe(state, params), state, rewards, terminated, truncated, info
+
+
+@struct.dataclass
+class TransformedState:
+    """The inner state and what the preference carries."""
+
+    env_state: Any
+    carry: Any
+
+    @property
+    def step_count(self) -> jax.Array:
+        """`[]` int32, the inner state's."""
+        return self.env_state.step_count
+
+
+class TransformRewards(Wrapper):
+    """Replaces the rewards by what agents care about.
+
+    Args:
+      env: the environment whose rewards are replaced.
+      preference: see `jaxdilemmas.preferences`.
+    """
+
+    def __init__(self, env: Environment, preference: Preference) -> None:
+        super().__init__(env)
+        self.preference = preference
+
+    def initial_state(self, key: jax.Array, params: Any) -> TransformedState:
+        """The inner initial state with the preference's fresh carry."""
+        return TransformedState(self.env.initial_state(key, params), self.preference.init(self.num_agents))
+
+    def inner_state(self, state: TransformedState) -> Any:
+        """The inner environment's part of `state`."""
+        return state.env_state
+
+    def transition(self, draws: Any, state: TransformedState, actions: jax.Array, params: Any) -> Transition:
+        """The inner transition with transformed rewards."""
+        env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
+        carry, rewards = self.preference.apply(state.carry, rewards)
+        return TransformedState(env_state, carry), rewards, terminated, info
+
+
+@struct.dataclass
+class StatisticsState:
+    """The inner state and per-agent sums over the episode so far; see `EpisodeStatistics` for the sums."""
+
+    env_state: Any
+    returns: jax.Array
+    reward_steps: jax.Array
+    reward_time: jax.Array
+    tagged_steps: jax.Array
+
+    @property
+    def step_count(self) -> jax.Array:
+        """`[]` int32, the inner state's."""
+        return self.env_state.step_count
+
+
+class EpisodeStatistics(Wrapper):
+    """Adds per-agent sums over the episode to info; `jaxdilemmas.metrics` turns them into the field's metrics.
+
+    After each step info holds, `[N]` each and up to and including that step:
+      episode_return: float32, sum of rewards.
+      episode_length: int32, steps so far, the same for every agent.
+      episode_reward_steps: int32, number of steps with a positive reward.
+      episode_reward_time: float32, sum of the times (first step is 0) of those steps.
+      episode_tagged_steps: int32, number of steps after which `info["tagged"]` held; 0 in games without tagging.
+    """
+
+    def initial_state(self, key: jax.Array, params: Any) -> StatisticsState:
+        """The inner initial state with all sums zero."""
+        floats, ints = jnp.zeros(self.num_agents, jnp.float32), jnp.zeros(self.num_agents, jnp.int32)
+        return StatisticsState(self.env.initial_state(key, params), floats, ints, floats, ints)
+
+    def inner_state(self, state: StatisticsState) -> Any:
+        """The inner environment's part of `state`."""
+        return state.env_state
+
+    def transition(self, draws: Any, state: StatisticsState, actions: jax.Array, params: Any) -> Transition:
+        """The inner transition with the sums added to info."""
+        time = state.step_count
+        env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
+        is_rewarded = rewards > 0
+        state = StatisticsState(
+            env_state=env_state,
+            returns=state.returns + rewards,
+            reward_steps=state.reward_steps + is_rewarded,
+            reward_time=state.reward_time + time * is_rewarded,
+            tagged_steps=state.tagged_steps + info.get("tagged", jnp.zeros(self.num_agents, bool)),
+        )
+        info = info | {
+            "episode_return": state.returns,
+            "episode_length": jnp.full(self.num_agents, env_state.step_count),
+            "episode_reward_steps": state.reward_steps,
+            "episode_reward_time": state.reward_time,
+            "episode_tagged_steps": state.tagged_steps,
+        }
+        return state, rewards, terminated, info
