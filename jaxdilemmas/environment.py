@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +14,8 @@ from jaxdilemmas.spaces import Space
 Info = dict[str, jax.Array]
 Transition = tuple[Any, jax.Array, jax.Array, Info]
 Step = tuple[jax.Array, Any, jax.Array, jax.Array, jax.Array, Info]
+Policy = Callable[[jax.Array, Any], jax.Array]
+"""`policy(key, state) -> actions [N, ...]`: acts for all agents at once; the key is used once."""
 
 
 def require(condition: bool, argument: str, value: Any, allowed: str) -> None:
@@ -133,5 +136,7 @@ class Environment(abc.ABC):
         if unknown:
             arguments = inspect.signature(type(self)).parameters.values()
             allowed = [a.name for a in arguments if a.kind is not inspect.Parameter.VAR_KEYWORD] + names
-            raise ValueError(f"unknown keyword {unknown[0]!r} for {type(self).__name__}: allowed are {', '.join(allowed)}")
+            raise ValueError(
+                f"unknown keyword {unknown[0]!r} for {type(self).__name__}: allowed are {', '.join(allowed)}"
+            )
         return params_class(**overrides)

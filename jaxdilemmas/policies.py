@@ -4,17 +4,15 @@ A game's own scripted policies live beside the game, with the same signature, su
 `jaxdilemmas.envs.gathering_policies`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.environment import Environment, Policy, require
 from jaxdilemmas.spaces import Discrete
-
-Policy = Callable[[jax.Array, Any], jax.Array]
 
 
 def random(env: Environment) -> Policy:

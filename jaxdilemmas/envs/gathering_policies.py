@@ -6,19 +6,17 @@ teams by choosing per agent between the actions of two policies. Policies see th
 are out stand. The way to every apple is searched once, when the policy is built.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.environment import Policy
 from jaxdilemmas.grid.beams import find_hits
 from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_index, same_cell
 from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
 from jaxdilemmas.grid_environment import GridEnvironment
-
-Policy = Callable[[jax.Array, Any], jax.Array]
 
 SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST])
 """The headings of a first step in order of preference, where several are on a shortest way.
@@ -28,6 +26,9 @@ Source: the order of the search in vicgalle/llm-policies-social-dilemmas @ f5c5b
 
 MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT])
 """The action that moves an agent along its own heading plus 0, 1, 2 or 3 quarter turns to the right."""
+
+LIVE_NEIGHBOURS_TO_EAT = 5
+"""Live neighbours of an apple that regrows at the highest rate. Source: see `spawning.density_probability`."""
 
 NEVER = np.iinfo(np.int32).max
 
@@ -55,7 +56,7 @@ def greedy(env: GridEnvironment) -> Policy:
 def exploitative(env: GridEnvironment) -> Policy:
     """Every agent beams whoever stands in its beam, else turns to a rival in line with it, else does as `greedy`.
 
-    Whoever is left or right of an agent, within reach of its beam after a turn, is in line; left comes first.
+    In line is whom the beam would hit after one turn; left comes first. With the beam switched off it is `greedy`.
 
     Args:
       env: a game with apples and beams.
@@ -66,6 +67,8 @@ def exploitative(env: GridEnvironment) -> Policy:
     Source: the first two rules and the last of `exploitative_action` of vicgalle/llm-policies-social-dilemmas
     @ f5c5b2b, which also prefers, and chases, rivals with one hit.
     """
+    if not getattr(env, "beam_enabled", True):
+        return greedy(env)
     ways = find_ways(env.walls, env.apple_cells)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
@@ -79,11 +82,12 @@ def exploitative(env: GridEnvironment) -> Policy:
 
 
 def cooperative(env: GridEnvironment) -> Policy:
-    """Every agent harvests a territory of its own, and nobody beams.
+    """Every agent harvests a territory of its own with restraint, and nobody beams.
 
     An agent walks to the apple of its territory that it can eat soonest, counting the way and the time until the apple
-    is back, of several to the nearest. In games whose apples come back by chance only live ones count. If somebody
-    stands in the way, every second try is a random step, so that agents that meet head-on get past each other.
+    is back, of several to the nearest. Where apples regrow by density it leaves those with fewer than five live
+    neighbours, so that each comes back at the highest rate. If somebody stands in the way, every second try is a step
+    in a random direction, so that agents that meet head-on get past each other.
 
     Args:
       env: a game with apples.
@@ -99,12 +103,12 @@ def cooperative(env: GridEnvironment) -> Policy:
     is_own = divide_cells(env.apple_cells, env.num_agents) == np.arange(env.num_agents)[:, None]
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
-        timers = getattr(state, "apple_timers", jnp.full(len(env.apple_cells), NEVER // num_ways - 1))
         own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]
-        arrivals = jnp.maximum(own_ways // 4, jnp.where(state.apples, 0, timers))
-        is_possible = is_own & (own_ways < NEVER)
-        soonest = jnp.where(is_possible, arrivals * num_ways + own_ways, NEVER).min(1)
-        actions = _first_step(jnp.where(soonest < NEVER, soonest % num_ways, NEVER), state.headings)
+        waits = _steps_until_ripe(env, state)
+        arrivals = jnp.maximum(own_ways // 4, waits)
+        is_option = is_own & (own_ways < NEVER) & (waits < NEVER)
+        best = jnp.where(is_option, arrivals * num_ways + own_ways, NEVER).min(1)
+        actions = _first_step(jnp.where(best < NEVER, best % num_ways, NEVER), state.headings)
         return _wait_out(state, _sidestep(key, state, actions))
 
     return policy
@@ -170,6 +174,14 @@ def _first_step(ways: jax.Array, headings: jax.Array) -> jax.Array:
     """The action that starts a way, `[N]` int32; STAND on arrival and where no way leads."""
     moves = jnp.asarray(MOVES)[(jnp.asarray(SEARCH_ORDER)[ways % 4] - headings) % 4]
     return jnp.where((ways >= 4) & (ways < NEVER), moves, STAND).astype(jnp.int32)
+
+
+def _steps_until_ripe(env: GridEnvironment, state: Any) -> jax.Array:
+    """Steps until an apple is there to be eaten without harm, `[A]` int32; `NEVER` where chance decides when."""
+    if not hasattr(env, "neighbours"):
+        return jnp.where(state.apples, 0, state.apple_timers)
+    live_neighbours = jnp.asarray(env.neighbours, jnp.float32) @ state.apples.astype(jnp.float32)
+    return jnp.where(state.apples & (live_neighbours >= LIVE_NEIGHBOURS_TO_EAT), 0, NEVER)
 
 
 def _can_beam(env: GridEnvironment, state: Any, headings: jax.Array) -> jax.Array:

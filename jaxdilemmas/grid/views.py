@@ -86,7 +86,7 @@ def board_frame(positions: jax.Array, headings: jax.Array) -> Frame:
     return Frame(positions[None, :, 0].astype(jnp.int16), positions[None, :, 1].astype(jnp.int16), headings[None, :])
 
 
-def test_bits(bits: jax.Array, index: jax.Array) -> jax.Array:
+def look_up_bits(bits: jax.Array, index: jax.Array) -> jax.Array:
     """Looks up bits by number without a gather.
 
     Args:
@@ -130,22 +130,23 @@ def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: 
 def beam_cells(frame: Frame, reach: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """The cells of each drawing that beams cover.
 
+    Every ray is a rectangle, so a cell is covered where its row and its column both lie in the range of the same ray:
+    the rays are bits of a number per row and a number per column.
+
     Args:
       frame: where the shooters stand.
       reach: `[N, rays]` int32, cells that each ray covers; 0 for agents that do not fire.
       shape: (rows, cols).
 
     Returns:
-      `[F, rows * cols]` bool.
+      `[F, rows, cols]` bool.
     """
-    height, width = shape
-    low, high = _ray_corners(frame, reach)
-    rows, cols = (axis.reshape(-1).astype(np.int16) for axis in np.mgrid[:height, :width])
-    covered = jnp.zeros((frame.rows.shape[0], height * width), bool)
-    for ray in range(low.shape[1]):
-        first_row, first_col = low[:, ray, 0, None], low[:, ray, 1, None]
-        last_row, last_col = high[:, ray, 0, None], high[:, ray, 1, None]
-        covered |= (rows >= first_row) & (rows <= last_row) & (cols >= first_col) & (cols <= last_col)
+    first, last = _ray_corners(frame, reach)
+    covered = jnp.zeros((first.shape[0], *shape), bool)
+    for start in range(0, first.shape[1], 32):
+        word = slice(start, start + 32)
+        row_bits, col_bits = (_range_bits(first[:, word, axis], last[:, word, axis], shape[axis]) for axis in (0, 1))
+        covered |= (row_bits[:, :, None] & col_bits[:, None, :]) != 0
     return covered
 
 
@@ -157,6 +158,16 @@ def _ray_corners(frame: Frame, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
     sideways = np.arange(num_rays, dtype=np.int16)[:, None] - np.int16(num_rays // 2)
     start = jnp.stack([frame.rows, frame.cols], -1)[:, :, None, :] + sideways * aside
     near, far = start + ahead, start + reach.astype(jnp.int16)[None, :, :, None] * ahead
-    low = jnp.where((reach > 0)[None, :, :, None], jnp.minimum(near, far), NOWHERE)
+    first = jnp.where((reach > 0)[None, :, :, None], jnp.minimum(near, far), NOWHERE)
     flat = (frame.rows.shape[0], -1, 2)
-    return low.reshape(flat), jnp.maximum(near, far).reshape(flat)
+    return first.reshape(flat), jnp.maximum(near, far).reshape(flat)
+
+
+def _range_bits(first: jax.Array, last: jax.Array, length: int) -> jax.Array:
+    """Which of up to 32 ranges `[F, ranges]` hold each index below `length`, as bits, `[F, length]` uint32."""
+    index = jnp.arange(length, dtype=jnp.int16)
+    bits = jnp.zeros((first.shape[0], length), jnp.uint32)
+    for number in range(first.shape[1]):
+        is_within = (index >= first[:, number, None]) & (index <= last[:, number, None])
+        bits |= is_within.astype(jnp.uint32) << np.uint32(number)
+    return bits

@@ -1,0 +1,262 @@
+import json
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from jaxdilemmas.envs.gallego import CommonsDraws, CommonsGallego, GatheringGallego, NoDraws
+from tests.reference.gallego import Game
+from tests.reference.rollouts import Rollout, random_actions, replay, start
+
+DATA = pathlib.Path(__file__).parents[1] / "data"
+GATHERING = {
+    "gathering_small_n2_random_s0": "small",
+    "gathering_default_n4_beamy_s0": "default",
+    "gathering_large_n10_random_s0": "large",
+    "gathering_large_n10_bfs_s0": "large",
+}
+COMMONS = "commons_density_n12_random_s0"
+RECORDINGS = [*GATHERING, COMMONS]
+
+
+class Recording:
+    """A recorded episode, the environment that has to reproduce it, and what that environment does."""
+
+    def __init__(self, name: str) -> None:
+        with np.load(DATA / f"{name}.npz") as arrays:
+            self.arrays = {key: arrays[key] for key in arrays.files}
+        self.config = json.loads(str(self.arrays["config"]))
+        num_agents = self.config["n_agents"]
+        if name == COMMONS:
+            self.env: Any = CommonsGallego(num_agents=num_agents, observation="rgb")
+        else:
+            self.env = GatheringGallego(map=GATHERING[name], num_agents=num_agents, observation="rgb")
+        self.first_obs = jax.jit(self.env.observe)(self.start(), self.env.default_params)
+        self.rollout = self.replay()
+
+    def start(self) -> Any:
+        """The recorded state 0, put into a state of the environment."""
+        recorded = self.arrays
+        state = start(self.env)
+        fields = {
+            "positions": recorded["pos"][0],
+            "headings": recorded["orient"][0],
+            "timeouts": recorded["timeout"][0],
+            "hits": recorded["hits"][0],
+        }
+        if hasattr(state, "apple_timers"):
+            fields["apple_timers"] = recorded["apple_timer"][0]
+        fields = {name: jnp.asarray(values, jnp.int32) for name, values in fields.items()}
+        return state.replace(**fields, apples=jnp.asarray(recorded["apple_alive"][0]))
+
+    def replay(self) -> Rollout:
+        """The recorded actions under the recorded draws."""
+        draws: Any = NoDraws()
+        if "u_apple" in self.arrays:
+            draws = CommonsDraws(np.nan_to_num(self.arrays["u_apple"], nan=1.0).astype(np.float32))
+        return replay(self.env, self.start(), draws, self.arrays["actions"])
+
+
+@pytest.fixture(scope="module", params=RECORDINGS)
+def recording(request: pytest.FixtureRequest) -> Recording:
+    return Recording(request.param)
+
+
+def test_static_layers_are_the_recorded_ones(recording: Recording) -> None:
+    env, recorded = recording.env, recording.arrays
+    np.testing.assert_array_equal(env.walls, recorded["walls"])
+    np.testing.assert_array_equal(env.apple_cells, recorded["apple_pos"])
+    assert sorted(env.spawn_cells.tolist()) == sorted(recorded["spawn_points"].tolist())
+
+
+def test_default_numbers_are_the_recorded_ones(recording: Recording) -> None:
+    params, config = recording.env.default_params, recording.config
+    assert params.max_steps == config["max_steps"]
+    assert params.hits_to_tag == config["hits_to_tag"]
+    assert params.timeout_steps == config["timeout_steps"]
+    assert tuple(recording.env.window) == (config["obs_ahead"], 0, config["obs_side"])
+    if hasattr(params, "apple_respawn_steps"):
+        assert params.apple_respawn_steps == config["apple_respawn_time"]
+
+
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [
+        ("positions", "pos"),
+        ("headings", "orient"),
+        ("timeouts", "timeout"),
+        ("hits", "hits"),
+        ("apples", "apple_alive"),
+        ("apple_timers", "apple_timer"),
+    ],
+)
+def test_every_state_is_the_recorded_one(recording: Recording, field: str, key: str) -> None:
+    if field == "apple_timers" and recording.config["respawn_mode"] == "density":
+        assert not hasattr(recording.rollout.states, field)
+    else:
+        np.testing.assert_array_equal(getattr(recording.rollout.states, field), recording.arrays[key][1:])
+
+
+def test_rewards_and_counts_are_the_recorded_ones(recording: Recording) -> None:
+    rewards = recording.arrays["rewards"]
+    np.testing.assert_array_equal(recording.rollout.rewards, rewards)
+    np.testing.assert_array_equal(recording.rollout.info["collected"], rewards)
+    np.testing.assert_array_equal(recording.rollout.info["tagged"], recording.arrays["timeout"][1:] > 0)
+
+
+def test_clock_ends_the_episode_when_the_recording_does(recording: Recording) -> None:
+    is_over = recording.rollout.states.step_count >= recording.env.default_params.max_steps
+    np.testing.assert_array_equal(is_over, recording.arrays["done"])
+    assert not recording.rollout.terminated.any()
+
+
+def test_rgb_observations_are_the_recorded_pixels(recording: Recording) -> None:
+    for k, t in enumerate(recording.arrays["obs_t"]):
+        expected = np.moveaxis(recording.arrays["obs"][k], 1, -1)
+        obs = np.asarray(recording.first_obs) if t == 0 else recording.rollout.obs[t - 1]
+        assert obs.dtype == np.uint8
+        np.testing.assert_array_equal(obs, expected, err_msg=f"state {t}")
+
+
+def test_beam_cells_are_the_recorded_ones_where_no_agent_hides_them(recording: Recording) -> None:
+    env, states = recording.env, recording.rollout.states
+    boards = np.asarray(jax.jit(jax.vmap(env.draw_board))(states))
+    is_hidden = np.zeros(boards.shape, bool)
+    is_hidden[np.arange(len(boards))[:, None], states.positions[..., 0], states.positions[..., 1]] = True
+    is_beam = boards == env.tiles.index("beam")
+    np.testing.assert_array_equal(is_beam & ~is_hidden, recording.arrays["beam"] & ~is_hidden)
+    assert not is_beam[is_hidden].any()
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_slow_game_replays_the_recordings(name: str) -> None:
+    with np.load(DATA / f"{name}.npz") as arrays:
+        recorded = {key: arrays[key] for key in arrays.files}
+    game = slow_game(recorded, json.loads(str(recorded["config"])))
+    beam = np.zeros_like(recorded["walls"])
+    for t in range(len(recorded["actions"]) + 1):
+        names = {
+            "positions": "pos",
+            "headings": "orient",
+            "timeouts": "timeout",
+            "hits": "hits",
+            "apples": "apple_alive",
+        }
+        for field, key in names.items():
+            np.testing.assert_array_equal(getattr(game, field), recorded[key][t], err_msg=f"{key} {t}")
+        if t in recorded["obs_t"]:
+            expected = np.moveaxis(recorded["obs"][recorded["obs_t"].tolist().index(t)], 1, -1)
+            np.testing.assert_array_equal(game.observe(beam), expected, err_msg=f"obs {t}")
+        if t < len(recorded["actions"]):
+            uniforms = recorded["u_apple"][t] if "u_apple" in recorded else None
+            rewards, beam, _ = game.step(recorded["actions"][t], uniforms)
+            np.testing.assert_array_equal(rewards, recorded["rewards"][t])
+            np.testing.assert_array_equal(beam, recorded["beam"][t])
+
+
+def slow_game(recorded: dict[str, np.ndarray], config: dict[str, Any]) -> Game:
+    """The slow game at the recorded state 0."""
+    return Game(
+        walls=recorded["walls"],
+        apple_cells=recorded["apple_pos"],
+        positions=recorded["pos"][0].copy(),
+        headings=recorded["orient"][0].copy(),
+        timeouts=recorded["timeout"][0].copy(),
+        hits=recorded["hits"][0].copy(),
+        apples=recorded["apple_alive"][0].copy(),
+        apple_timers=recorded["apple_timer"][0].copy(),
+        is_density=config["respawn_mode"] == "density",
+        beam_length=config["beam_length"],
+        beam_width=config["beam_width"],
+        hits_to_tag=config["hits_to_tag"],
+        view=(config["obs_ahead"], 0, config["obs_side"]),
+    )
+
+
+@pytest.mark.parametrize("env_id", ["gathering_gallego", "commons_gallego"])
+def test_random_games_in_a_crowd_play_like_the_slow_one(env_id: str) -> None:
+    """What no recording counts: hits given, and more agents on one cell than the recordings hold."""
+    options: dict[str, Any] = {"map": "small"} if env_id == "gathering_gallego" else {}
+    env: Any = jaxdilemmas.make(env_id, num_agents=9, observation="rgb", timeout_steps=4, **options)
+    state = start(env, seed=3)
+    if env_id == "gathering_gallego":  # a few steps apart, facing anywhere
+        state = state.replace(positions=jnp.array([[4, 6 + i // 3] for i in range(9)], jnp.int32))
+    rng = np.random.default_rng(0)
+    actions = random_actions(rng, (150, 9))
+    uniforms = rng.random((150, len(env.apple_cells))).astype(np.float32)
+    draws = CommonsDraws(uniforms) if env_id == "commons_gallego" else NoDraws()
+    rollout = replay(env, state, draws, actions)
+    is_commons = env_id == "commons_gallego"
+    game = Game(
+        walls=env.walls,
+        apple_cells=env.apple_cells,
+        positions=np.array(state.positions),
+        headings=np.array(state.headings),
+        timeouts=np.zeros(9, int),
+        hits=np.zeros(9, int),
+        apples=np.ones(len(env.apple_cells), bool),
+        apple_timers=np.zeros(len(env.apple_cells), int),
+        is_density=is_commons,
+        beam_width=5 if is_commons else 1,
+        hits_to_tag=1 if is_commons else 2,
+        timeout_steps=4,
+        view=(20 if is_commons else 15, 0, 10),
+    )
+    for t in range(150):
+        rewards, beam, hits_given = game.step(actions[t], uniforms[t])
+        for field in ("positions", "headings", "timeouts", "hits", "apples"):
+            np.testing.assert_array_equal(
+                getattr(rollout.states, field)[t], getattr(game, field), err_msg=f"{field} {t}"
+            )
+        np.testing.assert_array_equal(rollout.rewards[t], rewards)
+        np.testing.assert_array_equal(rollout.info["hits_given"][t], hits_given)
+        if t % 10 == 0:
+            np.testing.assert_array_equal(rollout.obs[t], game.observe(beam), err_msg=f"observation {t}")
+    assert rollout.info["hits_given"].sum() > 20
+
+
+def test_agents_start_on_distinct_spawn_cells_and_the_surplus_anywhere_open() -> None:
+    env = GatheringGallego(map="small", num_agents=4)
+    keys = jax.random.split(jax.random.key(0), 500)
+    states = jax.jit(jax.vmap(lambda key: env.initial_state(key, env.default_params)))(keys)
+    positions, headings = np.asarray(states.positions), np.asarray(states.headings)
+    spawns = {tuple(cell) for cell in env.spawn_cells.tolist()}
+    assert {tuple(map(tuple, row)) for row in positions[:, :2].tolist()} == {
+        (a, b) for a in spawns for b in spawns if a != b
+    }
+    assert not env.walls[positions[..., 0], positions[..., 1]].any()
+    assert len({tuple(cell) for cell in positions[:, 2:].reshape(-1, 2).tolist()}) > 100  # of 128 open cells
+    for agent in range(4):
+        assert set(headings[:, agent].tolist()) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("kind", ["tiles", "one_hot", "rgb"])
+def test_kinds_of_observation_say_the_same(kind: str) -> None:
+    env: Any = CommonsGallego(num_agents=3, observation=kind)
+    obs, state = jax.jit(env.reset)(jax.random.key(0))
+    tiles = np.asarray(jax.jit(CommonsGallego(num_agents=3).observe)(state, env.default_params))
+    assert env.observation_space.contains(obs)
+    expected = {"tiles": tiles, "one_hot": np.eye(len(env.tiles))[tiles], "rgb": env.palette[tiles]}[kind]
+    np.testing.assert_array_equal(obs, expected)
+
+
+def test_map_has_to_be_a_known_one() -> None:
+    with pytest.raises(ValueError, match=r"map='huge' is not allowed: one of small, default, large"):
+        jaxdilemmas.make("gathering_gallego", map="huge")
+
+
+@pytest.mark.parametrize("bad", [1.5, -0.1, float("nan")])
+def test_probability_outside_zero_to_one_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="regrowth_probabilities="):
+        jaxdilemmas.make("commons_gallego", regrowth_probabilities=(0.0, 0.1, bad, 0.1))
+
+
+def test_unknown_keyword_is_named_with_those_allowed() -> None:
+    with pytest.raises(
+        ValueError, match=r"unknown keyword 'beam_length' for GatheringGallego: allowed are map, num_agents"
+    ):
+        jaxdilemmas.make("gathering_gallego", beam_length=3)

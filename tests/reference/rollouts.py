@@ -1,0 +1,101 @@
+"""Episodes of the fast games in one compiled scan, and the comparison with the slow ones step by step."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxdilemmas import Environment
+from tests.reference.gathering import Gathering
+from tests.reference.views import Cell
+
+
+class Rollout(NamedTuple):
+    """What each of T steps gave as NumPy arrays, leading axis T; `states` and `obs` are those after the step."""
+
+    states: Any
+    obs: Any
+    rewards: Any
+    terminated: Any
+    info: dict[str, Any]
+
+
+def as_cells(positions: Any) -> list[Cell]:
+    """Positions `[N, 2]` as the slow games hold them."""
+    return [(row, col) for row, col in np.asarray(positions).tolist()]
+
+
+def start(env: Environment, seed: int = 0) -> Any:
+    """The state after a reset, compiled in one piece."""
+    return jax.jit(env.initial_state)(jax.random.key(seed), env.default_params)
+
+
+@functools.cache
+def compiled_transition(env: Environment) -> Any:
+    """`env.transition`, jitted once per environment."""
+    return jax.jit(env.transition)
+
+
+@functools.cache
+def compiled_observe(env: Environment) -> Any:
+    """`env.observe`, jitted once per environment."""
+    return jax.jit(env.observe)
+
+
+@functools.cache
+def compiled_replay(env: Environment) -> Any:
+    """A scan of `env.transition` and `env.observe`, jitted once per environment."""
+
+    def run(state: Any, draws: Any, actions: jax.Array, params: Any) -> Rollout:
+        def step(state: Any, inputs: Any) -> tuple[Any, Rollout]:
+            state, rewards, terminated, info = env.transition(inputs[0], state, inputs[1], params)
+            return state, Rollout(state, env.observe(state, params), rewards, terminated, info)
+
+        return jax.lax.scan(step, state, (draws, actions))[1]
+
+    return jax.jit(run)
+
+
+def replay(env: Environment, state: Any, draws: Any, actions: np.ndarray, params: Any = None) -> Rollout:
+    """Plays given actions `[T, N]` under given draws (leading axis T), from a given state."""
+    params = env.default_params if params is None else params
+    return jax.tree.map(np.asarray, compiled_replay(env)(state, draws, np.asarray(actions, np.int32), params))
+
+
+def act(env: Environment, state: Any, actions: list[int], draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+    """One step with the default params: the state, rewards and info."""
+    transition = compiled_transition(env)
+    state, rewards, _, info = transition(draws, state, np.array(actions, np.int32), env.default_params)
+    return state, np.asarray(rewards), jax.tree.map(np.asarray, info)
+
+
+def random_actions(rng: np.random.Generator, shape: tuple[int, ...], beams: float = 0.3) -> np.ndarray:
+    """Uniform actions with an extra share of beams, and half of the rest forward so that agents get about."""
+    actions = rng.integers(0, 8, shape)
+    actions[rng.random(shape) < 0.4] = 0
+    actions[rng.random(shape) < beams] = 6
+    return actions.astype(np.int32)
+
+
+def assert_plays_like(game: Gathering, rollout: Rollout, actions: np.ndarray, draws: dict[str, np.ndarray]) -> None:
+    """Every field, reward, info and observation of every step is that of the slow game."""
+    for t in range(len(actions)):
+        rewards, info = game.step(actions[t], {name: values[t] for name, values in draws.items()})
+        expected = {
+            "positions": game.positions,
+            "headings": game.headings,
+            "timeouts": game.timeouts,
+            "hits": game.hits,
+            "fired": game.fired,
+            "apples": game.apples,
+        }
+        if hasattr(rollout.states, "apple_timers"):
+            expected["apple_timers"] = game.apple_timers
+        for name, values in expected.items():
+            np.testing.assert_array_equal(getattr(rollout.states, name)[t], values, err_msg=f"{name} after step {t}")
+        np.testing.assert_array_equal(rollout.rewards[t], rewards, err_msg=f"rewards of step {t}")
+        assert set(rollout.info) == set(info)
+        for name, values in info.items():
+            np.testing.assert_array_equal(rollout.info[name][t], values, err_msg=f"{name} of step {t}")
+        np.testing.assert_array_equal(rollout.obs[t], game.observe(), err_msg=f"observation after step {t}")

@@ -1,0 +1,308 @@
+"""Scripted policies: against a plain-Python version on random boards, a recording, and what they reach in self-play."""
+
+import pathlib
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from benchmarks.policies import FACTORIES, play_episode, play_reference_episode
+from jaxdilemmas import Discrete, policies
+from jaxdilemmas.environment import Policy
+from jaxdilemmas.envs.gathering_policies import (
+    NEVER,
+    SEARCH_ORDER,
+    cooperative,
+    divide_cells,
+    exploitative,
+    find_ways,
+    greedy,
+)
+from jaxdilemmas.grid.beams import open_reach
+from jaxdilemmas.grid.maps import cells_of, parse_map
+from jaxdilemmas.grid.spawning import neighbours_within
+from tests.reference import policies as reference
+
+RECORDING = pathlib.Path(__file__).parent / "data" / "gathering_large_n10_bfs_s0.npz"
+BOARD = """
+@@@@@@@@@@@@@@
+@A..@..AA@A@@@
+@.A...A..@@@@@
+@..@@@@.A...@@
+@A..A.@AA.A..@
+@@@.AA....@A.@
+@@@@@@@@@@@@@@
+"""
+LAYERS = parse_map(BOARD, {"@": "wall", ".": "floor", "A": "apple"})
+WALLS, APPLE_CELLS = LAYERS["wall"], cells_of(LAYERS["apple"])
+OPEN_CELLS = cells_of(~WALLS)
+NUM_AGENTS, BEAM_LENGTH = 4, 6
+
+
+def make_board(beam_side: int = 0, is_blocked: bool = True, is_density: bool = False) -> Any:
+    """What policies read of an environment, for the board above."""
+    reach = open_reach(WALLS if is_blocked else np.zeros_like(WALLS), BEAM_LENGTH, beam_side)
+    if not is_blocked:
+        reach[:] = BEAM_LENGTH
+    env = types.SimpleNamespace(walls=WALLS, apple_cells=APPLE_CELLS, num_agents=NUM_AGENTS, beam_reach=reach)
+    if is_density:
+        env.neighbours = neighbours_within(APPLE_CELLS, 2)
+    return env
+
+
+def random_states(num_states: int) -> list[Any]:
+    """States on the board above: apples few to many, agents anywhere, in one cell too, every third out."""
+    rng = np.random.default_rng(0)
+    states = []
+    for _ in range(num_states):
+        apples = rng.random(len(APPLE_CELLS)) < rng.choice([0.0, 0.1, 0.5, 1.0])
+        states.append(
+            types.SimpleNamespace(
+                walls=WALLS,
+                apple_cells=APPLE_CELLS,
+                beam_length=BEAM_LENGTH,
+                positions=OPEN_CELLS[rng.integers(len(OPEN_CELLS), size=NUM_AGENTS)],
+                headings=rng.integers(0, 4, NUM_AGENTS).astype(np.int32),
+                timeouts=(rng.integers(1, 9, NUM_AGENTS) * (rng.random(NUM_AGENTS) < 1 / 3)).astype(np.int32),
+                apples=apples,
+                apple_timers=np.where(apples, 0, rng.integers(1, 26, len(APPLE_CELLS))).astype(np.int32),
+            )
+        )
+    return states
+
+
+def act_on(policy: Policy, states: list[Any], has_timers: bool = True) -> np.ndarray:
+    """The jitted, vmapped actions of a policy, `[states, N]`."""
+    fields = ["positions", "headings", "timeouts", "apples"] + ["apple_timers"] * has_timers
+    batch = {field: jnp.asarray(np.stack([getattr(state, field) for state in states])) for field in fields}
+    keys = jax.random.split(jax.random.key(3), len(states))
+    act = jax.jit(jax.vmap(lambda key, leaves: policy(key, types.SimpleNamespace(**leaves))))
+    actions = act(keys, batch)
+    assert actions.dtype == jnp.int32
+    return np.asarray(actions)
+
+
+@pytest.fixture(scope="module")
+def states() -> list[Any]:
+    return random_states(400)
+
+
+@pytest.fixture(scope="module")
+def large() -> Any:
+    return jaxdilemmas.make("gathering_gallego", map="large", num_agents=10)
+
+
+def play(env: Any, policy: Policy, num_keys: int) -> dict[str, np.ndarray]:
+    """The metrics of several episodes after every step, `[num_keys, max_steps]` each."""
+    keys = jax.random.split(jax.random.key(0), num_keys)
+    return jax.tree.map(np.asarray, jax.jit(jax.vmap(lambda key: play_episode(env, policy, key)))(keys))
+
+
+@pytest.fixture(scope="module")
+def self_play(large: Any) -> dict[str, dict[str, np.ndarray]]:
+    """The metrics of 24 episodes of each policy, `[24, 1000]` each."""
+    return {name: play(large, make_policy(large), 24) for name, make_policy in FACTORIES.items()}
+
+
+def play_python(name: str, num_steps: int, num_keys: int) -> dict[str, np.ndarray]:
+    """The metrics at the end of the first of the same episodes, cut short, in plain Python, `[num_keys]` each."""
+    env = jaxdilemmas.make("gathering_gallego", map="large", num_agents=10, max_steps=num_steps)
+    keys = jax.random.split(jax.random.key(0), 24)[:num_keys]
+    episodes = [play_reference_episode(env, name, key) for key in keys]
+    return {metric: np.array([episode[metric] for episode in episodes]) for metric in episodes[0]}
+
+
+# Ways and territories
+
+
+def test_ways_are_those_of_a_search_with_the_preferred_first_step() -> None:
+    ways = find_ways(WALLS, APPLE_CELLS)
+    for start in OPEN_CELLS:
+        found = reference.search(WALLS, reference.as_cell(start))
+        for a, cell in enumerate(APPLE_CELLS):
+            code = ways[start[0] * WALLS.shape[1] + start[1], a]
+            if tuple(cell) not in found:
+                assert code == NEVER
+                continue
+            distance, first = found[reference.as_cell(cell)]
+            assert code // 4 == distance
+            assert first is None or SEARCH_ORDER[code % 4] == first
+
+
+@pytest.mark.parametrize("num_agents", [1, 2, 3, 7, 10, 20])
+def test_territories_have_equal_size_give_or_take_one(num_agents: int) -> None:
+    sizes = np.bincount(divide_cells(APPLE_CELLS, num_agents), minlength=num_agents)
+    assert sizes.sum() == len(APPLE_CELLS)
+    assert len(sizes) == num_agents
+    assert sizes.max() - sizes.min() <= 1
+
+
+# One step, against plain Python
+
+
+def test_greedy_takes_every_recorded_action_ties_included() -> None:
+    recording = np.load(RECORDING)
+    env: Any = types.SimpleNamespace(walls=recording["walls"], apple_cells=recording["apple_pos"])
+    policy = greedy(env)
+
+    def act(positions: jax.Array, headings: jax.Array, timeouts: jax.Array, apples: jax.Array) -> jax.Array:
+        state = types.SimpleNamespace(positions=positions, headings=headings, timeouts=timeouts, apples=apples)
+        return policy(jax.random.key(0), state)
+
+    num_steps = len(recording["actions"])
+    fields = [jnp.asarray(recording[name][:num_steps]) for name in ("pos", "orient", "timeout", "apple_alive")]
+    np.testing.assert_array_equal(jax.jit(jax.vmap(act))(*fields), recording["actions"])
+
+
+def test_greedy_is_the_python_version(states: list[Any]) -> None:
+    expected = [[reference.greedy(state, i) for i in range(NUM_AGENTS)] for state in states]
+    np.testing.assert_array_equal(act_on(greedy(make_board()), states), expected)
+
+
+@pytest.mark.parametrize(("beam_side", "is_blocked"), [(0, True), (0, False), (2, True)])
+def test_exploitative_is_the_python_version(states: list[Any], beam_side: int, is_blocked: bool) -> None:
+    actions = act_on(exploitative(make_board(beam_side, is_blocked)), states)
+    expected = [
+        [reference.exploitative(state, i, beam_side, is_blocked) for i in range(NUM_AGENTS)] for state in states
+    ]
+    np.testing.assert_array_equal(actions, expected)
+    assert set(np.unique(actions)) == set(range(8))
+
+
+@pytest.mark.parametrize("is_density", [False, True])
+def test_cooperative_is_the_python_version_or_a_sidestep(states: list[Any], is_density: bool) -> None:
+    actions = act_on(cooperative(make_board(is_density=is_density)), states, has_timers=not is_density)
+    num_sidesteps = 0
+    for state, row in zip(states, actions, strict=True):
+        for i, action in enumerate(row):
+            expected = reference.cooperative(state, i, is_density=is_density)
+            assert action == reference.cooperative(state, i, int(action), is_density) or action == expected
+            num_sidesteps += action != expected
+    assert num_sidesteps > 0
+    assert not (actions == 6).any()
+
+
+@pytest.mark.parametrize("make_policy", [greedy, exploitative, cooperative])
+def test_agents_that_are_out_stand(states: list[Any], make_policy: Callable[[Any], Policy]) -> None:
+    is_out = np.stack([state.timeouts for state in states]) > 0
+    actions = act_on(make_policy(make_board()), states)
+    assert (actions[is_out] == 7).all()
+    assert (actions[~is_out] != 7).any()
+
+
+def test_exploitative_is_greedy_when_the_beam_is_off(states: list[Any]) -> None:
+    env = make_board()
+    env.beam_enabled = False
+    np.testing.assert_array_equal(act_on(exploitative(env), states), act_on(greedy(env), states))
+
+
+def test_agents_that_block_each_other_step_aside_every_second_time() -> None:
+    env: Any = jaxdilemmas.make("gathering")
+    state = env.initial_state(jax.random.key(0), env.default_params)
+    is_live = (env.apple_cells == [6, 14]).all(1) | (env.apple_cells == [6, 18]).all(1)
+    crossing = state.replace(
+        positions=jnp.array([[6, 17], [6, 16]]),
+        headings=jnp.array([3, 1]),
+        apples=jnp.asarray(is_live),
+        apple_timers=jnp.where(is_live, 0, 25),
+    )
+    actions = jax.jit(jax.vmap(cooperative(env), (0, None)))(jax.random.split(jax.random.key(1), 1000), crossing)
+    # Straight on without a sidestep (half the time) or by a random one (an eighth), and each other way an eighth.
+    rates = np.stack([np.mean(actions == action, axis=0) for action in range(4)])
+    np.testing.assert_allclose(rates[0], 5 / 8, atol=0.06)
+    np.testing.assert_allclose(rates[1:], 1 / 8, atol=0.05)
+
+
+# Self-play
+
+
+@pytest.mark.parametrize("name", ["greedy", "exploitative"])
+def test_policies_without_chance_play_the_python_episodes(self_play: Any, name: str) -> None:
+    for metric, expected in play_python(name, num_steps=100, num_keys=2).items():
+        np.testing.assert_allclose(self_play[name][metric][:2, 99], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cooperative", "random"])
+def test_policies_of_chance_reach_what_the_python_versions_reach(self_play: Any, name: str) -> None:
+    values, expected = self_play[name]["efficiency"][:, 149], play_python(name, num_steps=150, num_keys=5)["efficiency"]
+    error = np.sqrt(values.var(ddof=1) / len(values) + expected.var(ddof=1) / len(expected))
+    assert abs(values.mean() - expected.mean()) < 0.1 + 3 * error
+
+
+def test_greedy_self_play_reaches_the_published_baseline(self_play: Any) -> None:
+    values = {metric: of_steps[:, -1] for metric, of_steps in self_play["greedy"].items()}
+    # The reference's five seeds: efficiency 1.90, equality 0.346, peace 10.
+    assert abs(values["efficiency"].mean() - 1.90) < 0.1 + 3 * values["efficiency"].std() / np.sqrt(24)
+    assert abs(values["equality"].mean() - 0.346) < 0.06
+    assert (values["peace"] == 10).all()
+
+
+def test_exploitative_self_play_costs_peace(self_play: Any) -> None:
+    values = {metric: of_steps[:, -1] for metric, of_steps in self_play["exploitative"].items()}
+    assert values["efficiency"].mean() > 0.96  # the reference, whose policy also chases, with peace 3.6
+    assert values["peace"].mean() < 5
+
+
+def test_cooperative_self_play_passes_the_best_published_policy(self_play: Any) -> None:
+    values = {metric: of_steps[:, -1] for metric, of_steps in self_play["cooperative"].items()}
+    assert values["efficiency"].mean() > 4.9  # best published 4.59, the reference's zones 3.28, the supply 6.2
+    assert values["efficiency"].min() > 3.2
+    assert values["equality"].min() > 0.85
+    assert (values["peace"] == 10).all()
+
+
+def test_on_gathering_greedy_reaches_477_and_cooperative_nearly_the_ceiling_of_520() -> None:
+    env: Any = jaxdilemmas.make("gathering")
+    assert play(env, greedy(env), 8)["efficiency"][:, -1].min() >= 0.477
+    values = play(env, cooperative(env), 8)["efficiency"][:, -1]
+    assert values.min() >= 0.51
+    assert values.max() <= 0.52
+
+
+def test_restraint_keeps_the_commons_alive_where_greed_empties_it() -> None:
+    env: Any = jaxdilemmas.make("commons", max_steps=300)
+    assert play(env, greedy(env), 2)["efficiency"][:, -1].max() < 0.6  # 88 apples, few of them twice
+    assert play(env, cooperative(env), 2)["efficiency"][:, -1].min() > 3.0
+
+
+# Any game
+
+
+def test_random_takes_every_action_equally_often(large: Any) -> None:
+    policy = jax.jit(jax.vmap(policies.random(large), (0, None)))
+    actions = np.asarray(policy(jax.random.split(jax.random.key(0), 4000), None))
+    assert actions.shape == (4000, 10)
+    assert large.action_space.contains(actions)
+    rates = np.stack([np.mean(actions == action, axis=0) for action in range(8)])
+    np.testing.assert_allclose(rates, 1 / 8, atol=0.03)
+    assert (actions[:, 0] != actions[:, 1]).any()
+
+
+def two_action_game(num_agents: int) -> Any:
+    return types.SimpleNamespace(num_agents=num_agents, action_space=Discrete(2))
+
+
+@pytest.mark.parametrize("probability", [0.3, [0.0, 0.2, 1.0]])
+def test_bernoulli_takes_action_1_as_often_as_asked(probability: Any) -> None:
+    policy = jax.jit(jax.vmap(policies.bernoulli(two_action_game(3), probability), (0, None)))
+    actions = policy(jax.random.split(jax.random.key(0), 4000), None)
+    assert actions.dtype == jnp.int32
+    np.testing.assert_allclose(np.mean(actions, axis=0), np.broadcast_to(probability, 3), atol=0.03)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.5, [0.5, 0.5], float("nan")])
+def test_a_probability_outside_0_to_1_or_of_a_wrong_shape_is_refused(probability: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"probability=.* is not allowed: it must be one number in \[0, 1\] or 3 of them"
+    ):
+        policies.bernoulli(two_action_game(3), probability)
+
+
+def test_bernoulli_is_refused_for_a_game_of_eight_actions(large: Any) -> None:
+    with pytest.raises(ValueError, match="env='GatheringGallego' is not allowed: the game must have two actions"):
+        policies.bernoulli(large, 0.5)

@@ -1,0 +1,113 @@
+"""AutoReset, EpisodeStatistics and TransformRewards around a real game."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from jaxdilemmas import AutoReset, Environment, EpisodeStatistics, TransformRewards, preferences
+from jaxdilemmas.preferences import Preference
+
+LENGTH = 6
+
+
+def play(env: Environment, num_steps: int, seed: int = 0) -> tuple[Any, dict[str, Any]]:
+    """Random steps: what reset returned, and what each step returned along a leading time axis."""
+    key_reset, key_steps = jax.random.split(jax.random.key(seed))
+
+    def body(state: Any, key: jax.Array) -> tuple[Any, dict[str, Any]]:
+        key_actions, key_step = jax.random.split(key)
+        actions = jax.random.randint(key_actions, (env.num_agents,), 0, 8)
+        obs, state, rewards, _, truncated, info = env.step(key_step, state, actions)
+        return state, {"obs": obs, "state": state, "rewards": rewards, "truncated": truncated, "info": info}
+
+    @jax.jit
+    def episode() -> Any:
+        obs, state = env.reset(key_reset)
+        return (obs, state), jax.lax.scan(body, state, jax.random.split(key_steps, num_steps))[1]
+
+    return jax.device_get(episode())
+
+
+@pytest.fixture(scope="module")
+def env() -> Environment:
+    return jaxdilemmas.make("gathering_gallego", map="small", num_agents=3, max_steps=LENGTH)
+
+
+@pytest.fixture(scope="module")
+def wrapped(env: Environment) -> dict[str, Any]:
+    """Two and a half episodes in the usual order of wrappers."""
+    stack = AutoReset(TransformRewards(EpisodeStatistics(env), preferences.common()), final_observation=True)
+    return play(stack, 5 * LENGTH // 2)[1]
+
+
+def test_autoreset_starts_anew_in_the_step_that_ends_the_episode(wrapped: dict[str, Any]) -> None:
+    ends = np.arange(1, 5 * LENGTH // 2 + 1) % LENGTH == 0
+    assert (wrapped["truncated"] == ends).all()
+    assert (wrapped["state"].step_count == np.arange(1, 5 * LENGTH // 2 + 1) % LENGTH).all()
+
+
+def test_autoreset_keeps_the_last_observation_of_the_episode(env: Environment, wrapped: dict[str, Any]) -> None:
+    ends = wrapped["truncated"]
+    inner = jax.tree.map(lambda leaf: leaf[ends], wrapped["state"].env_state.env_state)
+    fresh = jax.vmap(env.observe, in_axes=(0, None))(inner, env.default_params)
+    assert (wrapped["obs"][ends] == fresh).all()
+    assert (wrapped["info"]["final_obs"][~ends] == wrapped["obs"][~ends]).all()
+    assert (wrapped["info"]["final_obs"][ends] != wrapped["obs"][ends]).any()
+
+
+def test_autoreset_starts_episodes_that_differ(wrapped: dict[str, Any]) -> None:
+    starts = jax.tree.map(lambda leaf: leaf[wrapped["truncated"]], wrapped["state"].env_state.env_state)
+    assert (starts.positions[0] != starts.positions[1]).any() or (starts.headings[0] != starts.headings[1]).any()
+
+
+def test_autoreset_has_no_final_observation_unless_asked(env: Environment) -> None:
+    assert "final_obs" not in play(AutoReset(env), 1)[1]["info"]
+
+
+def test_statistics_are_the_sums_of_the_games_own_rewards(env: Environment) -> None:
+    (_, start), steps = play(EpisodeStatistics(jaxdilemmas.make("gathering_gallego", map="small", num_agents=3)), 60)
+    info, rewards, times = steps["info"], steps["rewards"], np.arange(60)[:, None]
+    assert rewards.sum() > 0
+    assert info["tagged"].sum() > 0
+    assert (info["episode_return"] == rewards.cumsum(0)).all()
+    assert (info["episode_reward_steps"] == (rewards > 0).cumsum(0)).all()
+    assert (info["episode_reward_time"] == (times * (rewards > 0)).cumsum(0)).all()
+    assert (info["episode_tagged_steps"] == info["tagged"].cumsum(0)).all()
+    assert (info["episode_length"] == times + 1).all()
+    assert (start.returns == 0).all()
+
+
+def test_statistics_start_anew_with_the_episode(wrapped: dict[str, Any]) -> None:
+    state = wrapped["state"].env_state
+    assert (state.returns[wrapped["truncated"]] == 0).all()
+    assert (wrapped["info"]["episode_length"][:, 0] == np.arange(5 * LENGTH // 2) % LENGTH + 1).all()
+
+
+def test_transformed_rewards_come_out_and_the_games_own_stay_in_the_statistics(env: Environment) -> None:
+    stack = TransformRewards(EpisodeStatistics(env), preferences.common())
+    own, common = play(EpisodeStatistics(env), LENGTH, seed=1)[1], play(stack, LENGTH, seed=1)[1]
+    assert (common["rewards"] == own["rewards"].sum(1, keepdims=True)).all()
+    assert (common["info"]["episode_return"] == own["info"]["episode_return"]).all()
+
+
+def test_individual_rewards_are_the_games_own(env: Environment) -> None:
+    rewards = [play(e, LENGTH, seed=1)[1]["rewards"] for e in (env, TransformRewards(env, preferences.individual()))]
+    assert (rewards[0] == rewards[1]).all()
+
+
+def test_the_carry_of_a_preference_starts_anew_with_the_episode(env: Environment) -> None:
+    counting = Preference(lambda num_agents: jnp.zeros(num_agents), lambda carry, rewards: (carry + 1, carry))
+    rewards = play(AutoReset(TransformRewards(env, counting)), 2 * LENGTH)[1]["rewards"]
+    assert (rewards[:, 0] == np.arange(2 * LENGTH) % LENGTH).all()
+
+
+def test_attributes_of_the_game_are_found_through_wrappers(env: Environment) -> None:
+    stack = AutoReset(EpisodeStatistics(env))
+    assert stack.walls is env.walls  # type: ignore[attr-defined]
+    assert stack.observation_space == env.observation_space
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = stack.no_such_name
