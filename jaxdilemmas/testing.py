@@ -199,8 +199,8 @@ def same_key_gives_the_same_episode(probe: Probe) -> None:
     first, second = (env.reset(probe.key, probe.params) for _ in range(2))
     _assert_equal("reset", first, second, tolerance=0.0)
     before = jax.tree.map(np.array, first[1])
-    steps = [env.step(probe.key, first[1], actions, probe.params) for _ in range(2)]
-    _assert_equal("step", *steps, tolerance=0.0)
+    one, other = (env.step(probe.key, first[1], actions, probe.params) for _ in range(2))
+    _assert_equal("step", one, other, tolerance=0.0)
     _assert_equal("the state passed to step", before, first[1], tolerance=0.0)
 
 
@@ -244,7 +244,8 @@ def params_may_be_vmapped(probe: Probe) -> None:
 
 def gradients_with_respect_to_params_trace(probe: Probe) -> None:
     """The sum of all float outputs of an episode has a gradient with respect to the float leaves of params."""
-    leaves, treedef = jax.tree.flatten(jax.tree.map(jnp.asarray, probe.params))
+    treedef: Any = jax.tree.structure(probe.params)
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(probe.params)]
     is_float = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
 
     def total(floats: list[jax.Array]) -> jax.Array:
@@ -298,7 +299,7 @@ def _shape(x: Any) -> str:
 
 
 def _assert_same_structure(what: str, expected: Any, found: Any) -> None:
-    trees = jax.tree.structure(expected), jax.tree.structure(found)
+    trees: list[Any] = [jax.tree.structure(tree) for tree in (expected, found)]
     assert trees[0] == trees[1], f"{what}: the structure changed from {trees[0]} to {trees[1]}"
     for (path, a), b in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(found), strict=True):
         is_same = a.shape == b.shape and a.dtype == b.dtype

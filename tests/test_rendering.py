@@ -56,7 +56,8 @@ def test_a_tile_of_an_unknown_name_is_its_first_letter(env: Any, state: Any, mon
 def test_rgb_is_the_palette_at_scale(env: Any, state: Any) -> None:
     pixels = rendering.render_rgb(env, state, scale=3)
     height, width = env.walls.shape
-    assert (pixels.shape, pixels.dtype) == ((height * 3, width * 3, 3), np.uint8)
+    assert pixels.shape == (height * 3, width * 3, 3)
+    assert pixels.dtype == np.uint8
     assert (pixels[:3, :3] == env.palette[env.tiles.index("wall")]).all()
     assert (pixels[3:6, 6:9] == env.palette[env.tiles.index("other_facing_right")]).all()
 

@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
+import jaxdilemmas
 from baselines import evaluate, ippo, presets
 from baselines.training import display, recording
 from baselines.training.command import train_command
@@ -106,9 +107,10 @@ def test_an_interrupted_run_keeps_its_rows_and_is_resumed_bitwise(
         def close(self) -> None:
             pass
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as exit_info:
+    with monkeypatch.context() as patch:
         patch.setattr(recording, "make_listeners", lambda *_: [Interrupter()])
-        train_fake(tmp_path, "stopped", *MANY)
+        with pytest.raises(SystemExit) as exit_info:
+            train_fake(tmp_path, "stopped", *MANY)
     stopped = RunDirectory(tmp_path / "stopped")
     last = int(read_metrics(stopped.metrics)["update"][-1])
     assert exit_info.value.code == recording.INTERRUPTED
@@ -182,9 +184,10 @@ def test_an_error_in_an_update_reaches_the_reader() -> None:
     def update(x: jax.Array, step: jax.Array) -> Any:
         raise ValueError("the update is wrong")
 
-    with pytest.raises(ValueError, match="the update is wrong"), make_stream(update) as stream:
+    with make_stream(update) as stream:
         stream.start(lambda: jnp.zeros(1))
-        list(stream)
+        with pytest.raises(ValueError, match="the update is wrong"):
+            list(stream)
 
 
 def test_a_stream_goes_on_from_any_update() -> None:
@@ -201,9 +204,152 @@ def test_a_stream_goes_on_from_any_update() -> None:
 
 
 def test_one_seed_is_computed_as_each_of_several() -> None:
-    trainer = fake.make_trainer(fake.Config(), prepare("fake", fake.Config, fake.make_trainer, [])[2] and None)  # type: ignore[arg-type]
-    del trainer
+    def draw(key: jax.Array, scale: float) -> dict[str, jax.Array]:
+        return {"x": scale * jax.random.normal(key, (2,))}
+
     keys = jax.random.split(jax.random.key(0), 3)
-    draw = lambda key, scale: {"x": scale * jax.random.normal(key, (2,))}  # noqa: E731
     several, single = over_seeds(draw, 3)(keys, 2.0), over_seeds(draw, 1)(keys[1:2], 2.0)
     assert (several["x"][1:2] == single["x"]).all()
+
+
+def refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -> str:
+    """The message with which options are refused; nothing is written."""
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SystemExit) as exit_info:
+        train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), *options])
+    assert sorted(tmp_path.rglob("*")) == before
+    assert exit_info.value.code not in (0, None)
+    return f"{exit_info.value.code} {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--env", "gatherin"), "did you mean 'gathering'"),
+        (("--env-kwargs", "num_agents"), "env_kwargs='num_agents' is not allowed: name=value"),
+        (("--env-kwargs", "num_agents=2", "num_agents=3"), "each name once"),
+        (("--env-kwargs", "colour=red"), "unknown keyword 'colour'"),
+        (("--env-kwargs", "num_agents=1000"), "num_agents=1000 is not allowed"),
+        (("--size", "0"), "size=0 is not allowed"),
+        (("--size", "big"), "size"),
+        (("--siz", "2"), "--siz"),
+        (("--num-seeds", "0"), "num_seeds=0 is not allowed"),
+        (("--seed", "-1"), "seed=-1 is not allowed"),
+        (("--checkpoint-every", "0"), "checkpoint_every=0 is not allowed"),
+        (("--name", "a/b"), "name='a/b' is not allowed: the name of a directory"),
+        (("--wandb", "sometimes"), "wandb"),
+        (("--resume", "--name", "none"), "none is not a run: it has no config.json"),
+    ],
+)
+def test_wrong_options_are_named_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    assert message in " ".join(refusal(capsys, tmp_path, *options).replace("│", " ").split())
+
+
+def test_a_run_directory_that_exists_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    assert "taken exists: choose another --name" in refusal(capsys, tmp_path, "--name", "taken")
+
+
+def test_a_run_is_resumed_with_its_own_options_only(
+    whole: RunDirectory, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copytree(whole.path, tmp_path / "a")
+    resume = ("--name", "a", "--resume")
+    assert "size=5 is not allowed: the run to resume has 3" in refusal(capsys, tmp_path, *resume, "--size", "5")
+    assert "the run to resume has 7" in refusal(capsys, tmp_path, *resume, "--seed", "1")
+    assert "the run to resume has {}" in refusal(capsys, tmp_path, *resume, "--env-kwargs", "num_agents=3")
+    with pytest.raises(ValueError, match="a is a run of 'fake', not of 'other'"):
+        prepare("other", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), *resume])
+
+
+def test_values_of_env_kwargs_have_types() -> None:
+    texts = ["a=4", "b=large", "c=true", "d=False", "e=(0, .5)", "f=1e-3", "g=None", "h='4'"]
+    values = [4, "large", True, False, (0, 0.5), 1e-3, None, "4"]
+    assert list(parse_env_kwargs(texts).values()) == values
+
+
+def test_env_kwargs_reach_the_game(tmp_path: Path) -> None:
+    options = ["--runs-dir", str(tmp_path), "--env-kwargs", "num_agents=3", "max_steps=7"]
+    job = prepare("fake", fake.Config, fake.make_trainer, options)
+    assert int(job.env_params.max_steps) == 7
+    assert job.record.env_kwargs == {"num_agents": 3, "max_steps": 7}
+
+
+def test_explicit_options_win_over_presets_and_those_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(presets.PRESETS, ("fake", "commons"), {"num_updates": 11, "size": 12})
+    options = ["--runs-dir", str(tmp_path), "--env", "commons", "--size", "13"]
+    assert prepare("fake", fake.Config, fake.make_trainer, options).record.config == {
+        "num_updates": 11,
+        "size": 13,
+        "sizes": (1, 2),
+    }
+    assert prepare("fake", fake.Config, fake.make_trainer, []).record.config["num_updates"] == 6
+
+
+def test_presets_name_algorithms_games_and_settings_that_exist() -> None:
+    for (algorithm, env_id), settings in presets.PRESETS.items():
+        assert algorithm == "ippo"
+        assert env_id in jaxdilemmas.registered_envs()
+        ippo.Config(**settings)
+
+
+def test_a_run_without_a_name_is_called_by_algorithm_and_game(tmp_path: Path) -> None:
+    job = prepare("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path)])
+    assert job.directory.path.name.startswith("fake-gathering-20")
+
+
+def test_wandb_offline_writes_one_series_for_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    directory = train_fake(tmp_path, "logged", "--num-seeds", "2", "--wandb", "offline")
+    assert len(list(directory.path.glob("wandb/offline-run-*/*.wandb"))) == 2
+
+
+def row_of(update: int, value: float) -> display.Row:
+    """Two seeds."""
+    names = ("return_collective", "return_0", "return_1", "efficiency", "equality", "sustainability", "peace")
+    columns = {"update": update, "env_steps": 1e6 * update, "wall_seconds": 2.0 * update, "env_steps_per_second": 100.0}
+    return {name: np.full(2, number) for name, number in (columns | dict.fromkeys(names, value)).items()}
+
+
+def test_the_live_table_shows_progress_speed_of_all_seeds_and_time_left() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    table = display.LiveTable(console, "the title", num_updates=10)
+    for update, value in ((1, 12.5), (2, float("nan"))):
+        table.update(row_of(update, value))
+    table.close()
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    for text in ("the title", "2/10", "2,000,000", "12.5 12.5", "200", "0:00:16", "peace"):
+        assert text in shown
+
+
+def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
+    console = Console(file=io.StringIO(), soft_wrap=True)
+    lines = display.PlainLines(console, "the title", num_updates=4)
+    for update in range(1, 5):
+        lines.update(row_of(update, 1.0))
+    lines.close()
+    assert isinstance(console.file, io.StringIO)
+    title, start, first, last = console.file.getvalue().splitlines()
+    assert (title, start) == ("the title", "update compiling first")
+    assert (first[:10], last[:10]) == ("update 1/4", "update 4/4")
+
+
+def test_ippo_is_resumed_bitwise_and_plays(tmp_path: Path) -> None:
+    options = ["--runs-dir", str(tmp_path), "--env-kwargs", "max_steps=8", "--total-env-steps", "32", "--num-envs", "2"]
+    options += ["--rollout-steps", "4", "--num-minibatches", "2", "--num-epochs", "2", "--hidden-size", "4"]
+    train_command("ippo", ippo.Config, ippo.make_trainer, [*options, "--name", "a", "--checkpoint-every", "2"])
+    whole = RunDirectory(tmp_path / "a")
+    resumed = RunDirectory(shutil.copytree(whole.path, tmp_path / "b"))
+    shutil.rmtree(resumed.checkpoints / "4")
+    shutil.rmtree(resumed.path / "parameters")
+    train_command("ippo", ippo.Config, ippo.make_trainer, ["--runs-dir", str(tmp_path), "--name", "b", "--resume"])
+    assert_same_run(whole, resumed)
+    player = evaluate.load_player(resumed.path, greedy=True)
+    obs = jnp.zeros((2, *player.env.observation_space.shape), jnp.uint8)
+    actions, _ = player.act(obs, None, player.initial_memory, jax.random.key(0))
+    assert (actions.shape, actions.dtype) == ((2,), jnp.int32)

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import distrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +10,11 @@ import pytest
 
 from baselines import ippo
 from baselines.training import probes
+from baselines.training.probes import Params, Probe
+from jaxdilemmas.testing import check_environment
 
 SMALL = ippo.Config(
-    total_env_steps=40 * 128,
+    total_env_steps=60 * 128,
     num_envs=16,
     rollout_steps=8,
     num_minibatches=2,
@@ -21,100 +22,100 @@ SMALL = ippo.Config(
     learning_rate=1e-2,
     discount=0.5,
     entropy_coefficient=0.0,
+    value_coefficient=1.0,
     max_gradient_norm=5.0,
 )
+FIVE = [
+    probes.CONSTANT_REWARD,
+    probes.REWARD_FROM_OBSERVATION,
+    probes.DELAYED_REWARD,
+    probes.ACTION_MATTERS,
+    probes.ACTION_FROM_OBSERVATION,
+]
+EIGHT = [*FIVE, probes.ACTION_FROM_MEMORY, probes.ACTION_FROM_ROLE, probes.ENDLESS_REWARD]
+ENV = Probe(num_agents=2)
+Answers = dict[str, np.ndarray]
+
+
+def compile_quickly(function: Any, *args: Any) -> Any:
+    """Compiles for few and small runs."""
+    return jax.jit(function).lower(*args).compile(compiler_options={"xla_backend_optimization_level": 0})
+
+
+def ask(config: ippo.Config, train_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Values and probabilities of action 1, `[3, 2, N]` for (-1, 0, 1) and then 0, from the start of an episode."""
+    _, networks = ippo.make_networks(config, ENV)
+    obs = jnp.broadcast_to(jnp.array([[-1.0, 0.0, 1.0], [0.0] * 3])[:, :, None, None], (2, 3, 2, 1))
+    starts = jnp.zeros((2, 3), bool)
+    _, logits, values = networks.apply(train_state.network_params, networks.initial_memory(3), obs, starts)
+    return values.swapaxes(0, 1), jax.nn.softmax(logits)[..., 1].swapaxes(0, 1)
+
+
+def solve(params: list[Params], **settings: Any) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Trains on several probes at once: values, probabilities of action 1 and metrics, a leading axis over probes."""
+    config = dataclasses.replace(SMALL, **settings)
+
+    def train_and_ask(key: jax.Array, params: Params) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+        train_state, metrics = ippo.make_train(config, ENV)(key, params)
+        return *ask(config, train_state), metrics
+
+    stacked = jax.tree.map(lambda *leaves: jnp.array(leaves), *params)
+    keys = jax.random.split(jax.random.key(0), len(params))
+    return jax.tree.map(np.asarray, compile_quickly(jax.vmap(train_and_ask), keys, stacked)(keys, stacked))
+
+
 VARIANTS = {
-    "shared": {},
+    "shared": {"agent_id": True},
     "separate": {"parameters": "separate"},
-    "gru": {"network": "gru"},
-    "separate gru": {"parameters": "separate", "network": "gru"},
+    "gru": {"network": "gru", "agent_id": True},
+    "separate_gru": {"network": "gru", "parameters": "separate"},
 }
 
 
-def train(env: probes.Probe, **settings: Any) -> tuple[ippo.Config, Any, dict[str, jax.Array]]:
-    config = dataclasses.replace(SMALL, **settings)
-    return config, *ippo.make_train(config, env)(jax.random.key(0), env.default_params)
+@pytest.fixture(scope="module", params=VARIANTS)
+def solved(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What each kind of network learnt on all probes."""
+    values, probabilities, metrics = solve(EIGHT, **VARIANTS[request.param])
+    return {"kind": request.param, "values": values, "probabilities": probabilities, "metrics": metrics}
 
 
-def read(config: ippo.Config, env: probes.Probe, train_state: Any, obs: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Values `[T, N]` and probabilities of action 1 `[T, N]` after seeing `obs`, the same for every agent."""
-    _, networks = ippo.make_networks(config, env)
-    inputs = jnp.broadcast_to(jnp.array(obs)[:, None, None, None], (len(obs), 1, env.num_agents, 1))
-    starts = jnp.zeros((len(obs), 1), bool)
-    _, logits, values = networks.apply(train_state.network_params, networks.initial_memory(1), inputs, starts)
-    return np.asarray(values[:, 0]), np.asarray(jax.nn.softmax(logits[:, 0])[..., 1])
+def test_value_of_a_constant_reward_is_learnt(solved: dict[str, Any]) -> None:
+    np.testing.assert_allclose(solved["values"][0, 1, 0], 1.0, atol=0.05)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_value_of_a_constant_reward_is_learnt(variant: str) -> None:
-    env = probes.ConstantReward(num_agents=2)
-    config, train_state, _ = train(env, **VARIANTS[variant])
-    values, _ = read(config, env, train_state, [0.0])
-    np.testing.assert_allclose(values, 1.0, atol=0.05)
+def test_value_is_learnt_from_the_observation(solved: dict[str, Any]) -> None:
+    np.testing.assert_allclose(solved["values"][1, 0, 0], -1.0, atol=0.05)
+    np.testing.assert_allclose(solved["values"][1, 2, 0], 1.0, atol=0.05)
 
 
-@pytest.mark.parametrize("max_steps", [8, 3])
-def test_value_goes_on_past_the_time_limit(max_steps: int) -> None:
-    env = probes.EndlessReward(max_steps=max_steps)
-    config, train_state, _ = train(env)
-    values, _ = read(config, env, train_state, [0.0])
-    np.testing.assert_allclose(values, 1 / (1 - config.discount), atol=0.1)
+def test_delayed_reward_is_discounted(solved: dict[str, Any]) -> None:
+    np.testing.assert_allclose(solved["values"][2, 1, 0], SMALL.discount, atol=0.05)
 
 
-def test_value_is_learnt_from_the_observation() -> None:
-    env = probes.RewardFromObservation(num_agents=2)
-    config, train_state, _ = train(env)
-    for cue in (-1.0, 1.0):
-        np.testing.assert_allclose(read(config, env, train_state, [cue])[0], cue, atol=0.05)
+def test_the_action_that_pays_is_chosen(solved: dict[str, Any]) -> None:
+    assert np.all(solved["probabilities"][3, 1, 0] > 0.95)
+    assert np.all(solved["metrics"]["episode_return"][3, -1] > 0.9)
 
 
-def test_delayed_reward_is_discounted() -> None:
-    env = probes.DelayedReward(num_agents=2)
-    config, train_state, _ = train(env)
-    np.testing.assert_allclose(read(config, env, train_state, [0.0])[0], config.discount, atol=0.05)
-    np.testing.assert_allclose(read(config, env, train_state, [1.0])[0], 1.0, atol=0.05)
+def test_the_action_is_chosen_by_the_observation(solved: dict[str, Any]) -> None:
+    assert np.all(solved["probabilities"][4, 0, 0] < 0.05)
+    assert np.all(solved["probabilities"][4, 2, 0] > 0.95)
 
 
-def test_the_action_that_pays_is_chosen() -> None:
-    env = probes.ActionMatters(num_agents=2)
-    config, train_state, metrics = train(env)
-    assert np.all(read(config, env, train_state, [0.0])[1] > 0.95)
-    assert np.all(metrics["episode_return"][-1] > 0.9)
+def test_the_cue_is_remembered_by_those_who_can(solved: dict[str, Any]) -> None:
+    after_minus, after_plus = solved["probabilities"][5, 0, 1], solved["probabilities"][5, 2, 1]
+    if "gru" in solved["kind"]:
+        assert np.all(after_minus < 0.05)
+        assert np.all(after_plus > 0.95)
+    else:
+        np.testing.assert_array_equal(after_minus, after_plus)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_action_is_chosen_by_the_observation(variant: str) -> None:
-    env = probes.ActionFromObservation(num_agents=2)
-    config, train_state, _ = train(env, **VARIANTS[variant])
-    assert np.all(read(config, env, train_state, [1.0])[1] > 0.95)
-    assert np.all(read(config, env, train_state, [-1.0])[1] < 0.05)
-
-
-def test_gru_remembers_the_cue() -> None:
-    env = probes.ActionFromMemory(num_agents=2)
-    config, train_state, _ = train(env, network="gru", total_env_steps=80 * 128)
-    assert np.all(read(config, env, train_state, [1.0, 0.0])[1][1] > 0.95)
-    assert np.all(read(config, env, train_state, [-1.0, 0.0])[1][1] < 0.05)
-
-
-@pytest.mark.parametrize("settings", [{"agent_id": True}, {"parameters": "separate"}])
-def test_agents_take_roles(settings: dict[str, Any]) -> None:
-    env = probes.ActionFromRole(num_agents=2)
-    config, train_state, _ = train(env, **settings)
-    probability = read(config, env, train_state, [0.0])[1][0]
+def test_agents_take_roles(solved: dict[str, Any]) -> None:
+    probability = solved["probabilities"][6, 1, 0]
     assert probability[0] < 0.05
     assert probability[1] > 0.95
 
 
-def test_common_reward_is_the_sum_over_agents() -> None:
-    env = probes.ConstantReward(num_agents=3)
-    config, train_state, metrics = train(env, reward="common")
-    np.testing.assert_allclose(read(config, env, train_state, [0.0])[0], 3.0, atol=0.15)
-    np.testing.assert_allclose(metrics["episode_return"][-1], 1.0)
-
-
-def test_reward_scale_multiplies_what_is_learnt_and_not_what_is_reported() -> None:
-    env = probes.ConstantReward()
-    config, train_state, metrics = train(env, reward_scale=0.5)
-    np.testing.assert_allclose(read(config, env, train_state, [0.0])[0], 0.5, atol=0.05)
-    np.testing.assert_allclose(metrics["episode_return"][-1], 1.0)
+def test_value_goes_on_past_the_time_limit(solved: dict[str, Any]) -> None:
+    np.testing.assert_allclose(solved["values"][7, 1, 0], 1 / (1 - SMALL.discount), atol=0.1)

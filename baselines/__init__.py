@@ -1,0 +1,1 @@
+"""Learning algorithms, run from a checkout. Nothing in `jaxdilemmas` depends on them."""

@@ -1,0 +1,379 @@
+"""Independent proximal policy optimisation: every agent learns by PPO as if the others were part of the game.
+
+Source: Schulman et al. 2017 (arXiv:1707.06347); de Witt et al. 2020 (arXiv:2011.09533) for independent learners.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import distrax
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from baselines.training import minibatches, rollout
+from baselines.training.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
+from baselines.training.returns import generalized_advantages
+from baselines.training.rollout import Players, RolloutCarry, Trajectory
+from baselines.training.trainer import Policy, Train, Trainer, scan_updates
+from jaxdilemmas import preferences
+from jaxdilemmas.environment import Environment
+from jaxdilemmas.metrics import social_metrics
+from jaxdilemmas.spaces import Discrete
+from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of one training run.
+
+    Attributes:
+      reward: what agents learn from, their own rewards or the sum of all.
+      parameters: one network for all agents or one for each.
+      agent_id: whether shared networks are told whose observation they read.
+      network: "mlp", "conv" or "gru".
+      hidden_size: width of the network's layers.
+      total_env_steps: length of training; whole updates only.
+      num_envs: environments played side by side.
+      rollout_steps: steps in each between updates; a divisor of the episode length puts time limits on the edge.
+      num_epochs: passes over each rollout.
+      num_minibatches: parts of a pass. They hold steps; with "gru" whole sequences, so they must divide `num_envs`.
+      learning_rate: of Adam, at the start; linear in between.
+      final_learning_rate: at the end.
+      entropy_coefficient: weight of the entropy bonus, at the start; linear in between.
+      final_entropy_coefficient: at the end.
+      value_coefficient: weight of the value loss.
+      discount: gamma.
+      gae_lambda: lambda.
+      clip_range: how far the ratio of probabilities may leave 1.
+      value_clip_range: how far values may leave the old ones; None for no limit.
+      max_gradient_norm: longer gradients are cut to this global norm.
+      normalize_advantages: whether each minibatch's advantages get mean 0 and standard deviation 1, per agent.
+      reward_scale: factor on the rewards that agents learn from.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    reward: Literal["individual", "common"] = "individual"
+    parameters: Literal["shared", "separate"] = "shared"
+    agent_id: bool = False
+    network: Torso = "mlp"
+    hidden_size: int = 64
+    total_env_steps: int = 2_000_000
+    num_envs: int = 128
+    rollout_steps: int = 125
+    num_epochs: int = 4
+    num_minibatches: int = 8
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0
+    entropy_coefficient: float = 0.01
+    final_entropy_coefficient: float = 0.0
+    value_coefficient: float = 0.5
+    discount: float = 0.99
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    value_clip_range: float | None = None
+    max_gradient_norm: float = 0.5
+    normalize_advantages: bool = True
+    reward_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_numbers()
+        splits = self.num_envs if self.network == "gru" else self.num_envs * self.rollout_steps
+        if splits % self.num_minibatches:
+            what = "num_envs" if self.network == "gru" else "num_envs * rollout_steps"
+            _refuse("num_minibatches", self.num_minibatches, f"a divisor of {what} = {splits}")
+        if self.total_env_steps < self.env_steps_per_update:
+            _refuse("total_env_steps", self.total_env_steps, f"at least one update, {self.env_steps_per_update}")
+        if self.agent_id and self.parameters == "separate":
+            _refuse("agent_id", True, "False when parameters are separate")
+
+    def _check_choices(self) -> None:
+        for name, hint in typing.get_type_hints(type(self)).items():
+            if typing.get_origin(hint) is Literal and getattr(self, name) not in typing.get_args(hint):
+                _refuse(name, getattr(self, name), f"one of {', '.join(typing.get_args(hint))}")
+
+    def _check_numbers(self) -> None:
+        at_least_1 = ["hidden_size", "num_envs", "rollout_steps", "num_epochs", "num_minibatches"]
+        positive = ["learning_rate", "clip_range", "max_gradient_norm", "reward_scale"]
+        not_negative = ["final_learning_rate", "entropy_coefficient", "final_entropy_coefficient", "value_coefficient"]
+        for name in at_least_1:
+            if getattr(self, name) < 1:
+                _refuse(name, getattr(self, name), "at least 1")
+        if self.value_clip_range is not None:
+            positive.append("value_clip_range")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                _refuse(name, getattr(self, name), "above 0")
+        for name in not_negative:
+            if not getattr(self, name) >= 0:
+                _refuse(name, getattr(self, name), "at least 0")
+        for name in ["discount", "gae_lambda"]:
+            if not 0 <= getattr(self, name) <= 1:
+                _refuse(name, getattr(self, name), "between 0 and 1")
+
+    @property
+    def env_steps_per_update(self) -> int:
+        """Joint actions played between two updates."""
+        return self.num_envs * self.rollout_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Rollouts, each followed by `num_epochs` passes."""
+        return self.total_env_steps // self.env_steps_per_update
+
+
+def _refuse(name: str, value: Any, allowed: str) -> None:
+    raise ValueError(f"{name}={value!r} is not allowed: allowed is {allowed}")
+
+
+@struct.dataclass
+class TrainState:
+    """Everything that training goes on from.
+
+    Attributes:
+      network_params: of the agents' networks.
+      opt_state: of the optimiser.
+      update_index: `[]` int32, updates done.
+      rollout: where the environments stand.
+    """
+
+    network_params: Any
+    opt_state: Any
+    update_index: jax.Array
+    rollout: RolloutCarry
+
+
+class Batch(NamedTuple):
+    """What the loss reads, leading axes `[T, M]`; fields as in `rollout.Trajectory`, advantages and targets `[T, M, N]`."""
+
+    obs: jax.Array
+    starts: jax.Array
+    memory: jax.Array
+    actions: jax.Array
+    log_probs: jax.Array
+    values: jax.Array
+    advantages: jax.Array
+    value_targets: jax.Array
+
+
+class Learner(NamedTuple):
+    """The fixed parts of a run."""
+
+    config: Config
+    players: Players
+    optimizer: optax.GradientTransformation
+
+
+def make_trainer(config: Config, env: Environment) -> Trainer:
+    """Training as two pure functions.
+
+    Args:
+      config: the settings.
+      env: a game as `jaxdilemmas.make` returns it, without wrappers.
+
+    Returns:
+      See `trainer.Trainer`. Metrics of an update: `episode_return` `[N]` and the four social metrics, means over the
+      episodes that ended in it (NaN if none did), the losses, and what the schedules say.
+    """
+    code, networks = make_networks(config, env)
+    preference = {"individual": preferences.individual, "common": preferences.common}[config.reward]()
+    env = AutoReset(TransformRewards(EpisodeStatistics(env), preference), final_observation=True)
+    optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
+    learner = Learner(config, Players(env, code, networks), optimizer)
+    return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+
+
+def make_train(config: Config, env: Environment) -> Train:
+    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return jax.jit(partial(scan_updates, make_trainer(config, env), config.num_updates))
+
+
+def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
+    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`."""
+    code, networks = make_networks(config, env)
+    return Policy(act=partial(_act, code, networks, greedy), initial_memory=networks.initial_memory(1)[0])
+
+
+def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, AgentNetworks]:
+    """The networks of all agents and how their observations are stored.
+
+    Raises:
+      ValueError: the actions of `env` are not discrete.
+    """
+    if not isinstance(env.action_space, Discrete):
+        _refuse("env", env, "a game with a Discrete action space")
+    code = ObservationCode.of(env.observation_space)
+    num_ids = env.num_agents if config.agent_id else 0
+    module = ActorCritic(code, env.action_space.n, config.network, config.hidden_size, num_ids)
+    return code, make_agent_networks(module, env.num_agents, config.parameters == "shared")
+
+
+def _act(
+    code: ObservationCode,
+    networks: AgentNetworks,
+    greedy: bool,
+    network_params: Any,
+    obs: jax.Array,
+    memory: jax.Array,
+    key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    starts = jnp.zeros((1, 1), bool)
+    memory, logits, _ = networks.apply(network_params, memory[None], code.encode(obs)[None, None], starts)
+    policy = distrax.Categorical(logits=logits[0, 0])
+    return policy.mode() if greedy else policy.sample(seed=key), memory[0]
+
+
+def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
+    """Fresh networks and environments."""
+    key_networks, key_rollout = jax.random.split(key)
+    network_params = learner.players.networks.init(key_networks)
+    return TrainState(
+        network_params=network_params,
+        opt_state=learner.optimizer.init(network_params),
+        update_index=jnp.zeros((), jnp.int32),
+        rollout=rollout.start(learner.players, key_rollout, env_params, learner.config.num_envs),
+    )
+
+
+def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
+    """Plays, learns from it, and says how it went."""
+    config = learner.config
+    carry, trajectory = rollout.collect(
+        learner.players, train_state.network_params, env_params, train_state.rollout, config.rollout_steps
+    )
+    key, key_learn = jax.random.split(carry.key)
+    train_state = train_state.replace(rollout=carry.replace(key=key))
+    train_state, losses = learn(learner, train_state, make_batch(config, trajectory), key_learn)
+    train_state = train_state.replace(update_index=train_state.update_index + 1)
+    env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
+    return train_state, {"env_steps": env_steps} | episode_metrics(trajectory) | losses
+
+
+def make_batch(config: Config, trajectory: Trajectory) -> Batch:
+    """Adds advantages and value targets to a trajectory; networks without memory get each step by itself."""
+    advantages = generalized_advantages(
+        config.reward_scale * trajectory.rewards,
+        trajectory.values,
+        trajectory.next_values,
+        trajectory.terminated[..., None],
+        trajectory.truncated[..., None],
+        config.discount,
+        config.gae_lambda,
+    )
+    targets = advantages + trajectory.values
+    batch = Batch(*(getattr(trajectory, name) for name in Batch._fields[:-2]), advantages, targets)
+    return batch if config.network == "gru" else minibatches.join_time(batch)
+
+
+def learn(learner: Learner, train_state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+    """Several epochs of minibatch descent on one rollout; metrics are means over all minibatches."""
+    config = learner.config
+    progress = train_state.update_index / config.num_updates
+    rates = {
+        "learning_rate": interpolate(config.learning_rate, config.final_learning_rate, progress),
+        "entropy_coefficient": interpolate(config.entropy_coefficient, config.final_entropy_coefficient, progress),
+    }
+
+    def descend_on(carry: tuple[Any, Any], minibatch: Batch) -> tuple[tuple[Any, Any], Metrics]:
+        return descend(learner, carry, minibatch._replace(obs=minibatches.words_last(minibatch.obs)), rates)
+
+    def run_epoch(carry: tuple[Any, Any], key: jax.Array) -> tuple[tuple[Any, Any], Metrics]:
+        deck = minibatches.shuffle(key, batch, config.num_minibatches)
+        return jax.lax.scan(descend_on, carry, deck._replace(obs=minibatches.words_first(deck.obs)))
+
+    start = (train_state.network_params, train_state.opt_state)
+    (network_params, opt_state), losses = jax.lax.scan(run_epoch, start, jax.random.split(key, config.num_epochs))
+    train_state = train_state.replace(network_params=network_params, opt_state=opt_state)
+    return train_state, jax.tree.map(jnp.mean, losses) | {"learning_rate": rates["learning_rate"]}
+
+
+def descend(
+    learner: Learner, carry: tuple[Any, Any], batch: Batch, rates: dict[str, jax.Array]
+) -> tuple[tuple[Any, Any], Metrics]:
+    """One gradient step on one minibatch, from and to (network_params, opt_state)."""
+    network_params, opt_state = carry
+    gradients, metrics = jax.grad(loss, has_aux=True)(network_params, batch, learner, rates["entropy_coefficient"])
+    updates, opt_state = learner.optimizer.update(gradients, opt_state)
+    network_params = jax.tree.map(lambda p, u: p - rates["learning_rate"] * u, network_params, updates)
+    return (network_params, opt_state), metrics | {"gradient_norm": optax.global_norm(gradients)}
+
+
+def loss(
+    network_params: Any, batch: Batch, learner: Learner, entropy_coefficient: jax.Array
+) -> tuple[jax.Array, Metrics]:
+    """The clipped objective, the value loss and the entropy bonus, averaged over steps and agents.
+
+    Source: Schulman et al. 2017, equations 7 and 9; values are clipped as in its authors' implementation.
+    """
+    config = learner.config
+    _, logits, values = learner.players.networks.apply(network_params, batch.memory[0], batch.obs, batch.starts)
+    policy = distrax.Categorical(logits=logits)
+    log_ratios = policy.log_prob(batch.actions) - batch.log_probs
+    policy_loss = clipped_objective(config, log_ratios, batch.advantages)
+    value_loss = value_error(config, values, batch)
+    entropy = policy.entropy().mean()
+    ratios = jnp.exp(log_ratios)
+    metrics = {
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "approx_kl": jnp.mean(ratios - 1 - log_ratios),
+        "clip_fraction": jnp.mean(jnp.abs(ratios - 1) > config.clip_range),
+    }
+    return policy_loss + config.value_coefficient * value_loss - entropy_coefficient * entropy, metrics
+
+
+def clipped_objective(config: Config, log_ratios: jax.Array, advantages: jax.Array) -> jax.Array:
+    """The negative of what the policy should gain; `[T, M, N]` each."""
+    if config.normalize_advantages:
+        deviation = advantages.std(axis=(0, 1)) + 1e-8
+        advantages = (advantages - advantages.mean(axis=(0, 1))) / deviation
+    ratios = jnp.exp(log_ratios)
+    clipped = jnp.clip(ratios, 1 - config.clip_range, 1 + config.clip_range)
+    return -jnp.minimum(ratios * advantages, clipped * advantages).mean()
+
+
+def value_error(config: Config, values: jax.Array, batch: Batch) -> jax.Array:
+    """Half the mean squared error of values `[T, M, N]`, the larger of clipped and unclipped if they are clipped."""
+    errors = jnp.square(values - batch.value_targets)
+    if config.value_clip_range is not None:
+        change = jnp.clip(values - batch.values, -config.value_clip_range, config.value_clip_range)
+        errors = jnp.maximum(errors, jnp.square(batch.values + change - batch.value_targets))
+    return 0.5 * errors.mean()
+
+
+def episode_metrics(trajectory: Trajectory) -> Metrics:
+    """Means over the episodes that ended in a trajectory, `episode_return` `[N]` and social metrics `[]`."""
+    ended = trajectory.terminated | trajectory.truncated
+    outcomes = {"episode_return": trajectory.info["episode_return"]} | social_metrics(trajectory.info)
+
+    def mean_over_ended(outcome: jax.Array) -> jax.Array:
+        is_counted = ended.reshape(ended.shape + (1,) * (outcome.ndim - ended.ndim))
+        return jnp.mean(outcome, axis=(0, 1), where=is_counted)
+
+    return jax.tree.map(mean_over_ended, outcomes)
+
+
+def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
+    """A straight line from `first` at progress 0 to `last` at progress 1."""
+    return first + (last - first) * progress
+
+
+def main() -> None:
+    """The command `python -m baselines.ippo`."""
+    from baselines.training.command import train_command
+
+    train_command("ippo", Config, make_trainer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What learning algorithms share, free of any one of them."""

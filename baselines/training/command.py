@@ -1,0 +1,37 @@
+"""The command that trains: `python -m baselines.<algorithm> --env gathering --num-seeds 4`.
+
+An algorithm's module ends with a `main` that calls `train_command`. Whatever can be wrong with the options is found
+before anything is compiled or written.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from baselines.training.options import MakeTrainer, prepare
+from baselines.training.recording import INTERRUPTED, begin, train
+
+
+def train_command(
+    algorithm: str, config_class: type, make_trainer: MakeTrainer, argv: Sequence[str] | None = None
+) -> None:
+    """Reads the command line, trains, and writes a run directory.
+
+    Args:
+      algorithm: name of the module in `baselines`.
+      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates`.
+      make_trainer: (config, env) -> `Trainer`.
+      argv: the options; those of the program when left out.
+
+    Raises:
+      SystemExit: with a message and code 1 or 2 if an option is wrong; with code `INTERRUPTED` if the run was.
+    """
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    try:
+        job = prepare(algorithm, config_class, make_trainer, sys.argv[1:] if argv is None else argv)
+        start = begin(job)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    if not train(job, start, console):
+        sys.exit(INTERRUPTED)

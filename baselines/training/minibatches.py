@@ -1,0 +1,37 @@
+"""Splitting what was collected into shuffled minibatches."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def join_time(batch: Any) -> Any:
+    """Makes every step a sequence of its own: leaves `[T, B, ...]` -> `[1, T * B, ...]`, for networks without memory."""
+    return jax.tree.map(lambda x: x.reshape(1, x.shape[0] * x.shape[1], *x.shape[2:]), batch)
+
+
+def shuffle(key: jax.Array, batch: Any, num_minibatches: int) -> Any:
+    """Deals sequences out at random, each to one minibatch.
+
+    Args:
+      key: a JAX PRNG key, used once.
+      batch: a pytree with leaves `[T, B, ...]`; sequences along T stay whole.
+      num_minibatches: divides B.
+
+    Returns:
+      The pytree with leaves `[num_minibatches, T, B / num_minibatches, ...]`.
+    """
+    num_sequences = jax.tree.leaves(batch)[0].shape[1]
+    order = jnp.argsort(jax.random.bits(key, (num_sequences,))).reshape(num_minibatches, -1)
+    return jax.tree.map(lambda x: jnp.moveaxis(x[:, order], 1, 0), batch)
+
+
+def words_first(obs: jax.Array) -> jax.Array:
+    """Lays shuffled observations out as the first layer's gradient reads them, `[K, T, M, N, W]` -> `[K, W, T, M, N]`."""
+    return jnp.moveaxis(obs, -1, 1)
+
+
+def words_last(obs: jax.Array) -> jax.Array:
+    """The observations of one minibatch in their usual order; a change of names only: `[W, T, M, N]` -> `[T, M, N, W]`."""
+    return jnp.moveaxis(obs, 0, -1)

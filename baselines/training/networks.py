@@ -1,0 +1,276 @@
+"""Actor-critic networks over sequences of tile ids, images or flat vectors, and how agents share them.
+
+Tile ids are kept as packed bits from the rollout on. On CPU nearly all time of learning goes into the first layer, so its
+product is bfloat16 and has a gradient of its own: XLA's fast CPU kernels take a product only when the left operand
+contracts on its last axis, and the gradient that autodiff would write does not.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxdilemmas.spaces import Space
+
+Torso = Literal["mlp", "conv", "gru"]
+WORD_BITS = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class ObservationCode:
+    """How observations of one space are stored by the learner and read by a network.
+
+    Tile ids (a uint8 space of shape `[h, w]`) are written in binary and packed, `[..., h, w]` uint8 -> `[..., W]` uint32
+    with W = ceil(h * w / cells_per_word). Everything else is stored as it is.
+
+    Attributes:
+      shape: the space's.
+      num_bits: bits of a tile id; 0 if the space does not hold tile ids.
+      scale: entries are divided by it: 255 for pixels, 1 for one-hot and float observations.
+    """
+
+    shape: tuple[int, ...]
+    num_bits: int = 0
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, space: Space) -> "ObservationCode":
+        """The code for a space."""
+        if np.dtype(space.dtype) != np.uint8:
+            return cls(space.shape)
+        high = int(getattr(space, "high", 255))
+        if len(space.shape) == 2:
+            return cls(space.shape, num_bits=max(1, high.bit_length()))
+        return cls(space.shape, scale=float(high))
+
+    @property
+    def cells_per_word(self) -> int:
+        """Tile ids in one word; the bits left over are 0."""
+        return WORD_BITS // self.num_bits
+
+    def encode(self, obs: jax.Array) -> jax.Array:
+        """Observations `[..., *shape]` as they are stored."""
+        if not self.num_bits:
+            return obs
+        cells = obs.reshape(*obs.shape[: obs.ndim - 2], -1)
+        padding = [(0, 0)] * (cells.ndim - 1) + [(0, -cells.shape[-1] % self.cells_per_word)]
+        cells = jnp.pad(cells, padding).reshape(*cells.shape[:-1], -1, self.cells_per_word).astype(jnp.uint32)
+        shifts = self.num_bits * jnp.arange(self.cells_per_word, dtype=jnp.uint32)
+        return jnp.sum(cells << shifts, axis=-1, dtype=jnp.uint32)
+
+    def planes(self, stored: jax.Array) -> jax.Array:
+        """Stored observations as numbers `[..., *shape]`, tile ids as their bits `[..., h, w, num_bits]`."""
+        if not self.num_bits:
+            return stored.astype(jnp.float32) / self.scale
+        leading = stored.shape[:-1]
+        bits = unpack_bits(stored).reshape(*leading, -1, WORD_BITS)[..., : self.num_bits * self.cells_per_word]
+        cells = bits.reshape(*leading, -1, self.num_bits)[..., : math.prod(self.shape), :]
+        return cells.reshape(*leading, *self.shape, self.num_bits)
+
+
+def unpack_bits(words: jax.Array) -> jax.Array:
+    """Bits of packed words as numbers, `[..., W]` uint32 -> `[..., 32 W]` bfloat16 of 0 and 1, lowest bit first."""
+    bits = (words[..., None] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)) & 1
+    return bits.astype(jnp.bfloat16).reshape(*words.shape[:-1], -1)
+
+
+@jax.custom_vjp
+def multiply_bits(words: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The product of packed bits with a matrix: `[M, W]` uint32 times `[32 W, K]` float32 -> `[M, K]` float32.
+
+    Computed in bfloat16 and summed in float32. The gradient reads the bits once more, transposed, so that it too
+    contracts on the last axis of its left operand.
+    """
+    return jnp.dot(unpack_bits(words), kernel.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+
+
+def _multiply_bits_forward(words: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return multiply_bits(words, kernel), words
+
+
+def _multiply_bits_backward(words: jax.Array, gradient: jax.Array) -> tuple[np.ndarray, jax.Array]:
+    bits = (words.T[:, None, :] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)[:, None]) & 1
+    bits = bits.astype(jnp.bfloat16).reshape(-1, len(words))
+    kernel_gradient = jnp.dot(bits, gradient.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+    return np.zeros(words.shape, jax.dtypes.float0), kernel_gradient
+
+
+multiply_bits.defvjp(_multiply_bits_forward, _multiply_bits_backward)
+
+
+class FirstLayer(nn.Module):
+    """A dense layer on stored observations, whatever their code.
+
+    Attributes:
+      code: how they are stored.
+      features: K.
+    """
+
+    code: ObservationCode
+    features: int
+
+    @nn.compact
+    def __call__(self, stored: jax.Array) -> jax.Array:
+        """`[M, ...]` -> `[M, K]` float32."""
+        if not self.code.num_bits:
+            return nn.Dense(self.features)(self.code.planes(stored).reshape(len(stored), -1))
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (WORD_BITS * stored.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return multiply_bits(stored, kernel) + bias
+
+
+class Convolution(nn.Module):
+    """A convolution with 3 x 3 windows, stride 2, written as one product of patches.
+
+    Attributes:
+      features: channels that come out.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, planes: jax.Array) -> jax.Array:
+        """`[M, h, w, C]` -> `[M, ceil(h / 2), ceil(w / 2), features]` float32."""
+        height, width = planes.shape[1:3]
+        padded = jnp.pad(planes, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        patches = [padded[:, row : row + height : 2, col : col + width : 2] for row in range(3) for col in range(3)]
+        return nn.Dense(self.features)(jnp.concatenate(patches, axis=-1).astype(jnp.float32))
+
+
+class ResettingGRU(nn.Module):
+    """A gated recurrent unit that forgets where an episode starts, scanned over time.
+
+    Attributes:
+      features: H.
+    """
+
+    features: int
+
+    @partial(nn.scan, variable_broadcast="params", split_rngs={"params": False})
+    @nn.compact
+    def __call__(self, memory: jax.Array, inputs: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """Memory `[M, H]`, inputs x `[T, M, F]` and starts `[T, M]` -> memory `[M, H]`, outputs `[T, M, H]`."""
+        x, starts = inputs
+        memory = jnp.where(starts[:, None], 0.0, memory)
+        return nn.GRUCell(self.features)(memory, x)
+
+
+class ActorCritic(nn.Module):
+    """Action logits and a value for each observation of a sequence; actor and critic share all but the last layers.
+
+    Attributes:
+      code: how observations are stored.
+      num_actions: A.
+      torso: "mlp", "conv" (a convolution before the first dense layer) or "gru" (memory behind it).
+      hidden_size: width of every layer.
+      num_agents: N when the agent's number is an input, behind the first layer; 0 without.
+    """
+
+    code: ObservationCode
+    num_actions: int
+    torso: Torso = "mlp"
+    hidden_size: int = 64
+    num_agents: int = 0
+
+    @property
+    def memory_size(self) -> int:
+        """H, 0 for networks without memory."""
+        return self.hidden_size if self.torso == "gru" else 0
+
+    @nn.compact
+    def __call__(
+        self, memory: jax.Array, obs: jax.Array, starts: jax.Array, agents: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Reads a sequence.
+
+        Args:
+          memory: `[M, H]` float32, before the first step.
+          obs: `[T, M, ...]`, stored observations.
+          starts: `[T, M]` bool, which observations are the first of an episode: memory is zero there.
+          agents: `[M]` int32, whose observations they are.
+
+        Returns:
+          Memory after the last step `[M, H]`, logits `[T, M, A]`, values `[T, M]`.
+        """
+        num_steps, batch_size = obs.shape[:2]
+        x = self.read(obs.reshape(-1, *obs.shape[2:])).reshape(num_steps, batch_size, -1)
+        if self.num_agents:
+            ids = jnp.broadcast_to(jax.nn.one_hot(agents, self.num_agents), (num_steps, batch_size, self.num_agents))
+            x = jnp.concatenate([x, ids], axis=-1)
+        if self.torso == "gru":
+            memory, x = ResettingGRU(self.hidden_size)(memory, (x, starts))
+        actor = nn.relu(nn.Dense(self.hidden_size)(x))
+        critic = nn.relu(nn.Dense(self.hidden_size)(x))
+        logits = nn.Dense(self.num_actions, kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"))(actor)
+        return memory, logits, nn.Dense(1)(critic)[..., 0]
+
+    def read(self, stored: jax.Array) -> jax.Array:
+        """The first layers, `[M, ...]` -> `[M, hidden_size]`."""
+        if self.torso != "conv":
+            return nn.relu(FirstLayer(self.code, self.hidden_size)(stored))
+        features = nn.relu(Convolution(self.hidden_size // 4)(self.code.planes(stored)))
+        return nn.relu(nn.Dense(self.hidden_size)(features.reshape(len(stored), -1)))
+
+
+class AgentNetworks(NamedTuple):
+    """The networks of N agents as one function.
+
+    Attributes:
+      init: key -> network_params; a leading axis N when parameters are separate.
+      initial_memory: num_envs -> `[B, N, H]` float32.
+      apply: (network_params, memory `[B, N, H]`, obs `[T, B, N, ...]`, starts `[T, B]`) -> (memory `[B, N, H]`, logits
+        `[T, B, N, A]`, values `[T, B, N]`).
+    """
+
+    init: Callable[[jax.Array], Any]
+    initial_memory: Callable[[int], jax.Array]
+    apply: Callable[[Any, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+
+
+def make_agent_networks(module: ActorCritic, num_agents: int, is_shared: bool) -> AgentNetworks:
+    """Gives every agent `module`, with one set of parameters for all or one for each."""
+    return AgentNetworks(
+        init=partial(_init_shared if is_shared else _init_separate, module, num_agents),
+        initial_memory=lambda num_envs: jnp.zeros((num_envs, num_agents, module.memory_size), jnp.float32),
+        apply=partial(_apply_shared if is_shared else _apply_separate, module),
+    )
+
+
+def _init_shared(module: ActorCritic, num_agents: int, key: jax.Array) -> Any:
+    del num_agents
+    obs = module.code.encode(jnp.zeros((1, 1, *module.code.shape), jnp.uint8 if module.code.num_bits else jnp.float32))
+    memory, starts = jnp.zeros((1, module.memory_size)), jnp.zeros((1, 1), bool)
+    return module.init(key, memory, obs, starts, jnp.zeros(1, jnp.int32))
+
+
+def _init_separate(module: ActorCritic, num_agents: int, key: jax.Array) -> Any:
+    return jax.vmap(partial(_init_shared, module, 1))(jax.random.split(key, num_agents))
+
+
+def _apply_shared(
+    module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    num_steps, num_envs, num_agents = obs.shape[:3]
+    memory, logits, values = module.apply(
+        network_params,
+        memory.reshape(num_envs * num_agents, module.memory_size),
+        obs.reshape(num_steps, num_envs * num_agents, *obs.shape[3:]),
+        jnp.repeat(starts, num_agents, axis=1),
+        jnp.tile(jnp.arange(num_agents), num_envs),
+    )
+    shape = (num_steps, num_envs, num_agents)
+    return memory.reshape(num_envs, num_agents, module.memory_size), logits.reshape(*shape, -1), values.reshape(shape)
+
+
+def _apply_separate(
+    module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    num_envs, num_agents = obs.shape[1:3]
+    apply = jax.vmap(module.apply, in_axes=(0, 1, 2, None, 0), out_axes=(1, 2, 2))
+    return apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32))

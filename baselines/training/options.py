@@ -1,0 +1,200 @@
+"""The options of a training run: read from the command line and checked before anything is compiled or written."""
+
+import argparse
+import ast
+import dataclasses
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import tyro
+
+import jaxdilemmas
+from baselines.presets import preset
+from baselines.training.display import WandbMode
+from baselines.training.runs import RunDirectory, RunRecord, describe_machine
+from baselines.training.streaming import over_seeds
+from baselines.training.trainer import Trainer
+from jaxdilemmas.environment import Environment, require
+
+MakeTrainer = Callable[[Any, Environment], Trainer]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What to run and where to write it.
+
+    Attributes:
+      env: id of the game.
+      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
+      name: of the run; by default algorithm, game and time.
+      runs_dir: directory that holds a directory for each run.
+      seed: of the first training run; with several, the others follow it.
+      num_seeds: training runs side by side that differ in their seed alone.
+      checkpoint_every: updates between checkpoints.
+      wandb: Weights & Biases; offline needs no account.
+      resume: go on with the run of that name where it was interrupted; other options may be left out.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    env: str = "gathering"
+    env_kwargs: tuple[str, ...] = ()
+    name: str | None = None
+    runs_dir: Path = Path("runs")
+    seed: int = 0
+    num_seeds: int = 1
+    checkpoint_every: int = 50
+    wandb: WandbMode = "disabled"
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
+        require(self.num_seeds >= 1, "num_seeds", self.num_seeds, "at least 1")
+        require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+        is_name = self.name is None or (Path(self.name).name == self.name and self.name not in ("", ".."))
+        require(is_name, "name", self.name, "the name of a directory, without a path")
+
+
+class Job(NamedTuple):
+    """A run that passed all checks.
+
+    Attributes:
+      directory: where it goes.
+      record: what is run.
+      trainer: the algorithm, bound to its settings and the game.
+      env_params: numbers in the rules.
+      num_updates: of the whole run.
+      is_resumed: whether the directory holds the beginning of it.
+      wandb: see `RunOptions`.
+    """
+
+    directory: RunDirectory
+    record: RunRecord
+    trainer: Trainer
+    env_params: Any
+    num_updates: int
+    is_resumed: bool
+    wandb: WandbMode
+
+    def make_train_states(self) -> Any:
+        """Fresh train states of all seeds, leading axis S."""
+        keys = jax.vmap(jax.random.key)(jnp.array(self.record.seeds))
+        return jax.jit(over_seeds(self.trainer.init, self.record.num_seeds))(keys, self.env_params)
+
+
+def prepare(algorithm: str, config_class: type, make_trainer: MakeTrainer, argv: Sequence[str]) -> Job:
+    """Reads and checks the options.
+
+    Args:
+      algorithm: name of the module in `baselines`.
+      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates`.
+      make_trainer: (config, env) -> `Trainer`.
+      argv: the options.
+
+    Raises:
+      ValueError: the message names the option, its value and what is allowed.
+      SystemExit: from the parser, with a message on stderr; or help was asked for.
+    """
+    early = read_early(argv)
+    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm, early.env)))
+    stored = stored_record(directory, algorithm) if early.resume else None
+    options, config = parse(algorithm, config_class, stored, argv)
+    env_kwargs = parse_env_kwargs(options.env_kwargs)
+    env = jaxdilemmas.make(options.env, **env_kwargs)
+    record = RunRecord(
+        algorithm=algorithm,
+        env_id=options.env,
+        env_kwargs=env_kwargs,
+        env_version=env.version,
+        config=dataclasses.asdict(config),
+        seed=options.seed,
+        num_seeds=options.num_seeds,
+        checkpoint_every=options.checkpoint_every,
+        about=describe_machine() | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
+    )
+    if stored is None:
+        directory.check_is_new()
+    else:
+        check_same(record, stored)
+    trainer, is_resumed = make_trainer(config, env), stored is not None
+    return Job(directory, stored or record, trainer, env.default_params, config.num_updates, is_resumed, options.wandb)
+
+
+def read_early(argv: Sequence[str]) -> RunOptions:
+    """The options that the defaults of all others depend on: which game, or which run to resume."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--env", default=RunOptions.env)
+    parser.add_argument("--name")
+    parser.add_argument("--runs-dir", "--runs_dir", type=Path, default=RunOptions.runs_dir)
+    parser.add_argument("--resume", action="store_true")
+    return RunOptions(**vars(parser.parse_known_args(argv)[0]))
+
+
+def default_name(algorithm: str, env_id: str) -> str:
+    """Algorithm, game and time."""
+    return f"{algorithm}-{env_id}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def stored_record(directory: RunDirectory, algorithm: str) -> RunRecord:
+    """The record of the run to resume.
+
+    Raises:
+      ValueError: the directory holds no run, or one of another algorithm.
+    """
+    record = directory.read_record()
+    if record.algorithm != algorithm:
+        raise ValueError(f"{directory.path} is a run of {record.algorithm!r}, not of {algorithm!r}")
+    return record
+
+
+def parse(algorithm: str, config_class: type, stored: RunRecord | None, argv: Sequence[str]) -> tuple[RunOptions, Any]:
+    """All options: those of a stored run, or presets and then defaults, hold where nothing else is said."""
+    if stored is None:
+        options = RunOptions(env=read_early(argv).env)
+        config = config_class(**preset(algorithm, options.env))
+    else:
+        env_kwargs = tuple(f"{name}={value!r}" for name, value in stored.env_kwargs.items())
+        options = RunOptions(
+            stored.env_id, env_kwargs, None, RunOptions.runs_dir, stored.seed, stored.num_seeds, stored.checkpoint_every
+        )
+        config = stored.settings(config_class)
+    fields: list[Any] = [("run", RunOptions, options), ("settings", config_class, config)]
+    arguments: Any = tyro.cli(
+        dataclasses.make_dataclass("Arguments", fields),
+        prog=f"python -m baselines.{algorithm}",
+        description=f"Trains by {algorithm} and writes a run directory. Defaults are those tuned for {options.env}.",
+        args=list(argv),
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    return arguments.run, arguments.settings
+
+
+def parse_env_kwargs(texts: Sequence[str]) -> dict[str, Any]:
+    """Reads name=value: numbers, True, False, None, tuples and lists as in Python, anything else as text.
+
+    Raises:
+      ValueError: a text is not of that form, or a name comes twice.
+    """
+    env_kwargs: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        is_new = bool(equals) and name.isidentifier() and name not in env_kwargs
+        require(is_new, "env_kwargs", text, "name=value, each name once")
+        try:
+            env_kwargs[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            env_kwargs[name] = {"true": True, "false": False}.get(value, value)
+    return env_kwargs
+
+
+def check_same(record: RunRecord, stored: RunRecord) -> None:
+    """Raises a ValueError that names the first option in which a run would not be the stored one."""
+    new, old = (dataclasses.asdict(r) | r.config for r in (record, stored))
+    for name in new:
+        if name not in ("about", "config"):
+            require(new[name] == old[name], name, new[name], f"the run to resume has {old[name]!r}")

@@ -1,0 +1,146 @@
+"""Playing many games at once with the current networks."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import distrax
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from baselines.training.networks import AgentNetworks, ObservationCode
+from jaxdilemmas.environment import Environment
+
+
+@struct.dataclass
+class RolloutCarry:
+    """Where a rollout stopped and the next goes on.
+
+    Attributes:
+      env_state: states of the B environments.
+      obs: `[B, N, ...]`, stored observations (`networks.ObservationCode`) not yet acted on.
+      starts: `[B]` bool, which of them are the first of an episode.
+      memory: `[B, N, H]` float32.
+      key: a JAX PRNG key.
+    """
+
+    env_state: Any
+    obs: jax.Array
+    starts: jax.Array
+    memory: jax.Array
+    key: jax.Array
+
+
+class Trajectory(NamedTuple):
+    """What happened, leading axes `[T, B]`.
+
+    Attributes:
+      obs: `[T, B, N, ...]`, stored observations.
+      starts: `[T, B]` bool, whether they are the first of an episode.
+      memory: `[T, B, N, H]` float32, before the step.
+      actions: `[T, B, N]` int32.
+      log_probs: `[T, B, N]` float32, of the actions under the policy that took them.
+      values: `[T, B, N]` float32.
+      next_values: `[T, B, N]` float32, of the observation that follows in the same episode, also past the time limit.
+      rewards: `[T, B, N]` float32.
+      terminated: `[T, B]` bool.
+      truncated: `[T, B]` bool.
+      info: a dict of `[T, B, N]` arrays.
+    """
+
+    obs: jax.Array
+    starts: jax.Array
+    memory: jax.Array
+    actions: jax.Array
+    log_probs: jax.Array
+    values: jax.Array
+    next_values: jax.Array
+    rewards: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    info: dict[str, jax.Array]
+
+
+class Players(NamedTuple):
+    """An environment, how its observations are stored, and the networks that play it.
+
+    Attributes:
+      env: resets itself and has `info["final_obs"]` (`jaxdilemmas.AutoReset(..., final_observation=True)`).
+      code: how observations are stored.
+      networks: of all its agents.
+    """
+
+    env: Environment
+    code: ObservationCode
+    networks: AgentNetworks
+
+
+def start(players: Players, key: jax.Array, env_params: Any, num_envs: int) -> RolloutCarry:
+    """Resets `num_envs` environments."""
+    key, key_reset = jax.random.split(key)
+    obs, env_state = jax.vmap(players.env.reset, in_axes=(0, None))(jax.random.split(key_reset, num_envs), env_params)
+    memory = players.networks.initial_memory(num_envs)
+    return RolloutCarry(env_state, players.code.encode(obs), jnp.ones(num_envs, bool), memory, key)
+
+
+def collect(
+    players: Players, network_params: Any, env_params: Any, carry: RolloutCarry, num_steps: int
+) -> tuple[RolloutCarry, Trajectory]:
+    """Plays `num_steps` steps in every environment.
+
+    Args:
+      players: who plays what.
+      network_params: of `players.networks`.
+      env_params: numbers in the rules, the same for all environments.
+      carry: from `start` or the rollout before.
+      num_steps: T.
+
+    Returns:
+      The carry for the next rollout and a `Trajectory`.
+    """
+    carry, trajectory = jax.lax.scan(
+        partial(_step, players, network_params, env_params), carry, length=num_steps
+    )
+    last_values = _values(players, network_params, carry.memory, carry.obs)
+    following = jnp.concatenate([trajectory.values[1:], last_values[None]])
+    next_values = jnp.where(trajectory.truncated[..., None], trajectory.next_values, following)
+    return carry, trajectory._replace(next_values=next_values)
+
+
+def _step(
+    players: Players, network_params: Any, env_params: Any, carry: RolloutCarry, _: None
+) -> tuple[RolloutCarry, Trajectory]:
+    """One step in every environment; `next_values` is filled in only where the clock ended an episode."""
+    key, key_act, key_step = jax.random.split(carry.key, 3)
+    memory, logits, values = players.networks.apply(network_params, carry.memory, carry.obs[None], carry.starts[None])
+    policy = distrax.Categorical(logits=logits[0])
+    actions, log_probs = policy.sample_and_log_prob(seed=key_act)
+    step = jax.vmap(players.env.step, in_axes=(0, 0, 0, None))
+    keys = jax.random.split(key_step, len(carry.starts))
+    obs, env_state, rewards, terminated, truncated, info = step(keys, carry.env_state, actions, env_params)
+    final_obs = info.pop("final_obs")
+    next_values = jax.lax.cond(
+        truncated.any(),
+        lambda: _values(players, network_params, memory, players.code.encode(final_obs)),
+        lambda: jnp.zeros_like(rewards),
+    )
+    taken = Trajectory(
+        obs=carry.obs,
+        starts=carry.starts,
+        memory=carry.memory,
+        actions=actions,
+        log_probs=log_probs,
+        values=values[0],
+        next_values=next_values,
+        rewards=rewards,
+        terminated=terminated,
+        truncated=truncated,
+        info=info,
+    )
+    return RolloutCarry(env_state, players.code.encode(obs), terminated | truncated, memory, key), taken
+
+
+def _values(players: Players, network_params: Any, memory: jax.Array, obs: jax.Array) -> jax.Array:
+    """Values `[B, N]` of stored observations `[B, N, ...]` that go on from `memory`."""
+    starts = jnp.zeros((1, len(obs)), bool)
+    return players.networks.apply(network_params, memory, obs[None], starts)[2][0]

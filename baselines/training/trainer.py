@@ -1,0 +1,45 @@
+"""What an algorithm offers to those who run, save and evaluate it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+
+Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
+
+
+class Trainer(NamedTuple):
+    """Training as two pure functions; both may be jitted, and vmapped over seeds.
+
+    Attributes:
+      init: (key, env_params) -> train_state, a pytree that holds everything: saved and restored between two updates, it
+        goes on as if nothing had happened, bitwise.
+      update: (train_state, env_params) -> (train_state, metrics), metrics a dict of float32 `[]` or `[N]`.
+    """
+
+    init: Callable[[jax.Array, Any], Any]
+    update: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
+
+
+class Policy(NamedTuple):
+    """What a trained run plays in one environment.
+
+    Attributes:
+      act: (network_params, obs `[N, ...]`, memory, key) -> (actions `[N]` int32, memory).
+      initial_memory: `[N, H]`, at the start of each episode.
+    """
+
+    act: Callable[[Any, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+    initial_memory: jax.Array
+
+
+def scan_updates(
+    trainer: Trainer, num_updates: int, key: jax.Array, env_params: Any
+) -> tuple[Any, dict[str, jax.Array]]:
+    """Trains from scratch: the train_state at the end and metrics with a leading axis `[num_updates]`."""
+
+    def update(train_state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+        return trainer.update(train_state, env_params)
+
+    return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)

@@ -1,0 +1,117 @@
+"""What the benchmarks share: compiling apart from running, and rows of results that name what they were measured on."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from baselines.training.runs import describe_machine
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Program(NamedTuple):
+    """A compiled function.
+
+    Attributes:
+      call: takes the arguments it was compiled for.
+      compile_seconds: tracing, lowering and compiling.
+      memory_mb: megabytes that XLA plans for arguments, outputs and temporaries together.
+    """
+
+    call: Callable[..., Any]
+    compile_seconds: float
+    memory_mb: float
+
+
+def compile_program(function: Callable[..., Any], *arguments: Any) -> Program:
+    """Compiles `function` for arguments like these, without calling it."""
+    start = time.perf_counter()
+    compiled = jax.jit(function).lower(*arguments).compile()
+    seconds = time.perf_counter() - start
+    plan = compiled.memory_analysis()
+    assert plan is not None, f"{jax.default_backend()} does not say how much memory a program needs"
+    planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+    return Program(compiled, round(seconds, 3), round((planned - plan.alias_size_in_bytes) / 1e6, 3))
+
+
+def time_calls(call: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[float]:
+    """Seconds of one call for each tuple of arguments, until the results are there."""
+    seconds = []
+    for arguments in inputs:
+        jax.block_until_ready(arguments)
+        start = time.perf_counter()
+        jax.block_until_ready(call(*arguments))
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def rates(amount: int, seconds: Sequence[float]) -> dict[str, int]:
+    """Median, minimum and maximum of `amount` per second, and of how many calls."""
+    each = [amount / second for second in seconds]
+    found = {"median": statistics.median(each), "min": min(each), "max": max(each), "repeats": len(each)}
+    return {name: round(value) for name, value in found.items()}
+
+
+def describe_measurement() -> dict[str, Any]:
+    """Device, versions, commit, when, and how busy the machine was (its one-minute load average, which counts us)."""
+    return describe_machine() | {
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "commit": _commit(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        done = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("--repeats", type=int, default=5, help="timed calls; the median counts")
+    parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.jsonl", help="rows are added to this file")
+    return parser
+
+
+def report(row: Mapping[str, Any], output: Path, columns: Sequence[str]) -> None:
+    """Adds a row to a file of JSON lines, with what it was measured on, and prints some of it."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("a") as file:
+        file.write(json.dumps(dict(row) | describe_measurement()) + "\n")
+    print("  ".join(f"{_show(row[column]):>{width(column)}}" for column in columns), flush=True)
+
+
+def print_header(columns: Sequence[str]) -> None:
+    """Prints the names of the columns that `report` fills."""
+    print("  ".join(f"{column:>{width(column)}}" for column in columns), flush=True)
+
+
+def width(column: str) -> int:
+    """Characters of a printed column."""
+    return max(len(column), 28 if column == "game" else 10)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = value["median"]
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def name_of(env_id: str, env_kwargs: Mapping[str, Any]) -> str:
+    """A game and its keyword arguments in one word, as in gathering_gallego(map=large)."""
+    arguments = ", ".join(f"{name}={value}" for name, value in env_kwargs.items())
+    return f"{env_id}({arguments})" if arguments else env_id

@@ -1,0 +1,67 @@
+"""How many joint actions a second a whole training run of independent PPO plays and learns from, compiling apart.
+
+    python -m benchmarks.training --games gathering --num-updates 20
+
+The settings are those that `python -m baselines.ippo` takes for the game, with fewer updates.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+import jaxdilemmas
+from baselines import ippo
+from baselines.presets import preset
+from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
+from jaxdilemmas.environment import Environment
+
+GAMES: dict[str, tuple[str, dict[str, Any]]] = {
+    "gathering": ("gathering", {}),
+    "gathering_gallego": ("gathering_gallego", {"map": "large", "num_agents": 10}),
+    "commons": ("commons", {}),
+}
+"""What may be measured: id of the game and its keyword arguments."""
+
+COLUMNS = ("game", "network", "num_envs", "num_epochs", "env_steps_per_second", "compile_seconds", "memory_mb")
+
+
+def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
+    """The settings of the game with `settings` in their place, cut to so many updates."""
+    config = ippo.Config(**(preset("ippo", env_id) | settings))
+    return dataclasses.replace(config, total_env_steps=num_updates * config.env_steps_per_update)
+
+
+def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, Any]:
+    """Speed (env steps per second), compile time and memory of a run, networks and resets at the start included."""
+    keys = jax.random.split(jax.random.key(0), repeats + 1)
+    program = compile_program(ippo.make_train(config, env), keys[0], env.default_params)
+    jax.block_until_ready(program.call(keys[0], env.default_params))
+    seconds = time_calls(program.call, [(key, env.default_params) for key in keys[1:]])
+    return {
+        "env_steps_per_second": rates(config.num_updates * config.env_steps_per_update, seconds),
+        "compile_seconds": program.compile_seconds,
+        "memory_mb": program.memory_mb,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m benchmarks.training`."""
+    parser = make_parser("training", __doc__)
+    parser.add_argument("--games", nargs="+", choices=list(GAMES), default=["gathering"])
+    parser.add_argument("--networks", nargs="+", default=["mlp"], help="mlp, conv, gru")
+    parser.add_argument("--num-updates", type=int, default=20, help="updates of each timed run")
+    options = parser.parse_args(argv)
+    print_header(COLUMNS)
+    for game in options.games:
+        env_id, kwargs = GAMES[game]
+        env = jaxdilemmas.make(env_id, **kwargs)
+        for network in options.networks:
+            config = short_config(env_id, options.num_updates, network=network)
+            row = {"game": name_of(env_id, kwargs)} | dataclasses.asdict(config)
+            report(row | measure(config, env, options.repeats), options.output, COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
