@@ -304,7 +304,7 @@ def descend(
     gradients, metrics = jax.grad(loss, has_aux=True)(network_params, batch, learner, rates["entropy_coefficient"])
     updates, opt_state = learner.optimizer.update(gradients, opt_state)
     network_params = jax.tree.map(lambda p, u: p - rates["learning_rate"] * u, network_params, updates)
-    return (network_params, opt_state), metrics | {"gradient_norm": optax.global_norm(gradients)}
+    return (network_params, opt_state), metrics | {"gradient_norm": optax.tree.norm(gradients)}
 
 
 def loss(

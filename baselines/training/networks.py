@@ -104,6 +104,10 @@ def _multiply_bits_backward(words: jax.Array, gradient: jax.Array) -> tuple[np.n
 multiply_bits.defvjp(_multiply_bits_forward, _multiply_bits_backward)
 
 
+INITIAL_KERNEL = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+Dense = partial(nn.Dense, kernel_init=INITIAL_KERNEL)
+
+
 class FirstLayer(nn.Module):
     """A dense layer on stored observations, whatever their code.
 
@@ -119,8 +123,8 @@ class FirstLayer(nn.Module):
     def __call__(self, stored: jax.Array) -> jax.Array:
         """`[M, ...]` -> `[M, K]` float32."""
         if not self.code.num_bits:
-            return nn.Dense(self.features)(self.code.planes(stored).reshape(len(stored), -1))
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (WORD_BITS * stored.shape[-1], self.features))
+            return Dense(self.features)(self.code.planes(stored).reshape(len(stored), -1))
+        kernel = self.param("kernel", INITIAL_KERNEL, (WORD_BITS * stored.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return multiply_bits(stored, kernel) + bias
 
@@ -140,7 +144,7 @@ class Convolution(nn.Module):
         height, width = planes.shape[1:3]
         padded = jnp.pad(planes, ((0, 0), (1, 1), (1, 1), (0, 0)))
         patches = [padded[:, row : row + height : 2, col : col + width : 2] for row in range(3) for col in range(3)]
-        return nn.Dense(self.features)(jnp.concatenate(patches, axis=-1).astype(jnp.float32))
+        return Dense(self.features)(jnp.concatenate(patches, axis=-1).astype(jnp.float32))
 
 
 class ResettingGRU(nn.Module):
@@ -205,17 +209,16 @@ class ActorCritic(nn.Module):
             x = jnp.concatenate([x, ids], axis=-1)
         if self.torso == "gru":
             memory, x = ResettingGRU(self.hidden_size)(memory, (x, starts))
-        actor = nn.relu(nn.Dense(self.hidden_size)(x))
-        critic = nn.relu(nn.Dense(self.hidden_size)(x))
-        logits = nn.Dense(self.num_actions, kernel_init=nn.initializers.variance_scaling(1e-4, "fan_in", "normal"))(actor)
-        return memory, logits, nn.Dense(1)(critic)[..., 0]
+        actor, critic = jnp.split(nn.relu(Dense(2 * self.hidden_size)(x)), 2, axis=-1)
+        logits = Dense(self.num_actions, kernel_init=nn.initializers.zeros)(actor)
+        return memory, logits, Dense(1)(critic)[..., 0]
 
     def read(self, stored: jax.Array) -> jax.Array:
         """The first layers, `[M, ...]` -> `[M, hidden_size]`."""
         if self.torso != "conv":
             return nn.relu(FirstLayer(self.code, self.hidden_size)(stored))
         features = nn.relu(Convolution(self.hidden_size // 4)(self.code.planes(stored)))
-        return nn.relu(nn.Dense(self.hidden_size)(features.reshape(len(stored), -1)))
+        return nn.relu(Dense(self.hidden_size)(features.reshape(len(stored), -1)))
 
 
 class AgentNetworks(NamedTuple):

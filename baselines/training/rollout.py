@@ -98,26 +98,33 @@ def collect(
     Returns:
       The carry for the next rollout and a `Trajectory`.
     """
-    carry, trajectory = jax.lax.scan(
-        partial(_step, players, network_params, env_params), carry, length=num_steps
-    )
+    carry, trajectory = jax.lax.scan(partial(_step, players, network_params, env_params), carry, length=num_steps)
     last_values = _values(players, network_params, carry.memory, carry.obs)
     following = jnp.concatenate([trajectory.values[1:], last_values[None]])
     next_values = jnp.where(trajectory.truncated[..., None], trajectory.next_values, following)
     return carry, trajectory._replace(next_values=next_values)
 
 
+def sample_actions(key: jax.Array, policy: distrax.Categorical) -> jax.Array:
+    """Draws one action per distribution, `[..., A]` -> `[...]` int32, by inverting the cumulative probabilities.
+
+    One random number per action, where adding Gumbel noise takes one per possible action and most of a step's time.
+    """
+    cumulative = jnp.cumsum(policy.probs, axis=-1)
+    uniforms = jax.random.uniform(key, (*policy.batch_shape, 1))
+    return jnp.minimum(jnp.sum(cumulative <= uniforms, axis=-1, dtype=jnp.int32), policy.num_categories - 1)
+
+
 def _step(
     players: Players, network_params: Any, env_params: Any, carry: RolloutCarry, _: None
 ) -> tuple[RolloutCarry, Trajectory]:
     """One step in every environment; `next_values` is filled in only where the clock ended an episode."""
-    key, key_act, key_step = jax.random.split(carry.key, 3)
+    keys = jax.random.split(carry.key, len(carry.starts) + 2)
     memory, logits, values = players.networks.apply(network_params, carry.memory, carry.obs[None], carry.starts[None])
     policy = distrax.Categorical(logits=logits[0])
-    actions, log_probs = policy.sample_and_log_prob(seed=key_act)
+    actions = sample_actions(keys[1], policy)
     step = jax.vmap(players.env.step, in_axes=(0, 0, 0, None))
-    keys = jax.random.split(key_step, len(carry.starts))
-    obs, env_state, rewards, terminated, truncated, info = step(keys, carry.env_state, actions, env_params)
+    obs, env_state, rewards, terminated, truncated, info = step(keys[2:], carry.env_state, actions, env_params)
     final_obs = info.pop("final_obs")
     next_values = jax.lax.cond(
         truncated.any(),
@@ -129,7 +136,7 @@ def _step(
         starts=carry.starts,
         memory=carry.memory,
         actions=actions,
-        log_probs=log_probs,
+        log_probs=policy.log_prob(actions),
         values=values[0],
         next_values=next_values,
         rewards=rewards,
@@ -137,7 +144,7 @@ def _step(
         truncated=truncated,
         info=info,
     )
-    return RolloutCarry(env_state, players.code.encode(obs), terminated | truncated, memory, key), taken
+    return RolloutCarry(env_state, players.code.encode(obs), terminated | truncated, memory, keys[0]), taken
 
 
 def _values(players: Players, network_params: Any, memory: jax.Array, obs: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ import safetensors.numpy
 
 import jaxdilemmas
 from baselines.training.packing import pack, unpack
+
+LIBRARIES = ("jax", "jaxlib", "numpy", "flax", "optax", "distrax")
+"""Whose version a result may depend on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +86,7 @@ def describe_machine() -> dict[str, str]:
         "machine": platform.platform(),
         "python": platform.python_version(),
         "jaxdilemmas": jaxdilemmas.__version__,
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-    }
+    } | {name: metadata.version(name) for name in LIBRARIES}
 
 
 class RunDirectory:

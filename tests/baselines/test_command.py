@@ -30,7 +30,7 @@ from baselines.training.trainer import Trainer
 from tests.baselines import fake_algorithm as fake
 
 REPOSITORY = Path(__file__).parents[2]
-MANY = ("--num-updates", "400", "--checkpoint-every", "30", "--num-seeds", "2", "--seed", "7")
+MANY = ("--num-updates", "400", "--checkpoint-every", "150", "--num-seeds", "2", "--seed", "7")
 
 
 def train_fake(tmp_path: Path, *options: str) -> RunDirectory:
@@ -63,7 +63,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def test_a_run_leaves_everything_behind(whole: RunDirectory) -> None:
     expected = ["checkpoints", "config.json", "learning_curve.png", "metrics.csv", "parameters"]
     assert sorted(path.name for path in whole.path.iterdir()) == expected
-    assert sorted(path.name for path in whole.checkpoints.iterdir()) == ["390", "400"]
+    assert sorted(path.name for path in whole.checkpoints.iterdir()) == ["300", "400"]
     assert [whole.parameters(seed).is_file() for seed in (7, 8)] == [True, True]
     assert whole.read_record().about["device"].startswith(jax.devices()[0].platform)
 

@@ -13,7 +13,7 @@ from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
 from tests.reference.commons import Commons as SlowCommons
 from tests.reference.gathering import VOID
-from tests.reference.rollouts import act, as_cells, assert_plays_like, compiled_observe, random_actions, replay, start
+from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, random_actions, replay, start
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
 NORTH, EAST, SOUTH, WEST = range(4)
@@ -65,6 +65,10 @@ def random_draws(rng: np.random.Generator, env: Commons, steps: int, scale: floa
     }
 
 
+def as_draws(draws: dict[str, np.ndarray]) -> Draws:
+    return Draws(**{name: jnp.asarray(values) for name, values in draws.items()})
+
+
 def put(env: Commons, positions: list[list[int]], headings: list[int], **fields: Any) -> Any:
     """A state with agents where a test wants them."""
     state = start(env).replace(positions=jnp.array(positions, jnp.int32), headings=jnp.array(headings, jnp.int32))
@@ -85,7 +89,7 @@ def test_game_plays_like_the_slow_one_on_its_map() -> None:
         rng = np.random.default_rng(seed)
         state, actions = start(env, seed), random_actions(rng, (150, 12), beams=0.1)
         draws = random_draws(rng, env, 150)
-        rollout = replay(env, state, Draws(**draws), actions)
+        rollout = replay(env, state, as_draws(draws), actions)
         assert_plays_like(slow_game(env, state), rollout, actions, draws)
         assert rollout.info["hits_given"].sum() > 10
         assert rollout.rewards.sum() > 10
@@ -109,7 +113,7 @@ def test_crowd_plays_like_the_slow_game_in_a_paddock(
         rng = np.random.default_rng(seed)
         state, actions = start(env, seed), random_actions(rng, (250, num_agents), beams)
         draws = random_draws(rng, env, 250, scale)
-        rollout = replay(env, state, Draws(**draws), actions)
+        rollout = replay(env, state, as_draws(draws), actions)
         assert_plays_like(slow_game(env, state, **rules), rollout, actions, draws)
         timeouts, apples = rollout.states.timeouts, rollout.states.apples
         tags += int(((timeouts[1:] > 0) & (timeouts[:-1] == 0)).sum())
@@ -165,7 +169,7 @@ def test_one_hit_tags_and_the_agent_returns_where_it_started(env: Commons) -> No
     for _ in range(24):
         state, _, info = play(env, state, STAND, FORWARD, FORWARD)
         assert info["tagged"].tolist() == [False, True, True]
-        assert (np.asarray(compiled_observe(env)(state, env.default_params))[1:] == VOID).all()
+        assert (observe(env, state)[1:] == VOID).all()
     state, _, info = play(env, state, STAND, FORWARD, STAND)
     assert info["tagged"].tolist() == [False, False, False]
     assert state.positions.tolist() == [[7, 5], [10, 27], [18, 4]]
@@ -191,7 +195,7 @@ def test_chance_of_an_apple_to_come_back_goes_by_its_live_neighbours(
     apples = np.zeros(88, bool)
     apples[near[:neighbours]] = True
     state = put(env, [[1, 1], [1, 2], [1, 3]], [NORTH] * 3, apples=apples)
-    below, above = np.nextafter(np.float32(chance), np.float32(0)), np.float32(chance)
+    below, above = float(np.nextafter(np.float32(chance), np.float32(0))), float(np.float32(chance))
     assert not play(env, state, STAND, STAND, STAND, growth=above)[0].apples[apple]
     if chance > 0:
         assert play(env, state, STAND, STAND, STAND, growth=below)[0].apples[apple]
@@ -218,8 +222,8 @@ def test_apples_may_come_back_under_an_agent_who_takes_them_at_once(env: Commons
 def test_kinds_of_observation_say_the_same(env: Commons, kind: str) -> None:
     other = Commons(num_agents=3, observation=kind)
     state, _, _ = play(env, put(env, [[12, 20], [12, 26], [15, 10]], [WEST, NORTH, EAST]), BEAM, STAND, STAND)
-    tiles = np.asarray(compiled_observe(env)(state, env.default_params))
-    obs = np.asarray(compiled_observe(other)(state, env.default_params))
+    tiles = observe(env, state)
+    obs = observe(other, state)
     assert other.observation_space.contains(obs)
     expected = {"tiles": tiles, "one_hot": np.eye(len(env.tiles))[tiles], "rgb": env.palette[tiles]}[kind]
     np.testing.assert_array_equal(obs, expected)
@@ -237,7 +241,9 @@ def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
     env = Paddock(num_agents=6, timeout_steps=5, max_steps=400)
     rng = np.random.default_rng(0)
     state = start(env)
-    rollout = replay(env, state, Draws(**random_draws(rng, env, 2000, 0.3)), random_actions(rng, (2000, 6), beams=0.05))
+    rollout = replay(
+        env, state, as_draws(random_draws(rng, env, 2000, 0.3)), random_actions(rng, (2000, 6), beams=0.05)
+    )
     for name, leaf in vars(state).items():
         assert getattr(rollout.states, name).dtype == leaf.dtype
         assert getattr(rollout.states, name).shape == (2000, *leaf.shape)
@@ -275,4 +281,4 @@ def test_actions_of_wrong_shape_are_refused(env: Commons) -> None:
     with pytest.raises(
         ValueError, match=r"actions of shape \(12,\) and dtype int32 are not allowed: Commons with 3 agents"
     ):
-        env.step(jax.random.key(0), start(env), np.zeros(12, np.int32))
+        env.step(jax.random.key(0), start(env), jnp.zeros(12, jnp.int32))

@@ -10,7 +10,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.gallego import CommonsDraws, CommonsGallego, GatheringGallego, NoDraws
 from tests.reference.gallego import Game
-from tests.reference.rollouts import Rollout, random_actions, replay, start
+from tests.reference.rollouts import Rollout, observe, random_actions, replay, start
 
 DATA = pathlib.Path(__file__).parents[1] / "data"
 GATHERING = {
@@ -21,6 +21,14 @@ GATHERING = {
 }
 COMMONS = "commons_density_n12_random_s0"
 RECORDINGS = [*GATHERING, COMMONS]
+FIELDS = {
+    "positions": "pos",
+    "headings": "orient",
+    "timeouts": "timeout",
+    "hits": "hits",
+    "apples": "apple_alive",
+    "apple_timers": "apple_timer",
+}
 
 
 class Recording:
@@ -35,7 +43,7 @@ class Recording:
             self.env: Any = CommonsGallego(num_agents=num_agents, observation="rgb")
         else:
             self.env = GatheringGallego(map=GATHERING[name], num_agents=num_agents, observation="rgb")
-        self.first_obs = jax.jit(self.env.observe)(self.start(), self.env.default_params)
+        self.first_obs = observe(self.env, self.start())
         self.rollout = self.replay()
 
     def start(self) -> Any:
@@ -57,7 +65,7 @@ class Recording:
         """The recorded actions under the recorded draws."""
         draws: Any = NoDraws()
         if "u_apple" in self.arrays:
-            draws = CommonsDraws(np.nan_to_num(self.arrays["u_apple"], nan=1.0).astype(np.float32))
+            draws = CommonsDraws(jnp.asarray(np.nan_to_num(self.arrays["u_apple"], nan=1.0), jnp.float32))
         return replay(self.env, self.start(), draws, self.arrays["actions"])
 
 
@@ -83,17 +91,7 @@ def test_default_numbers_are_the_recorded_ones(recording: Recording) -> None:
         assert params.apple_respawn_steps == config["apple_respawn_time"]
 
 
-@pytest.mark.parametrize(
-    ("field", "key"),
-    [
-        ("positions", "pos"),
-        ("headings", "orient"),
-        ("timeouts", "timeout"),
-        ("hits", "hits"),
-        ("apples", "apple_alive"),
-        ("apple_timers", "apple_timer"),
-    ],
-)
+@pytest.mark.parametrize(("field", "key"), FIELDS.items())
 def test_every_state_is_the_recorded_one(recording: Recording, field: str, key: str) -> None:
     if field == "apple_timers" and recording.config["respawn_mode"] == "density":
         assert not hasattr(recording.rollout.states, field)
@@ -117,7 +115,7 @@ def test_clock_ends_the_episode_when_the_recording_does(recording: Recording) ->
 def test_rgb_observations_are_the_recorded_pixels(recording: Recording) -> None:
     for k, t in enumerate(recording.arrays["obs_t"]):
         expected = np.moveaxis(recording.arrays["obs"][k], 1, -1)
-        obs = np.asarray(recording.first_obs) if t == 0 else recording.rollout.obs[t - 1]
+        obs = recording.first_obs if t == 0 else recording.rollout.obs[t - 1]
         assert obs.dtype == np.uint8
         np.testing.assert_array_equal(obs, expected, err_msg=f"state {t}")
 
@@ -188,7 +186,7 @@ def test_random_games_in_a_crowd_play_like_the_slow_one(env_id: str) -> None:
     rng = np.random.default_rng(0)
     actions = random_actions(rng, (150, 9))
     uniforms = rng.random((150, len(env.apple_cells))).astype(np.float32)
-    draws = CommonsDraws(uniforms) if env_id == "commons_gallego" else NoDraws()
+    draws = CommonsDraws(jnp.asarray(uniforms)) if env_id == "commons_gallego" else NoDraws()
     rollout = replay(env, state, draws, actions)
     is_commons = env_id == "commons_gallego"
     game = Game(
@@ -238,7 +236,7 @@ def test_agents_start_on_distinct_spawn_cells_and_the_surplus_anywhere_open() ->
 def test_kinds_of_observation_say_the_same(kind: str) -> None:
     env: Any = CommonsGallego(num_agents=3, observation=kind)
     obs, state = jax.jit(env.reset)(jax.random.key(0))
-    tiles = np.asarray(jax.jit(CommonsGallego(num_agents=3).observe)(state, env.default_params))
+    tiles = observe(CommonsGallego(num_agents=3), state)
     assert env.observation_space.contains(obs)
     expected = {"tiles": tiles, "one_hot": np.eye(len(env.tiles))[tiles], "rgb": env.palette[tiles]}[kind]
     np.testing.assert_array_equal(obs, expected)
@@ -257,6 +255,6 @@ def test_probability_outside_zero_to_one_is_refused(bad: float) -> None:
 
 def test_unknown_keyword_is_named_with_those_allowed() -> None:
     with pytest.raises(
-        ValueError, match=r"unknown keyword 'beam_length' for GatheringGallego: allowed are map, num_agents"
+        ValueError, match="unknown keyword 'beam_length' for GatheringGallego: allowed are map, num_agents"
     ):
         jaxdilemmas.make("gathering_gallego", beam_length=3)

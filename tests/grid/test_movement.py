@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,17 +14,17 @@ NORTH, EAST, SOUTH, WEST, STAY = 0, 1, 2, 3, None
 resolve = jax.jit(resolve_moves)
 
 
-def play(before: str, ways: list[int | None], priorities: list[float] | None = None) -> np.ndarray:
+def play(before: str, ways: Sequence[int | None], priorities: list[float] | None = None) -> np.ndarray:
     """Where agents end that walk forward in the directions `ways`, or stay."""
     positions = jnp.asarray(draw_agents(before))
     headings = jnp.array([way or 0 for way in ways], jnp.int32)
     actions = jnp.array([STAND if way is None else 0 for way in ways], jnp.int32)
-    targets = propose_moves(positions, headings, actions, draw_walls(before))
+    targets = propose_moves(positions, headings, actions, jnp.asarray(draw_walls(before)))
     order = jnp.arange(len(ways), 0, -1.0) if priorities is None else jnp.array(priorities)
     return np.asarray(resolve(order, positions, targets))
 
 
-def assert_moves(before: str, ways: list[int | None], after: str, priorities: list[float] | None = None) -> None:
+def assert_moves(before: str, ways: Sequence[int | None], after: str, priorities: list[float] | None = None) -> None:
     np.testing.assert_array_equal(play(before, ways, priorities), draw_agents(after))
 
 
@@ -64,7 +66,7 @@ def test_follower_may_enter_the_cell_that_a_turning_corner_leaves() -> None:
 
 def test_contender_with_the_highest_priority_wins() -> None:
     board = "..0.. .1.2. ....."
-    ways: list[int | None] = [SOUTH, EAST, WEST]
+    ways = [SOUTH, EAST, WEST]
     assert_moves(board, ways, "..... .102. .....", [0.9, 0.5, 0.1])
     assert_moves(board, ways, "..0.. ..12. .....", [0.1, 0.5, 0.2])
     assert_moves(board, ways, "..0.. .12.. .....", [0.1, 0.5, 0.7])
@@ -101,15 +103,15 @@ def test_three_cycle_rotates() -> None:
 
 
 def test_stronger_intruder_stops_a_ring_and_a_weaker_one_does_not() -> None:
-    ring: list[int | None] = [EAST, SOUTH, WEST, NORTH, EAST]
+    ring = [EAST, SOUTH, WEST, NORTH, EAST]
     assert_moves("..... 401.. .32.. .....", ring, "..... 430.. .21.. .....", [0.1, 0.1, 0.1, 0.9, 0.5])
     assert_moves("..... 401.. .32.. .....", ring, "..... 401.. .32.. .....", [0.9, 0.9, 0.9, 0.1, 0.5])
 
 
 def test_long_train_moves_as_one_and_stops_as_one() -> None:
-    train, ways = "@@@@@@@@@@@@ @9876543210@ @..........@ @@@@@@@@@@@@", [EAST] * 10
-    np.testing.assert_array_equal(play(train, [*ways]), draw_agents(train))
-    corner: list[int | None] = [SOUTH] + [EAST] * 9
+    train = "@@@@@@@@@@@@ @9876543210@ @..........@ @@@@@@@@@@@@"
+    np.testing.assert_array_equal(play(train, [EAST] * 10), draw_agents(train))
+    corner = [SOUTH] + [EAST] * 9
     moved = "@@@@@@@@@@@@ @.987654321@ @.........0@ @@@@@@@@@@@@"
     assert_moves(train, corner, moved)
 
@@ -137,7 +139,7 @@ def test_crowds_move_as_in_the_slow_rule(num_agents: int) -> None:
     actions[rng.random(actions.shape) < 0.15] = STAND
     priorities = (rng.integers(0, 5, (cases, num_agents)) / 5).astype(np.float32)
     present = rng.random((cases, num_agents)) < 0.9
-    targets = np.asarray(propose_moves(positions, headings, actions, walls))
+    targets = np.asarray(propose_moves(jnp.asarray(positions), headings, actions, jnp.asarray(walls)))
     moved = np.asarray(jax.jit(jax.vmap(resolve_moves))(priorities, positions, targets, present))
     for case in range(cases):
         expected_targets = [
@@ -171,7 +173,7 @@ def test_moves_are_relative_to_the_heading() -> None:
     }
     for heading, cells in ends.items():
         for action, cell in enumerate(cells):
-            target = propose_moves(center, jnp.array(heading), jnp.array(action), walls)
+            target = propose_moves(center, jnp.array(heading), jnp.array(action), jnp.asarray(walls))
             assert target.tolist() == cell, (heading, action)
 
 
@@ -179,7 +181,7 @@ def test_moves_are_relative_to_the_heading() -> None:
 def test_only_the_first_four_actions_move(action: int) -> None:
     center = jnp.array([1, 1])
     for heading in range(4):
-        assert propose_moves(center, jnp.array(heading), jnp.array(action), np.zeros((3, 4), bool)).tolist() == [1, 1]
+        assert propose_moves(center, jnp.array(heading), jnp.array(action), jnp.zeros((3, 4), bool)).tolist() == [1, 1]
 
 
 def test_turns_go_round_the_compass_and_other_actions_keep_the_heading() -> None:

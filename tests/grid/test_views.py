@@ -1,17 +1,31 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdilemmas.envs import gathering
+from jaxdilemmas.envs.gathering import Gathering
 from jaxdilemmas.grid import views
 from jaxdilemmas.grid.beams import open_reach
-from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
-from jaxdilemmas.grid.views import Window
+from jaxdilemmas.grid.geometry import relative_coordinates
+from jaxdilemmas.grid.views import Frame, Window
 from tests.reference.boards import draw_walls
+from tests.reference.gathering import Gathering as SlowGathering
+from tests.reference.rollouts import as_cells, start
 from tests.reference.views import cell_at, egocentric_view, is_inside
 
 WALLS = draw_walls("@@@@@@@ @.....@ @.@...@ @....@@ .......")
 WINDOWS = [Window(15, 0, 10), Window(3, 1, 2), Window(0, 2, 0), Window(1, 4, 1)]
+GARDEN = """
+@@@@@@@@@
+@P.A.@...
+@..A...A@
+@.@AA..P@
+....A....
+@@@@.A@@@
+"""
 
 
 def all_viewers(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -20,52 +34,114 @@ def all_viewers(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(cells, 4, axis=0), np.tile(np.arange(4, dtype=np.int32), len(cells))
 
 
+def some_viewers(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    positions, headings = all_viewers((5, 7))
+    keep = np.random.default_rng(seed).permutation(len(positions))[:count]
+    return positions[keep], headings[keep]
+
+
+def frame_of(positions: np.ndarray, headings: np.ndarray, window: Window) -> Frame:
+    forward, right = relative_coordinates(jnp.asarray(positions), jnp.asarray(headings), jnp.asarray(positions))
+    return views.window_frame(forward, right, jnp.asarray(headings), window)
+
+
+def garden_states(env: Gathering) -> list[dict[str, Any]]:
+    """Agents on every free cell with every heading, some firing, some out, some apples gone."""
+    rng, moments = np.random.default_rng(0), []
+    for heading in range(4):
+        cells = rng.permutation(np.argwhere(~env.walls))
+        for first in range(0, len(cells), env.num_agents):
+            chosen = np.roll(cells, -first, axis=0)[: env.num_agents]
+            timeouts = rng.integers(1, 9, env.num_agents) * (rng.random(env.num_agents) < 0.2)
+            moments.append(
+                {
+                    "positions": chosen.astype(np.int32),
+                    "headings": np.full(env.num_agents, heading, np.int32),
+                    "timeouts": timeouts.astype(np.int32) * (first > 0),
+                    "fired": (rng.random(env.num_agents) < 0.4) & (timeouts * (first > 0) == 0),
+                    "apples": rng.random(len(env.apple_cells)) < 0.7,
+                }
+            )
+    return moments
+
+
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_board_is_seen_as_in_the_slow_view_from_every_cell_and_heading(window: Window) -> None:
-    board = (np.arange(WALLS.size).reshape(WALLS.shape) + 100).astype(np.uint8)
-    table = jnp.asarray(views.window_table((WALLS.shape[0], WALLS.shape[1]), window))
-    flat = jnp.append(jnp.asarray(board).reshape(-1), jnp.uint8(7))
-    positions, headings = all_viewers(WALLS.shape)
-    seen = jax.jit(views.look, static_argnums=4)(flat, positions, headings, table, WALLS.shape[1])
-    assert seen.dtype == jnp.uint8
-    assert seen.shape == (len(positions), *window.shape)
-    for viewer, (position, heading) in enumerate(zip(positions, headings, strict=True)):
-        expected = egocentric_view(board, position, heading, window, 7)
-        np.testing.assert_array_equal(seen[viewer], expected, err_msg=f"{position} {heading}")
-        assert expected[window.own_cell] == board[tuple(position)]
+def test_game_is_seen_as_in_the_slow_view_from_every_cell(monkeypatch: pytest.MonkeyPatch, window: Window) -> None:
+    monkeypatch.setattr(gathering, "MAP", GARDEN)
+    monkeypatch.setattr(Gathering, "window", window)
+    env = Gathering(num_agents=6, beam_length=4)
+    moments, rng = garden_states(env), np.random.default_rng(1)
+    for moment in moments:  # one agent of each moment looks elsewhere than the rest
+        moment["headings"][rng.integers(6)] = rng.integers(4)
+    stacked = {name: jnp.asarray(np.stack([moment[name] for moment in moments])) for name in moments[0]}
+    initial = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(moments), *leaf.shape)), start(env))
+    observed = np.asarray(jax.jit(jax.vmap(env.observe, (0, None)))(initial.replace(**stacked), env.default_params))
+    for seen, moment in zip(observed, moments, strict=True):
+        cells = as_cells(moment["positions"])
+        slow = SlowGathering(
+            env.walls, env.apple_cells, cells, cells, moment["headings"].tolist(), beam_length=4, view=window
+        )
+        slow.timeouts, slow.fired, slow.apples = (moment[name].tolist() for name in ("timeouts", "fired", "apples"))
+        np.testing.assert_array_equal(seen, slow.observe())
 
 
-def test_forward_is_up_and_off_the_board_is_the_number_after_the_last_cell() -> None:
-    table = views.window_table((4, 5), Window(2, 1, 1)).reshape(4, 5, 4, 4, 3)
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_static_layer_is_seen_as_in_the_slow_view_from_every_cell_and_heading(window: Window) -> None:
+    layer = np.arange(WALLS.size).reshape(WALLS.shape) + 300
+    table = views.window_table(layer, window, outside=7)
+    for row, (position, heading) in enumerate(zip(*all_viewers((5, 7)), strict=True)):
+        expected = egocentric_view(layer, position, heading, window, 7)
+        np.testing.assert_array_equal(table[row].reshape(window.shape), expected, err_msg=f"{position} {heading}")
+
+
+def test_forward_is_up_and_the_viewer_stands_in_the_middle_of_its_row() -> None:
+    table = views.window_table(np.arange(20).reshape(4, 5), Window(2, 1, 1), 99).reshape(4, 5, 4, 4, 3)
     assert table[2, 2, 0].tolist() == [[1, 2, 3], [6, 7, 8], [11, 12, 13], [16, 17, 18]]
     assert table[2, 2, 1].tolist() == [[9, 14, 19], [8, 13, 18], [7, 12, 17], [6, 11, 16]]
-    assert table[2, 2, 2].tolist() == [[20, 20, 20], [18, 17, 16], [13, 12, 11], [8, 7, 6]]
+    assert table[2, 2, 2].tolist() == [[99, 99, 99], [18, 17, 16], [13, 12, 11], [8, 7, 6]]
     assert table[2, 2, 3].tolist() == [[15, 10, 5], [16, 11, 6], [17, 12, 7], [18, 13, 8]]
 
 
-def test_agents_are_drawn_where_they_stand_and_the_lowest_index_on_top() -> None:
-    board = jnp.zeros(12, jnp.uint8)
-    cells, tiles = jnp.array([7, 3, 7, 3, 0]), jnp.array([5, 6, 7, 8, 9], jnp.uint8)
-    drawn = views.paint_agents(board, cells, tiles)
-    assert drawn.dtype == jnp.uint8
-    assert drawn.tolist() == [9, 0, 0, 6, 0, 0, 0, 5, 0, 0, 0, 0]
+@pytest.mark.parametrize("window", [Window(5, 0, 3), Window(1, 4, 1)], ids=str)
+def test_agents_are_seen_where_they_stand_and_the_lowest_index_on_top(window: Window) -> None:
+    positions, headings = some_viewers(20, seed=0)
+    positions[3], positions[7] = positions[5], positions[5]
+
+    @jax.jit
+    def draw() -> jax.Array:
+        frame = frame_of(positions, headings, window)
+        blank = jnp.zeros((20, window.shape[0] * window.shape[1]), jnp.uint8)
+        return views.paint_agents(
+            blank, frame, (10 + 4 * jnp.arange(20) + frame.headings).astype(jnp.uint8), window.shape
+        )
+
+    drawn = np.asarray(draw()).reshape(-1, *window.shape)
+    for viewer, (position, heading) in enumerate(zip(positions, headings, strict=True)):
+        board = np.zeros(WALLS.shape, np.uint8)
+        for j in reversed(range(20)):
+            board[tuple(positions[j])] = 10 + 4 * j + (headings[j] - heading) % 4
+        np.testing.assert_array_equal(drawn[viewer], egocentric_view(board, position, heading, window, 0))
 
 
-def test_agent_off_the_board_is_not_drawn() -> None:
-    assert views.paint_agents(jnp.zeros(12, jnp.uint8), jnp.array([12, 4]), jnp.array([5, 6], jnp.uint8)).sum() == 6
+def test_agent_that_stands_nowhere_is_not_drawn() -> None:
+    rows = jnp.array([[1, views.NOWHERE]], jnp.int16)
+    frame = Frame(rows, jnp.array([[2, 1]], jnp.int16), jnp.zeros((1, 2), jnp.int32))
+    drawn = views.paint_agents(jnp.zeros((1, 12), jnp.uint8), frame, jnp.array([[5, 6]], jnp.uint8), (3, 4))
+    assert np.flatnonzero(drawn[0]).tolist() == [6]
 
 
 @pytest.mark.parametrize(("length", "half_width"), [(20, 0), (2, 0), (4, 2), (1, 1)])
-def test_beams_are_drawn_on_the_cells_that_they_cover(length: int, half_width: int) -> None:
-    height, width = WALLS.shape
-    positions, headings = all_viewers(WALLS.shape)
-    keep = np.random.default_rng(1).permutation(len(positions))[:20]
-    positions, headings = positions[keep], headings[keep]
-    reach = open_reach(WALLS, length, half_width)[cell_index(positions, width), headings]
-    draw = jax.jit(views.beam_cells, static_argnums=3)
-    for firing in [[0], [5], [1, 2, 3], list(range(20)), []]:
-        is_firing = np.isin(np.arange(20), firing)
-        drawn = np.asarray(draw(positions, headings, reach * is_firing[:, None], (height, width)))
+def test_beams_are_seen_on_the_cells_that_they_cover(length: int, half_width: int) -> None:
+    window = Window(5, 1, 3)
+    positions, headings = some_viewers(14, seed=1)  # with 5 rays each more than fit one 32-bit word
+    reach = open_reach(WALLS, length, half_width)[positions[:, 0] * WALLS.shape[1] + positions[:, 1], headings]
+
+    @jax.jit
+    def draw(is_firing: jax.Array) -> jax.Array:
+        return views.beam_cells(frame_of(positions, headings, window), reach * is_firing[:, None], window.shape)
+
+    for firing in [[0], [13], [1, 2, 3], list(range(14)), []]:
+        drawn = np.asarray(draw(jnp.asarray(np.isin(np.arange(14), firing)))).reshape(-1, *window.shape)
         lit = np.zeros(WALLS.shape, bool)
         for j in firing:
             for right in range(-half_width, half_width + 1):
@@ -74,19 +150,18 @@ def test_beams_are_drawn_on_the_cells_that_they_cover(length: int, half_width: i
                     if not is_inside(WALLS.shape, cell) or WALLS[cell]:
                         break
                     lit[cell] = True
-        np.testing.assert_array_equal(drawn.reshape(height, width), lit, err_msg=f"{firing}")
+        for i in range(14):
+            expected = egocentric_view(lit, positions[i], headings[i], window, False)
+            np.testing.assert_array_equal(drawn[i], expected, err_msg=f"{firing} {i}")
 
 
-@pytest.mark.parametrize("half_width", [0, 2])
-def test_beam_that_nothing_blocks_is_drawn_up_to_the_edge_and_never_wraps(half_width: int) -> None:
-    positions, headings = all_viewers((4, 7))
-    reach = jnp.full((1, 2 * half_width + 1), 20)
-    draw = jax.jit(views.beam_cells, static_argnums=3)
-    for position, heading in zip(positions, headings, strict=True):
-        drawn = np.asarray(draw(position[None], heading[None], reach, (4, 7))).reshape(4, 7)
-        sides, distances = range(-half_width, half_width + 1), range(1, 21)
-        cells = {cell_at(position, heading, distance, right) for right in sides for distance in distances}
-        assert {tuple(cell) for cell in np.argwhere(drawn).tolist()} == {c for c in cells if is_inside((4, 7), c)}
+@pytest.mark.parametrize("num_bits", [1, 31, 32, 33, 155])
+def test_bits_are_looked_up_by_number(num_bits: int) -> None:
+    rng = np.random.default_rng(num_bits)
+    bits, index = rng.random(num_bits) < 0.5, rng.integers(0, num_bits, (3, 40)).astype(np.uint8)
+    look_up = jax.jit(views.look_up_bits)
+    np.testing.assert_array_equal(look_up(bits, index), bits[index])
+    np.testing.assert_array_equal(look_up(bits, np.arange(num_bits, dtype=np.uint16)), bits)
 
 
 def test_cells_are_ahead_and_to_the_right_as_a_walker_counts_them() -> None:

@@ -78,7 +78,7 @@ class Game:
         return len(struck)
 
     def grow(self, u_apple: np.ndarray | None) -> None:
-        """Timers run down, or (density) each dead apple in turn, seeing those that came back before it in the scan."""
+        """Timers run down, or (density) each dead apple in turn, seeing those that came back before it."""
         if not self.is_density:
             self.apple_timers[~self.apples] -= 1
             self.apples = self.apples | (self.apple_timers <= 0) & ~self.apples
@@ -103,7 +103,7 @@ class Game:
         return rewards
 
     def observe(self, beam: np.ndarray) -> np.ndarray:
-        """RGB views `[n, h, w, 3]`: first agent on a cell, then beam, wall, apple; self is never grey; outside looks like wall."""
+        """RGB views `[n, h, w, 3]`, drawn in order: apple, beam, agents, lowest id last; off the board is wall."""
         board = np.zeros((*self.walls.shape, 3), np.uint8)
         board[self.walls] = WALL
         for cell in self.apple_cells[self.apples]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Gathering:
         self.fired = [False] * num_agents
         self.apples, self.apple_timers = [True] * num_apples, [0] * num_apples
 
-    def step(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> tuple[list[float], dict[str, list]]:
+    def step(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> tuple[list[float], dict[str, Any]]:
         """Plays one step with a dict of draws; returns rewards and info."""
         agents = range(len(self.positions))
         self.run_timeouts()
@@ -50,7 +51,11 @@ class Gathering:
         hits_given = self.fire()
         self.grow(draws)
         collected = self.collect()
-        info = {"collected": collected, "tagged": [t > 0 for t in self.timeouts], "hits_given": hits_given}
+        info: dict[str, Any] = {
+            "collected": collected,
+            "tagged": [t > 0 for t in self.timeouts],
+            "hits_given": hits_given,
+        }
         return [float(c) for c in collected], info
 
     def run_timeouts(self) -> None:

@@ -26,21 +26,20 @@ def as_cells(positions: Any) -> list[Cell]:
     return [(row, col) for row, col in np.asarray(positions).tolist()]
 
 
+@functools.cache
+def compiled(env: Environment, method: str) -> Any:
+    """A method of `env`, jitted once per environment."""
+    return jax.jit(getattr(env, method))
+
+
 def start(env: Environment, seed: int = 0) -> Any:
     """The state after a reset, compiled in one piece."""
-    return jax.jit(env.initial_state)(jax.random.key(seed), env.default_params)
+    return compiled(env, "initial_state")(jax.random.key(seed), env.default_params)
 
 
-@functools.cache
-def compiled_transition(env: Environment) -> Any:
-    """`env.transition`, jitted once per environment."""
-    return jax.jit(env.transition)
-
-
-@functools.cache
-def compiled_observe(env: Environment) -> Any:
-    """`env.observe`, jitted once per environment."""
-    return jax.jit(env.observe)
+def observe(env: Environment, state: Any) -> np.ndarray:
+    """The observations in a state, compiled in one piece."""
+    return np.asarray(compiled(env, "observe")(state, env.default_params))
 
 
 @functools.cache
@@ -65,8 +64,8 @@ def replay(env: Environment, state: Any, draws: Any, actions: np.ndarray, params
 
 def act(env: Environment, state: Any, actions: list[int], draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
     """One step with the default params: the state, rewards and info."""
-    transition = compiled_transition(env)
-    state, rewards, _, info = transition(draws, state, np.array(actions, np.int32), env.default_params)
+    step = compiled(env, "transition")
+    state, rewards, _, info = step(draws, state, np.array(actions, np.int32), env.default_params)
     return state, np.asarray(rewards), jax.tree.map(np.asarray, info)
 
 
