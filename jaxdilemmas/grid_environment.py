@@ -68,17 +68,23 @@ class GridState:
     step_count: jax.Array
 
 
-def check_at_least_one(params: Any, *names: str) -> None:
-    """Raises a ValueError if a field of params is below one."""
+def is_count(value: Any) -> bool:
+    """Whether a value is a whole number of at least one."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+
+
+def check_counts(params: Any, *names: str) -> None:
+    """Raises a ValueError if a field of params is not a whole number of at least one."""
     for name in names:
         value = getattr(params, name)
-        require(value >= 1, name, value, "at least 1")
+        require(is_count(value), name, value, "a whole number of at least 1")
 
 
 def check_regrowth_probabilities(params: Any) -> None:
     """Raises a ValueError if the regrowth table does not hold four probabilities."""
     table = params.regrowth_probabilities
-    is_table = np.shape(table) == (4,) and all(0 <= probability <= 1 for probability in table)
+    is_table = np.shape(table) == (4,) and np.issubdtype(np.asarray(table).dtype, np.number)
+    is_table = is_table and all(0 <= probability <= 1 for probability in table)
     require(is_table, "regrowth_probabilities", table, "four numbers in [0, 1]")
 
 
@@ -106,8 +112,7 @@ class GridEnvironment(Environment):
 
     def __init__(self, layers: dict[str, np.ndarray], num_agents: int, observation: str) -> None:
         require(observation in OBSERVATION_KINDS, "observation", observation, f"one of {', '.join(OBSERVATION_KINDS)}")
-        is_count = isinstance(num_agents, int) and num_agents >= 1
-        require(is_count, "num_agents", num_agents, "a whole number of at least 1")
+        require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
         self.num_agents = num_agents
         self.observation = observation
         self.walls = layers["wall"]
@@ -126,7 +131,7 @@ class GridEnvironment(Environment):
 
     def set_beam(self, length: int, half_width: int = 0, is_blocked: bool = True) -> None:
         """Says how far beams reach: each ray up to the first wall, or, if nothing blocks them, always `length` cells."""
-        require(isinstance(length, int) and length >= 1, "beam_length", length, "a whole number of at least 1")
+        require(is_count(length), "beam_length", length, "a whole number of at least 1")
         if is_blocked:
             self.beam_reach = beams.open_reach(self.walls, length, half_width)
         else:

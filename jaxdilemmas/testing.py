@@ -36,13 +36,18 @@ def check_environment(env: Environment, params: Any = None, num_steps: int = 4, 
         raise ValueError(f"num_steps={num_steps!r} is not allowed: it must be at least 1")
     probe = Probe(env, env.default_params if params is None else params, num_steps, seed)
     for check in CHECKS:
-        sentence = f"{type(env).__name__} breaks the contract ({check.__name__.replace('_', ' ')})"
-        try:
-            check(probe)
-        except AssertionError as error:
-            raise AssertionError(f"{sentence}: {error}") from error
-        except Exception as error:
-            raise AssertionError(f"{sentence}: it raised {type(error).__name__}: {error}") from error
+        run_check(check, probe)
+
+
+def run_check(check: Callable[["Probe"], None], probe: "Probe") -> None:
+    """Runs one of `CHECKS`; whatever goes wrong in it is an AssertionError that names the sentence it stands for."""
+    sentence = f"{type(probe.env).__name__} breaks the contract ({check.__name__.replace('_', ' ')})"
+    try:
+        check(probe)
+    except AssertionError as error:
+        raise AssertionError(f"{sentence}: {error}") from error
+    except Exception as error:
+        raise AssertionError(f"{sentence}: it raised {type(error).__name__}: {error}") from error
 
 
 class Inputs(NamedTuple):

@@ -1,5 +1,6 @@
 """Every registered game keeps the contract, and an environment that breaks one sentence of it is told which."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,10 +10,10 @@ import pytest
 from flax import struct
 
 import jaxdilemmas
-from jaxdilemmas import AutoReset, Box, Discrete, Environment, EpisodeStatistics, TransformRewards, preferences
+from jaxdilemmas import AutoReset, Box, Discrete, Environment, EpisodeStatistics, TransformRewards, preferences, testing
 from jaxdilemmas.environment import Info, Transition
 from jaxdilemmas.spaces import Space
-from jaxdilemmas.testing import check_environment
+from jaxdilemmas.testing import Probe, check_environment, run_check
 
 
 class PotParams(struct.PyTreeNode):
@@ -200,28 +201,32 @@ class StateIsWrittenInPlace(Pot):
         return super().draw(key, state, params)
 
 
-BROKEN: dict[type[Pot], str] = {
-    ClockIsFloat: "step_count is .* float32, not",
-    StateHoldsPythonNumbers: "step_count is a int, not an array",
-    StateHoldsAKey: "savings is a PRNG key",
-    StateIsATuple: "state is a tuple, not a flax.struct dataclass",
-    ActionsAreForgottenAtReset: r"last changed from \[3\] uint8 to \[3\] int32",
-    RewardsAreOne: r"rewards is \[\] float32",
-    InfoHasNoAgentAxis: "bets'. is .* not the 3 agents",
-    InfoKeysComeAndGo: "structure changed",
-    ObservationLeavesItsSpace: "not in Box",
-    ObservationHasAnotherShape: r"\[3, 2\] float32.* is not in Box",
-    ClockCountsTwice: r"step_count was \[2",
-    ClockEndsLate: "truncated was .* with max_steps=4",
-    LuckIsHidden: "same key gives the same episode",
-    JitSeesMore: "jit equals no jit",
-    BatchesDiffer: "vmap equals a loop.*rewards",
-    StepDrawsForItself: "step is draw and transition",
-    ParamsAreBranchedOn: "TracerBoolConversionError",
-    ParamsAreMadeWhole: "gradients with respect to params trace|params may be vmapped",
-    AnyActionsAreTaken: r"actions \[3\] float32 were accepted",
-    StateIsWrittenInPlace: "the state passed to step",
+BROKEN: dict[type[Pot], tuple[Callable[[Probe], None], str]] = {
+    ClockIsFloat: (testing.params_state_and_draws_are_dataclasses_of_arrays, "step_count is .* float32, not"),
+    StateHoldsPythonNumbers: (testing.params_state_and_draws_are_dataclasses_of_arrays, "step_count is a int, not an"),
+    StateHoldsAKey: (testing.params_state_and_draws_are_dataclasses_of_arrays, "savings is a PRNG key"),
+    StateIsATuple: (testing.params_state_and_draws_are_dataclasses_of_arrays, "state is a tuple, not a flax.struct"),
+    ActionsAreForgottenAtReset: (
+        testing.shapes_and_dtypes_never_change,
+        r"last changed from \[3\] uint8 to",
+    ),
+    RewardsAreOne: (testing.what_a_step_returns_has_the_shapes_of_the_contract, r"rewards is \[\] float32"),
+    InfoHasNoAgentAxis: (testing.what_a_step_returns_has_the_shapes_of_the_contract, "bets'. is .* not the 3 agents"),
+    InfoKeysComeAndGo: (testing.what_a_step_returns_has_the_shapes_of_the_contract, "structure changed"),
+    AnyActionsAreTaken: (testing.wrong_actions_are_refused, r"actions \[3\] float32 were accepted"),
+    ObservationLeavesItsSpace: (testing.spaces_contain_what_comes_out, "not in Box"),
+    ObservationHasAnotherShape: (testing.spaces_contain_what_comes_out, r"\[3, 2\] float32.* is not in Box"),
+    ClockCountsTwice: (testing.the_clock_counts_steps_and_truncates, r"step_count was \[2"),
+    ClockEndsLate: (testing.the_clock_counts_steps_and_truncates, "truncated was .* with max_steps=2"),
+    LuckIsHidden: (testing.same_key_gives_the_same_episode, "step: .* differs"),
+    StateIsWrittenInPlace: (testing.same_key_gives_the_same_episode, "the state passed to step"),
+    JitSeesMore: (testing.jit_equals_no_jit, "obs.* differs"),
+    BatchesDiffer: (testing.vmap_equals_a_loop, "rewards.* differs"),
+    StepDrawsForItself: (testing.step_is_draw_and_transition_and_clock_and_observe, "episode: .* differs"),
+    ParamsAreBranchedOn: (testing.params_may_be_vmapped, "it raised TracerBoolConversionError"),
+    ParamsAreMadeWhole: (testing.gradients_with_respect_to_params_trace, "it raised"),
 }
+"""Each environment, the check that must reject it, and what the message must say."""
 
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -250,8 +255,16 @@ def test_a_game_of_ones_own_that_keeps_the_contract_passes(env_class: type[Pot])
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_environment_is_told_what_is_broken(broken: type[Pot]) -> None:
-    with pytest.raises(AssertionError, match=BROKEN[broken]):
-        check_environment(broken())
+    check, message = BROKEN[broken]
+    env = broken()
+    with pytest.raises(AssertionError, match=f"{broken.__name__} breaks the contract .*{message}"):
+        run_check(check, Probe(env, env.default_params, num_steps=2, seed=0))
+
+
+def test_every_check_rejects_some_environment_and_is_run() -> None:
+    assert {check for check, _ in BROKEN.values()} == set(testing.CHECKS)
+    with pytest.raises(AssertionError, match="rewards is"):
+        check_environment(RewardsAreOne())
 
 
 def test_an_episode_without_steps_is_refused() -> None:

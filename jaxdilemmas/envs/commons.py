@@ -14,7 +14,7 @@ from jaxdilemmas.environment import Transition
 from jaxdilemmas.envs.maps import commons_layers
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_at_least_one, check_regrowth_probabilities
+from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_counts, check_regrowth_probabilities
 
 
 @struct.dataclass
@@ -77,7 +77,7 @@ class Commons(GridEnvironment):
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(length=20, half_width=2)
         self.default_params = self.params_from(Params, params)
-        check_at_least_one(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
+        check_counts(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
         check_regrowth_probabilities(self.default_params)
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
 

@@ -21,7 +21,7 @@ from jaxdilemmas.grid_environment import (
     WALL,
     GridEnvironment,
     GridState,
-    check_at_least_one,
+    check_counts,
     check_regrowth_probabilities,
 )
 
@@ -212,11 +212,11 @@ class GatheringGallego(GallegoGame):
     window = Window(ahead=15, behind=0, side=10)
 
     def __init__(self, map: str = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
-        require(map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
+        require(isinstance(map, str) and map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
         super().__init__(parse_map(MAPS[map], SYMBOLS, pad="."), num_agents, observation)
         self.set_beam(length=20, is_blocked=False)
         self.default_params = self.params_from(GatheringParams, params)
-        check_at_least_one(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+        check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
 
     def initial_state(self, key: jax.Array, params: GatheringParams) -> GatheringState:
         """Agents placed at random, every apple there."""
@@ -258,7 +258,7 @@ class CommonsGallego(GallegoGame):
         super().__init__(commons_layers(), num_agents, observation)
         self.set_beam(length=20, half_width=2, is_blocked=False)
         self.default_params = self.params_from(CommonsParams, params)
-        check_at_least_one(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
+        check_counts(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
         check_regrowth_probabilities(self.default_params)
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
 

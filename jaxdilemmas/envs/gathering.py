@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Transition
+from jaxdilemmas.environment import Transition, require
 from jaxdilemmas.envs.maps import SYMBOLS
 from jaxdilemmas.grid import beams, movement, spawning
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_at_least_one
+from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_counts
 
 MAP = """
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
@@ -96,9 +96,10 @@ class Gathering(GridEnvironment):
     ) -> None:
         super().__init__(parse_map(MAP, SYMBOLS), num_agents, observation)
         self.default_params = self.params_from(Params, params)
-        check_at_least_one(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+        check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
         self.spawn_cells = order_spawn_cells(self.spawn_cells, self.walls, self.apple_cells)
         self.check_num_agents(len(self.spawn_cells))
+        require(isinstance(beam_enabled, bool), "beam_enabled", beam_enabled, "True or False")
         self.beam_enabled = beam_enabled
         self.set_beam(beam_length)
 

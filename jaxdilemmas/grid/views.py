@@ -96,7 +96,7 @@ def look_up_bits(bits: jax.Array, index: jax.Array) -> jax.Array:
     Returns:
       `[...]` bool, `bits[index]`.
     """
-    num_words = -(-bits.shape[0] // 32)
+    num_words = bits.shape[0] // 32 + 1
     padded = jnp.zeros(num_words * 32, bool).at[: bits.shape[0]].set(bits).reshape(num_words, 32)
     words = (padded.astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)).sum(1, dtype=jnp.uint32)
     index = index.astype(jnp.uint32)

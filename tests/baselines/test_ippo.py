@@ -11,7 +11,7 @@ import pytest
 from baselines import ippo
 from baselines.training import probes
 from baselines.training.probes import Params, Probe
-from jaxdilemmas.testing import check_environment
+from jaxdilemmas.spaces import Box
 
 SMALL = ippo.Config(
     total_env_steps=60 * 128,
@@ -20,6 +20,7 @@ SMALL = ippo.Config(
     num_minibatches=2,
     hidden_size=16,
     learning_rate=1e-2,
+    final_learning_rate=5e-3,
     discount=0.5,
     entropy_coefficient=0.0,
     value_coefficient=1.0,
@@ -68,7 +69,6 @@ VARIANTS = {
     "shared": {"agent_id": True},
     "separate": {"parameters": "separate"},
     "gru": {"network": "gru", "agent_id": True},
-    "separate_gru": {"network": "gru", "parameters": "separate"},
 }
 
 
@@ -119,3 +119,132 @@ def test_agents_take_roles(solved: dict[str, Any]) -> None:
 
 def test_value_goes_on_past_the_time_limit(solved: dict[str, Any]) -> None:
     np.testing.assert_allclose(solved["values"][7, 1, 0], 1 / (1 - SMALL.discount), atol=0.1)
+
+
+def test_common_reward_is_the_sum_over_agents_and_scaled_for_the_learner_alone() -> None:
+    values, _, metrics = solve([probes.CONSTANT_REWARD], reward="common", reward_scale=0.25)
+    np.testing.assert_allclose(values[0, 1, 0], 0.5, atol=0.05)
+    np.testing.assert_array_equal(metrics["episode_return"], 1.0)
+
+
+@pytest.fixture(scope="module")
+def short_run() -> tuple[ippo.Config, Any, Any]:
+    """A trainer, its compiled update and a fresh state, on episodes that end within every third update or so."""
+    config = dataclasses.replace(SMALL, network="gru", total_env_steps=4 * 128, entropy_coefficient=0.2)
+    trainer = ippo.make_trainer(config, ENV)
+    train_state = jax.jit(trainer.init)(jax.random.key(0), LONG)
+    return config, compile_quickly(trainer.update, train_state, LONG), train_state
+
+
+LONG = dataclasses.replace(probes.ENDLESS_REWARD, max_steps=20)
+
+
+def test_metrics_are_named_and_float32(short_run: tuple[ippo.Config, Any, Any]) -> None:
+    config, update, train_state = short_run
+    metrics = update(train_state, LONG)[1]
+    per_agent = {name for name, value in metrics.items() if value.shape == (2,)}
+    assert per_agent == {"episode_return"}
+    assert set(metrics) - per_agent == {
+        *("env_steps", "efficiency", "equality", "sustainability", "peace"),
+        *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "gradient_norm", "learning_rate"),
+    }
+    assert {value.dtype for value in metrics.values()} == {np.dtype(np.float32)}
+    assert {value.shape for name, value in metrics.items() if name not in per_agent} == {()}
+
+
+def test_episode_metrics_are_means_over_episodes_that_ended_and_nan_without(short_run: tuple) -> None:
+    _, update, train_state = short_run
+    names = ("episode_return", "efficiency", "equality", "sustainability", "peace")
+    for expected in ([np.nan] * 5, [np.nan] * 5, [20.0, 2.0, 1.0, 9.5, 2.0]):
+        train_state, metrics = update(train_state, LONG)
+        for name, value in zip(names, expected, strict=True):
+            np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
+
+
+def test_schedules_and_env_steps_run_with_the_updates(short_run: tuple[ippo.Config, Any, Any]) -> None:
+    config, update, train_state = short_run
+    for index in range(4):
+        train_state, metrics = update(train_state, LONG)
+        assert metrics["env_steps"] == (index + 1) * 128
+        assert metrics["learning_rate"] == pytest.approx(1e-2 - index * 5e-3 / 4)
+    assert train_state.update_index == 4
+
+
+def test_the_same_state_goes_on_bitwise_the_same(short_run: tuple[ippo.Config, Any, Any]) -> None:
+    _, update, train_state = short_run
+    saved = jax.tree.map(lambda x: jnp.array(x, copy=True), update(train_state, LONG)[0])
+    first, second = update(saved, LONG), update(saved, LONG)
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_policy_remembers_and_draws_discrete_actions() -> None:
+    config = dataclasses.replace(SMALL, network="gru")
+    act, memory = ippo.make_policy(config, ENV)
+    network_params = ippo.make_networks(config, ENV)[1].init(jax.random.key(0))
+    obs = jnp.ones((2, 1))
+    actions, after = act(network_params, obs, memory, jax.random.key(1))
+    assert (actions.shape, actions.dtype, after.shape) == ((2,), jnp.int32, memory.shape)
+    assert not np.array_equal(after, memory)
+
+
+def test_values_are_clipped_to_a_range_around_the_old_ones() -> None:
+    zeros = jnp.zeros((1, 1, 3))
+    targets, values = jnp.array([[[4.0, 4.0, -4.0]]]), jnp.array([[[1.0, 3.0, 3.0]]])
+    batch = ippo.Batch(zeros, zeros, zeros, zeros, zeros, values=zeros, advantages=zeros, value_targets=targets)
+    unclipped = ippo.value_error(SMALL, values, batch)
+    assert unclipped == pytest.approx((9 + 1 + 49) / 6)
+    # within 2 of the old value 0 the values are 1, 2, 2: errors 9, max(1, 4), max(49, 36)
+    clipped = ippo.value_error(dataclasses.replace(SMALL, value_clip_range=2.0), values, batch)
+    assert clipped == pytest.approx((9 + 4 + 49) / 6)
+
+
+def test_gain_beyond_the_clip_range_does_not_count() -> None:
+    config = dataclasses.replace(SMALL, normalize_advantages=False, clip_range=0.2)
+    log_ratios = jnp.log(jnp.array([[[1.5, 1.5, 0.5, 0.5]]]))
+    advantages = jnp.array([[[1.0, -1.0, 1.0, -1.0]]])
+    # min(r A, clip(r) A): 1.2, -1.5, 0.5, -0.8
+    assert ippo.clipped_objective(config, log_ratios, advantages) == pytest.approx(0.6 / 4)
+
+
+def test_advantages_are_normalized_for_each_agent() -> None:
+    advantages = jnp.array([[[1.0, 100.0], [3.0, 300.0]]])
+    ratios = jnp.log(jnp.array([[[1.1, 0.9], [1.1, 1.1]]]))
+    # normalized: -1 and 1 for both agents; -(-1.1 + 1.1 - 0.9 + 1.1) / 4
+    assert ippo.clipped_objective(SMALL, ratios, advantages) == pytest.approx(-0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("reward", "team"), ("parameters", "some"), ("network", "cnn"), ("hidden_size", 0), ("num_envs", 0)],
+        *[("num_minibatches", 3), ("total_env_steps", 100), ("learning_rate", 0.0), ("discount", 1.1)],
+        *[("gae_lambda", -0.1), ("clip_range", 0.0), ("value_clip_range", 0.0), ("entropy_coefficient", -1.0)],
+        *[("max_gradient_norm", float("nan")), ("num_epochs", 0), ("reward_scale", 0.0)],
+    ],
+)
+def test_settings_that_make_no_sense_are_named(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{name}={value!r} is not allowed"):
+        dataclasses.replace(SMALL, **{name: value})
+
+
+def test_gru_needs_whole_sequences_in_each_minibatch() -> None:
+    with pytest.raises(ValueError, match="num_minibatches=32 is not allowed: allowed is a divisor of num_envs = 16"):
+        dataclasses.replace(SMALL, network="gru", num_minibatches=32)
+
+
+def test_agent_id_is_for_shared_parameters() -> None:
+    with pytest.raises(ValueError, match="agent_id=True is not allowed"):
+        dataclasses.replace(SMALL, agent_id=True, parameters="separate")
+
+
+def test_continuous_actions_are_refused() -> None:
+    class Continuous(Probe):
+        @property
+        def action_space(self) -> Box:
+            return Box(-1, 1, ())
+
+    with pytest.raises(ValueError, match="Discrete"):
+        ippo.make_trainer(SMALL, Continuous())

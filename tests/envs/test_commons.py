@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxdilemmas
 from jaxdilemmas.envs import commons
 from jaxdilemmas.envs.commons import Commons, Draws
 from jaxdilemmas.envs.maps import SYMBOLS
@@ -256,29 +255,3 @@ def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
     np.testing.assert_array_equal(rollout.info["tagged"], ~is_active)
     np.testing.assert_array_equal(rollout.info["collected"], rollout.rewards)
     assert not rollout.terminated.any()
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ({"num_agents": 89}, "num_agents=89 is not allowed: at most 88"),
-        ({"num_agents": 0}, "num_agents=0 is not allowed"),
-        ({"observation": "RGB"}, "observation='RGB' is not allowed"),
-        ({"regrowth_probabilities": (0.0, 0.1, 0.2)}, "regrowth_probabilities="),
-        ({"regrowth_probabilities": (0.0, 0.1, 0.2, 1.01)}, "regrowth_probabilities="),
-        ({"regrowth_probabilities": (-0.01, 0.1, 0.2, 1.0)}, "regrowth_probabilities="),
-        ({"regrowth_probabilities": 0.5}, "regrowth_probabilities="),
-        ({"timeout_steps": 0}, "timeout_steps=0 is not allowed"),
-        ({"apple_respawn_steps": 25}, "unknown keyword 'apple_respawn_steps' for Commons"),
-    ],
-)
-def test_argument_that_is_not_allowed_is_named(bad: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        jaxdilemmas.make("commons", **bad)
-
-
-def test_actions_of_wrong_shape_are_refused(env: Commons) -> None:
-    with pytest.raises(
-        ValueError, match=r"actions of shape \(12,\) and dtype int32 are not allowed: Commons with 3 agents"
-    ):
-        env.step(jax.random.key(0), start(env), jnp.zeros(12, jnp.int32))

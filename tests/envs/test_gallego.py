@@ -240,21 +240,3 @@ def test_kinds_of_observation_say_the_same(kind: str) -> None:
     assert env.observation_space.contains(obs)
     expected = {"tiles": tiles, "one_hot": np.eye(len(env.tiles))[tiles], "rgb": env.palette[tiles]}[kind]
     np.testing.assert_array_equal(obs, expected)
-
-
-def test_map_has_to_be_a_known_one() -> None:
-    with pytest.raises(ValueError, match=r"map='huge' is not allowed: one of small, default, large"):
-        jaxdilemmas.make("gathering_gallego", map="huge")
-
-
-@pytest.mark.parametrize("bad", [1.5, -0.1, float("nan")])
-def test_probability_outside_zero_to_one_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match="regrowth_probabilities="):
-        jaxdilemmas.make("commons_gallego", regrowth_probabilities=(0.0, 0.1, bad, 0.1))
-
-
-def test_unknown_keyword_is_named_with_those_allowed() -> None:
-    with pytest.raises(
-        ValueError, match="unknown keyword 'beam_length' for GatheringGallego: allowed are map, num_agents"
-    ):
-        jaxdilemmas.make("gathering_gallego", beam_length=3)

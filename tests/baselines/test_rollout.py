@@ -1,0 +1,96 @@
+"""A rollout records what happened, goes on where it stopped, and values what lies past a time limit."""
+
+from functools import partial
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from baselines.training import rollout
+from baselines.training.networks import ActorCritic, ObservationCode, make_agent_networks
+from baselines.training.probes import Params, Probe
+from baselines.training.rollout import Players, RolloutCarry, Trajectory
+from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
+
+ENDLESS = Params(length=1000, max_steps=3, sees_step=1.0, constant=1.0)
+ENDING = Params(length=3, sees_step=1.0, sees_cue=0.5, constant=1.0)
+NUM_ENVS = 4
+
+
+@pytest.fixture(scope="module")
+def players() -> Players:
+    env = Probe(num_agents=2)
+    code = ObservationCode.of(env.observation_space)
+    networks = make_agent_networks(ActorCritic(code, 2, "gru", 4), env.num_agents, is_shared=True)
+    return Players(AutoReset(EpisodeStatistics(env), final_observation=True), code, networks)
+
+
+@pytest.fixture(scope="module")
+def network_params(players: Players) -> dict:
+    return players.networks.init(jax.random.key(3))
+
+
+def collect(players: Players, network_params: dict, params: Params, *lengths: int) -> list[tuple[RolloutCarry, Trajectory]]:
+    """Rollouts of the given lengths, one after the other."""
+    carry = rollout.start(players, jax.random.key(0), params, NUM_ENVS)
+    results = []
+    for length in lengths:
+        play = jax.jit(partial(rollout.collect, players, num_steps=length))
+        carry, trajectory = play(network_params, params, carry)
+        results.append((carry, trajectory))
+    return results
+
+
+def test_two_rollouts_are_one_longer_one(players: Players, network_params: dict) -> None:
+    (_, first), (stopped, second) = collect(players, network_params, ENDING, 4, 4)
+    ((carry, whole),) = collect(players, network_params, ENDING, 8)
+    joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), joined, whole)
+    np.testing.assert_array_equal(jax.random.key_data(carry.key), jax.random.key_data(stopped.key))
+
+
+def test_observations_before_and_after_an_end_belong_to_two_episodes(players: Players, network_params: dict) -> None:
+    ((_, trajectory),) = collect(players, network_params, ENDING, 8)
+    steps = np.floor(np.asarray(trajectory.obs[:, :, 0, 0]) + 0.5)
+    np.testing.assert_array_equal(steps[1:6], np.array([1, 2, 0, 1, 2])[:, None] * np.ones(NUM_ENVS))
+    np.testing.assert_array_equal(trajectory.starts, (np.arange(8) % 3 == 0)[:, None] * np.ones(NUM_ENVS, bool))
+    np.testing.assert_array_equal(trajectory.terminated, (np.arange(8) % 3 == 2)[:, None] * np.ones(NUM_ENVS, bool))
+    np.testing.assert_array_equal(trajectory.info["episode_return"][2], 3.0)
+
+
+def test_values_and_log_probs_are_those_of_the_network(players: Players, network_params: dict) -> None:
+    ((_, trajectory),) = collect(players, network_params, ENDING, 8)
+    _, logits, values = players.networks.apply(
+        network_params, trajectory.memory[0], trajectory.obs, trajectory.starts
+    )
+    log_probs = distrax.Categorical(logits=logits).log_prob(trajectory.actions)
+    np.testing.assert_allclose(values, trajectory.values, atol=1e-5)
+    np.testing.assert_allclose(log_probs, trajectory.log_probs, atol=1e-5)
+
+
+def test_next_value_past_the_time_limit_is_that_of_the_last_observation(players: Players, network_params: dict) -> None:
+    ((_, trajectory),) = collect(players, network_params, ENDLESS, 8)
+    obs = jnp.broadcast_to(jnp.arange(4.0)[:, None, None, None], (4, NUM_ENVS, 2, 1))
+    starts = jnp.zeros((4, NUM_ENVS), bool)
+    memory = players.networks.initial_memory(NUM_ENVS)
+    episode = players.networks.apply(network_params, memory, obs, starts)[2]
+    for start in (0, 3):
+        np.testing.assert_allclose(trajectory.next_values[start : start + 3], episode[1:4], atol=1e-5)
+    np.testing.assert_allclose(trajectory.next_values[6:], episode[1:3], atol=1e-5)
+
+
+def test_actions_are_drawn_with_their_probabilities() -> None:
+    probabilities = np.array([0.0, 0.5, 0.2, 0.0, 0.3, 0.0])
+    policy = distrax.Categorical(probs=jnp.broadcast_to(probabilities, (3, 20_000, 6)))
+    actions = rollout.sample_actions(jax.random.key(0), policy)
+    assert (actions.shape, actions.dtype) == ((3, 20_000), jnp.int32)
+    for row in np.asarray(actions):
+        np.testing.assert_allclose(np.bincount(row, minlength=6) / 20_000, probabilities, atol=0.02)
+
+
+def test_actions_of_agents_are_drawn_independently() -> None:
+    policy = distrax.Categorical(logits=jnp.zeros((10_000, 2, 2)))
+    actions = np.asarray(rollout.sample_actions(jax.random.key(0), policy))
+    assert np.mean(actions[:, 0] == actions[:, 1]) == pytest.approx(0.5, abs=0.02)

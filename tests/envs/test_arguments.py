@@ -1,0 +1,83 @@
+"""What games refuse when they are built or stepped, and how they say so."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from jaxdilemmas.envs import gathering
+from tests.reference.rollouts import start
+
+NOT_ALLOWED: list[tuple[str, dict[str, Any], str]] = [
+    ("gathering", {"num_agents": 0}, "num_agents=0 is not allowed"),
+    ("gathering", {"num_agents": True}, "num_agents=True is not allowed"),
+    ("gathering", {"beam_enabled": "no"}, "beam_enabled='no' is not allowed"),
+    ("gathering", {"hits_to_tag": 1.5}, r"hits_to_tag=1\.5 is not allowed"),
+    ("gathering", {"timeout_steps": "5"}, "timeout_steps='5' is not allowed"),
+    ("commons", {"regrowth_probabilities": ("a", "b", "c", "d")}, "regrowth_probabilities="),
+    ("gathering_gallego", {"map": ["small"]}, "map="),
+    ("gathering", {"num_agents": 2.5}, r"num_agents=2\.5 is not allowed"),
+    ("gathering", {"num_agents": 329}, "num_agents=329 is not allowed: at most 328"),
+    ("gathering", {"observation": "pixels"}, "observation='pixels' is not allowed: one of tiles, one_hot, rgb"),
+    ("gathering", {"beam_length": 0}, "beam_length=0 is not allowed"),
+    ("gathering", {"apple_respawn_steps": 0}, "apple_respawn_steps=0 is not allowed"),
+    ("gathering", {"timeout_steps": -1}, "timeout_steps=-1 is not allowed"),
+    ("gathering", {"hits_to_tag": 0}, "hits_to_tag=0 is not allowed"),
+    ("gathering", {"max_steps": 0}, "max_steps=0 is not allowed"),
+    ("gathering", {"respawn": 3}, "unknown keyword 'respawn' for Gathering: allowed are num_agents, observation"),
+    ("commons", {"num_agents": 89}, "num_agents=89 is not allowed: at most 88"),
+    ("commons", {"num_agents": 0}, "num_agents=0 is not allowed"),
+    ("commons", {"observation": "RGB"}, "observation='RGB' is not allowed"),
+    ("commons", {"regrowth_probabilities": (0.0, 0.1, 0.2)}, "regrowth_probabilities="),
+    ("commons", {"regrowth_probabilities": (0.0, 0.1, 0.2, 1.01)}, "regrowth_probabilities="),
+    ("commons", {"regrowth_probabilities": (-0.01, 0.1, 0.2, 1.0)}, "regrowth_probabilities="),
+    ("commons", {"regrowth_probabilities": 0.5}, "regrowth_probabilities="),
+    ("commons", {"timeout_steps": 0}, "timeout_steps=0 is not allowed"),
+    ("commons", {"apple_respawn_steps": 25}, "unknown keyword 'apple_respawn_steps' for Commons"),
+    ("commons_gallego", {"regrowth_probabilities": (0.0, 0.1, 1.5, 0.1)}, "regrowth_probabilities="),
+    ("commons_gallego", {"regrowth_probabilities": (0.0, 0.1, float("nan"), 0.1)}, "regrowth_probabilities="),
+    ("gathering_gallego", {"map": "huge"}, "map='huge' is not allowed: one of small, default, large"),
+    ("gathering_gallego", {"num_agents": -1}, "num_agents=-1 is not allowed"),
+    ("gathering_gallego", {"beam_length": 3}, "unknown keyword 'beam_length' for GatheringGallego: allowed are map"),
+]
+
+
+@pytest.mark.parametrize(("env_id", "bad", "message"), NOT_ALLOWED)
+def test_argument_that_is_not_allowed_is_named(env_id: str, bad: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        jaxdilemmas.make(env_id, **bad)
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        np.zeros(3, np.int32),
+        np.zeros((2, 1), np.int32),
+        np.int32(0),
+        np.zeros(2, np.float32),
+        np.zeros(2, np.int8),
+        np.zeros(2, np.uint32),
+        np.zeros(2, bool),
+    ],
+)
+def test_actions_of_wrong_shape_or_dtype_are_refused(actions: Any) -> None:
+    env = jaxdilemmas.make("gathering")
+    with pytest.raises(ValueError, match=r"actions of shape .* takes shape \(2,\) and dtype int32"):
+        env.step(jax.random.key(0), None, actions)
+
+
+def test_actions_for_another_number_of_agents_are_refused_inside_jit() -> None:
+    env: Any = jaxdilemmas.make("commons", num_agents=3)
+    with pytest.raises(ValueError, match=r"actions of shape \(12,\) and dtype int32 are not allowed: Commons with 3"):
+        jax.jit(env.step)(jax.random.key(0), start(env), np.zeros(12, np.int32))
+
+
+def test_map_of_a_game_is_checked_when_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "MAP", "@@@@@\n@P.x@\n@@@@@")
+    with pytest.raises(ValueError, match="unknown map symbol 'x' at row 1, col 3"):
+        jaxdilemmas.make("gathering", num_agents=1)
+    monkeypatch.setattr(gathering, "MAP", "@@@@@\n@P.@\n@@@@@")
+    with pytest.raises(ValueError, match="map row 1 has 4 columns"):
+        jaxdilemmas.make("gathering", num_agents=1)

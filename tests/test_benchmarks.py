@@ -1,0 +1,84 @@
+"""The benchmarks run and leave complete rows; what they measure is in `benchmarks/results`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from baselines.training.probes import Probe
+from benchmarks import compile_time, reporting, throughput, training
+from jaxdilemmas import registration
+
+MEASURED_ON = {"device", "python", "jax", "jaxdilemmas", "cores", "load_average", "commit", "time"}
+
+
+@pytest.fixture(autouse=True)
+def _probe_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "_FACTORIES", dict(registration._FACTORIES))
+    jaxdilemmas.register("probe", lambda observation="tiles": Probe(num_agents=2))
+    monkeypatch.setitem(training.GAMES, "probe", ("probe", {}))
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def assert_is_rate(rate: dict[str, int], repeats: int) -> None:
+    assert 0 < rate["min"] <= rate["median"] <= rate["max"]
+    assert rate["repeats"] == repeats
+
+
+def test_throughput_adds_a_row_per_game_observation_and_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "throughput.jsonl"
+    sizes = ["--num-envs", "2", "3", "--num-steps", "4", "--repeats", "2"]
+    throughput.main(["--games", "probe", "--observations", "tiles", *sizes, "--output", str(output)])
+    found = rows(output)
+    assert [row["num_envs"] for row in found] == [2, 3]
+    assert_is_rate(found[0]["env_steps_per_second"], repeats=2)
+    assert found[0]["compile_seconds"] > 0
+    assert found[0]["memory_mb"] > 0
+    assert found[0].keys() >= MEASURED_ON
+    assert "probe" in capsys.readouterr().out
+
+
+def test_a_rollout_uses_what_it_sees_and_resets_what_ends() -> None:
+    env = Probe(num_agents=2).default_params.replace(constant=1.0, sees_step=1.0, length=3)
+    game = Probe(num_agents=2, params=env)
+    start, rollout = throughput.make_rollout(game, num_envs=2, num_steps=30)
+    carry = start(jax.random.key(0))
+    carry = carry._replace(state=carry.state.replace(step_count=np.zeros(2, np.int32)))
+    carry = jax.jit(rollout)(carry)
+    assert carry.state.step_count.tolist() == [0, 0]
+    assert int(carry.seen) == 2 * 2 * (30 // 3) * (1 + 2)
+    assert float(carry.earned) == 2 * 2 * 30 + 2 * (30 // 3)
+
+
+def test_training_adds_a_row_with_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "training.jsonl"
+    small = {"num_envs": 4, "rollout_steps": 4, "num_minibatches": 2, "hidden_size": 8}
+    monkeypatch.setattr(training, "preset", lambda algorithm, env_id: small)
+    training.main(["--games", "probe", "--num-updates", "2", "--repeats", "2", "--output", str(output)])
+    (row,) = rows(output)
+    assert row["total_env_steps"] == 2 * 16
+    assert_is_rate(row["env_steps_per_second"], repeats=2)
+    assert row.keys() >= MEASURED_ON | {"network", "num_epochs", "compile_seconds"}
+
+
+def test_compile_times_are_positive_and_of_training_and_step() -> None:
+    assert compile_time.compile_step("probe", num_envs=2) > 0
+    assert compile_time.compile_training("probe") > 0
+
+
+def test_rates_are_per_second() -> None:
+    assert reporting.rates(100, [1.0, 2.0, 4.0]) == {"median": 50, "min": 25, "max": 100, "repeats": 3}
+
+
+def test_games_are_named_with_their_keywords() -> None:
+    assert reporting.name_of("gathering", {}) == "gathering"
+    assert reporting.name_of("gathering_gallego", {"map": "large"}) == "gathering_gallego(map=large)"
