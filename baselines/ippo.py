@@ -7,7 +7,7 @@ import dataclasses
 import typing
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import distrax
 import jax
@@ -76,8 +76,8 @@ class Config:
     entropy_coefficient: float = 0.01
     final_entropy_coefficient: float = 0.0
     value_coefficient: float = 0.5
-    discount: float = 0.99
-    gae_lambda: float = 0.95
+    discount: float = 0.95
+    gae_lambda: float = 0.8
     clip_range: float = 0.2
     value_clip_range: float | None = None
     max_gradient_norm: float = 0.5
@@ -131,12 +131,11 @@ class Config:
         return self.total_env_steps // self.env_steps_per_update
 
 
-def _refuse(name: str, value: Any, allowed: str) -> None:
+def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
     raise ValueError(f"{name}={value!r} is not allowed: allowed is {allowed}")
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """Everything that training goes on from.
 
     Attributes:
@@ -209,11 +208,11 @@ def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, Ag
     Raises:
       ValueError: the actions of `env` are not discrete.
     """
-    if not isinstance(env.action_space, Discrete):
-        _refuse("env", env, "a game with a Discrete action space")
-    code = ObservationCode.of(env.observation_space)
+    actions, code = env.action_space, ObservationCode.of(env.observation_space)
+    if not isinstance(actions, Discrete):
+        _refuse("action_space", actions, "Discrete")
     num_ids = env.num_agents if config.agent_id else 0
-    module = ActorCritic(code, env.action_space.n, config.network, config.hidden_size, num_ids)
+    module = ActorCritic(code, actions.n, config.network, config.hidden_size, num_ids)
     return code, make_agent_networks(module, env.num_agents, config.parameters == "shared")
 
 
@@ -269,8 +268,16 @@ def make_batch(config: Config, trajectory: Trajectory) -> Batch:
         config.discount,
         config.gae_lambda,
     )
-    targets = advantages + trajectory.values
-    batch = Batch(*(getattr(trajectory, name) for name in Batch._fields[:-2]), advantages, targets)
+    batch = Batch(
+        obs=trajectory.obs,
+        starts=trajectory.starts,
+        memory=trajectory.memory,
+        actions=trajectory.actions,
+        log_probs=trajectory.log_probs,
+        values=trajectory.values,
+        advantages=advantages,
+        value_targets=advantages + trajectory.values,
+    )
     return batch if config.network == "gru" else minibatches.join_time(batch)
 
 

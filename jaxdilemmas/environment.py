@@ -70,7 +70,7 @@ class Environment(abc.ABC):
           params: the numbers in the rules.
 
         Returns:
-          The next state, rewards `[N]` float32, terminated `[]` bool, and info, a dict with fixed keys and `[N]` leaves.
+          The next state, rewards `[N]` float32, terminated `[]` bool, and info: a dict, fixed keys, `[N]` leaves.
         """
 
     @abc.abstractmethod
@@ -120,8 +120,8 @@ class Environment(abc.ABC):
         shape, dtype = (self.num_agents, *self.action_space.shape), jnp.dtype(self.action_space.dtype)
         if actions.shape != shape or actions.dtype != dtype:
             raise ValueError(
-                f"actions of shape {actions.shape} and dtype {actions.dtype} are not allowed: {type(self).__name__} with "
-                f"{self.num_agents} agents takes shape {shape} and dtype {dtype}"
+                f"actions of shape {actions.shape} and dtype {actions.dtype} are not allowed: {type(self).__name__} "
+                f"with {self.num_agents} agents takes shape {shape} and dtype {dtype}"
             )
         return actions
 

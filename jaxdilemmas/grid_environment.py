@@ -45,8 +45,7 @@ PALETTE = {
 """RGB by tile name. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; void is our choice."""
 
 
-@struct.dataclass
-class GridState:
+class GridState(struct.PyTreeNode):
     """What the state of every grid game holds.
 
     Attributes:
@@ -70,7 +69,7 @@ class GridState:
 
 def is_count(value: Any) -> bool:
     """Whether a value is a whole number of at least one."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
 
 
 def check_counts(params: Any, *names: str) -> None:
@@ -120,7 +119,7 @@ class GridEnvironment(Environment):
         self.spawn_cells = cells_of(layers["spawn"])
         self.apple_index_at = index_of_cells(self.apple_cells, self.walls.shape)
         self.palette = np.array([PALETTE[name] for name in self.tiles], np.uint8)
-        # What never changes, as one number a cell: the tile, or, where apples grow, the number of the apple + len(tiles).
+        # What never changes, as one number a cell: the tile, or where apples grow the apple's number + len(tiles).
         self._codes = np.where(self.walls, WALL, FLOOR)
         self._codes[tuple(self.apple_cells.T)] = len(self.tiles) + np.arange(len(self.apple_cells))
         self._code_table = views.window_table(self._codes, self.window, self.outside)
@@ -130,7 +129,7 @@ class GridEnvironment(Environment):
         require(self.num_agents <= most, "num_agents", self.num_agents, f"at most {most} agents can spawn on this map")
 
     def set_beam(self, length: int, half_width: int = 0, is_blocked: bool = True) -> None:
-        """Says how far beams reach: each ray up to the first wall, or, if nothing blocks them, always `length` cells."""
+        """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
         require(is_count(length), "beam_length", length, "a whole number of at least 1")
         if is_blocked:
             self.beam_reach = beams.open_reach(self.walls, length, half_width)
@@ -172,7 +171,7 @@ class GridEnvironment(Environment):
         """Agents on the board turn or move; at most one stands on a cell. See `movement` for the rules."""
         is_present = state.timeouts == 0
         actions = jnp.where(is_present, actions, movement.STAND)
-        targets = movement.propose_moves(state.positions, state.headings, actions, self.walls)
+        targets = movement.propose_moves(state.positions, state.headings, actions, jnp.asarray(self.walls))
         return state.replace(
             positions=movement.resolve_moves(priorities, state.positions, targets, is_present),
             headings=movement.turn(state.headings, actions),

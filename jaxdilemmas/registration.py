@@ -34,7 +34,9 @@ def register(env_id: str, factory: Factory) -> None:
       ValueError: the id is taken.
     """
     if env_id in _FACTORIES:
-        raise ValueError(f"env_id={env_id!r} is not allowed: it is registered already; taken are {', '.join(registered_envs())}")
+        raise ValueError(
+            f"env_id={env_id!r} is not allowed: it is registered already; taken are {', '.join(registered_envs())}"
+        )
     _FACTORIES[env_id] = factory
 
 

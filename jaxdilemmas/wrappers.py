@@ -1,6 +1,7 @@
 """Environments around environments. Each has the contract of `Environment`, inside as outside.
 
-`AutoReset(TransformRewards(EpisodeStatistics(env), preference))` is the usual order: statistics see the game's own rewards.
+The usual order is `AutoReset(TransformRewards(EpisodeStatistics(env), preference))`: statistics see the game's own
+rewards, and what ends is reset outside of everything.
 """
 
 from typing import Any
@@ -9,15 +10,23 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Environment, Step, Transition
+from jaxdilemmas.environment import Environment, Step, Transition, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Space
 
 
 class Wrapper(Environment):
-    """Passes everything on to `env`; attributes of the inner environment are found through it."""
+    """Passes everything on to `env`; attributes of the inner environment are found through it.
+
+    Raises:
+      ValueError: `env` is an `AutoReset`, which must be the outermost wrapper: its resets are part of its `step` alone.
+    """
 
     def __init__(self, env: Environment) -> None:
+        is_outermost = not isinstance(env, AutoReset)
+        require(
+            is_outermost, "env", type(env).__name__, "an environment that does not reset itself; AutoReset goes outside"
+        )
         self.env = env
         self.num_agents = env.num_agents
         self.version = env.version
@@ -80,14 +89,15 @@ class AutoReset(Wrapper):
         key_step, key_reset = jax.random.split(key)
         final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
         ended = terminated | truncated
-        state = jax.tree.map(lambda new, old: jnp.where(ended, new, old), self.env.initial_state(key_reset, params), state)
+        state = jax.tree.map(
+            lambda new, old: jnp.where(ended, new, old), self.env.initial_state(key_reset, params), state
+        )
         if self.final_observation:
             info = info | {"final_obs": final_obs}
         return self.env.observe(state, params), state, rewards, terminated, truncated, info
 
 
-@struct.dataclass
-class TransformedState:
+class TransformedState(struct.PyTreeNode):
     """The inner state and what the preference carries."""
 
     env_state: Any
@@ -126,8 +136,7 @@ class TransformRewards(Wrapper):
         return TransformedState(env_state, carry), rewards, terminated, info
 
 
-@struct.dataclass
-class StatisticsState:
+class StatisticsState(struct.PyTreeNode):
     """The inner state and per-agent sums over the episode so far; see `EpisodeStatistics` for the sums."""
 
     env_state: Any

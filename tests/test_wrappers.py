@@ -111,3 +111,11 @@ def test_attributes_of_the_game_are_found_through_wrappers(env: Environment) -> 
     assert stack.observation_space == env.observation_space
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = stack.no_such_name
+
+
+@pytest.mark.parametrize(
+    "wrap", [AutoReset, EpisodeStatistics, lambda env: TransformRewards(env, preferences.common())]
+)
+def test_nothing_goes_around_auto_reset(wrap: Any) -> None:
+    with pytest.raises(ValueError, match="env='AutoReset' is not allowed"):
+        wrap(AutoReset(jaxdilemmas.make("gathering")))

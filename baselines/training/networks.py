@@ -165,6 +165,14 @@ class ResettingGRU(nn.Module):
         return nn.GRUCell(self.features)(memory, x)
 
 
+class Output(NamedTuple):
+    """What networks make of a sequence: `memory` after its last step, `logits` of actions and `values` at every step."""
+
+    memory: jax.Array
+    logits: jax.Array
+    values: jax.Array
+
+
 class ActorCritic(nn.Module):
     """Action logits and a value for each observation of a sequence; actor and critic share all but the last layers.
 
@@ -188,9 +196,7 @@ class ActorCritic(nn.Module):
         return self.hidden_size if self.torso == "gru" else 0
 
     @nn.compact
-    def __call__(
-        self, memory: jax.Array, obs: jax.Array, starts: jax.Array, agents: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def __call__(self, memory: jax.Array, obs: jax.Array, starts: jax.Array, agents: jax.Array) -> Output:
         """Reads a sequence.
 
         Args:
@@ -211,7 +217,7 @@ class ActorCritic(nn.Module):
             memory, x = ResettingGRU(self.hidden_size)(memory, (x, starts))
         actor, critic = jnp.split(nn.relu(Dense(2 * self.hidden_size)(x)), 2, axis=-1)
         logits = Dense(self.num_actions, kernel_init=nn.initializers.zeros)(actor)
-        return memory, logits, Dense(1)(critic)[..., 0]
+        return Output(memory, logits, Dense(1)(critic)[..., 0])
 
     def read(self, stored: jax.Array) -> jax.Array:
         """The first layers, `[M, ...]` -> `[M, hidden_size]`."""
@@ -233,7 +239,7 @@ class AgentNetworks(NamedTuple):
 
     init: Callable[[jax.Array], Any]
     initial_memory: Callable[[int], jax.Array]
-    apply: Callable[[Any, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+    apply: Callable[[Any, jax.Array, jax.Array, jax.Array], Output]
 
 
 def make_agent_networks(module: ActorCritic, num_agents: int, is_shared: bool) -> AgentNetworks:
@@ -256,11 +262,24 @@ def _init_separate(module: ActorCritic, num_agents: int, key: jax.Array) -> Any:
     return jax.vmap(partial(_init_shared, module, 1))(jax.random.split(key, num_agents))
 
 
+def _call(
+    module: ActorCritic,
+    network_params: Any,
+    memory: jax.Array,
+    obs: jax.Array,
+    starts: jax.Array,
+    agents: jax.Array,
+) -> Output:
+    memory, logits, values = module.apply(network_params, memory, obs, starts, agents)
+    return Output(memory, logits, values)
+
+
 def _apply_shared(
     module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> Output:
     num_steps, num_envs, num_agents = obs.shape[:3]
-    memory, logits, values = module.apply(
+    output = _call(
+        module,
         network_params,
         memory.reshape(num_envs * num_agents, module.memory_size),
         obs.reshape(num_steps, num_envs * num_agents, *obs.shape[3:]),
@@ -268,12 +287,16 @@ def _apply_shared(
         jnp.tile(jnp.arange(num_agents), num_envs),
     )
     shape = (num_steps, num_envs, num_agents)
-    return memory.reshape(num_envs, num_agents, module.memory_size), logits.reshape(*shape, -1), values.reshape(shape)
+    return Output(
+        memory=output.memory.reshape(num_envs, num_agents, module.memory_size),
+        logits=output.logits.reshape(*shape, -1),
+        values=output.values.reshape(shape),
+    )
 
 
 def _apply_separate(
     module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> Output:
     num_envs, num_agents = obs.shape[1:3]
-    apply = jax.vmap(module.apply, in_axes=(0, 1, 2, None, 0), out_axes=(1, 2, 2))
+    apply = jax.vmap(partial(_call, module), in_axes=(0, 1, 2, None, 0), out_axes=Output(1, 2, 2))
     return apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32))

@@ -14,8 +14,7 @@ from jaxdilemmas.environment import Environment, Transition
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 
-@struct.dataclass
-class Params:
+class Params(struct.PyTreeNode):
     """Which probe it is. All weights are 0 by default; c is the agent's cue, s the number of the step.
 
     Attributes:
@@ -61,16 +60,14 @@ ENDLESS_REWARD = Params(length=np.iinfo(np.int32).max, max_steps=8, constant=1.0
 """Pays 1 for ever and only the clock ends it: the value is 1 / (1 - discount) at every time limit."""
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """`cues` `[N]` float32, -1 or 1, drawn anew in each episode; `step_count` `[]` int32."""
 
     cues: jax.Array
     step_count: jax.Array
 
 
-@struct.dataclass
-class Draws:
+class Draws(struct.PyTreeNode):
     """Empty: nothing happens by chance within an episode."""
 
 

@@ -12,8 +12,7 @@ from baselines.training.networks import AgentNetworks, ObservationCode
 from jaxdilemmas.environment import Environment
 
 
-@struct.dataclass
-class RolloutCarry:
+class RolloutCarry(struct.PyTreeNode):
     """Where a rollout stopped and the next goes on.
 
     Attributes:

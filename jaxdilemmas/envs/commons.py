@@ -17,8 +17,7 @@ from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_counts, check_regrowth_probabilities
 
 
-@struct.dataclass
-class Params:
+class Params(struct.PyTreeNode):
     """The numbers in the rules.
 
     Attributes:
@@ -34,7 +33,6 @@ class Params:
     max_steps: Any = 1000
 
 
-@struct.dataclass
 class State(GridState):
     """One moment of the game: beside `GridState`, `spawns` `[N, 2]` int32, where each agent started and returns.
 
@@ -44,8 +42,7 @@ class State(GridState):
     spawns: jax.Array
 
 
-@struct.dataclass
-class Draws:
+class Draws(struct.PyTreeNode):
     """The chance of one step.
 
     Attributes:

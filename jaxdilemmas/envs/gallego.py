@@ -1,8 +1,8 @@
 """Gathering and Commons exactly as in the policy synthesis work of Gallego 2026 (arXiv:2603.19453).
 
-Source of every rule: vicgalle/llm-policies-social-dilemmas @ f5c5b2b, whose recorded episodes these games replay step by
-step. Agents act one after the other in the order of their index, walk through each other, and a tagged agent stays where
-it is; beams pass through walls. docs/gallego.md has the rules; `gathering` and `commons` are our own, cleaner games.
+Source of every rule: vicgalle/llm-policies-social-dilemmas @ f5c5b2b, whose recorded episodes these games replay step
+by step. Agents act one after the other in the order of their index, walk through each other, and a tagged agent stays
+where it is; beams pass through walls. docs/gallego.md has the rules; `gathering` and `commons` are our own games.
 """
 
 from typing import Any
@@ -83,8 +83,7 @@ MAPS = {
 """The default map has rows of different length; it is filled up on the right with floor, as in the reference."""
 
 
-@struct.dataclass
-class GatheringParams:
+class GatheringParams(struct.PyTreeNode):
     """The numbers in the rules of `GatheringGallego`.
 
     Attributes:
@@ -100,8 +99,7 @@ class GatheringParams:
     max_steps: Any = 1000
 
 
-@struct.dataclass
-class CommonsParams:
+class CommonsParams(struct.PyTreeNode):
     """The numbers in the rules of `CommonsGallego`.
 
     Attributes:
@@ -117,20 +115,17 @@ class CommonsParams:
     max_steps: Any = 1000
 
 
-@struct.dataclass
 class GatheringState(GridState):
     """A moment of `GatheringGallego`: beside `GridState`, `apple_timers` `[A]` int32, steps until an apple is back."""
 
     apple_timers: jax.Array
 
 
-@struct.dataclass
-class NoDraws:
+class NoDraws(struct.PyTreeNode):
     """`GatheringGallego` is without chance after the reset."""
 
 
-@struct.dataclass
-class CommonsDraws:
+class CommonsDraws(struct.PyTreeNode):
     """The chance of one step of `CommonsGallego`: `apple_growth` `[A]` float32 in [0, 1)."""
 
     apple_growth: jax.Array

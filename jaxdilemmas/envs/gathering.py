@@ -13,7 +13,7 @@ from flax import struct
 
 from jaxdilemmas.environment import Transition, require
 from jaxdilemmas.envs.maps import SYMBOLS
-from jaxdilemmas.grid import beams, movement, spawning
+from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_counts
@@ -35,8 +35,7 @@ MAP = """
 """
 
 
-@struct.dataclass
-class Params:
+class Params(struct.PyTreeNode):
     """The numbers in the rules.
 
     Attributes:
@@ -52,7 +51,6 @@ class Params:
     max_steps: Any = 1000
 
 
-@struct.dataclass
 class State(GridState):
     """One moment of the game: beside `GridState`, `apple_timers` `[A]` int32, steps until a collected apple is back.
 
@@ -62,8 +60,7 @@ class State(GridState):
     apple_timers: jax.Array
 
 
-@struct.dataclass
-class Draws:
+class Draws(struct.PyTreeNode):
     """The chance of one step: `priorities` `[N]` float32 in [0, 1), who of several agents gets a cell."""
 
     priorities: jax.Array

@@ -1,7 +1,7 @@
 """Boards that more than one game uses, drawn as text: `@` wall, `A` apple, `P` spawn, `.` floor.
 
-Source of the layouts: vicgalle/llm-policies-social-dilemmas @ f5c5b2b (MIT), whose large gathering map is the harvest map
-of eugenevinitsky/sequential_social_dilemma_games (MIT) with one blank fewer a row.
+Source of the layouts: vicgalle/llm-policies-social-dilemmas @ f5c5b2b (MIT), whose large gathering map is the harvest
+map of eugenevinitsky/sequential_social_dilemma_games (MIT) with one blank fewer a row.
 """
 
 import numpy as np

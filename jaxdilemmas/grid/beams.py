@@ -82,9 +82,7 @@ def stop_at_agents(hits: Hits) -> Hits:
     return hits._replace(given=hits.given & ~is_shaded)
 
 
-def count_hits(
-    hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | int
-) -> tuple[jax.Array, jax.Array]:
+def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | int) -> tuple[jax.Array, jax.Array]:
     """Adds up hits and tags who has enough of them; the count then starts again and never decays.
 
     Args:

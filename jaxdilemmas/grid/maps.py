@@ -17,7 +17,7 @@ def parse_map(text: str, symbols: Mapping[str, str], pad: str | None = None) -> 
       For each layer a `[H, W]` bool array.
 
     Raises:
-      ValueError: an unknown symbol, or rows of different length without `pad`; row and column are named, counted from 0.
+      ValueError: an unknown symbol, or rows of different length without `pad`; row and column are named, from 0.
     """
     rows = text.strip("\n").split("\n")
     width = max(len(row) for row in rows)
@@ -29,7 +29,9 @@ def parse_map(text: str, symbols: Mapping[str, str], pad: str | None = None) -> 
         for col_index, symbol in enumerate(row):
             if symbol not in symbols:
                 allowed = " ".join(repr(known) for known in symbols)
-                raise ValueError(f"unknown map symbol {symbol!r} at row {row_index}, col {col_index}: allowed are {allowed}")
+                raise ValueError(
+                    f"unknown map symbol {symbol!r} at row {row_index}, col {col_index}: allowed are {allowed}"
+                )
     layers = np.array([[symbols[symbol] for symbol in row] for row in rows])
     return {layer: layers == layer for layer in dict.fromkeys(symbols.values())}
 

@@ -39,7 +39,7 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
     targets = positions + jnp.asarray(STEPS)[(headings + quarter_turns) % 4]
     rows, cols = targets[..., 0], targets[..., 1]
     is_on_board = (rows >= 0) & (rows < walls.shape[0]) & (cols >= 0) & (cols < walls.shape[1])
-    is_free = is_on_board & ~jnp.asarray(walls).at[rows, cols].get(mode="clip")
+    is_free = is_on_board & ~walls.at[rows, cols].get(mode="clip")
     return jnp.where((is_moving & is_free)[..., None], targets, positions)
 
 

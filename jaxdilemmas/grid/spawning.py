@@ -70,7 +70,7 @@ def start_timers(alive: jax.Array, timers: jax.Array, respawn_steps: jax.Array |
 
 
 def neighbours_within(cells: np.ndarray, radius: int) -> np.ndarray:
-    """Which cells are at most `radius` apart, diagonals counting one: `[A, A]` bool, a cell is no neighbour of itself."""
+    """Which cells are at most `radius` apart, diagonals counting one, `[A, A]` bool; no cell is its own neighbour."""
     distance = np.abs(cells[:, None, :] - cells[None, :, :]).max(-1)
     return (distance <= radius) & ~np.eye(len(cells), dtype=bool)
 

@@ -72,7 +72,8 @@ def window_frame(forward: jax.Array, right: jax.Array, headings: jax.Array, wind
     """The frame of every agent's own window.
 
     Args:
-      forward: `[N, N]` int32 and right: `[N, N]` int32, see `geometry.relative_coordinates`.
+      forward: `[N, N]` int32, see `geometry.relative_coordinates`.
+      right: `[N, N]` int32, likewise.
       headings: `[N]` int32.
       window: what a viewer sees.
     """

@@ -128,19 +128,19 @@ def test_common_reward_is_the_sum_over_agents_and_scaled_for_the_learner_alone()
 
 
 @pytest.fixture(scope="module")
-def short_run() -> tuple[ippo.Config, Any, Any]:
-    """A trainer, its compiled update and a fresh state, on episodes that end within every third update or so."""
+def short_run() -> tuple[Any, Any]:
+    """A compiled update and a fresh state, on episodes that end in every third update or so."""
     config = dataclasses.replace(SMALL, network="gru", total_env_steps=4 * 128, entropy_coefficient=0.2)
     trainer = ippo.make_trainer(config, ENV)
-    train_state = jax.jit(trainer.init)(jax.random.key(0), LONG)
-    return config, compile_quickly(trainer.update, train_state, LONG), train_state
+    train_state = compile_quickly(trainer.init, jax.random.key(0), LONG)(jax.random.key(0), LONG)
+    return compile_quickly(trainer.update, train_state, LONG), train_state
 
 
 LONG = dataclasses.replace(probes.ENDLESS_REWARD, max_steps=20)
 
 
-def test_metrics_are_named_and_float32(short_run: tuple[ippo.Config, Any, Any]) -> None:
-    config, update, train_state = short_run
+def test_metrics_are_named_and_float32(short_run: tuple[Any, Any]) -> None:
+    update, train_state = short_run
     metrics = update(train_state, LONG)[1]
     per_agent = {name for name, value in metrics.items() if value.shape == (2,)}
     assert per_agent == {"episode_return"}
@@ -152,8 +152,8 @@ def test_metrics_are_named_and_float32(short_run: tuple[ippo.Config, Any, Any]) 
     assert {value.shape for name, value in metrics.items() if name not in per_agent} == {()}
 
 
-def test_episode_metrics_are_means_over_episodes_that_ended_and_nan_without(short_run: tuple) -> None:
-    _, update, train_state = short_run
+def test_episode_metrics_are_means_over_episodes_that_ended_and_nan_without(short_run: tuple[Any, Any]) -> None:
+    update, train_state = short_run
     names = ("episode_return", "efficiency", "equality", "sustainability", "peace")
     for expected in ([np.nan] * 5, [np.nan] * 5, [20.0, 2.0, 1.0, 9.5, 2.0]):
         train_state, metrics = update(train_state, LONG)
@@ -161,8 +161,8 @@ def test_episode_metrics_are_means_over_episodes_that_ended_and_nan_without(shor
             np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
 
 
-def test_schedules_and_env_steps_run_with_the_updates(short_run: tuple[ippo.Config, Any, Any]) -> None:
-    config, update, train_state = short_run
+def test_schedules_and_env_steps_run_with_the_updates(short_run: tuple[Any, Any]) -> None:
+    update, train_state = short_run
     for index in range(4):
         train_state, metrics = update(train_state, LONG)
         assert metrics["env_steps"] == (index + 1) * 128
@@ -170,8 +170,8 @@ def test_schedules_and_env_steps_run_with_the_updates(short_run: tuple[ippo.Conf
     assert train_state.update_index == 4
 
 
-def test_the_same_state_goes_on_bitwise_the_same(short_run: tuple[ippo.Config, Any, Any]) -> None:
-    _, update, train_state = short_run
+def test_the_same_state_goes_on_bitwise_the_same(short_run: tuple[Any, Any]) -> None:
+    update, train_state = short_run
     saved = jax.tree.map(lambda x: jnp.array(x, copy=True), update(train_state, LONG)[0])
     first, second = update(saved, LONG), update(saved, LONG)
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
@@ -183,9 +183,10 @@ def test_the_same_state_goes_on_bitwise_the_same(short_run: tuple[ippo.Config, A
 def test_policy_remembers_and_draws_discrete_actions() -> None:
     config = dataclasses.replace(SMALL, network="gru")
     act, memory = ippo.make_policy(config, ENV)
-    network_params = ippo.make_networks(config, ENV)[1].init(jax.random.key(0))
-    obs = jnp.ones((2, 1))
-    actions, after = act(network_params, obs, memory, jax.random.key(1))
+    init = ippo.make_networks(config, ENV)[1].init
+    network_params = compile_quickly(init, jax.random.key(0))(jax.random.key(0))
+    arguments = (network_params, jnp.ones((2, 1)), memory, jax.random.key(1))
+    actions, after = compile_quickly(act, *arguments)(*arguments)
     assert (actions.shape, actions.dtype, after.shape) == ((2,), jnp.int32, memory.shape)
     assert not np.array_equal(after, memory)
 

@@ -36,9 +36,8 @@ def advantages_of(
 ) -> list[float]:
     """With discount 0.5 and lambda 0.5."""
     ends = jnp.array(terminated, bool), jnp.array(truncated, bool)
-    return generalized_advantages(
-        *(jnp.array(x, jnp.float32) for x in (rewards, values, next_values)), *ends, discount=0.5, gae_lambda=0.5
-    ).tolist()
+    floats = [jnp.array(x, jnp.float32) for x in (rewards, values, next_values)]
+    return generalized_advantages(floats[0], floats[1], floats[2], *ends, 0.5, 0.5).tolist()
 
 
 def test_later_deltas_count_less_and_less() -> None:

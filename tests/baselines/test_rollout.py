@@ -15,7 +15,7 @@ from baselines.training.rollout import Players, RolloutCarry, Trajectory
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
 ENDLESS = Params(length=1000, max_steps=3, sees_step=1.0, constant=1.0)
-ENDING = Params(length=3, sees_step=1.0, sees_cue=0.5, constant=1.0)
+ENDING = Params(length=3, sees_step=1.0, sees_cue=0.1, constant=1.0)
 NUM_ENVS = 4
 
 
@@ -32,7 +32,9 @@ def network_params(players: Players) -> dict:
     return players.networks.init(jax.random.key(3))
 
 
-def collect(players: Players, network_params: dict, params: Params, *lengths: int) -> list[tuple[RolloutCarry, Trajectory]]:
+def collect(
+    players: Players, network_params: dict, params: Params, *lengths: int
+) -> list[tuple[RolloutCarry, Trajectory]]:
     """Rollouts of the given lengths, one after the other."""
     carry = rollout.start(players, jax.random.key(0), params, NUM_ENVS)
     results = []
@@ -53,7 +55,7 @@ def test_two_rollouts_are_one_longer_one(players: Players, network_params: dict)
 
 def test_observations_before_and_after_an_end_belong_to_two_episodes(players: Players, network_params: dict) -> None:
     ((_, trajectory),) = collect(players, network_params, ENDING, 8)
-    steps = np.floor(np.asarray(trajectory.obs[:, :, 0, 0]) + 0.5)
+    steps = np.round(np.asarray(trajectory.obs[:, :, 0, 0]))
     np.testing.assert_array_equal(steps[1:6], np.array([1, 2, 0, 1, 2])[:, None] * np.ones(NUM_ENVS))
     np.testing.assert_array_equal(trajectory.starts, (np.arange(8) % 3 == 0)[:, None] * np.ones(NUM_ENVS, bool))
     np.testing.assert_array_equal(trajectory.terminated, (np.arange(8) % 3 == 2)[:, None] * np.ones(NUM_ENVS, bool))
@@ -62,9 +64,7 @@ def test_observations_before_and_after_an_end_belong_to_two_episodes(players: Pl
 
 def test_values_and_log_probs_are_those_of_the_network(players: Players, network_params: dict) -> None:
     ((_, trajectory),) = collect(players, network_params, ENDING, 8)
-    _, logits, values = players.networks.apply(
-        network_params, trajectory.memory[0], trajectory.obs, trajectory.starts
-    )
+    _, logits, values = players.networks.apply(network_params, trajectory.memory[0], trajectory.obs, trajectory.starts)
     log_probs = distrax.Categorical(logits=logits).log_prob(trajectory.actions)
     np.testing.assert_allclose(values, trajectory.values, atol=1e-5)
     np.testing.assert_allclose(log_probs, trajectory.log_probs, atol=1e-5)
