@@ -97,7 +97,8 @@ def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player
       greedy: whether they take their most likely action instead of a sampled one.
 
     Raises:
-      ValueError: the directory holds no run, not that seed, or parameters that cannot be loaded.
+      ValueError: the directory holds no run, not that seed, a run under other rules of the game, or parameters that
+        cannot be loaded.
     """
     directory = RunDirectory(path)
     record = directory.read_record()
@@ -109,6 +110,12 @@ def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player
     except ModuleNotFoundError as error:
         raise ValueError(f"{directory.config} names the algorithm {record.algorithm!r}, which is unknown") from error
     env = jaxdilemmas.make(record.env_id, **record.env_kwargs)
+    require(
+        record.env_version == env.version,
+        "env_version",
+        record.env_version,
+        f"{path} was trained under rules of {record.env_id} that have changed since, to version {env.version!r}",
+    )
     config = record.settings(algorithm.Config)
     init = algorithm.make_trainer(config, env).init
     template = jax.eval_shape(init, jax.random.key(0), env.default_params).network_params
@@ -160,14 +167,13 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     return outcome | {"tagged_steps": info["episode_tagged_steps"]} | social_metrics(info)
 
 
-def play_many(player: Player, seed: int, num_episodes: int) -> dict[str, np.ndarray]:
+def play_many(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndarray]:
     """Outcomes of many episodes, `[E, N]` or `[E]` each; see `episode_outcome`."""
 
     def outcome(key: jax.Array) -> dict[str, jax.Array]:
         return episode_outcome(play_episode(player, key))
 
-    keys = jax.random.split(jax.random.key(seed), num_episodes)
-    return jax.device_get(jax.jit(jax.vmap(outcome))(keys))
+    return jax.device_get(jax.jit(jax.vmap(outcome))(jax.random.split(key, num_episodes)))
 
 
 def summarize(outcomes: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
@@ -181,11 +187,11 @@ def summarize(outcomes: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     }
 
 
-def record_gif(player: Player, seed: int, path: Path) -> None:
+def record_gif(player: Player, key: jax.Array, path: Path) -> None:
     """Writes the first steps of one episode as a GIF; games without a board have none."""
     if not hasattr(player.env, "draw_board"):
         return
-    episode = jax.jit(partial(play_episode, player))(jax.random.key(seed))
+    episode = jax.jit(partial(play_episode, player))(key)
     num_frames = min(GIF_STEPS, int(episode.is_played.sum()))
     states = jax.tree.map(lambda leaf: leaf[:num_frames], episode.states)
     rendering.save_gif(list(rendering.render_rgb(player.env, states)), path, FRAMES_PER_SECOND)
@@ -201,16 +207,17 @@ def evaluate(options: Options) -> dict[str, Any]:
       ValueError: the run cannot be loaded.
     """
     player = load_player(options.run, options.seed_index, options.greedy)
+    key_trained, key_random, key_gif = jax.random.split(jax.random.key(options.seed), 3)
     result = {
         "episodes": options.episodes,
         "seed": options.seed,
         "seed_index": options.seed_index,
         "greedy": options.greedy,
-        "trained": summarize(play_many(player, options.seed, options.episodes)),
-        "random": summarize(play_many(random_player(player.env), options.seed, options.episodes)),
+        "trained": summarize(play_many(player, key_trained, options.episodes)),
+        "random": summarize(play_many(random_player(player.env), key_random, options.episodes)),
     }
     (options.run / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    record_gif(player, options.seed, options.run / "episode.gif")
+    record_gif(player, key_gif, options.run / "episode.gif")
     return result
 
 

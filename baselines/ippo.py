@@ -5,9 +5,8 @@ Source: Schulman et al. 2017 (arXiv:1707.06347); de Witt et al. 2020 (arXiv:2011
 
 import dataclasses
 import typing
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple
 
 import distrax
 import jax
@@ -21,7 +20,7 @@ from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import Players, RolloutCarry, Trajectory
 from baselines.training.trainer import Policy, Train, Trainer, scan_updates
 from jaxdilemmas import preferences
-from jaxdilemmas.environment import Environment
+from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.metrics import social_metrics
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
@@ -38,7 +37,7 @@ class Config:
       parameters: one network for all agents or one for each.
       agent_id: whether shared networks are told whose observation they read.
       network: "mlp", "conv" or "gru".
-      hidden_size: width of the network's layers.
+      hidden_size: width of the network's layers, even.
       total_env_steps: length of training; whole updates only.
       num_envs: environments played side by side.
       rollout_steps: steps in each between updates; a divisor of the episode length puts time limits on the edge.
@@ -87,38 +86,32 @@ class Config:
     def __post_init__(self) -> None:
         self._check_choices()
         self._check_numbers()
-        splits = self.num_envs if self.network == "gru" else self.num_envs * self.rollout_steps
-        if splits % self.num_minibatches:
-            what = "num_envs" if self.network == "gru" else "num_envs * rollout_steps"
-            _refuse("num_minibatches", self.num_minibatches, f"a divisor of {what} = {splits}")
-        if self.total_env_steps < self.env_steps_per_update:
-            _refuse("total_env_steps", self.total_env_steps, f"at least one update, {self.env_steps_per_update}")
-        if self.agent_id and self.parameters == "separate":
-            _refuse("agent_id", True, "False when parameters are separate")
+        has_memory = self.network == "gru"
+        units = self.num_envs if has_memory else self.env_steps_per_update
+        divisor = f"a divisor of {'num_envs' if has_memory else 'num_envs * rollout_steps'} = {units}"
+        require(units % self.num_minibatches == 0, "num_minibatches", self.num_minibatches, divisor)
+        whole_update = f"at least one update, {self.env_steps_per_update}"
+        require(self.num_updates >= 1, "total_env_steps", self.total_env_steps, whole_update)
+        is_told = self.agent_id and self.parameters == "separate"
+        require(not is_told, "agent_id", self.agent_id, "False when parameters are separate")
 
     def _check_choices(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(hint) is Literal and getattr(self, name) not in typing.get_args(hint):
-                _refuse(name, getattr(self, name), f"one of {', '.join(typing.get_args(hint))}")
+            if typing.get_origin(hint) is Literal:
+                choices = typing.get_args(hint)
+                require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
 
     def _check_numbers(self) -> None:
-        at_least_1 = ["hidden_size", "num_envs", "rollout_steps", "num_epochs", "num_minibatches"]
-        positive = ["learning_rate", "clip_range", "max_gradient_norm", "reward_scale"]
-        not_negative = ["final_learning_rate", "entropy_coefficient", "final_entropy_coefficient", "value_coefficient"]
-        for name in at_least_1:
-            if getattr(self, name) < 1:
-                _refuse(name, getattr(self, name), "at least 1")
-        if self.value_clip_range is not None:
-            positive.append("value_clip_range")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                _refuse(name, getattr(self, name), "above 0")
-        for name in not_negative:
-            if not getattr(self, name) >= 0:
-                _refuse(name, getattr(self, name), "at least 0")
-        for name in ["discount", "gae_lambda"]:
-            if not 0 <= getattr(self, name) <= 1:
-                _refuse(name, getattr(self, name), "between 0 and 1")
+        require(self.hidden_size % 2 == 0, "hidden_size", self.hidden_size, "an even number of at least 2")
+        for name in ("hidden_size", "num_envs", "rollout_steps", "num_epochs", "num_minibatches"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("learning_rate", "clip_range", "value_clip_range", "max_gradient_norm", "reward_scale"):
+            value = getattr(self, name)
+            require((name, value) == ("value_clip_range", None) or value > 0, name, value, "above 0")
+        for name in ("final_learning_rate", "entropy_coefficient", "final_entropy_coefficient", "value_coefficient"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        for name in ("discount", "gae_lambda"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
 
     @property
     def env_steps_per_update(self) -> int:
@@ -129,10 +122,6 @@ class Config:
     def num_updates(self) -> int:
         """Rollouts, each followed by `num_epochs` passes."""
         return self.total_env_steps // self.env_steps_per_update
-
-
-def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
-    raise ValueError(f"{name}={value!r} is not allowed: allowed is {allowed}")
 
 
 class TrainState(struct.PyTreeNode):
@@ -152,7 +141,7 @@ class TrainState(struct.PyTreeNode):
 
 
 class Batch(NamedTuple):
-    """What the loss reads, leading axes `[T, M]`; fields as in `rollout.Trajectory`, advantages and targets `[T, M, N]`."""
+    """What the loss reads, `[T, M, ...]`: fields of `rollout.Trajectory`, advantages and value targets `[T, M, N]`."""
 
     obs: jax.Array
     starts: jax.Array
@@ -208,9 +197,10 @@ def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, Ag
     Raises:
       ValueError: the actions of `env` are not discrete.
     """
-    actions, code = env.action_space, ObservationCode.of(env.observation_space)
+    actions = env.action_space
+    code = ObservationCode.of(env.observation_space, in_windows=config.network == "conv")
     if not isinstance(actions, Discrete):
-        _refuse("action_space", actions, "Discrete")
+        raise ValueError(f"action_space={actions!r} is not allowed: IPPO needs a Discrete one")
     num_ids = env.num_agents if config.agent_id else 0
     module = ActorCritic(code, actions.n, config.network, config.hidden_size, num_ids)
     return code, make_agent_networks(module, env.num_agents, config.parameters == "shared")

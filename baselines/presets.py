@@ -5,7 +5,19 @@ A setting that is not here is the default of the algorithm's `Config`. On the co
 
 from typing import Any
 
-PRESETS: dict[tuple[str, str], dict[str, Any]] = {}
+PRESETS: dict[tuple[str, str], dict[str, Any]] = {
+    # tuned on map="large" with num_agents=10
+    ("ippo", "gathering_gallego"): {
+        "network": "conv",
+        "hidden_size": 96,
+        "discount": 0.9,
+        "gae_lambda": 0.9,
+        "num_envs": 32,
+        "num_epochs": 2,
+        "num_minibatches": 40,
+        "entropy_coefficient": 0.03,
+    },
+}
 """Settings by name, for (name of the algorithm, id of the game)."""
 
 

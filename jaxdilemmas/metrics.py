@@ -3,9 +3,10 @@
 `jaxdilemmas.EpisodeStatistics` keeps the sums and writes them to info; read them at the step that ends an episode.
 Every function takes arrays whose trailing axis is the agents, with any leading axes, reduces that axis, and works under
 jit and vmap. With N agents, T steps, rewards r_t^i and returns R_i = sum_t r_t^i the metrics are those of Perolat et
-al. 2017, "A multi-agent reinforcement learning model of common-pool resource appropriation" (arXiv:1707.06600). Where
-that paper leaves a case open or differs, the default is the definition of vicgalle/llm-policies-social-dilemmas
-@ f5c5b2b (`compute_metrics`), by which published numbers on these maps were computed; the other is an option.
+al. 2017, "A multi-agent reinforcement learning model of common-pool resource appropriation" (arXiv:1707.06600), as
+quoted in public implementations that follow it; the text of the paper was not at hand. Where it leaves a case open or
+differs, the default is the definition of vicgalle/llm-policies-social-dilemmas @ f5c5b2b (`compute_metrics`), by which
+published numbers on these maps were computed; the other is an option.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ def efficiency(returns: jax.Array, lengths: jax.Array, per_step: bool = True) ->
       returns: `[..., N]`, R_i.
       lengths: `[..., N]`, T, the same for every agent.
       per_step: U = sum_i R_i / T, a rate: the mean return is U * T / N. When False, the total sum_i R_i, "the sum total
-        of all rewards obtained by all agents" (Perolat et al. 2017).
+        of all rewards obtained by all agents" (Perolat et al. 2017, see above).
 
     Returns:
       `[...]` float32; 0 before the first step.

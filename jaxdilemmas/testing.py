@@ -100,6 +100,11 @@ class Probe:
         return play(self.env, self.env.step, inputs, params)
 
     @functools.cached_property
+    def start_without_jit(self) -> tuple[jax.Array, Any]:
+        """What `reset` returns for the first episode, operation by operation."""
+        return self.env.reset(self.inputs.key_reset, self.short_params)
+
+    @functools.cached_property
     def played(self) -> dict[str, Any]:
         """The first episode, compiled as a whole."""
         return self.jitted_play(self.inputs, self.short_params)
@@ -133,21 +138,22 @@ def scan_without_jit(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs
 
 def params_state_and_draws_are_dataclasses_of_arrays(probe: Probe) -> None:
     """Params, State and Draws can be injected with `.replace`; State starts with arrays, the clock at 0, and no key."""
-    obs, state = probe.env.reset(probe.key, probe.params)
+    obs, state = probe.start_without_jit
     draws = probe.env.draw(probe.key, state, probe.params)
     for name, tree in {"params": probe.params, "state": state, "draws": draws}.items():
-        assert dataclasses.is_dataclass(tree), f"{name} is a {type(tree).__name__}, not a flax.struct dataclass"
-        assert hasattr(tree, "replace"), f"{name} has no replace: {type(tree).__name__} is not a flax.struct dataclass"
-    assert hasattr(probe.params, "max_steps"), "params has no field max_steps"
+        _claim(dataclasses.is_dataclass(tree), f"{name} is a {type(tree).__name__}, not a flax.struct dataclass")
+        _claim(hasattr(tree, "replace"), f"{name} has no replace: {type(tree).__name__} is not a flax.struct dataclass")
+    _claim(hasattr(probe.params, "max_steps"), "params has no field max_steps")
     for path, leaf in jax.tree.leaves_with_path({"obs": obs, "state": state, "draws": draws}):
         is_array = isinstance(leaf, jax.Array | np.ndarray)
-        assert is_array, f"{_name(path)} is a {type(leaf).__name__}, not an array"
-        assert not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key), (
-            f"{_name(path)} is a PRNG key; chance enters through Draws"
+        _claim(is_array, f"{_name(path)} is a {type(leaf).__name__}, not an array")
+        _claim(
+            not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key),
+            f"{_name(path)} is a PRNG key; chance enters through Draws",
         )
     clock = state.step_count
-    assert clock.shape == () and clock.dtype == jnp.int32, f"step_count is {_shape(clock)}, not [] int32"
-    assert clock == 0, f"step_count is {clock} after reset, not 0"
+    _claim(clock.shape == () and clock.dtype == jnp.int32, f"step_count is {_shape(clock)}, not [] int32")
+    _claim(clock == 0, f"step_count is {clock} after reset, not 0")
 
 
 def shapes_and_dtypes_never_change(probe: Probe) -> None:
@@ -167,26 +173,30 @@ def what_a_step_returns_has_the_shapes_of_the_contract(probe: Probe) -> None:
     _, state, rewards, terminated, truncated, info = jax.eval_shape(
         probe.env.step, probe.key, state, actions, probe.params
     )
-    assert obs.shape[:1] == (N,), f"obs is {_shape(obs)}: its first axis is not the {N} agents"
-    assert rewards.shape == (N,) and rewards.dtype == jnp.float32, f"rewards is {_shape(rewards)}, not [{N}] float32"
+    _claim(obs.shape[:1] == (N,), f"obs is {_shape(obs)}: its first axis is not the {N} agents")
+    _claim(rewards.shape == (N,) and rewards.dtype == jnp.float32, f"rewards is {_shape(rewards)}, not [{N}] float32")
     for name, flag in {"terminated": terminated, "truncated": truncated}.items():
-        assert flag.shape == () and flag.dtype == jnp.bool_, f"{name} is {_shape(flag)}, not [] bool"
-    assert isinstance(info, dict), f"info is a {type(info).__name__}, not a dict"
+        _claim(flag.shape == () and flag.dtype == jnp.bool_, f"{name} is {_shape(flag)}, not [] bool")
+    _claim(isinstance(info, dict), f"info is a {type(info).__name__}, not a dict")
     for path, leaf in jax.tree.leaves_with_path(info):
-        assert leaf.shape[:1] == (N,), f"info{_name(path)} is {_shape(leaf)}: its first axis is not the {N} agents"
+        _claim(leaf.shape[:1] == (N,), f"info{_name(path)} is {_shape(leaf)}: its first axis is not the {N} agents")
     later = jax.eval_shape(probe.env.step, probe.key, state, actions, probe.params)[-1]
     _assert_same_structure("info from step to step", info, later)
 
 
 def spaces_contain_what_comes_out(probe: Probe) -> None:
-    """The observation space contains every observation, the action space what it samples."""
+    """The observation space contains every observation, the last of an episode too, the action space what it samples."""
     space = probe.env.observation_space
-    for when, obs in {"reset": probe.played["reset"]["obs"], "step": probe.played["steps"]["obs"]}.items():
-        axes = obs.shape[: obs.ndim - len(space.shape)]
-        assert len(axes) == 1 + (when == "step"), f"obs after {when} is {_shape(obs)}, not one {space} per agent"
-        assert space.contains(obs), f"obs after {when}, {_shape(obs)} in [{obs.min()}, {obs.max()}], is not in {space}"
+    reset, steps = probe.played["reset"], probe.played["steps"]
+    seen = {"obs after reset": reset["obs"], "obs after step": steps["obs"]}
+    if "final_obs" in steps["info"]:
+        seen["info['final_obs']"] = steps["info"]["final_obs"]
+    for what, obs in seen.items():
+        num_axes = obs.ndim - len(space.shape)
+        _claim(num_axes == 2 - (what == "obs after reset"), f"{what} is {_shape(obs)}, not one {space} per agent")
+        _claim(space.contains(obs), f"{what}, {_shape(obs)} in [{obs.min()}, {obs.max()}], is not in {space}")
     is_member = probe.env.action_space.contains(probe.batch.actions)
-    assert is_member, f"{probe.env.action_space} does not contain what it samples"
+    _claim(is_member, f"{probe.env.action_space} does not contain what it samples")
 
 
 def the_clock_counts_steps_and_truncates(probe: Probe) -> None:
@@ -196,22 +206,25 @@ def the_clock_counts_steps_and_truncates(probe: Probe) -> None:
     ended = steps["terminated"] | steps["truncated"]
     counted = slice(0, int(np.argmax(ended)) + (not isinstance(probe.env, AutoReset)) if ended.any() else None)
     count = steps["state"].step_count[counted]
-    assert (count == expected[counted]).all(), f"step_count was {count.tolist()} after the steps of an episode"
+    _claim((count == expected[counted]).all(), f"step_count was {count.tolist()} after the steps of an episode")
     if not steps["terminated"].any():
         truncated = steps["truncated"]
         is_right = (truncated == (expected >= probe.num_steps)).all()
-        assert is_right, f"truncated was {truncated.tolist()} with max_steps={probe.num_steps}"
+        _claim(is_right, f"truncated was {truncated.tolist()} with max_steps={probe.num_steps}")
 
 
 def same_key_gives_the_same_episode(probe: Probe) -> None:
-    """Without jit, the same arguments give the same results bitwise, and what was passed in is left as it was."""
-    env, actions = probe.env, probe.actions
-    first, second = (env.reset(probe.key, probe.params) for _ in range(2))
-    _assert_equal("reset", first, second, tolerance=0.0)
+    """The same arguments give the same results bitwise, and what was passed in is left as it was.
+
+    Without jit that is seen of a reset and a step, with it of an episode.
+    """
+    first, params = probe.start_without_jit, probe.short_params
+    _assert_equal("reset", first, probe.env.reset(probe.inputs.key_reset, params), tolerance=0.0)
     before = jax.tree.map(np.array, first[1])
-    one, other = (env.step(probe.key, first[1], actions, probe.params) for _ in range(2))
+    one, other = (probe.env.step(probe.key, first[1], probe.actions, params) for _ in range(2))
     _assert_equal("step", one, other, tolerance=0.0)
     _assert_equal("the state passed to step", before, first[1], tolerance=0.0)
+    _assert_equal("episode", probe.played, probe.jitted_play(probe.inputs, params), tolerance=0.0)
 
 
 def jit_equals_no_jit(probe: Probe) -> None:
@@ -248,7 +261,7 @@ def params_may_be_vmapped(probe: Probe) -> None:
     batch = jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * 2), probe.params)
     played = jax.eval_shape(jax.vmap(probe.play, in_axes=(None, 0)), probe.inputs, batch)
     for path, leaf in jax.tree.leaves_with_path(played):
-        assert leaf.shape[:1] == (2,), f"{_name(path)} is {_shape(leaf)} for a batch of 2 params"
+        _claim(leaf.shape[:1] == (2,), f"{_name(path)} is {_shape(leaf)} for a batch of 2 params")
 
 
 def gradients_with_respect_to_params_trace(probe: Probe) -> None:
@@ -299,6 +312,12 @@ CHECKS: tuple[Callable[[Probe], None], ...] = (
 )
 
 
+def _claim(holds: Any, otherwise: str) -> None:
+    """Raises an AssertionError unless the claim holds, also where Python runs without its assert statements."""
+    if not holds:
+        raise AssertionError(otherwise)
+
+
 def _name(path: Any) -> str:
     return jax.tree_util.keystr(path)
 
@@ -309,10 +328,10 @@ def _shape(x: Any) -> str:
 
 def _assert_same_structure(what: str, expected: Any, found: Any) -> None:
     trees: list[Any] = [jax.tree.structure(tree) for tree in (expected, found)]
-    assert trees[0] == trees[1], f"{what}: the structure changed from {trees[0]} to {trees[1]}"
+    _claim(trees[0] == trees[1], f"{what}: the structure changed from {trees[0]} to {trees[1]}")
     for (path, a), b in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(found), strict=True):
         is_same = a.shape == b.shape and a.dtype == b.dtype
-        assert is_same, f"{what}: {_name(path)} changed from {_shape(a)} to {_shape(b)}"
+        _claim(is_same, f"{what}: {_name(path)} changed from {_shape(a)} to {_shape(b)}")
 
 
 def _assert_equal(what: str, expected: Any, found: Any, tolerance: float = TOLERANCE) -> None:
@@ -322,4 +341,4 @@ def _assert_equal(what: str, expected: Any, found: Any, tolerance: float = TOLER
         a, b = np.asarray(a), np.asarray(b)
         allowed = tolerance if np.issubdtype(a.dtype, np.inexact) else 0.0
         differs = ~np.isclose(a, b, rtol=allowed, atol=allowed, equal_nan=True) if allowed else a != b
-        assert not differs.any(), f"{what}: {_name(path)} differs in {differs.sum()} of {differs.size} entries"
+        _claim(not differs.any(), f"{what}: {_name(path)} differs in {differs.sum()} of {differs.size} entries")

@@ -158,14 +158,14 @@ class EpisodeStatistics(Wrapper):
       episode_return: float32, sum of rewards.
       episode_length: int32, steps so far, the same for every agent.
       episode_reward_steps: int32, number of steps with a positive reward.
-      episode_reward_time: float32, sum of the times (first step is 0) of those steps.
+      episode_reward_time: int32, sum of the times (first step is 0) of those steps; exact up to 65,536 steps.
       episode_tagged_steps: int32, number of steps after which `info["tagged"]` held; 0 in games without tagging.
     """
 
     def initial_state(self, key: jax.Array, params: Any) -> StatisticsState:
         """The inner initial state with all sums zero."""
         floats, ints = jnp.zeros(self.num_agents, jnp.float32), jnp.zeros(self.num_agents, jnp.int32)
-        return StatisticsState(self.env.initial_state(key, params), floats, ints, floats, ints)
+        return StatisticsState(self.env.initial_state(key, params), floats, ints, ints, ints)
 
     def inner_state(self, state: StatisticsState) -> Any:
         """The inner environment's part of `state`."""

@@ -1,6 +1,6 @@
 """Every registered game keeps the contract, and an environment that breaks one sentence of it is told which."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -14,6 +14,14 @@ from jaxdilemmas import AutoReset, Box, Discrete, Environment, EpisodeStatistics
 from jaxdilemmas.environment import Info, Transition
 from jaxdilemmas.spaces import Space
 from jaxdilemmas.testing import Probe, check_environment, run_check
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compile_fast() -> Iterator[None]:
+    """Compiling is most of what the checks take: XLA does less of it here."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 class PotParams(struct.PyTreeNode):
@@ -137,6 +145,11 @@ class ObservationHasAnotherShape(Pot):
     observation_space = Box(0.0, np.inf, (3,))
 
 
+class LastObservationLeavesItsSpace(Pot):
+    def info(self, actions: jax.Array) -> Info:
+        return {"final_obs": -jnp.ones((self.num_agents, 2))}
+
+
 class ClockCountsTwice(Pot):
     def transition(self, draws: PotDraws, state: PotState, actions: jax.Array, params: PotParams) -> Transition:
         return super().transition(draws, state.replace(step_count=state.step_count + 1), actions, params)
@@ -190,6 +203,20 @@ class AnyActionsAreTaken(Pot):
         return jnp.resize(jnp.asarray(actions), (self.num_agents,)).astype(jnp.int32)
 
 
+class LuckIsHiddenInsideJit(Pot):
+    throws = 0
+
+    def transition(self, draws: PotDraws, state: PotState, actions: jax.Array, params: PotParams) -> Transition:
+        state, rewards, terminated, info = super().transition(draws, state, actions, params)
+        if isinstance(rewards, jax.core.Tracer):
+            rewards += jax.pure_callback(self.throw, jax.ShapeDtypeStruct((), jnp.float32))
+        return state, rewards, terminated, info
+
+    def throw(self) -> np.float32:
+        self.throws += 1
+        return np.float32(self.throws)
+
+
 class StateIsWrittenInPlace(Pot):
     def initial_state(self, key: jax.Array, params: PotParams) -> Any:
         state = super().initial_state(key, params)
@@ -215,10 +242,12 @@ BROKEN: dict[type[Pot], tuple[Callable[[Probe], None], str]] = {
     InfoKeysComeAndGo: (testing.what_a_step_returns_has_the_shapes_of_the_contract, "structure changed"),
     AnyActionsAreTaken: (testing.wrong_actions_are_refused, r"actions \[3\] float32 were accepted"),
     ObservationLeavesItsSpace: (testing.spaces_contain_what_comes_out, "not in Box"),
+    LastObservationLeavesItsSpace: (testing.spaces_contain_what_comes_out, r"info\['final_obs'\].* is not in Box"),
     ObservationHasAnotherShape: (testing.spaces_contain_what_comes_out, r"\[3, 2\] float32.* is not in Box"),
     ClockCountsTwice: (testing.the_clock_counts_steps_and_truncates, r"step_count was \[2"),
     ClockEndsLate: (testing.the_clock_counts_steps_and_truncates, "truncated was .* with max_steps=2"),
     LuckIsHidden: (testing.same_key_gives_the_same_episode, "step: .* differs"),
+    LuckIsHiddenInsideJit: (testing.same_key_gives_the_same_episode, "episode: .*rewards.* differs"),
     StateIsWrittenInPlace: (testing.same_key_gives_the_same_episode, "the state passed to step"),
     JitSeesMore: (testing.jit_equals_no_jit, "obs.* differs"),
     BatchesDiffer: (testing.vmap_equals_a_loop, "rewards.* differs"),
@@ -229,23 +258,26 @@ BROKEN: dict[type[Pot], tuple[Callable[[Probe], None], str]] = {
 """Each environment, the check that must reject it, and what the message must say."""
 
 
-SMALL: dict[str, dict[str, Any]] = {
-    "commons": {"num_agents": 3},
-    "commons_gallego": {"num_agents": 3, "observation": "one_hot"},
-    "gathering": {"num_agents": 3},
-    "gathering_gallego": {"map": "small", "observation": "rgb"},
+BUSY: dict[str, Any] = {"num_agents": 3, "timeout_steps": 1, "hits_to_tag": 1}
+"""Much happens in few steps; as many agents in every game, so that steps without jit compile their operations once."""
+
+KEYWORDS: dict[str, dict[str, Any]] = {
+    "commons": BUSY,
+    "commons_gallego": BUSY | {"observation": "one_hot"},
+    "gathering": BUSY | {"apple_respawn_steps": 1},
+    "gathering_gallego": BUSY | {"apple_respawn_steps": 1, "map": "small", "observation": "rgb"},
 }
-"""Keyword arguments that make a check quick; together they have every kind of observation."""
+"""How games are made for the check; together they have every kind of observation."""
 
 
 @pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
 def test_every_registered_game_keeps_the_contract(env_id: str) -> None:
-    check_environment(jaxdilemmas.make(env_id, **SMALL.get(env_id, {})), num_steps=3)
+    check_environment(jaxdilemmas.make(env_id, **KEYWORDS.get(env_id, {})), num_steps=2)
 
 
 def test_a_wrapped_game_keeps_the_contract() -> None:
-    env = TransformRewards(EpisodeStatistics(jaxdilemmas.make("gathering")), preferences.common())
-    check_environment(AutoReset(env, final_observation=True), num_steps=3)
+    env = EpisodeStatistics(jaxdilemmas.make("gathering", **KEYWORDS["gathering"]))
+    check_environment(AutoReset(TransformRewards(env, preferences.common()), final_observation=True), num_steps=2)
 
 
 @pytest.mark.parametrize("env_class", [Pot, BoxPot])

@@ -20,7 +20,7 @@ def train_command(
 
     Args:
       algorithm: name of the module in `baselines`.
-      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates`.
+      config_class: the algorithm's settings; see `prepare`.
       make_trainer: (config, env) -> `Trainer`.
       argv: the options; those of the program when left out.
 

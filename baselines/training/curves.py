@@ -10,13 +10,15 @@ from baselines.training.table import read_metrics
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PANELS = ("efficiency", "equality", "sustainability", "peace")
+PANELS = ("efficiency", "equality", "sustainability", "peace", "tagged_steps")
+"""The small ones; what the metrics do not hold has none."""
 
 
 def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:
-    """Draws the collective return over env steps, and the four social metrics in small panels below.
+    """Draws the collective return over env steps, and in small panels the four social metrics and the tagged steps.
 
-    Every seed is a thin line, their mean a bold one. Updates in which no episode ended have no point.
+    Tagged steps are means over agents. Every seed is a thin line, their mean a bold one. Updates in which no episode
+    ended have no point.
 
     Args:
       metrics_path: a metrics.csv.
@@ -30,8 +32,12 @@ def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:
     from matplotlib.ticker import EngFormatter
 
     columns = read_metrics(metrics_path)
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    axes = figure.subplot_mosaic([["return_collective"] * len(PANELS), list(PANELS)], height_ratios=[2, 1])
+    tagged_steps = [column for name, column in columns.items() if name.startswith("tagged_steps_")]
+    if tagged_steps:
+        columns["tagged_steps"] = np.mean(tagged_steps, axis=0)
+    panels = [name for name in PANELS if name in columns]
+    figure = Figure(figsize=(2 * len(panels), 6), layout="constrained")
+    axes = figure.subplot_mosaic([["return_collective"] * len(panels), panels], height_ratios=[2, 1])
     for name, panel in axes.items():
         _plot_seeds(panel, columns, name)
         panel.set_title(name.replace("_", " "), fontsize="medium")

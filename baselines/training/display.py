@@ -65,7 +65,7 @@ class Summary:
     def cells(self) -> dict[str, str]:
         """What to show, by title."""
         if not self.num_done:
-            return {"update": "compiling first"}
+            return {"": "compiling"}
         returns = [name for name in self.values if name.startswith("return_") and name != "return_collective"]
         shown = {
             "update": f"{self.num_done}/{self.num_updates}",
@@ -142,7 +142,7 @@ class PlainLines:
         """Nothing is open."""
 
     def _print_cells(self) -> None:
-        self._console.print(", ".join(f"{title} {cell}" for title, cell in self._summary.cells().items()))
+        self._console.print(", ".join(f"{title} {cell}".strip() for title, cell in self._summary.cells().items()))
 
 
 class WandbSeries:

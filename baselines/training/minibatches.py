@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def join_time(batch: Any) -> Any:
-    """Makes every step a sequence of its own: leaves `[T, B, ...]` -> `[1, T * B, ...]`, for networks without memory."""
+    """Makes every step a sequence of its own, for networks without memory: `[T, B, ...]` -> `[1, T * B, ...]`."""
     return jax.tree.map(lambda x: x.reshape(1, x.shape[0] * x.shape[1], *x.shape[2:]), batch)
 
 
@@ -28,10 +28,13 @@ def shuffle(key: jax.Array, batch: Any, num_minibatches: int) -> Any:
 
 
 def words_first(obs: jax.Array) -> jax.Array:
-    """Lays shuffled observations out as the first layer's gradient reads them, `[K, T, M, N, W]` -> `[K, W, T, M, N]`."""
+    """Lays shuffled observations out for the gradient of the first layer: `[K, T, M, ..., W]` -> `[K, W, T, M, ...]`.
+
+    Left to itself XLA transposes them inside the loop that unpacks their bits, which takes twice as long.
+    """
     return jnp.moveaxis(obs, -1, 1)
 
 
 def words_last(obs: jax.Array) -> jax.Array:
-    """The observations of one minibatch in their usual order; a change of names only: `[W, T, M, N]` -> `[T, M, N, W]`."""
+    """The observations of one minibatch with their axes named as usual: `[W, T, M, ...]` -> `[T, M, ..., W]`."""
     return jnp.moveaxis(obs, 0, -1)

@@ -1,12 +1,11 @@
 """Actor-critic networks over sequences of tile ids, images or flat vectors, and how agents share them.
 
-Tile ids are kept as packed bits from the rollout on. On CPU nearly all time of learning goes into the first layer, so its
+Tile ids are kept as packed bits from the rollout on. On CPU most time of learning goes into the first layer, so its
 product is bfloat16 and has a gradient of its own: XLA's fast CPU kernels take a product only when the left operand
-contracts on its last axis, and the gradient that autodiff would write does not.
+contracts on its last axis, which the gradient that autodiff would write does not do.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -16,62 +15,100 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from jaxdilemmas.environment import require
 from jaxdilemmas.spaces import Space
 
 Torso = Literal["mlp", "conv", "gru"]
 WORD_BITS = 32
+WINDOW = 4
+STRIDE = 3
+"""Squares of cells that a convolution reads, and how far one is from the next: neighbours share a row of cells."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ObservationCode:
     """How observations of one space are stored by the learner and read by a network.
 
-    Tile ids (a uint8 space of shape `[h, w]`) are written in binary and packed, `[..., h, w]` uint8 -> `[..., W]` uint32
-    with W = ceil(h * w / cells_per_word). Everything else is stored as it is.
+    Tile ids (a uint8 space of shape `[h, w]`) are written in binary and packed, `[..., h, w]` uint8 becomes `[..., W]`
+    uint32, see `pack`. Everything else is stored as it is.
+
+    A network that reads P windows, overlapping squares of cells, is a convolution written as a product: for it tile ids
+    are stored window by window, `[..., P, W]`.
 
     Attributes:
       shape: the space's.
       num_bits: bits of a tile id; 0 if the space does not hold tile ids.
       scale: entries are divided by it: 255 for pixels, 1 for one-hot and float observations.
+      in_windows: whether the network reads windows.
     """
 
     shape: tuple[int, ...]
     num_bits: int = 0
     scale: float = 1.0
+    in_windows: bool = False
 
     @classmethod
-    def of(cls, space: Space) -> "ObservationCode":
-        """The code for a space."""
+    def of(cls, space: Space, in_windows: bool = False) -> "ObservationCode":
+        """The code for a space.
+
+        Raises:
+          ValueError: observations without rows and columns are to be read in windows.
+        """
+        has_cells = len(space.shape) >= 2
+        require(has_cells or not in_windows, "network", "conv", f"mlp or gru for observations of shape {space.shape}")
         if np.dtype(space.dtype) != np.uint8:
-            return cls(space.shape)
+            return cls(space.shape, in_windows=in_windows)
         high = int(getattr(space, "high", 255))
         if len(space.shape) == 2:
-            return cls(space.shape, num_bits=max(1, high.bit_length()))
-        return cls(space.shape, scale=float(high))
-
-    @property
-    def cells_per_word(self) -> int:
-        """Tile ids in one word; the bits left over are 0."""
-        return WORD_BITS // self.num_bits
+            return cls(space.shape, num_bits=max(1, high.bit_length()), in_windows=in_windows)
+        return cls(space.shape, scale=float(high), in_windows=in_windows)
 
     def encode(self, obs: jax.Array) -> jax.Array:
         """Observations `[..., *shape]` as they are stored."""
         if not self.num_bits:
             return obs
         cells = obs.reshape(*obs.shape[: obs.ndim - 2], -1)
-        padding = [(0, 0)] * (cells.ndim - 1) + [(0, -cells.shape[-1] % self.cells_per_word)]
-        cells = jnp.pad(cells, padding).reshape(*cells.shape[:-1], -1, self.cells_per_word).astype(jnp.uint32)
-        shifts = self.num_bits * jnp.arange(self.cells_per_word, dtype=jnp.uint32)
-        return jnp.sum(cells << shifts, axis=-1, dtype=jnp.uint32)
+        if self.in_windows:
+            cells = cut_windows(cells[..., None], self.shape)[..., 0]
+        return pack(cells, self.num_bits)
 
-    def planes(self, stored: jax.Array) -> jax.Array:
-        """Stored observations as numbers `[..., *shape]`, tile ids as their bits `[..., h, w, num_bits]`."""
-        if not self.num_bits:
-            return stored.astype(jnp.float32) / self.scale
-        leading = stored.shape[:-1]
-        bits = unpack_bits(stored).reshape(*leading, -1, WORD_BITS)[..., : self.num_bits * self.cells_per_word]
-        cells = bits.reshape(*leading, -1, self.num_bits)[..., : math.prod(self.shape), :]
-        return cells.reshape(*leading, *self.shape, self.num_bits)
+    def numbers(self, stored: jax.Array) -> jax.Array:
+        """Stored observations other than tile ids as float32: `[M, *shape]` -> `[M, D]`, or `[M, P, D]` in windows."""
+        numbers = stored.astype(jnp.float32) / self.scale
+        if not self.in_windows:
+            return numbers.reshape(len(stored), -1)
+        windows = cut_windows(numbers.reshape(len(stored), self.shape[0] * self.shape[1], -1), self.shape)
+        return windows.reshape(*windows.shape[:2], -1)
+
+
+def cut_windows(cells: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Cuts boards into windows of `WINDOW` by `WINDOW` cells, one every `STRIDE` cells; off the board cells are 0.
+
+    Args:
+      cells: `[..., h * w, C]`.
+      shape: h and w first.
+
+    Returns:
+      `[..., P, WINDOW ** 2, C]`.
+    """
+    height, width = shape[:2]
+    rows, cols = (np.arange(0, side, STRIDE)[:, None] + np.arange(WINDOW) for side in (height, width))
+    is_on_board = (rows < height)[:, None, :, None] & (cols < width)[None, :, None, :]
+    index = np.where(is_on_board, rows[:, None, :, None] * width + cols[None, :, None, :], height * width)
+    cells = jnp.pad(cells, [(0, 0)] * (cells.ndim - 2) + [(0, 1), (0, 0)])
+    return jnp.take(cells, index.reshape(-1, WINDOW**2), axis=-2, mode="clip")
+
+
+def pack(cells: jax.Array, num_bits: int) -> jax.Array:
+    """Packs small numbers, `[..., n]` uint8 below 2 ** num_bits -> `[..., W]` uint32.
+
+    A word holds as many as fit, the bits left over are 0; word w holds the numbers w, w + W, w + 2 W and so on.
+    """
+    numbers_per_word = WORD_BITS // num_bits
+    padding = [(0, 0)] * (cells.ndim - 1) + [(0, -cells.shape[-1] % numbers_per_word)]
+    cells = jnp.pad(cells, padding).reshape(*cells.shape[:-1], numbers_per_word, -1).astype(jnp.uint32)
+    shifts = num_bits * jnp.arange(numbers_per_word, dtype=jnp.uint32)
+    return jnp.sum(cells << shifts[:, None], axis=-2, dtype=jnp.uint32)
 
 
 def unpack_bits(words: jax.Array) -> jax.Array:
@@ -109,7 +146,7 @@ Dense = partial(nn.Dense, kernel_init=INITIAL_KERNEL)
 
 
 class FirstLayer(nn.Module):
-    """A dense layer on stored observations, whatever their code.
+    """A dense layer on stored observations, whatever their code; in windows it is the same for each: a convolution.
 
     Attributes:
       code: how they are stored.
@@ -121,30 +158,14 @@ class FirstLayer(nn.Module):
 
     @nn.compact
     def __call__(self, stored: jax.Array) -> jax.Array:
-        """`[M, ...]` -> `[M, K]` float32."""
+        """`[M, ...]` -> `[M, K]`, or `[M, P, K]` in windows, float32."""
         if not self.code.num_bits:
-            return Dense(self.features)(self.code.planes(stored).reshape(len(stored), -1))
-        kernel = self.param("kernel", INITIAL_KERNEL, (WORD_BITS * stored.shape[-1], self.features))
+            return Dense(self.features)(self.code.numbers(stored))
+        num_words = stored.shape[-1]
+        kernel = self.param("kernel", INITIAL_KERNEL, (WORD_BITS * num_words, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return multiply_bits(stored, kernel) + bias
-
-
-class Convolution(nn.Module):
-    """A convolution with 3 x 3 windows, stride 2, written as one product of patches.
-
-    Attributes:
-      features: channels that come out.
-    """
-
-    features: int
-
-    @nn.compact
-    def __call__(self, planes: jax.Array) -> jax.Array:
-        """`[M, h, w, C]` -> `[M, ceil(h / 2), ceil(w / 2), features]` float32."""
-        height, width = planes.shape[1:3]
-        padded = jnp.pad(planes, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        patches = [padded[:, row : row + height : 2, col : col + width : 2] for row in range(3) for col in range(3)]
-        return Dense(self.features)(jnp.concatenate(patches, axis=-1).astype(jnp.float32))
+        product = multiply_bits(stored.reshape(-1, num_words), kernel)
+        return product.reshape(*stored.shape[:-1], self.features) + bias
 
 
 class ResettingGRU(nn.Module):
@@ -166,7 +187,7 @@ class ResettingGRU(nn.Module):
 
 
 class Output(NamedTuple):
-    """What networks make of a sequence: `memory` after its last step, `logits` of actions and `values` at every step."""
+    """What networks make of a sequence: memory after its last step, logits of actions and values at every step."""
 
     memory: jax.Array
     logits: jax.Array
@@ -174,13 +195,15 @@ class Output(NamedTuple):
 
 
 class ActorCritic(nn.Module):
-    """Action logits and a value for each observation of a sequence; actor and critic share all but the last layers.
+    """Action logits and a value for each observation of a sequence.
+
+    Actor and critic share the first layer and the memory; of the last hidden layer each has one half to itself.
 
     Attributes:
       code: how observations are stored.
       num_actions: A.
       torso: "mlp", "conv" (a convolution before the first dense layer) or "gru" (memory behind it).
-      hidden_size: width of every layer.
+      hidden_size: width of every layer, even.
       num_agents: N when the agent's number is an input, behind the first layer; 0 without.
     """
 
@@ -215,7 +238,7 @@ class ActorCritic(nn.Module):
             x = jnp.concatenate([x, ids], axis=-1)
         if self.torso == "gru":
             memory, x = ResettingGRU(self.hidden_size)(memory, (x, starts))
-        actor, critic = jnp.split(nn.relu(Dense(2 * self.hidden_size)(x)), 2, axis=-1)
+        actor, critic = jnp.split(nn.relu(Dense(self.hidden_size)(x)), 2, axis=-1)
         logits = Dense(self.num_actions, kernel_init=nn.initializers.zeros)(actor)
         return Output(memory, logits, Dense(1)(critic)[..., 0])
 
@@ -223,7 +246,7 @@ class ActorCritic(nn.Module):
         """The first layers, `[M, ...]` -> `[M, hidden_size]`."""
         if self.torso != "conv":
             return nn.relu(FirstLayer(self.code, self.hidden_size)(stored))
-        features = nn.relu(Convolution(self.hidden_size // 4)(self.code.planes(stored)))
+        features = nn.relu(FirstLayer(self.code, -(-self.hidden_size // 2))(stored))
         return nn.relu(Dense(self.hidden_size)(features.reshape(len(stored), -1)))
 
 
@@ -270,8 +293,8 @@ def _call(
     starts: jax.Array,
     agents: jax.Array,
 ) -> Output:
-    memory, logits, values = module.apply(network_params, memory, obs, starts, agents)
-    return Output(memory, logits, values)
+    output: Any = module.apply(network_params, memory, obs, starts, agents)
+    return output
 
 
 def _apply_shared(
@@ -298,5 +321,6 @@ def _apply_separate(
     module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
 ) -> Output:
     num_envs, num_agents = obs.shape[1:3]
-    apply = jax.vmap(partial(_call, module), in_axes=(0, 1, 2, None, 0), out_axes=Output(1, 2, 2))
-    return apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32))
+    call = partial(_call, module)
+    apply = jax.vmap(lambda *inputs: tuple(call(*inputs)), in_axes=(0, 1, 2, None, 0), out_axes=(1, 2, 2))
+    return Output(*apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32)))

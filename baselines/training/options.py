@@ -28,7 +28,7 @@ class RunOptions:
     """What to run and where to write it.
 
     Attributes:
-      env: id of the game.
+      env: id of the game, or module:name of one of your own.
       env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
       name: of the run; by default algorithm, game and time.
       runs_dir: directory that holds a directory for each run.
@@ -54,7 +54,8 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
-        require(self.num_seeds >= 1, "num_seeds", self.num_seeds, "at least 1")
+        most = 2**31 - self.seed
+        require(1 <= self.num_seeds <= most, "num_seeds", self.num_seeds, f"from 1 to {most}; seeds are below 2^31")
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         is_name = self.name is None or (Path(self.name).name == self.name and self.name not in ("", ".."))
         require(is_name, "name", self.name, "the name of a directory, without a path")
@@ -69,6 +70,7 @@ class Job(NamedTuple):
       trainer: the algorithm, bound to its settings and the game.
       env_params: numbers in the rules.
       num_updates: of the whole run.
+      env_steps_per_update: of one seed; None where the settings do not say.
       is_resumed: whether the directory holds the beginning of it.
       wandb: see `RunOptions`.
     """
@@ -78,6 +80,7 @@ class Job(NamedTuple):
     trainer: Trainer
     env_params: Any
     num_updates: int
+    env_steps_per_update: int | None
     is_resumed: bool
     wandb: WandbMode
 
@@ -92,7 +95,8 @@ def prepare(algorithm: str, config_class: type, make_trainer: MakeTrainer, argv:
 
     Args:
       algorithm: name of the module in `baselines`.
-      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates`.
+      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates` and, for an exact count
+        of env steps, `env_steps_per_update`.
       make_trainer: (config, env) -> `Trainer`.
       argv: the options.
 
@@ -121,8 +125,16 @@ def prepare(algorithm: str, config_class: type, make_trainer: MakeTrainer, argv:
         directory.check_is_new()
     else:
         check_same(record, stored)
-    trainer, is_resumed = make_trainer(config, env), stored is not None
-    return Job(directory, stored or record, trainer, env.default_params, config.num_updates, is_resumed, options.wandb)
+    return Job(
+        directory=directory,
+        record=stored or record,
+        trainer=make_trainer(config, env),
+        env_params=env.default_params,
+        num_updates=config.num_updates,
+        env_steps_per_update=getattr(config, "env_steps_per_update", None),
+        is_resumed=stored is not None,
+        wandb=options.wandb,
+    )
 
 
 def read_early(argv: Sequence[str]) -> RunOptions:
@@ -136,8 +148,8 @@ def read_early(argv: Sequence[str]) -> RunOptions:
 
 
 def default_name(algorithm: str, env_id: str) -> str:
-    """Algorithm, game and time."""
-    return f"{algorithm}-{env_id}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    """Algorithm, game (of "module:name" the name) and time."""
+    return f"{algorithm}-{env_id.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
 def stored_record(directory: RunDirectory, algorithm: str) -> RunRecord:
@@ -160,7 +172,11 @@ def parse(algorithm: str, config_class: type, stored: RunRecord | None, argv: Se
     else:
         env_kwargs = tuple(f"{name}={value!r}" for name, value in stored.env_kwargs.items())
         options = RunOptions(
-            stored.env_id, env_kwargs, None, RunOptions.runs_dir, stored.seed, stored.num_seeds, stored.checkpoint_every
+            env=stored.env_id,
+            env_kwargs=env_kwargs,
+            seed=stored.seed,
+            num_seeds=stored.num_seeds,
+            checkpoint_every=stored.checkpoint_every,
         )
         config = stored.settings(config_class)
     fields: list[Any] = [("run", RunOptions, options), ("settings", config_class, config)]

@@ -16,7 +16,7 @@ from baselines.training.curves import plot_learning_curve
 from baselines.training.display import Listener, make_listeners
 from baselines.training.options import Job
 from baselines.training.packing import pack
-from baselines.training.runs import Checkpoints, save_parameters
+from baselines.training.runs import Checkpoints, changes_since, save_parameters
 from baselines.training.streaming import Checkpoint, Compiled, Event, Finished, TrainingStream, Update
 from baselines.training.table import MetricsTable, drop_rows_after, read_metrics
 
@@ -34,28 +34,36 @@ class Start(NamedTuple):
       update: updates that are done.
       wall_seconds: they took.
       make_train_states: returns the train states of all seeds.
+      notes: lines that the user should read.
     """
 
     update: int
     wall_seconds: float
     make_train_states: Callable[[], Any]
+    notes: tuple[str, ...] = ()
 
 
 def begin(job: Job) -> Start:
-    """Makes the run directory, or returns to the last checkpoint and drops the rows that came after it.
+    """Makes the run directory, or returns to the last whole checkpoint and drops what came after it.
 
     Raises:
-      ValueError: the directory exists, or the checkpoint cannot be read.
+      ValueError: the directory exists, no checkpoint can be read, or the rows up to it are missing.
     """
     if not job.is_resumed:
         job.directory.create(job.record)
         return Start(0, 0.0, job.make_train_states)
+    changes = changes_since(job.record)
+    notes = [f"not promised to equal an uninterrupted run bitwise: {changes}"] if changes else []
     with closing(Checkpoints(job.directory.checkpoints)) as checkpoints:
-        update = checkpoints.latest()
-        if not update:
-            return Start(0, drop_rows_after(job.directory.metrics, 0), job.make_train_states)
-        train_states = checkpoints.restore(update, jax.eval_shape(job.make_train_states))
-    return Start(update, drop_rows_after(job.directory.metrics, update), lambda: train_states)
+        latest = checkpoints.latest()
+        if not latest:
+            return Start(0, drop_rows_after(job.directory.metrics, 0), job.make_train_states, tuple(notes))
+        update, train_states = checkpoints.restore_latest(jax.eval_shape(job.make_train_states))
+        wall_seconds = drop_rows_after(job.directory.metrics, update)
+        checkpoints.drop_after(update)
+    if update < latest:
+        notes.append(f"the checkpoint after update {latest} is damaged: going on from the one after update {update}")
+    return Start(update, wall_seconds, lambda: train_states, tuple(notes))
 
 
 def train(job: Job, start: Start, console: Console) -> bool:
@@ -64,6 +72,8 @@ def train(job: Job, start: Start, console: Console) -> bool:
     Returns:
       Whether all updates are done.
     """
+    for note in start.notes:
+        console.print(note)
     stream = TrainingStream(job.trainer, job.env_params, job.num_updates, job.record.checkpoint_every)
     with ExitStack() as stack:
         listeners = make_listeners(console, job.record, job.directory.path, job.num_updates, job.wandb)
@@ -122,9 +132,12 @@ class Recorder:
         self._last_time = event.time
         self._wall_seconds += seconds
         self.update = event.update
-        env_steps = float(event.metrics["env_steps"][0]) / event.update
+        metrics = dict(event.metrics)
+        if self._job.env_steps_per_update:  # exact, which float32 is not beyond 2^24
+            metrics["env_steps"] = np.full(self._job.record.num_seeds, event.update * self._job.env_steps_per_update)
+        env_steps = float(metrics["env_steps"][0]) / event.update
         timing = {"env_steps_per_second": env_steps / seconds, "wall_seconds": self._wall_seconds}
-        row = self._table.write(event.update, event.metrics, timing)
+        row = self._table.write(event.update, metrics, timing)
         for listener in self._listeners:
             listener.update(row)
 
@@ -141,6 +154,9 @@ class Recorder:
 
 class Interruption:
     """While it is entered, Ctrl-C and SIGTERM end a run after the update at work, the second time at once.
+
+    Compiling cannot be stopped: Ctrl-C while it is going on, or in an update that takes long, waits `GRACE_SECONDS` and
+    then ends the program.
 
     Args:
       stream: what to stop.
@@ -191,10 +207,10 @@ def tell_result(job: Job, recorder: Recorder, console: Console) -> None:
         return
     columns = read_metrics(job.directory.metrics)
     seconds = f"{columns['wall_seconds'][-1]:.1f} s of training, {recorder.compile_seconds:.1f} s of compiling"
-    console.print(f"{seconds}; results are in {path}")
+    console.print(seconds)
     updates, returns = columns["update"], columns["return_collective"]
     ended = np.unique(updates[~np.isnan(returns)])
     if len(ended):
         first, last = (np.nanmean(returns[updates == update]) for update in (ended[0], ended[-1]))
         console.print(f"collective return, mean over seeds: {first:.1f} in the first episodes, {last:.1f} in the last")
-    console.print(f"compare with random play: python -m baselines.evaluate {path}")
+    console.print(f"results are in {path}; compare with random play: python -m baselines.evaluate {path}")

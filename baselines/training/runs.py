@@ -89,6 +89,14 @@ def describe_machine() -> dict[str, str]:
     } | {name: metadata.version(name) for name in LIBRARIES}
 
 
+def changes_since(record: RunRecord) -> str:
+    """On which device and versions a result may depend that differ from those of a record; empty if none does."""
+    now = describe_machine()
+    names = ("device", "cores", "jaxdilemmas", *LIBRARIES)
+    changed = {name: record.about.get(name) for name in names if record.about.get(name) != now[name]}
+    return ", ".join(f"{name} was {then} and is {now[name]}" for name, then in changed.items())
+
+
 class RunDirectory:
     """Where the files of a run are.
 
@@ -171,6 +179,10 @@ def load_parameters(path: Path, template: Any) -> Any:
         raise ValueError(f"{path} holds the parameters of another network: {error}") from error
 
 
+class DamagedError(ValueError):
+    """A checkpoint that cannot be read."""
+
+
 class Checkpoints:
     """The last two train states of a run, kept by orbax.
 
@@ -190,6 +202,32 @@ class Checkpoints:
         """The number of updates after which the last one was saved; 0 if there is none."""
         return self._manager.latest_step() or 0
 
+    def restore_latest(self, template: Any) -> tuple[int, Any]:
+        """Reads the last train state that is whole: the one before where the last is damaged.
+
+        Args:
+          template: a pytree with the shapes and dtypes, as of `jax.eval_shape`.
+
+        Returns:
+          The number of updates after which it was saved, and the train state.
+
+        Raises:
+          ValueError: none can be read, or it is of another algorithm, network or game; the message names it.
+        """
+        error: DamagedError | None = None
+        for update in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                return update, self.restore(update, template)
+            except DamagedError as damaged:
+                error = error or damaged
+        raise error or ValueError(f"{self._path} holds no checkpoint")
+
+    def drop_after(self, update: int) -> None:
+        """Deletes those of later updates than `update`."""
+        for later in self._manager.all_steps():
+            if later > update:
+                self._manager.delete(later)
+
     def save(self, update: int, arrays: dict[str, np.ndarray]) -> None:
         """Saves a packed train state after `update` updates, unless that is done."""
         if update > self.latest():
@@ -203,13 +241,14 @@ class Checkpoints:
           template: a pytree with the shapes and dtypes, as of `jax.eval_shape`.
 
         Raises:
-          ValueError: it cannot be read, or is of another algorithm, network or game; the message names it.
+          DamagedError: it cannot be read; the message names it.
+          ValueError: it is of another algorithm, network or game; the message names it.
         """
         path = self._path / str(update)
         try:
             arrays = self._manager.restore(update, args=self._args.StandardRestore())
         except Exception as error:  # orbax and tensorstore raise many kinds
-            raise ValueError(f"checkpoint {path} cannot be read: {error}") from error
+            raise DamagedError(f"checkpoint {path} cannot be read: {error}") from error
         try:
             return unpack(arrays, template)
         except ValueError as error:

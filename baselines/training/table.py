@@ -1,9 +1,10 @@
 """metrics.csv: one row for each update and seed, on disk as soon as the update is done.
 
 Columns: seed, update (from 1), env_steps (of this seed so far), return_collective (the sum over agents), return_0, ...
-of each agent, the four social metrics, the losses, whatever else the algorithm reports, env_steps_per_second (of this
-seed) and wall_seconds (of training so far, compiling apart). A cell is empty where a value is not a number, such as a
-return in an update in which no episode ended.
+of each agent, the four social metrics, tagged_steps_0, ... (steps of an episode after which each agent was timed out),
+the losses, whatever else the algorithm reports, env_steps_per_second (of this seed) and wall_seconds (of training so
+far, compiling apart). A cell is empty where a value is not a number, such as a return in an update in which no episode
+ended.
 """
 
 import csv
@@ -27,6 +28,7 @@ _LEADING_COLUMNS = (
     "equality",
     "sustainability",
     "peace",
+    "tagged_steps",
     "policy_loss",
     "value_loss",
     "entropy",
@@ -43,6 +45,8 @@ class MetricsTable:
 
     def __init__(self, path: Path, seeds: Sequence[int]) -> None:
         self._seeds = np.array(seeds)
+        self._path = path
+        self._header = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""
         self._file = path.open("a", encoding="utf-8", newline="")
 
     def write(
@@ -57,12 +61,19 @@ class MetricsTable:
 
         Returns:
           What was written, `[S]` arrays by column, in the order of the columns.
+
+        Raises:
+          ValueError: the file has other columns.
         """
         same_for_all = {"update": update, **timing}
         values = flatten_metrics(metrics) | {"seed": self._seeds}
         values |= {name: np.full(len(self._seeds), value) for name, value in same_for_all.items()}
         values = {name: values[name] for name in sorted(values, key=_rank)}
-        lines = [",".join(values)] if self._file.tell() == 0 else []
+        header = ",".join(values)
+        lines = [] if self._header else [header]
+        self._header = self._header or header
+        if header != self._header:
+            raise ValueError(f"{self._path} has the columns {self._header}, which differ from {header}")
         for i in range(len(self._seeds)):
             lines.append(",".join(_cell(name, column[i]) for name, column in values.items()))
         self._file.write("\n".join(lines) + "\n")
@@ -111,17 +122,25 @@ def read_metrics(path: Path) -> dict[str, np.ndarray]:
 
 
 def drop_rows_after(path: Path, update: int) -> float:
-    """Removes the rows of later updates than `update`, and a row that is cut off, from metrics.csv.
+    """Removes the rows of later updates than `update`, and a line that is cut off, from metrics.csv.
 
     Returns:
       wall_seconds of the last row that is kept; 0 if there is none.
+
+    Raises:
+      ValueError: the file lacks the rows up to `update`, or its header is not that of a metrics.csv.
     """
-    header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else [""]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    header, *lines = [line for line in lines if line.endswith("\n")] or [""]
     names = header.strip().split(",")
-    rows = [dict(zip(names, line.strip().split(","), strict=False)) for line in lines if line.endswith("\n")]
-    num_kept = sum(int(row["update"]) <= update for row in rows)
-    path.write_text("".join([header, *lines[:num_kept]]) if num_kept else "", encoding="utf-8")
-    return float(rows[num_kept - 1]["wall_seconds"]) if num_kept else 0.0
+    if header and not {"seed", "update", "wall_seconds"} <= set(names):
+        raise ValueError(f"{path} is no table of metrics: its header is {header.strip()!r}")
+    rows = [dict(zip(names, line.strip().split(","), strict=False)) for line in lines]
+    kept = [row for row in rows if int(row["update"]) <= update]
+    if update and (not kept or int(kept[-1]["update"]) < update):
+        raise ValueError(f"{path} is missing, or lacks the rows up to the checkpoint after update {update}")
+    path.write_text("".join([header, *lines[: len(kept)]]) if kept else "", encoding="utf-8")
+    return float(kept[-1]["wall_seconds"]) if kept else 0.0
 
 
 def _rank(name: str) -> tuple[int, str, int]:

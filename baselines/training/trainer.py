@@ -1,7 +1,6 @@
 """What an algorithm offers to those who run, save and evaluate it."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax

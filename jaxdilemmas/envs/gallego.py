@@ -80,7 +80,7 @@ MAPS = {
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 """,
 }
-"""The default map has rows of different length; it is filled up on the right with floor, as in the reference."""
+"""All three have rows of different length; they are filled up on the right with floor, as in the reference."""
 
 
 class GatheringParams(struct.PyTreeNode):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,6 +68,11 @@ def find_hits(
     Returns:
       The hits; nobody hits its own cell.
     """
+    chex.assert_shape([positions, targets], (None, 2))
+    chex.assert_rank([headings, reach, is_target], [1, 2, 1])
+    chex.assert_equal_shape_prefix([positions, headings, reach], 1)
+    chex.assert_equal_shape_prefix([targets, is_target], 1)
+    chex.assert_type([positions, headings, reach, targets, is_target], [int, int, int, int, bool])
     forward, right = relative_coordinates(positions, headings, targets)
     num_rays = reach.shape[1]
     ray = right + num_rays // 2
@@ -75,7 +81,17 @@ def find_hits(
 
 
 def stop_at_agents(hits: Hits) -> Hits:
-    """Keeps of each ray the hit nearest to the shooter: for beams that agents block. Two in one cell are both hit."""
+    """Keeps of each ray the hit nearest to the shooter: for beams that agents block. Two in one cell are both hit.
+
+    Only the hits change. What draws such a beam needs the reach of each ray shortened to that hit, or it shows the beam
+    behind the agent who stopped it.
+
+    Args:
+      hits: as `find_hits` gives them.
+
+    Returns:
+      The hits with fewer of them `given`.
+    """
     is_same_ray = hits.right[:, :, None] == hits.right[:, None, :]
     is_nearer = hits.forward[:, None, :] < hits.forward[:, :, None]
     is_shaded = (hits.given[:, None, :] & is_same_ray & is_nearer).any(-1)
@@ -93,7 +109,8 @@ def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | in
     Returns:
       hits `[N]` int32 and is_tagged `[N]` bool.
 
-    Source: Leibo et al. 2017, two hits; that they do not decay is our choice (the paper names no decay).
+    Source: Leibo et al. 2017, as quoted in public re-implementations (docs/gathering.md), for tags after several hits;
+    that hits do not decay is our choice, since none of them names a decay.
     """
     hits = hits + received
     is_tagged = hits >= hits_to_tag

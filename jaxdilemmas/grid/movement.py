@@ -1,5 +1,6 @@
 """Turning, moving and who gives way."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -64,8 +65,12 @@ def resolve_moves(
     share where both are sound; the order of the agents never matters.
     """
     num_agents = positions.shape[0]
+    chex.assert_shape([positions, targets], (num_agents, 2))
+    chex.assert_shape(priorities, (num_agents,))
+    chex.assert_type([priorities, positions, targets], [float, int, int])
     present = jnp.ones(num_agents, bool) if is_present is None else is_present
     is_moving = (targets != positions).any(-1) & present
+    chex.assert_shape(present, (num_agents,))
     index = jnp.arange(num_agents)
     beats = (priorities[None, :] > priorities[:, None]) | (
         (priorities[None, :] == priorities[:, None]) & (index[None, :] < index[:, None])

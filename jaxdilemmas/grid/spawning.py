@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,6 +141,9 @@ def collect(
     Returns:
       collected `[N]` bool and alive `[A]` bool.
     """
+    chex.assert_rank([alive, index_at, can_collect], [1, 2, 1])
+    chex.assert_shape(positions, (can_collect.shape[0], 2))
+    chex.assert_type([alive, index_at, positions, can_collect], [bool, int, int, bool])
     resources = jnp.arange(alive.shape[0])
     index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
     stands_on = (index[:, None] == resources[None, :]) & alive[None, :] & can_collect[:, None]  # [N, A]

@@ -54,21 +54,22 @@ def make_trainer(config: Config, env: Environment) -> Trainer:
         names = ("efficiency", "equality", "sustainability", "peace", "policy_loss", "value_loss", "entropy")
         metrics = {name: returns.mean() for name in names}
         metrics |= {"env_steps": 1e5 * index, "episode_return": returns, "other": weights[0, 0]}
+        metrics["tagged_steps"] = 0.0 * returns
         return TrainState({"weights": weights}, key, index, train_state.memory), metrics
 
     return Trainer(init, update)
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """Every agent moves forward, or stands if greedy."""
+    """Every agent steps to and fro, or stands if greedy."""
     del config
 
     def act(network_params: Any, obs: jax.Array, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         del obs, key
-        action = jnp.where(jnp.isfinite(network_params["weights"]).all(), 7 if greedy else 0, 6)
+        action = 7 if greedy else jnp.where(jnp.isfinite(network_params["weights"]).all(), memory % 2, 6)
         return jnp.full(env.num_agents, action, jnp.int32), memory + 1
 
-    return Policy(act, jnp.zeros(()))
+    return Policy(act, jnp.int32(0))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The training command: what a run leaves behind, how it is interrupted and resumed, and which options are refused."""
 
+import importlib
 import io
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,10 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 import jaxdilemmas
-from baselines import evaluate, ippo, presets
+from baselines import ippo, presets
 from baselines.training import display, recording
 from baselines.training.command import train_command
-from baselines.training.options import parse_env_kwargs, prepare
+from baselines.training.options import default_name, parse_env_kwargs, prepare
 from baselines.training.runs import RunDirectory
 from baselines.training.streaming import Finished, TrainingStream, Update, over_seeds
 from baselines.training.table import TIMING_COLUMNS, read_metrics
@@ -30,6 +32,7 @@ from baselines.training.trainer import Trainer
 from tests.baselines import fake_algorithm as fake
 
 REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 MANY = ("--num-updates", "400", "--checkpoint-every", "150", "--num-seeds", "2", "--seed", "7")
 
 
@@ -77,8 +80,13 @@ def test_there_is_a_row_for_each_update_and_seed(whole: RunDirectory) -> None:
     assert (np.diff(rows["wall_seconds"]) >= 0).all()
 
 
-def test_the_same_seed_writes_the_same_rows(whole: RunDirectory, tmp_path: Path) -> None:
-    assert_same_run(whole, train_fake(tmp_path, "again", *MANY))
+def test_the_same_seed_writes_the_same_rows_and_the_last_line_says_where(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = train_fake(tmp_path, "again", *MANY)
+    assert_same_run(whole, again)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"results are in {again.path}; compare with random play: python -m baselines.evaluate {again.path}"
 
 
 def test_a_run_killed_after_a_checkpoint_is_resumed_bitwise(whole: RunDirectory, tmp_path: Path) -> None:
@@ -87,6 +95,44 @@ def test_a_run_killed_after_a_checkpoint_is_resumed_bitwise(whole: RunDirectory,
     shutil.rmtree(killed.path / "parameters")
     killed.metrics.write_text(killed.metrics.read_text()[:-9])
     assert_same_run(whole, train_fake(tmp_path, "killed", "--resume"))
+
+
+def test_a_damaged_checkpoint_is_replaced_from_the_one_before(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed = RunDirectory(shutil.copytree(whole.path, tmp_path / "killed"))
+    shutil.rmtree(killed.checkpoints / "400" / "default" / "d")
+    resumed = train_fake(tmp_path, "killed", "--resume")
+    assert "after update 400 is damaged: going on from the one after update 300" in capsys.readouterr().out
+    assert_same_run(whole, resumed)
+    assert (resumed.checkpoints / "400" / "default" / "d").is_dir()
+
+
+def test_resuming_on_another_device_or_version_is_told(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = RunDirectory(shutil.copytree(whole.path, tmp_path / "moved"))
+    directory.config.write_text(directory.config.read_text().replace(f'"jax": "{jax.__version__}"', '"jax": "0.1"'))
+    train_fake(tmp_path, "moved", "--resume")
+    changes = f"jax was 0.1 and is {jax.__version__}"
+    assert f"not promised to equal an uninterrupted run bitwise: {changes}\n" in capsys.readouterr().out
+
+
+def test_a_checkpoint_without_its_rows_is_not_resumed(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole.path, tmp_path / "a")
+    (tmp_path / "a" / "metrics.csv").unlink()
+    assert "metrics.csv is missing, or lacks" in refusal(capsys, tmp_path, "--name", "a", "--resume")
+
+
+def test_env_steps_are_exact_where_the_settings_say_how_many_an_update_has(tmp_path: Path) -> None:
+    options = ["--runs-dir", str(tmp_path), "--name", "a", "--num-seeds", "2"]
+    job = prepare("fake", fake.Config, fake.make_trainer, options)._replace(env_steps_per_update=16_777_217)
+    metrics = {"env_steps": np.full(2, 3 * 16_777_217, np.float32), "episode_return": np.zeros((2, 2))}
+    with closing(recording.Recorder(job, recording.begin(job), [])) as recorder:
+        recorder.handle(Update(3, metrics, time=1.0))
+    assert read_metrics(job.directory.metrics)["env_steps"].tolist() == [50_331_651, 50_331_651]
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(whole: RunDirectory, tmp_path: Path) -> None:
@@ -234,6 +280,7 @@ def refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -
         (("--size", "big"), "size"),
         (("--siz", "2"), "--siz"),
         (("--num-seeds", "0"), "num_seeds=0 is not allowed"),
+        (("--seed", "2147483646", "--num-seeds", "3"), "num_seeds=3 is not allowed: from 1 to 2; seeds are below 2^31"),
         (("--seed", "-1"), "seed=-1 is not allowed"),
         (("--checkpoint-every", "0"), "checkpoint_every=0 is not allowed"),
         (("--name", "a/b"), "name='a/b' is not allowed: the name of a directory"),
@@ -290,22 +337,46 @@ def test_explicit_options_win_over_presets_and_those_over_defaults(
     assert prepare("fake", fake.Config, fake.make_trainer, []).record.config["num_updates"] == 6
 
 
-def test_presets_name_algorithms_games_and_settings_that_exist() -> None:
-    for (algorithm, env_id), settings in presets.PRESETS.items():
-        assert algorithm == "ippo"
-        assert env_id in jaxdilemmas.registered_envs()
-        ippo.Config(**settings)
+@pytest.mark.parametrize(("algorithm", "env_id"), presets.PRESETS)
+def test_a_preset_names_an_algorithm_a_game_and_settings_that_exist(algorithm: str, env_id: str) -> None:
+    assert env_id in jaxdilemmas.registered_envs()
+    config = importlib.import_module(f"baselines.{algorithm}").Config(**presets.preset(algorithm, env_id))
+    assert config != type(config)()
 
 
 def test_a_run_without_a_name_is_called_by_algorithm_and_game(tmp_path: Path) -> None:
     job = prepare("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path)])
     assert job.directory.path.name.startswith("fake-gathering-20")
+    assert default_name("fake", "package.module:Game").startswith("fake-Game-20")
 
 
 def test_wandb_offline_writes_one_series_for_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     directory = train_fake(tmp_path, "logged", "--num-seeds", "2", "--wandb", "offline")
     assert len(list(directory.path.glob("wandb/offline-run-*/*.wandb"))) == 2
+
+
+def test_wandb_online_is_told_mode_group_and_an_id_for_each_seed_that_stays(
+    whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr("wandb.init", lambda **options: calls.append(options))
+    for _ in range(2):
+        display.WandbSeries("online", whole.path, whole.read_record())
+    assert {(call["mode"], call["group"], call["resume"]) for call in calls} == {("online", "whole", "allow")}
+    ids = [call["id"] for call in calls]
+    assert ids[:2] == ids[2:]
+    assert ids[0] != ids[1]
+    assert [call["config"]["seed"] for call in calls] == [7, 8, 7, 8]
+
+
+def test_without_wandb_it_is_not_even_imported(whole: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    console = Console(file=io.StringIO())
+    arguments = (console, whole.read_record(), whole.path, 400)
+    assert [type(listener) for listener in display.make_listeners(*arguments, "disabled")] == [display.PlainLines]
+    with pytest.raises(ImportError):
+        display.make_listeners(*arguments, "offline")
 
 
 def row_of(update: int, value: float) -> display.Row:
@@ -323,7 +394,7 @@ def test_the_live_table_shows_progress_speed_of_all_seeds_and_time_left() -> Non
     table.close()
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
-    for text in ("the title", "2/10", "2,000,000", "12.5 12.5", "200", "0:00:16", "peace"):
+    for text in ("the title", "compiling", "2/10", "2,000,000", "12.5 12.5", "200", "0:00:16", "peace"):
         assert text in shown
 
 
@@ -335,21 +406,18 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
     lines.close()
     assert isinstance(console.file, io.StringIO)
     title, start, first, last = console.file.getvalue().splitlines()
-    assert (title, start) == ("the title", "update compiling first")
+    assert (title, start) == ("the title", "compiling")
     assert (first[:10], last[:10]) == ("update 1/4", "update 4/4")
 
 
-def test_ippo_is_resumed_bitwise_and_plays(tmp_path: Path) -> None:
-    options = ["--runs-dir", str(tmp_path), "--env-kwargs", "max_steps=8", "--total-env-steps", "32", "--num-envs", "2"]
-    options += ["--rollout-steps", "4", "--num-minibatches", "2", "--num-epochs", "2", "--hidden-size", "4"]
-    train_command("ippo", ippo.Config, ippo.make_trainer, [*options, "--name", "a", "--checkpoint-every", "2"])
+def test_ippo_with_memory_is_resumed_bitwise(tmp_path: Path) -> None:
+    options = ["--runs-dir", str(tmp_path), "--env", "baselines.training.probes:Probe", "--network", "gru"]
+    options += ["--total-env-steps", "16", "--num-envs", "2", "--rollout-steps", "2", "--num-minibatches", "2"]
+    options += ["--num-epochs", "1", "--hidden-size", "4", "--name", "a", "--checkpoint-every", "2"]
+    train_command("ippo", ippo.Config, ippo.make_trainer, options)
     whole = RunDirectory(tmp_path / "a")
     resumed = RunDirectory(shutil.copytree(whole.path, tmp_path / "b"))
     shutil.rmtree(resumed.checkpoints / "4")
     shutil.rmtree(resumed.path / "parameters")
     train_command("ippo", ippo.Config, ippo.make_trainer, ["--runs-dir", str(tmp_path), "--name", "b", "--resume"])
     assert_same_run(whole, resumed)
-    player = evaluate.load_player(resumed.path, greedy=True)
-    obs = jnp.zeros((2, *player.env.observation_space.shape), jnp.uint8)
-    actions, _ = player.act(obs, None, player.initial_memory, jax.random.key(0))
-    assert (actions.shape, actions.dtype) == ((2,), jnp.int32)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import jaxdilemmas
-from baselines import evaluate
+from baselines import evaluate, ippo
 from baselines.training.command import train_command
 from baselines.training.runs import RunDirectory
 from jaxdilemmas.environment import Environment
 from tests.baselines import fake_algorithm as fake
 
 MAX_STEPS = 40
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,9 @@ def test_the_command_writes_numbers_and_a_gif(trained: RunDirectory, capsys: pyt
     with Image.open(trained.path / "episode.gif") as image:
         assert image.format == "GIF"
         assert image.size == (33 * 8, 13 * 8)
+        assert getattr(image, "n_frames", 1) == MAX_STEPS
+        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+    assert all((before != after).any() for before, after in pairwise(frames))
     shown = capsys.readouterr().out
     for text in ("collective return", "sustainability", "tagged steps", "5 episodes"):
         assert text in shown
@@ -89,14 +94,34 @@ class Countdown(Environment):
 
 
 def test_steps_after_the_end_of_an_episode_do_not_count() -> None:
-    outcomes = evaluate.play_many(evaluate.random_player(Countdown()), seed=0, num_episodes=2)
+    outcomes = evaluate.play_many(evaluate.random_player(Countdown()), jax.random.key(0), num_episodes=2)
     np.testing.assert_array_equal(outcomes["return"], [[3], [3]])
     np.testing.assert_array_equal(outcomes["collected"], [[3], [3]])
     assert "hits_given" not in outcomes
 
 
+def test_no_key_plays_twice(trained: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[Any] = []
+    monkeypatch.setattr(evaluate, "play_many", lambda player, key, num_episodes: keys.append(key) or {})
+    monkeypatch.setattr(evaluate, "record_gif", lambda player, key, path: keys.append(key))
+    evaluate.evaluate(evaluate.Options(trained.path, seed=3))
+    used = {tuple(jax.random.key_data(key).tolist()) for key in keys}
+    assert len(used) == len(keys) == 3
+    assert tuple(jax.random.key_data(jax.random.key(3)).tolist()) not in used
+
+
+@pytest.mark.parametrize("setting", [("--network", "gru"), ("--parameters", "separate")], ids=" ".join)
+def test_runs_with_memory_and_with_separate_parameters_are_played(tmp_path: Path, setting: tuple[str, str]) -> None:
+    options = ["--runs-dir", str(tmp_path), "--name", "a", "--env", "baselines.training.probes:Probe", *setting]
+    options += ["--env-kwargs", "num_agents=3", "--total-env-steps", "4", "--num-envs", "2", "--rollout-steps", "2"]
+    options += ["--num-minibatches", "1", "--num-epochs", "1", "--hidden-size", "4"]
+    train_command("ippo", ippo.Config, ippo.make_trainer, options)
+    outcomes = evaluate.play_many(evaluate.load_player(tmp_path / "a"), jax.random.key(0), num_episodes=2)
+    np.testing.assert_array_equal(outcomes["return"], np.ones((2, 3)))
+
+
 def test_a_game_without_a_board_has_no_gif(tmp_path: Path) -> None:
-    evaluate.record_gif(evaluate.random_player(Countdown()), 0, tmp_path / "episode.gif")
+    evaluate.record_gif(evaluate.random_player(Countdown()), jax.random.key(0), tmp_path / "episode.gif")
     assert not (tmp_path / "episode.gif").exists()
 
 
@@ -125,6 +150,10 @@ def test_a_run_that_cannot_be_loaded_is_named(trained: RunDirectory, tmp_path: P
         evaluate.load_player(directory.path)
     directory.config.write_text(config.replace('"fake"', '"unheard_of"'))
     with pytest.raises(ValueError, match="names the algorithm 'unheard_of', which is unknown"):
+        evaluate.load_player(directory.path)
+    directory.config.write_text(config.replace('"env_version": "', '"env_version": "0.'))
+    changed = r"env_version='0\..*' is not allowed: .* rules of gathering that have changed since, to version '"
+    with pytest.raises(ValueError, match=changed):
         evaluate.load_player(directory.path)
     directory.config.write_text(config)
     directory.parameters(0).unlink()

@@ -1,5 +1,7 @@
 """Advantages: worked examples, and agreement with a plain-Python version."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +66,7 @@ def test_advantages_equal_a_plain_python_version(discount: float, gae_lambda: fl
     keys = jax.random.split(jax.random.key(0), 5)
     rewards, values, next_values = (np.asarray(jax.random.normal(key, (9, 4))) for key in keys[:3])
     terminated, truncated = (np.asarray(jax.random.bernoulli(key, 0.2, (9, 4))) for key in keys[3:])
-    arguments = (rewards, values, next_values, terminated, truncated, discount, gae_lambda)
+    arguments: Any = (rewards, values, next_values, terminated, truncated, discount, gae_lambda)
     np.testing.assert_allclose(generalized_advantages(*arguments), advantages_in_python(*arguments), atol=1e-5)
 
 

@@ -19,6 +19,10 @@ ENDING = Params(length=3, sees_step=1.0, sees_cue=0.1, constant=1.0)
 NUM_ENVS = 4
 
 
+start = jax.jit(partial(rollout.start, key=jax.random.key(0), num_envs=NUM_ENVS), static_argnums=0)
+play = jax.jit(rollout.collect, static_argnums=(0, 4))
+
+
 @pytest.fixture(scope="module")
 def players() -> Players:
     env = Probe(num_agents=2)
@@ -29,18 +33,17 @@ def players() -> Players:
 
 @pytest.fixture(scope="module")
 def network_params(players: Players) -> dict:
-    return players.networks.init(jax.random.key(3))
+    return jax.jit(players.networks.init)(jax.random.key(3))
 
 
 def collect(
     players: Players, network_params: dict, params: Params, *lengths: int
 ) -> list[tuple[RolloutCarry, Trajectory]]:
     """Rollouts of the given lengths, one after the other."""
-    carry = rollout.start(players, jax.random.key(0), params, NUM_ENVS)
+    carry = start(players, env_params=params)
     results = []
     for length in lengths:
-        play = jax.jit(partial(rollout.collect, players, num_steps=length))
-        carry, trajectory = play(network_params, params, carry)
+        carry, trajectory = play(players, network_params, params, carry, length)
         results.append((carry, trajectory))
     return results
 
@@ -75,7 +78,7 @@ def test_next_value_past_the_time_limit_is_that_of_the_last_observation(players:
     obs = jnp.broadcast_to(jnp.arange(4.0)[:, None, None, None], (4, NUM_ENVS, 2, 1))
     starts = jnp.zeros((4, NUM_ENVS), bool)
     memory = players.networks.initial_memory(NUM_ENVS)
-    episode = players.networks.apply(network_params, memory, obs, starts)[2]
+    episode = jax.jit(players.networks.apply)(network_params, memory, obs, starts)[2]
     for start in (0, 3):
         np.testing.assert_allclose(trajectory.next_values[start : start + 3], episode[1:4], atol=1e-5)
     np.testing.assert_allclose(trajectory.next_values[6:], episode[1:3], atol=1e-5)

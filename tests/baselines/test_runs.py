@@ -13,7 +13,15 @@ from PIL import Image
 from baselines.training import table
 from baselines.training.curves import plot_learning_curve
 from baselines.training.packing import pack, unpack
-from baselines.training.runs import Checkpoints, RunDirectory, RunRecord, load_parameters, save_parameters
+from baselines.training.runs import (
+    Checkpoints,
+    RunDirectory,
+    RunRecord,
+    changes_since,
+    describe_machine,
+    load_parameters,
+    save_parameters,
+)
 
 RECORD = RunRecord("fake", "gathering", {"num_agents": 3}, "1", {"sizes": (1, 2)}, 5, 2, 10, {"device": "cpu"})
 TIMING = {"env_steps_per_second": 2.5, "wall_seconds": 0.25}
@@ -24,10 +32,9 @@ def metrics_of(update: int) -> dict[str, np.ndarray]:
     """Two seeds, two agents."""
     returns = np.array([[1.0, 2.0], [3.0, np.nan]], np.float32) * update
     env_steps = np.full(2, 16_777_216.0 * update, np.float32)
-    return {"other": np.array([1 / 3, 0.1], np.float32), "episode_return": returns, "env_steps": env_steps} | {
-        name: np.full(2, update, np.float32)
-        for name in ("entropy", "efficiency", "equality", "sustainability", "peace")
-    }
+    names = ("entropy", "efficiency", "equality", "sustainability", "peace")
+    metrics = {name: np.full(2, update, np.float32) for name in names} | {"tagged_steps": 10 * returns}
+    return metrics | {"other": np.array([1 / 3, 0.1], np.float32), "episode_return": returns, "env_steps": env_steps}
 
 
 def write_table(path: Path, updates: range) -> None:
@@ -35,6 +42,12 @@ def write_table(path: Path, updates: range) -> None:
     for update in updates:
         metrics_table.write(update, metrics_of(update), TIMING | {"wall_seconds": 0.25 * update})
     metrics_table.close()
+
+
+def damage(checkpoint: Path) -> None:
+    for path in (checkpoint / "default").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:3])
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -71,11 +84,11 @@ def test_columns_are_in_the_order_people_read_them(tmp_path: Path) -> None:
     write_table(tmp_path / "metrics.csv", range(1, 2))
     header, first, second = (tmp_path / "metrics.csv").read_text().splitlines()
     assert header == (
-        "seed,update,env_steps,return_collective,return_0,return_1,efficiency,equality,sustainability,peace,entropy,"
-        "other,env_steps_per_second,wall_seconds"
+        "seed,update,env_steps,return_collective,return_0,return_1,efficiency,equality,sustainability,peace,"
+        "tagged_steps_0,tagged_steps_1,entropy,other,env_steps_per_second,wall_seconds"
     )
-    assert first == "5,1,16777216,3,1,2,1,1,1,1,1,0.333333343,2.5,0.25"
-    assert second == "6,1,16777216,,3,,1,1,1,1,1,0.100000001,2.5,0.25"
+    assert first == "5,1,16777216,3,1,2,1,1,1,1,10,20,1,0.333333343,2.5,0.25"
+    assert second == "6,1,16777216,,3,,1,1,1,1,30,,1,0.100000001,2.5,0.25"
 
 
 def test_returns_of_ten_and_more_agents_are_in_order(tmp_path: Path) -> None:
@@ -117,6 +130,24 @@ def test_dropping_all_rows_starts_the_table_afresh(tmp_path: Path) -> None:
     assert table.read_metrics(tmp_path / "metrics.csv")["update"].tolist() == [1, 1, 2, 2]
 
 
+def test_rows_up_to_a_checkpoint_are_not_done_without(tmp_path: Path) -> None:
+    for name, last in (("none", None), ("empty", 0), ("short", 2)):
+        if last is not None:
+            write_table(tmp_path / name, range(1, last + 1))
+        with pytest.raises(ValueError, match=f"{name} is missing, or lacks the rows up to .* update 3"):
+            table.drop_rows_after(tmp_path / name, 3)
+
+
+def test_a_foreign_table_is_neither_cut_nor_continued(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("time,price\n1,2\n")
+    with pytest.raises(ValueError, match=r"metrics\.csv is no table of metrics: its header is 'time,price'"):
+        table.drop_rows_after(path, 0)
+    with pytest.raises(ValueError, match=r"metrics\.csv has the columns time,price, which differ from seed,"):
+        write_table(path, range(1, 2))
+    assert path.read_text() == "time,price\n1,2\n"
+
+
 @pytest.mark.parametrize(("content", "message"), [("a,b\n", "holds no rows"), ("a,b\n1\n", "line 2: 1 cells under 2")])
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "metrics.csv").write_text(content)
@@ -126,11 +157,14 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, content: str, mess
         table.read_metrics(tmp_path / "none.csv")
 
 
-def test_a_learning_curve_is_a_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("column", "width"), [("tagged_steps", 1200), ("times_out", 960)])
+def test_a_learning_curve_has_a_panel_for_each_metric_there_is(tmp_path: Path, column: str, width: int) -> None:
     write_table(tmp_path / "metrics.csv", range(1, 4))
+    content = (tmp_path / "metrics.csv").read_text().replace("tagged_steps", column)
+    (tmp_path / "metrics.csv").write_text(content)
     plot_learning_curve(tmp_path / "metrics.csv", tmp_path / "curve.png", "title")
     with Image.open(tmp_path / "curve.png") as image:
-        assert (image.format, image.size) == ("PNG", (960, 720))
+        assert (image.format, image.size) == ("PNG", (width, 720))
 
 
 def test_parameters_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
@@ -196,13 +230,31 @@ def test_the_last_two_checkpoints_are_kept_and_restored_bitwise(tmp_path: Path) 
     assert (restored["x"] == PARAMS["dense"]["kernel"] / 6).all()
 
 
-def test_a_checkpoint_that_is_damaged_or_of_another_run_is_named(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_named(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    checkpoints.save(2, jax.device_get(pack(PARAMS)))
-    with pytest.raises(ValueError, match=r"checkpoints/2 is of another run: the array 'x' is missing"):
-        checkpoints.restore(2, PARAMS | {"x": jnp.ones(2)})
-    for path in (tmp_path / "checkpoints" / "2" / "default").rglob("*"):
-        if path.is_file():
-            path.write_bytes(path.read_bytes()[:3])
-    with pytest.raises(ValueError, match="checkpoints/2 cannot be read"):
-        checkpoints.restore(2, PARAMS)
+    for update in (2, 4):
+        checkpoints.save(update, jax.device_get(pack(PARAMS)))
+    with pytest.raises(ValueError, match=r"checkpoints/4 is of another run: the array 'x' is missing"):
+        checkpoints.restore_latest(PARAMS | {"x": jnp.ones(2)})
+
+
+def test_the_checkpoint_before_a_damaged_one_is_restored_and_the_last_is_named_if_none_is_whole(
+    tmp_path: Path,
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    for update in (2, 4):
+        checkpoints.save(update, {"x": np.full(3, update, np.int32)})
+    damage(tmp_path / "checkpoints" / "4")
+    update, tree = checkpoints.restore_latest({"x": jnp.zeros(3, jnp.int32)})
+    assert (update, tree["x"].tolist()) == (2, [2, 2, 2])
+    damage(tmp_path / "checkpoints" / "2")
+    with pytest.raises(ValueError, match="checkpoints/4 cannot be read"):
+        checkpoints.restore_latest({"x": jnp.zeros(3, jnp.int32)})
+
+
+def test_changes_of_device_and_versions_are_told() -> None:
+    now = describe_machine()
+    assert changes_since(dataclasses.replace(RECORD, about=now)) == ""
+    then = now | {"jax": "0.1", "device": "abacus", "machine": "another"}
+    expected = f"device was abacus and is {now['device']}, jax was 0.1 and is {now['jax']}"
+    assert changes_since(dataclasses.replace(RECORD, about=then)) == expected
