@@ -65,7 +65,7 @@ class Config:
     agent_id: bool = False
     network: Torso = "mlp"
     hidden_size: int = 64
-    total_env_steps: int = 2_000_000
+    total_env_steps: int = 1_000_000
     num_envs: int = 128
     rollout_steps: int = 125
     num_epochs: int = 4
@@ -169,8 +169,8 @@ def make_trainer(config: Config, env: Environment) -> Trainer:
       env: a game as `jaxdilemmas.make` returns it, without wrappers.
 
     Returns:
-      See `trainer.Trainer`. Metrics of an update: `episode_return` `[N]` and the four social metrics, means over the
-      episodes that ended in it (NaN if none did), the losses, and what the schedules say.
+      See `trainer.Trainer`. Metrics of an update: `episode_return`, `tagged_steps` `[N]` and the four social metrics,
+      means over the episodes that ended in it (NaN if none did), the losses, and what the schedules say.
     """
     code, networks = make_networks(config, env)
     preference = {"individual": preferences.individual, "common": preferences.common}[config.reward]()
@@ -349,15 +349,16 @@ def value_error(config: Config, values: jax.Array, batch: Batch) -> jax.Array:
 
 
 def episode_metrics(trajectory: Trajectory) -> Metrics:
-    """Means over the episodes that ended in a trajectory, `episode_return` `[N]` and social metrics `[]`."""
+    """Means over episodes that ended in a trajectory: `episode_return`, `tagged_steps` `[N]`, social metrics `[]`."""
     ended = trajectory.terminated | trajectory.truncated
-    outcomes = {"episode_return": trajectory.info["episode_return"]} | social_metrics(trajectory.info)
+    info = trajectory.info
+    per_agent = {"episode_return": info["episode_return"], "tagged_steps": info["episode_tagged_steps"]}
 
     def mean_over_ended(outcome: jax.Array) -> jax.Array:
         is_counted = ended.reshape(ended.shape + (1,) * (outcome.ndim - ended.ndim))
         return jnp.mean(outcome, axis=(0, 1), where=is_counted)
 
-    return jax.tree.map(mean_over_ended, outcomes)
+    return jax.tree.map(mean_over_ended, per_agent | social_metrics(info))
 
 
 def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:

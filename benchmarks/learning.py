@@ -4,7 +4,7 @@
     python -m benchmarks.learning large_common large_individual --seeds 3 --jobs 2
 
 Each seed is a run of its own under `--runs-dir`, one after the other unless `--jobs` says how many run side by side; a
-seed that is there already is not trained again. Each experiment adds a row of JSON to benchmarks/results/learning.jsonl
+seed that was interrupted is resumed. Each experiment adds a row of JSON to benchmarks/results/learning.jsonl
 and a picture to docs/images.
 """
 
@@ -29,7 +29,7 @@ from benchmarks.reporting import RESULTS, print_header, report
 LARGE = "--env gathering_gallego --env-kwargs map=large num_agents=10"
 
 EXPERIMENTS = {
-    "gathering": "--env gathering --total-env-steps 4000000",
+    "gathering": "--env gathering --total-env-steps 2000000",
     "gathering_no_beam": "--env gathering --env-kwargs beam_enabled=False --total-env-steps 1000000",
     "large_individual": f"{LARGE} --total-env-steps 800000",
     "large_common": f"{LARGE} --reward common --reward-scale 0.3 --gae-lambda 0.8 --total-env-steps 800000",
@@ -41,18 +41,19 @@ COLUMNS = ("game", "seeds", "env_steps", "collective_return", "lowest", "efficie
 
 
 def train(experiment: str, seed: int, runs_dir: Path) -> RunDirectory:
-    """Trains one seed in a process of its own, if its parameters are not there yet.
+    """Trains one seed in a process of its own, or goes on with it.
 
     Raises:
       CalledProcessError: training failed; what it said is in a log beside the run directory.
     """
     directory = RunDirectory(runs_dir / f"{experiment}_{seed}")
-    if not directory.parameters(seed).is_file():
-        options = [*EXPERIMENTS[experiment].split(), "--seed", str(seed), "--name", directory.path.name]
-        command = [sys.executable, "-m", "baselines.ippo", *options, "--runs-dir", str(runs_dir)]
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        with (runs_dir / f"{directory.path.name}.log").open("w") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+    options = ["--name", directory.path.name, "--runs-dir", str(runs_dir)]
+    is_there = directory.path.exists()
+    options += ["--resume"] if is_there else [*EXPERIMENTS[experiment].split(), "--seed", str(seed)]
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    with (runs_dir / f"{directory.path.name}.log").open("a") as log:
+        command = [sys.executable, "-m", "baselines.ippo", *options]
+        subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
     return directory
 
 

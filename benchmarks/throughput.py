@@ -1,6 +1,7 @@
 """How many joint actions a second the games play, with resets on and everything that comes out used.
 
-    python -m benchmarks.throughput --games gathering commons --observations tiles rgb
+    python -m benchmarks.throughput
+    python -m benchmarks.throughput --games gathering commons --observations tiles rgb --num-envs 64 1024
 
 Per game, size and kind of observation: `num_envs` environments with `AutoReset` play `num_steps` steps of random
 actions, drawn inside, as one compiled loop. Observations, rewards and info are added up, so that none can be left out.
@@ -16,18 +17,36 @@ import jax.numpy as jnp
 import jaxdilemmas
 from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
 from jaxdilemmas.environment import Environment
+from jaxdilemmas.grid_environment import OBSERVATION_KINDS
 
-SIZES: dict[str, list[dict[str, Any]]] = {
-    "gathering": [{}, {"num_agents": 10}],
+COLUMNS = ("game", "observation", "num_agents", "num_envs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
+
+
+class Case(NamedTuple):
+    """What is measured of a game unless the command line says otherwise.
+
+    Attributes:
+      env_kwargs: keyword arguments of the game.
+      num_envs: environments side by side.
+      observations: kinds of observation.
+    """
+
+    env_kwargs: dict[str, Any]
+    num_envs: int = 1024
+    observations: tuple[str, ...] = ("tiles",)
+
+
+CASES: dict[str, list[Case]] = {
+    "gathering": [Case({"num_agents": 2}, observations=OBSERVATION_KINDS), Case({"num_agents": 10})],
     "gathering_gallego": [
-        {"map": "small", "num_agents": 2},
-        {"map": "default", "num_agents": 4},
-        {"map": "large", "num_agents": 10},
+        Case({"map": "small", "num_agents": 2}),
+        Case({"map": "default", "num_agents": 4}),
+        Case({"map": "large", "num_agents": 10}),
     ],
+    "commons": [Case({"num_agents": 12}, num_envs=256)],
+    "commons_gallego": [Case({"num_agents": 12}, num_envs=256)],
 }
-"""Keyword arguments to measure, by game; a game that is not here is measured as `make` builds it."""
-
-COLUMNS = ("game", "observation", "num_agents", "num_envs", "env_steps_per_second", "compile_seconds", "memory_mb")
+"""By id of the game; one that is not here is measured as `make` builds it."""
 
 
 class Carry(NamedTuple):
@@ -86,7 +105,7 @@ def make_rollout(env: Environment, num_envs: int, num_steps: int) -> tuple[Calla
 
 
 def measure(env: Environment, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
-    """Speed (env steps per second), compile time and memory of `make_rollout`."""
+    """Speed (env steps per second), compile time and peak memory of `make_rollout`."""
     start, rollout = make_rollout(env, num_envs, num_steps)
     carries = [jax.jit(start)(key) for key in jax.random.split(jax.random.key(0), repeats + 1)]
     program = compile_program(rollout, carries[0])
@@ -95,7 +114,7 @@ def measure(env: Environment, num_envs: int, num_steps: int, repeats: int) -> di
     return {
         "env_steps_per_second": rates(num_envs * num_steps, seconds),
         "compile_seconds": program.compile_seconds,
-        "memory_mb": program.memory_mb,
+        "peak_memory_mb": program.peak_memory_mb(),
     }
 
 
@@ -103,18 +122,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.throughput`."""
     parser = make_parser("throughput", __doc__)
     parser.add_argument("--games", nargs="+", default=jaxdilemmas.registered_envs(), help="ids of games")
-    parser.add_argument("--observations", nargs="+", default=["tiles"], help="tiles, one_hot, rgb")
-    parser.add_argument("--num-envs", type=int, nargs="+", default=[1024], help="environments side by side")
+    parser.add_argument("--observations", nargs="+", help="of tiles, one_hot, rgb; by default what CASES has")
+    parser.add_argument("--num-envs", type=int, nargs="+", help="environments side by side; by default what CASES has")
     parser.add_argument("--num-steps", type=int, default=256, help="steps of each environment in one timed call")
     options = parser.parse_args(argv)
     print_header(COLUMNS)
-    cases = [(game, kwargs) for game in options.games for kwargs in SIZES.get(game, [{}])]
-    for game, kwargs in cases:
-        for observation in options.observations:
-            env = jaxdilemmas.make(game, observation=observation, **kwargs)
-            for num_envs in options.num_envs:
+    cases = [(game, case) for game in options.games for case in CASES.get(game, [Case({})])]
+    for game, case in cases:
+        for observation in options.observations or case.observations:
+            env = jaxdilemmas.make(game, observation=observation, **case.env_kwargs)
+            for num_envs in options.num_envs or [case.num_envs]:
                 row = {
-                    "game": name_of(game, kwargs),
+                    "game": name_of(game, case.env_kwargs),
+                    "env_kwargs": case.env_kwargs,
                     "observation": observation,
                     "num_agents": env.num_agents,
                     "num_envs": num_envs,

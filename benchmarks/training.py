@@ -24,7 +24,7 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What may be measured: id of the game and its keyword arguments."""
 
-COLUMNS = ("game", "network", "num_envs", "num_epochs", "env_steps_per_second", "compile_seconds", "memory_mb")
+COLUMNS = ("game", "network", "num_envs", "num_epochs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
 
 
 def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
@@ -34,7 +34,7 @@ def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
 
 
 def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, Any]:
-    """Speed (env steps per second), compile time and memory of a run, networks and resets at the start included."""
+    """Speed (env steps per second), compile time and peak memory of a run, with networks and resets at its start."""
     keys = jax.random.split(jax.random.key(0), repeats + 1)
     program = compile_program(ippo.make_train(config, env), keys[0], env.default_params)
     jax.block_until_ready(program.call(keys[0], env.default_params))
@@ -42,7 +42,7 @@ def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, An
     return {
         "env_steps_per_second": rates(config.num_updates * config.env_steps_per_update, seconds),
         "compile_seconds": program.compile_seconds,
-        "memory_mb": program.memory_mb,
+        "peak_memory_mb": program.peak_memory_mb(),
     }
 
 
@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         env = jaxdilemmas.make(env_id, **kwargs)
         for network in options.networks:
             config = short_config(env_id, options.num_updates, network=network)
-            row = {"game": name_of(env_id, kwargs)} | dataclasses.asdict(config)
+            row = {"game": name_of(env_id, kwargs), "env_kwargs": kwargs, "num_agents": env.num_agents}
+            row |= dataclasses.asdict(config)
             report(row | measure(config, env, options.repeats), options.output, COLUMNS)
 
 

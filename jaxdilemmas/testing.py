@@ -185,7 +185,7 @@ def what_a_step_returns_has_the_shapes_of_the_contract(probe: Probe) -> None:
 
 
 def spaces_contain_what_comes_out(probe: Probe) -> None:
-    """The observation space contains every observation, the last of an episode too, the action space what it samples."""
+    """The observation space contains every observation, `final_obs` too, and the action space what it samples."""
     space = probe.env.observation_space
     reset, steps = probe.played["reset"], probe.played["steps"]
     seen = {"obs after reset": reset["obs"], "obs after step": steps["obs"]}

@@ -1,6 +1,7 @@
 """The benchmarks run and leave complete rows; what they measure is in `benchmarks/results`."""
 
 import json
+import types
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 import jaxdilemmas
 from baselines.training.probes import Probe
-from benchmarks import compile_time, reporting, throughput, training
+from benchmarks import compile_time, policies, reporting, throughput, training
+from benchmarks.throughput import CASES
 from jaxdilemmas import registration
 
 MEASURED_ON = {"device", "python", "jax", "jaxdilemmas", "cores", "load_average", "commit", "time"}
@@ -42,7 +44,7 @@ def test_throughput_adds_a_row_per_game_observation_and_batch(
     assert [row["num_envs"] for row in found] == [2, 3]
     assert_is_rate(found[0]["env_steps_per_second"], repeats=2)
     assert found[0]["compile_seconds"] > 0
-    assert found[0]["memory_mb"] > 0
+    assert found[0]["peak_memory_mb"] > 0
     assert found[0].keys() >= MEASURED_ON
     assert "probe" in capsys.readouterr().out
 
@@ -82,3 +84,44 @@ def test_rates_are_per_second() -> None:
 def test_games_are_named_with_their_keywords() -> None:
     assert reporting.name_of("gathering", {}) == "gathering"
     assert reporting.name_of("gathering_gallego", {"map": "large"}) == "gathering_gallego(map=large)"
+
+
+def test_peak_memory_is_what_the_device_counted_or_else_what_xla_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = reporting.compile_program(lambda x: x + 1, np.zeros(1000, np.float32))
+    assert program.peak_memory_mb() == program.planned_memory_mb >= 2 * 4000 / 1e6
+    device = types.SimpleNamespace(memory_stats=lambda: {"peak_bytes_in_use": 3_000_000})
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    assert program.peak_memory_mb() == 3.0
+
+
+def test_planned_memory_is_at_least_arguments_outputs_and_temporaries() -> None:
+    sizes = {"argument": 4, "output": 3, "temp": 2, "alias": 1}
+    plan = types.SimpleNamespace(**{f"{name}_size_in_bytes": size for name, size in sizes.items()})
+    assert reporting._planned_bytes(plan) == 8
+    plan.peak_memory_in_bytes = 5
+    assert reporting._planned_bytes(plan) == 8
+    plan.peak_memory_in_bytes = 11
+    assert reporting._planned_bytes(plan) == 11
+
+
+def test_by_default_the_sizes_of_the_project_are_measured() -> None:
+    cases = {(env_id, case.num_envs, *sorted(case.env_kwargs.items())) for env_id in CASES for case in CASES[env_id]}
+    assert ("gathering", 1024, ("num_agents", 2)) in cases
+    assert ("gathering_gallego", 1024, ("map", "large"), ("num_agents", 10)) in cases
+    assert ("commons", 256, ("num_agents", 12)) in cases
+    assert ("commons_gallego", 256, ("num_agents", 12)) in cases
+    assert CASES["gathering"][0].observations == ("tiles", "one_hot", "rgb")
+    assert set(CASES) == set(jaxdilemmas.registered_envs()) - {"probe"}
+
+
+def test_scripted_policies_leave_rows_in_jax_and_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "policies.jsonl"
+    monkeypatch.setattr(policies, "FACTORIES", {"greedy": policies.FACTORIES["greedy"]})
+    game = ["--map", "small", "--num-agents", "2", "--max-steps", "30"]
+    policies.main([*game, "--num-keys", "2", "--python-episodes", "2", "--repeats", "1", "--output", str(output)])
+    in_jax, in_python = rows(output)
+    assert (in_jax["written_in"], in_python["written_in"]) == ("jax", "python")
+    for row in (in_jax, in_python):
+        assert row["efficiency"] > 0
+        assert row["peace"] == 2
+        assert row.keys() >= MEASURED_ON | {"efficiency_standard_error", "env_kwargs"}

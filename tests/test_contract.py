@@ -258,7 +258,7 @@ BROKEN: dict[type[Pot], tuple[Callable[[Probe], None], str]] = {
 """Each environment, the check that must reject it, and what the message must say."""
 
 
-BUSY: dict[str, Any] = {"num_agents": 3, "timeout_steps": 1, "hits_to_tag": 1}
+BUSY: dict[str, Any] = {"num_agents": 2, "timeout_steps": 1, "hits_to_tag": 1}
 """Much happens in few steps; as many agents in every game, so that steps without jit compile their operations once."""
 
 KEYWORDS: dict[str, dict[str, Any]] = {

@@ -146,7 +146,7 @@ def test_unknown_treatment_of_negative_returns_is_refused() -> None:
 
 
 def test_agents_never_rewarded_count_for_sustainability_only_when_asked() -> None:
-    reward_steps, reward_time = jnp.array([2, 0]), jnp.array([10.0, 0.0])
+    reward_steps, reward_time = jnp.array([2, 0]), jnp.array([10, 0])
     assert float(social.sustainability(reward_steps, reward_time)) == 5.0
     assert float(social.sustainability(reward_steps, reward_time, all_agents=True)) == 2.5
 
@@ -168,7 +168,7 @@ def test_leading_axes_pass_through_and_vmap_agrees() -> None:
         "episode_return": jax.random.randint(keys[0], shape, -5, 20).astype(jnp.float32),
         "episode_length": jnp.full(shape, 50),
         "episode_reward_steps": jax.random.randint(keys[1], shape, 0, 5),
-        "episode_reward_time": jax.random.randint(keys[2], shape, 0, 200).astype(jnp.float32),
+        "episode_reward_time": jax.random.randint(keys[2], shape, 0, 200),
         "episode_tagged_steps": jax.random.randint(keys[3], shape, 0, 50),
     }
     batched = social.social_metrics(info)

@@ -35,6 +35,11 @@ def test_import_takes_at_most_one_and_a_half_times_that_of_jax(tmp_path: Path) -
     assert our_seconds <= 1.5 * jax_seconds
 
 
+def test_import_alone_does_not_import_jax(tmp_path: Path) -> None:
+    code = "import sys, jaxdilemmas; print('jax' in sys.modules)"
+    assert run_python(code, tmp_path, PYTHONPATH=str(ROOT)) == "False"
+
+
 def test_importing_every_module_runs_no_jax_computation(tmp_path: Path) -> None:
     code = """
 import importlib, pkgutil

@@ -1,9 +1,10 @@
 """Scripted policies: against a plain-Python version on random boards, a recording, and what they reach in self-play."""
 
+import json
 import pathlib
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from benchmarks.policies import FACTORIES, play_episode, play_reference_episode
-from jaxdilemmas import Discrete, policies
+from benchmarks.policies import FACTORIES
+from jaxdilemmas import Discrete, EpisodeStatistics, policies
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.gathering_policies import (
     NEVER,
@@ -26,9 +27,14 @@ from jaxdilemmas.envs.gathering_policies import (
 from jaxdilemmas.grid.beams import open_reach
 from jaxdilemmas.grid.maps import cells_of, parse_map
 from jaxdilemmas.grid.spawning import neighbours_within
+from jaxdilemmas.metrics import social_metrics
 from tests.reference import policies as reference
+from tests.reference.self_play import play_reference
 
-RECORDING = pathlib.Path(__file__).parent / "data" / "gathering_large_n10_bfs_s0.npz"
+DATA = pathlib.Path(__file__).parent / "data"
+RECORDING = DATA / "gathering_large_n10_bfs_s0.npz"
+PUBLISHED = json.loads((DATA / "gallego_selfplay_baselines.json").read_text())
+NUM_EPISODES = 24
 BOARD = """
 @@@@@@@@@@@@@@
 @A..@..AA@A@@@
@@ -97,24 +103,62 @@ def large() -> Any:
     return jaxdilemmas.make("gathering_gallego", map="large", num_agents=10)
 
 
-def play(env: Any, policy: Policy, num_keys: int) -> dict[str, np.ndarray]:
-    """The metrics of several episodes after every step, `[num_keys, max_steps]` each."""
-    keys = jax.random.split(jax.random.key(0), num_keys)
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(lambda key: play_episode(env, policy, key)))(keys))
+class Episodes(NamedTuple):
+    """E episodes of one policy in self-play.
+
+    Attributes:
+      starts: states, leading axis E.
+      keys: `[E, T]` keys of the policy.
+      sums: what `EpisodeStatistics` writes to info, after every step, `[E, T, N]` each.
+    """
+
+    starts: Any
+    keys: jax.Array
+    sums: dict[str, np.ndarray]
+
+    def metrics(self, step: int = -1) -> dict[str, np.ndarray]:
+        """The four metrics after a step, `[E]` each."""
+        values = social_metrics({name: jnp.asarray(sums[:, step]) for name, sums in self.sums.items()})
+        return {name: np.asarray(value, np.float64) for name, value in values.items()}
+
+
+def play(env: Any, makers: dict[str, Callable[[Any], Policy]], num_episodes: int) -> dict[str, Episodes]:
+    """Whole episodes of several policies from the same starts, in one program without views."""
+    game, params = EpisodeStatistics(env), env.default_params
+    choices = [make_policy(env) for make_policy in makers.values()]
+
+    def episode(which: jax.Array, key: jax.Array) -> Any:
+        key_start, key_policy, key_draw = jax.random.split(key, 3)
+        state = game.initial_state(key_start, params)
+
+        def step(state: Any, keys: jax.Array) -> Any:
+            actions = jnp.stack([policy(keys[0], state.env_state) for policy in choices])[which]
+            state, _, _, info = game.transition(game.draw(keys[1], state, params), state, actions, params)
+            return state, {name: values for name, values in info.items() if name.startswith("episode_")}
+
+        keys = jnp.stack([jax.random.split(key, params.max_steps) for key in (key_policy, key_draw)], axis=1)
+        return state.env_state, keys[:, 0], jax.lax.scan(step, state, keys)[1]
+
+    batch = jax.jit(jax.vmap(jax.vmap(episode, (None, 0)), (0, None)))
+    starts, keys, sums = batch(jnp.arange(len(choices)), jax.random.split(jax.random.key(0), num_episodes))
+    starts, sums = jax.device_get((starts, sums))
+    return {
+        name: Episodes(*(jax.tree.map(lambda leaf, k=k: leaf[k], tree) for tree in (starts, keys, sums)))
+        for k, name in enumerate(makers)
+    }
 
 
 @pytest.fixture(scope="module")
-def self_play(large: Any) -> dict[str, dict[str, np.ndarray]]:
-    """The metrics of 24 episodes of each policy, `[24, 1000]` each."""
-    return {name: play(large, make_policy(large), 24) for name, make_policy in FACTORIES.items()}
+def self_play(large: Any) -> dict[str, Episodes]:
+    """Episodes of 1,000 steps of every policy on the large map."""
+    return play(large, FACTORIES, NUM_EPISODES)
 
 
-def play_python(name: str, num_steps: int, num_keys: int) -> dict[str, np.ndarray]:
-    """The metrics at the end of the first of the same episodes, cut short, in plain Python, `[num_keys]` each."""
-    env = jaxdilemmas.make("gathering_gallego", map="large", num_agents=10, max_steps=num_steps)
-    keys = jax.random.split(jax.random.key(0), 24)[:num_keys]
-    episodes = [play_reference_episode(env, name, key) for key in keys]
-    return {metric: np.array([episode[metric] for episode in episodes]) for metric in episodes[0]}
+def luck_of(env: Any, name: str, keys: jax.Array) -> np.ndarray:
+    """What policies of chance draw from keys `[T]`, `[T, N]`: random its actions, cooperative its sidesteps."""
+    if name == "random":
+        return np.asarray(jax.vmap(policies.random(env), (0, None))(keys, None))
+    return np.asarray(jax.vmap(lambda key: jax.random.randint(key, (env.num_agents,), 0, 8))(keys))
 
 
 # Ways and territories
@@ -221,53 +265,56 @@ def test_agents_that_block_each_other_step_aside_every_second_time() -> None:
 # Self-play
 
 
-@pytest.mark.parametrize("name", ["greedy", "exploitative"])
-def test_policies_without_chance_play_the_python_episodes(self_play: Any, name: str) -> None:
-    for metric, expected in play_python(name, num_steps=100, num_keys=2).items():
-        np.testing.assert_allclose(self_play[name][metric][:2, 99], expected, rtol=1e-5)
+@pytest.mark.parametrize("name", FACTORIES)
+def test_episodes_are_those_of_the_python_version_under_the_same_luck(self_play: Any, large: Any, name: str) -> None:
+    episodes, num_steps = self_play[name], 100
+    for k in range(2):
+        start = jax.tree.map(lambda leaf, k=k: leaf[k], episodes.starts)
+        sums = play_reference(large, name, start, luck_of(large, name, episodes.keys[k, :num_steps]))
+        assert sums["episode_return"][-1].sum() > 0
+        for sum_, expected in sums.items():
+            np.testing.assert_array_equal(episodes.sums[sum_][k, :num_steps], expected, err_msg=f"{sum_}, episode {k}")
 
 
-@pytest.mark.parametrize("name", ["cooperative", "random"])
-def test_policies_of_chance_reach_what_the_python_versions_reach(self_play: Any, name: str) -> None:
-    values, expected = self_play[name]["efficiency"][:, 149], play_python(name, num_steps=150, num_keys=5)["efficiency"]
-    error = np.sqrt(values.var(ddof=1) / len(values) + expected.var(ddof=1) / len(expected))
-    assert abs(values.mean() - expected.mean()) < 0.1 + 3 * error
-
-
-def test_greedy_self_play_reaches_the_published_baseline(self_play: Any) -> None:
-    values = {metric: of_steps[:, -1] for metric, of_steps in self_play["greedy"].items()}
-    # The reference's five seeds: efficiency 1.90, equality 0.346, peace 10.
-    assert abs(values["efficiency"].mean() - 1.90) < 0.1 + 3 * values["efficiency"].std() / np.sqrt(24)
-    assert abs(values["equality"].mean() - 0.346) < 0.06
-    assert (values["peace"] == 10).all()
+@pytest.mark.parametrize(("name", "published"), [("greedy", "bfs"), ("random", "random")])
+def test_self_play_reaches_the_published_metrics_of_the_same_policy(self_play: Any, name: str, published: str) -> None:
+    seeds = PUBLISHED[f"gathering_large_{published}"]["per_seed"]
+    for metric, found in self_play[name].metrics().items():
+        expected = np.array([seed[metric] for seed in seeds])
+        error = np.sqrt(found.var(ddof=1) / len(found) + expected.var(ddof=1) / len(expected))
+        assert abs(found.mean() - expected.mean()) <= 3 * error, metric
+        assert error <= 0.1 * expected.mean(), f"{metric}: too few episodes to tell"
 
 
 def test_exploitative_self_play_costs_peace(self_play: Any) -> None:
-    values = {metric: of_steps[:, -1] for metric, of_steps in self_play["exploitative"].items()}
-    assert values["efficiency"].mean() > 0.96  # the reference, whose policy also chases, with peace 3.6
+    values = self_play["exploitative"].metrics()
+    published = PUBLISHED["gathering_large_exploit"]  # whose policy also chases rivals that have one hit
+    assert values["efficiency"].mean() > published["efficiency"]
     assert values["peace"].mean() < 5
 
 
 def test_cooperative_self_play_passes_the_best_published_policy(self_play: Any) -> None:
-    values = {metric: of_steps[:, -1] for metric, of_steps in self_play["cooperative"].items()}
-    assert values["efficiency"].mean() > 4.9  # best published 4.59, the reference's zones 3.28, the supply 6.2
-    assert values["efficiency"].min() > 3.2
+    values = self_play["cooperative"].metrics()
+    assert values["efficiency"].mean() > 4.9  # best published 4.59, the supply 6.2
+    assert values["efficiency"].min() > PUBLISHED["gathering_large_coop"]["efficiency"]
     assert values["equality"].min() > 0.85
     assert (values["peace"] == 10).all()
 
 
 def test_on_gathering_greedy_reaches_477_and_cooperative_nearly_the_ceiling_of_520() -> None:
     env: Any = jaxdilemmas.make("gathering")
-    assert play(env, greedy(env), 8)["efficiency"][:, -1].min() >= 0.477
-    values = play(env, cooperative(env), 8)["efficiency"][:, -1]
+    played = play(env, {"greedy": greedy, "cooperative": cooperative}, 8)
+    assert played["greedy"].metrics()["efficiency"].min() >= 0.477
+    values = played["cooperative"].metrics()["efficiency"]
     assert values.min() >= 0.51
     assert values.max() <= 0.52
 
 
 def test_restraint_keeps_the_commons_alive_where_greed_empties_it() -> None:
     env: Any = jaxdilemmas.make("commons", max_steps=300)
-    assert play(env, greedy(env), 2)["efficiency"][:, -1].max() < 0.6  # 88 apples, few of them twice
-    assert play(env, cooperative(env), 2)["efficiency"][:, -1].min() > 3.0
+    played = play(env, {"greedy": greedy, "cooperative": cooperative}, 2)
+    assert played["greedy"].metrics()["efficiency"].max() < 0.6  # 88 apples, few of them twice
+    assert played["cooperative"].metrics()["efficiency"].min() > 3.0
 
 
 # Any game

@@ -43,22 +43,27 @@ def test_a_field_of_params_given_to_make_becomes_its_default() -> None:
     assert jaxdilemmas.make("gathering", timeout_steps=7).default_params.timeout_steps == 7
 
 
+def test_a_class_anywhere_is_made_by_its_module_and_name() -> None:
+    env = jaxdilemmas.make("jaxdilemmas.envs.gathering:Gathering", num_agents=3)
+    assert (type(env).__name__, env.num_agents) == ("Gathering", 3)
+    assert "jaxdilemmas.envs.gathering:Gathering" not in jaxdilemmas.registered_envs()
+
+
 @pytest.mark.parametrize(
-    ("env_id", "keywords", "message"),
+    ("env_id", "reason"),
     [
-        ("gathering", {"num_agents": 0}, "num_agents=0"),
-        ("gathering", {"num_agents": 2.0}, r"num_agents=2\.0"),
-        ("gathering", {"num_agents": 1000}, "num_agents=1000.*at most"),
-        ("gathering", {"observation": "pixels"}, "observation='pixels'.*tiles, one_hot, rgb"),
-        ("gathering", {"beam_length": 0}, "beam_length=0"),
-        ("gathering", {"hits_to_tag": 0}, "hits_to_tag=0"),
-        ("gathering_gallego", {"map": "huge"}, "map='huge'.*small, default, large"),
-        ("commons", {"regrowth_probabilities": (0.0, 0.1, 0.2, 1.5)}, r"regrowth_probabilities=.*\[0, 1\]"),
-        ("commons", {"num_agents": 89}, "num_agents=89.*at most 88"),
+        ("no_such_package.games:Game", "No module named 'no_such_package'"),
+        ("jaxdilemmas.envs.gathering:Gathring", "has no attribute 'Gathring'"),
+        ("jaxdilemmas.envs.gathering:MAP", "MAP is a str"),
+        ("jaxdilemmas.envs.gathering:", "has no attribute ''"),
+        (":Gathering", "Empty module name"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_refused_and_named(
-    env_id: str, keywords: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        jaxdilemmas.make(env_id, **keywords)
+def test_a_class_that_cannot_be_imported_is_refused(env_id: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"env_id='{env_id}' is not allowed: .*{reason}"):
+        jaxdilemmas.make(env_id)
+
+
+def test_an_id_with_a_colon_is_not_registered() -> None:
+    with pytest.raises(ValueError, match="env_id='games:gathering' is not allowed"):
+        jaxdilemmas.register("games:gathering", lambda: jaxdilemmas.make("gathering"))

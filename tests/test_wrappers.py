@@ -14,9 +14,9 @@ from jaxdilemmas.preferences import Preference
 LENGTH = 6
 
 
-def play(env: Environment, num_steps: int, seed: int = 0) -> tuple[Any, dict[str, Any]]:
-    """Random steps: what reset returned, and what each step returned along a leading time axis."""
-    key_reset, key_steps = jax.random.split(jax.random.key(seed))
+def play(env: Environment, num_steps: int) -> dict[str, Any]:
+    """What each of several steps of random actions returned, along a leading time axis."""
+    key_reset, key_steps = jax.random.split(jax.random.key(0))
 
     def body(state: Any, key: jax.Array) -> tuple[Any, dict[str, Any]]:
         key_actions, key_step = jax.random.split(key)
@@ -26,8 +26,25 @@ def play(env: Environment, num_steps: int, seed: int = 0) -> tuple[Any, dict[str
 
     @jax.jit
     def episode() -> Any:
-        obs, state = env.reset(key_reset)
-        return (obs, state), jax.lax.scan(body, state, jax.random.split(key_steps, num_steps))[1]
+        return jax.lax.scan(body, env.reset(key_reset)[1], jax.random.split(key_steps, num_steps))[1]
+
+    return jax.device_get(episode())
+
+
+def play_without_views(env: Environment) -> dict[str, Any]:
+    """The same random actions in sixty transitions of an environment that does not reset itself."""
+    key_reset, key_steps = jax.random.split(jax.random.key(0))
+    params = env.default_params
+
+    def body(state: Any, key: jax.Array) -> tuple[Any, dict[str, Any]]:
+        key_actions, key_step = jax.random.split(key)
+        actions = jax.random.randint(key_actions, (env.num_agents,), 0, 8)
+        state, rewards, _, info = env.transition(env.draw(key_step, state, params), state, actions, params)
+        return state, {"rewards": rewards, "info": info}
+
+    @jax.jit
+    def episode() -> Any:
+        return jax.lax.scan(body, env.initial_state(key_reset, params), jax.random.split(key_steps, 60))[1]
 
     return jax.device_get(episode())
 
@@ -38,10 +55,16 @@ def env() -> Environment:
 
 
 @pytest.fixture(scope="module")
+def own(env: Environment) -> dict[str, Any]:
+    """Sixty steps with the game's own rewards and statistics."""
+    return play_without_views(EpisodeStatistics(env))
+
+
+@pytest.fixture(scope="module")
 def wrapped(env: Environment) -> dict[str, Any]:
     """Two and a half episodes in the usual order of wrappers."""
     stack = AutoReset(TransformRewards(EpisodeStatistics(env), preferences.common()), final_observation=True)
-    return play(stack, 5 * LENGTH // 2)[1]
+    return play(stack, 5 * LENGTH // 2)
 
 
 def test_autoreset_starts_anew_in_the_step_that_ends_the_episode(wrapped: dict[str, Any]) -> None:
@@ -53,7 +76,7 @@ def test_autoreset_starts_anew_in_the_step_that_ends_the_episode(wrapped: dict[s
 def test_autoreset_keeps_the_last_observation_of_the_episode(env: Environment, wrapped: dict[str, Any]) -> None:
     ends = wrapped["truncated"]
     inner = jax.tree.map(lambda leaf: leaf[ends], wrapped["state"].env_state.env_state)
-    fresh = jax.vmap(env.observe, in_axes=(0, None))(inner, env.default_params)
+    fresh = jax.jit(jax.vmap(env.observe, in_axes=(0, None)))(inner, env.default_params)
     assert (wrapped["obs"][ends] == fresh).all()
     assert (wrapped["info"]["final_obs"][~ends] == wrapped["obs"][~ends]).all()
     assert (wrapped["info"]["final_obs"][ends] != wrapped["obs"][ends]).any()
@@ -65,12 +88,14 @@ def test_autoreset_starts_episodes_that_differ(wrapped: dict[str, Any]) -> None:
 
 
 def test_autoreset_has_no_final_observation_unless_asked(env: Environment) -> None:
-    assert "final_obs" not in play(AutoReset(env), 1)[1]["info"]
+    key, stack = jax.random.key(0), AutoReset(env)
+    _, state = jax.eval_shape(stack.reset, key)
+    info = jax.eval_shape(stack.step, key, state, jnp.zeros(env.num_agents, jnp.int32))[-1]
+    assert info.keys() == {"collected", "tagged", "hits_given"}
 
 
-def test_statistics_are_the_sums_of_the_games_own_rewards(env: Environment) -> None:
-    (_, start), steps = play(EpisodeStatistics(jaxdilemmas.make("gathering_gallego", map="small", num_agents=3)), 60)
-    info, rewards, times = steps["info"], steps["rewards"], np.arange(60)[:, None]
+def test_statistics_are_the_sums_of_the_games_own_rewards(own: dict[str, Any]) -> None:
+    info, rewards, times = own["info"], own["rewards"], np.arange(60)[:, None]
     assert rewards.sum() > 0
     assert info["tagged"].sum() > 0
     assert (info["episode_return"] == rewards.cumsum(0)).all()
@@ -78,7 +103,9 @@ def test_statistics_are_the_sums_of_the_games_own_rewards(env: Environment) -> N
     assert (info["episode_reward_time"] == (times * (rewards > 0)).cumsum(0)).all()
     assert (info["episode_tagged_steps"] == info["tagged"].cumsum(0)).all()
     assert (info["episode_length"] == times + 1).all()
-    assert (start.returns == 0).all()
+    dtypes = {name: leaf.dtype.name for name, leaf in info.items() if name.startswith("episode_")}
+    assert dtypes.pop("episode_return") == "float32"
+    assert set(dtypes.values()) == {"int32"}
 
 
 def test_statistics_start_anew_with_the_episode(wrapped: dict[str, Any]) -> None:
@@ -87,21 +114,21 @@ def test_statistics_start_anew_with_the_episode(wrapped: dict[str, Any]) -> None
     assert (wrapped["info"]["episode_length"][:, 0] == np.arange(5 * LENGTH // 2) % LENGTH + 1).all()
 
 
-def test_transformed_rewards_come_out_and_the_games_own_stay_in_the_statistics(env: Environment) -> None:
-    stack = TransformRewards(EpisodeStatistics(env), preferences.common())
-    own, common = play(EpisodeStatistics(env), LENGTH, seed=1)[1], play(stack, LENGTH, seed=1)[1]
+def test_transformed_rewards_come_out_and_the_games_own_stay_in_the_statistics(
+    env: Environment, own: dict[str, Any]
+) -> None:
+    common = play_without_views(TransformRewards(EpisodeStatistics(env), preferences.common()))
     assert (common["rewards"] == own["rewards"].sum(1, keepdims=True)).all()
     assert (common["info"]["episode_return"] == own["info"]["episode_return"]).all()
 
 
-def test_individual_rewards_are_the_games_own(env: Environment) -> None:
-    rewards = [play(e, LENGTH, seed=1)[1]["rewards"] for e in (env, TransformRewards(env, preferences.individual()))]
-    assert (rewards[0] == rewards[1]).all()
+def test_individual_rewards_are_the_games_own(env: Environment, own: dict[str, Any]) -> None:
+    assert (play_without_views(TransformRewards(env, preferences.individual()))["rewards"] == own["rewards"]).all()
 
 
 def test_the_carry_of_a_preference_starts_anew_with_the_episode(env: Environment) -> None:
     counting = Preference(lambda num_agents: jnp.zeros(num_agents), lambda carry, rewards: (carry + 1, carry))
-    rewards = play(AutoReset(TransformRewards(env, counting)), 2 * LENGTH)[1]["rewards"]
+    rewards = play(AutoReset(TransformRewards(env, counting)), 2 * LENGTH)["rewards"]
     assert (rewards[:, 0] == np.arange(2 * LENGTH) % LENGTH).all()
 
 

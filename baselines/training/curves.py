@@ -37,7 +37,7 @@ def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:
         columns["tagged_steps"] = np.mean(tagged_steps, axis=0)
     panels = [name for name in PANELS if name in columns]
     figure = Figure(figsize=(2 * len(panels), 6), layout="constrained")
-    axes = figure.subplot_mosaic([["return_collective"] * len(panels), panels], height_ratios=[2, 1])
+    axes = figure.subplot_mosaic([["return_collective"] * len(panels), [*panels]], height_ratios=[2, 1])
     for name, panel in axes.items():
         _plot_seeds(panel, columns, name)
         panel.set_title(name.replace("_", " "), fontsize="medium")

@@ -101,11 +101,11 @@ def test_a_damaged_checkpoint_is_replaced_from_the_one_before(
     whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed = RunDirectory(shutil.copytree(whole.path, tmp_path / "killed"))
-    shutil.rmtree(killed.checkpoints / "400" / "default" / "d")
+    (killed.checkpoints / "400" / "default" / "_METADATA").unlink()
     resumed = train_fake(tmp_path, "killed", "--resume")
     assert "after update 400 is damaged: going on from the one after update 300" in capsys.readouterr().out
     assert_same_run(whole, resumed)
-    assert (resumed.checkpoints / "400" / "default" / "d").is_dir()
+    assert (resumed.checkpoints / "400" / "default" / "_METADATA").is_file()
 
 
 def test_resuming_on_another_device_or_version_is_told(
@@ -129,7 +129,7 @@ def test_a_checkpoint_without_its_rows_is_not_resumed(
 def test_env_steps_are_exact_where_the_settings_say_how_many_an_update_has(tmp_path: Path) -> None:
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--num-seeds", "2"]
     job = prepare("fake", fake.Config, fake.make_trainer, options)._replace(env_steps_per_update=16_777_217)
-    metrics = {"env_steps": np.full(2, 3 * 16_777_217, np.float32), "episode_return": np.zeros((2, 2))}
+    metrics: dict[str, np.ndarray] = {"env_steps": np.full(2, 5e7), "episode_return": np.zeros((2, 2))}
     with closing(recording.Recorder(job, recording.begin(job), [])) as recorder:
         recorder.handle(Update(3, metrics, time=1.0))
     assert read_metrics(job.directory.metrics)["env_steps"].tolist() == [50_331_651, 50_331_651]
@@ -394,7 +394,7 @@ def test_the_live_table_shows_progress_speed_of_all_seeds_and_time_left() -> Non
     table.close()
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
-    for text in ("the title", "compiling", "2/10", "2,000,000", "12.5 12.5", "200", "0:00:16", "peace"):
+    for text in ("the title", "2/10", "2,000,000", "12.5 12.5", "200", "0:00:16", "peace"):
         assert text in shown
 
 
@@ -410,8 +410,8 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
     assert (first[:10], last[:10]) == ("update 1/4", "update 4/4")
 
 
-def test_ippo_with_memory_is_resumed_bitwise(tmp_path: Path) -> None:
-    options = ["--runs-dir", str(tmp_path), "--env", "baselines.training.probes:Probe", "--network", "gru"]
+def test_ippo_is_resumed_bitwise(tmp_path: Path) -> None:
+    options = ["--runs-dir", str(tmp_path), "--env", "baselines.training.probes:Probe"]
     options += ["--total-env-steps", "16", "--num-envs", "2", "--rollout-steps", "2", "--num-minibatches", "2"]
     options += ["--num-epochs", "1", "--hidden-size", "4", "--name", "a", "--checkpoint-every", "2"]
     train_command("ippo", ippo.Config, ippo.make_trainer, options)

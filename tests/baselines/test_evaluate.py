@@ -101,13 +101,16 @@ def test_steps_after_the_end_of_an_episode_do_not_count() -> None:
 
 
 def test_no_key_plays_twice(trained: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys: list[Any] = []
-    monkeypatch.setattr(evaluate, "play_many", lambda player, key, num_episodes: keys.append(key) or {})
-    monkeypatch.setattr(evaluate, "record_gif", lambda player, key, path: keys.append(key))
+    keys: list[jax.Array] = [jax.random.key(3)]
+
+    def take_key(player: evaluate.Player, key: jax.Array, _: Any) -> dict[str, np.ndarray]:
+        keys.append(key)
+        return {}
+
+    monkeypatch.setattr(evaluate, "play_many", take_key)
+    monkeypatch.setattr(evaluate, "record_gif", take_key)
     evaluate.evaluate(evaluate.Options(trained.path, seed=3))
-    used = {tuple(jax.random.key_data(key).tolist()) for key in keys}
-    assert len(used) == len(keys) == 3
-    assert tuple(jax.random.key_data(jax.random.key(3)).tolist()) not in used
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == len(keys) == 4
 
 
 @pytest.mark.parametrize("setting", [("--network", "gru"), ("--parameters", "separate")], ids=" ".join)

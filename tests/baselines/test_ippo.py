@@ -142,7 +142,7 @@ def test_metrics_are_named_and_float32(short_run: tuple[Any, Any]) -> None:
     update, train_state = short_run
     metrics = update(train_state, LONG)[1]
     per_agent = {name for name, value in metrics.items() if value.shape == (2,)}
-    assert per_agent == {"episode_return"}
+    assert per_agent == {"episode_return", "tagged_steps"}
     assert set(metrics) - per_agent == {
         *("env_steps", "efficiency", "equality", "sustainability", "peace"),
         *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "gradient_norm", "learning_rate"),

@@ -217,17 +217,6 @@ def test_apples_may_come_back_under_an_agent_who_takes_them_at_once(env: Commons
     assert not state.apples[0]
 
 
-@pytest.mark.parametrize("kind", ["tiles", "one_hot", "rgb"])
-def test_kinds_of_observation_say_the_same(env: Commons, kind: str) -> None:
-    other = Commons(num_agents=3, observation=kind)
-    state, _, _ = play(env, put(env, [[12, 20], [12, 26], [15, 10]], [WEST, NORTH, EAST]), BEAM, STAND, STAND)
-    tiles = observe(env, state)
-    obs = observe(other, state)
-    assert other.observation_space.contains(obs)
-    expected = {"tiles": tiles, "one_hot": np.eye(len(env.tiles))[tiles], "rgb": env.palette[tiles]}[kind]
-    np.testing.assert_array_equal(obs, expected)
-
-
 @pytest.mark.parametrize("action", [8, 1000, -1, -2])
 def test_action_out_of_range_is_standing(env: Commons, action: int) -> None:
     state = put(env, [[7, 5], [6, 12], [9, 12]], [EAST, WEST, WEST])

@@ -230,13 +230,3 @@ def test_agents_start_on_distinct_spawn_cells_and_the_surplus_anywhere_open() ->
     assert len({tuple(cell) for cell in positions[:, 2:].reshape(-1, 2).tolist()}) > 100  # of 128 open cells
     for agent in range(4):
         assert set(headings[:, agent].tolist()) == {0, 1, 2, 3}
-
-
-@pytest.mark.parametrize("kind", ["tiles", "one_hot", "rgb"])
-def test_kinds_of_observation_say_the_same(kind: str) -> None:
-    env: Any = CommonsGallego(num_agents=3, observation=kind)
-    obs, state = jax.jit(env.reset)(jax.random.key(0))
-    tiles = observe(CommonsGallego(num_agents=3), state)
-    assert env.observation_space.contains(obs)
-    expected = {"tiles": tiles, "one_hot": np.eye(len(env.tiles))[tiles], "rgb": env.palette[tiles]}[kind]
-    np.testing.assert_array_equal(obs, expected)

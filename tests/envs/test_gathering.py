@@ -369,11 +369,11 @@ def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
     assert (truncated == (np.arange(1, 401) >= 400)).all()
     assert rewards.dtype == np.float32
     assert set(np.unique(rewards)) == {0.0, 1.0}
-    eaten = info["collected"].sum(-1)
-    before = np.concatenate([np.ones((4, 1, states.apples.shape[-1]), bool), states.apples[:, :-1]], axis=1)
-    grown = (states.apples & ~before).sum(-1)
-    came_and_went = eaten - (before.sum(-1) + grown - states.apples.sum(-1))
-    assert ((came_and_went >= 0) & (came_and_went <= eaten)).all()  # apples that grew under an agent
+    is_stood_on = (states.positions[..., None, :] == env.apple_cells).all(-1) & (states.timeouts == 0)[..., None]
+    assert not (is_stood_on & states.apples[:, :, None]).any()  # who stands on an apple has taken it
+    just_taken = ~states.apples & (states.apple_timers == 25)
+    np.testing.assert_array_equal(info["collected"].sum(-1), just_taken.sum(-1))
+    np.testing.assert_array_equal(info["collected"], (is_stood_on & just_taken[:, :, None]).any(-1))
     assert info["hits_given"].any()
     assert {name: leaf.dtype.name for name, leaf in info.items()} == {
         "collected": "int32",

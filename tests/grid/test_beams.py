@@ -114,12 +114,11 @@ def test_two_shooters_hit_each_other_at_once() -> None:
 
 def test_beam_that_agents_block_hits_only_the_nearest_of_each_ray() -> None:
     board = ".1.3. 0.2.4 .5..."
-    walls, positions = draw_walls(board), jnp.asarray(draw_agents(board))
+    positions = jnp.asarray(draw_agents(board))
     reach = jnp.zeros((6, 3), jnp.int32).at[0].set(4)
     hits = find_hits(positions, jnp.full(6, EAST), reach, positions, jnp.ones(6, bool))
     assert np.flatnonzero(hits.given[0]).tolist() == [1, 2, 3, 4, 5]
     assert np.flatnonzero(stop_at_agents(hits).given[0]).tolist() == [1, 2, 5]
-    assert walls.shape == (3, 5)
 
 
 def test_agents_in_one_cell_are_both_hit_by_a_beam_that_agents_block() -> None:
@@ -133,3 +132,23 @@ def test_enough_hits_tag_and_the_count_starts_again() -> None:
     hits, is_tagged = count_hits(jnp.array([0, 1, 1, 0, 1]), jnp.array([0, 0, 1, 2, 3]), 2)
     assert hits.tolist() == [0, 1, 0, 0, 0]
     assert is_tagged.tolist() == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"positions": jnp.zeros((3, 3), jnp.int32)},
+        {"headings": jnp.zeros(2, jnp.int32)},
+        {"reach": jnp.ones(3, jnp.int32)},
+        {"is_target": jnp.ones(2, bool)},
+        {"is_target": jnp.ones(3, jnp.int32)},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_arrays_of_a_wrong_shape_or_dtype_are_refused_inside_jit(wrong: dict[str, jax.Array]) -> None:
+    cells, headings = jnp.zeros((3, 2), jnp.int32), jnp.zeros(3, jnp.int32)
+    right = {"positions": cells, "headings": headings, "reach": jnp.ones((3, 1), jnp.int32), "targets": cells}
+    right["is_target"] = jnp.ones(3, bool)
+    jax.eval_shape(find_hits, **right)
+    with pytest.raises(AssertionError):
+        jax.eval_shape(find_hits, **right | wrong)
