@@ -27,6 +27,12 @@ FACTORIES: dict[str, Callable[[Any], Policy]] = {
     "random": policies.random,
 }
 
+GAMES: dict[str, dict[str, Any]] = {
+    "gathering_gallego": {"map": "large", "num_agents": 10},
+    "gathering": {"num_agents": 2},
+}
+"""Where policies may play: id of the game and its keyword arguments."""
+
 METRICS = ("efficiency", "equality", "sustainability", "peace")
 COLUMNS = ("game", "policy", "written_in", "episodes", *METRICS)
 
@@ -74,14 +80,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser("policies", __doc__)
     parser.add_argument("--num-keys", type=int, default=200, help="episodes in JAX, at least 2")
     parser.add_argument("--python-episodes", type=int, default=0, help="the first of them in Python too; at least 2")
-    parser.add_argument("--num-agents", type=int, default=10)
-    parser.add_argument("--map", default="large")
+    parser.add_argument("--game", choices=list(GAMES), default="gathering_gallego", help="Python: the default alone")
     parser.add_argument("--max-steps", type=int, default=1000, help="length of an episode")
     arguments = parser.parse_args(argv)
-    env_kwargs = {"map": arguments.map, "num_agents": arguments.num_agents, "max_steps": arguments.max_steps}
-    env: Any = jaxdilemmas.make("gathering_gallego", **env_kwargs)
+    env_kwargs = GAMES[arguments.game] | {"max_steps": arguments.max_steps}
+    env: Any = jaxdilemmas.make(arguments.game, **env_kwargs)
     keys = jax.random.split(jax.random.key(0), arguments.num_keys)
-    game = {"game": name_of("gathering_gallego", {"map": arguments.map}), "env_kwargs": env_kwargs}
+    game = {"game": name_of(arguments.game, GAMES[arguments.game]), "env_kwargs": env_kwargs}
     game["num_agents"] = env.num_agents
     print_header(COLUMNS)
     for name in FACTORIES:

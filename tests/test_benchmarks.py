@@ -11,7 +11,7 @@ import pytest
 
 import jaxdilemmas
 from baselines.training.probes import Probe
-from benchmarks import compile_time, policies, reporting, throughput, training
+from benchmarks import compile_time, learning, policies, reporting, throughput, training
 from benchmarks.throughput import CASES
 from jaxdilemmas import registration
 
@@ -117,7 +117,8 @@ def test_by_default_the_sizes_of_the_project_are_measured() -> None:
 def test_scripted_policies_leave_rows_in_jax_and_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "policies.jsonl"
     monkeypatch.setattr(policies, "FACTORIES", {"greedy": policies.FACTORIES["greedy"]})
-    game = ["--map", "small", "--num-agents", "2", "--max-steps", "30"]
+    monkeypatch.setitem(policies.GAMES, "gathering_gallego", {"map": "small", "num_agents": 2})
+    game = ["--max-steps", "30"]
     policies.main([*game, "--num-keys", "2", "--python-episodes", "2", "--repeats", "1", "--output", str(output)])
     in_jax, in_python = rows(output)
     assert (in_jax["written_in"], in_python["written_in"]) == ("jax", "python")
@@ -125,3 +126,16 @@ def test_scripted_policies_leave_rows_in_jax_and_in_python(tmp_path: Path, monke
         assert row["efficiency"] > 0
         assert row["peace"] == 2
         assert row.keys() >= MEASURED_ON | {"efficiency_standard_error", "env_kwargs"}
+
+
+def test_learning_trains_seeds_and_leaves_a_row_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = "--env baselines.training.probes:Probe --total-env-steps 128 --num-envs 4 --rollout-steps 16 --hidden-size 4"
+    monkeypatch.setattr(learning, "EXPERIMENTS", {"tiny": tiny})
+    monkeypatch.setattr(learning, "IMAGES", tmp_path / "images")
+    output = tmp_path / "learning.jsonl"
+    arguments = ["--episodes", "2", "--runs-dir", str(tmp_path / "runs"), "--output", str(output)]
+    learning.main(["tiny", "--seeds", "1", *arguments])
+    row = json.loads(output.read_text())
+    assert (row["seeds"], row["env_steps"], row["episodes"]) == (1, 128, 2)
+    assert row["lowest"] == row["each"]["collective_return"][0]
+    assert (tmp_path / "images" / "tiny.png").stat().st_size > 0
