@@ -45,6 +45,20 @@ PALETTE = {
 """RGB by tile name. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; void is our choice."""
 
 
+class GridParams(struct.PyTreeNode):
+    """The numbers that the rules of every game with beams hold.
+
+    Attributes:
+      timeout_steps: steps that a tagged agent is out, or cannot act.
+      hits_to_tag: beam hits that tag an agent.
+      max_steps: length of an episode.
+    """
+
+    timeout_steps: Any = 25
+    hits_to_tag: Any = 2
+    max_steps: Any = 1000
+
+
 class GridState(struct.PyTreeNode):
     """What the state of every grid game holds.
 

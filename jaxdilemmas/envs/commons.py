@@ -14,23 +14,25 @@ from jaxdilemmas.environment import Transition
 from jaxdilemmas.envs.maps import commons_layers
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_counts, check_regrowth_probabilities
+from jaxdilemmas.grid_environment import (
+    GridEnvironment,
+    GridParams,
+    GridState,
+    check_counts,
+    check_regrowth_probabilities,
+)
 
 
-class Params(struct.PyTreeNode):
-    """The numbers in the rules.
+class Params(GridParams):
+    """The numbers in the rules: those of `GridParams`, one hit to tag, and how apples grow.
 
     Attributes:
-      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
-      timeout_steps: steps that a tagged agent is out.
       hits_to_tag: beam hits that tag an agent.
-      max_steps: length of an episode.
+      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
     """
 
-    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
-    timeout_steps: Any = 25
     hits_to_tag: Any = 1
-    max_steps: Any = 1000
+    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
 
 
 class State(GridState):

@@ -20,6 +20,7 @@ from jaxdilemmas.grid_environment import (
     TAGGED,
     WALL,
     GridEnvironment,
+    GridParams,
     GridState,
     check_counts,
     check_regrowth_probabilities,
@@ -83,36 +84,26 @@ MAPS = {
 """All three have rows of different length; they are filled up on the right with floor, as in the reference."""
 
 
-class GatheringParams(struct.PyTreeNode):
-    """The numbers in the rules of `GatheringGallego`.
+class GatheringParams(GridParams):
+    """The numbers in the rules of `GatheringGallego`: those of `GridParams` and how long apples take to come back.
 
     Attributes:
       apple_respawn_steps: steps from an apple's collection to the step in which it can be collected again.
-      timeout_steps: steps that a tagged agent cannot act.
-      hits_to_tag: beam hits that tag an agent.
-      max_steps: length of an episode.
     """
 
     apple_respawn_steps: Any = 25
-    timeout_steps: Any = 25
-    hits_to_tag: Any = 2
-    max_steps: Any = 1000
 
 
-class CommonsParams(struct.PyTreeNode):
-    """The numbers in the rules of `CommonsGallego`.
+class CommonsParams(GridParams):
+    """The numbers in the rules of `CommonsGallego`: those of `GridParams`, one hit to tag, and how apples grow.
 
     Attributes:
-      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
-      timeout_steps: steps that a tagged agent cannot act.
       hits_to_tag: beam hits that tag an agent.
-      max_steps: length of an episode.
+      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
     """
 
-    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
-    timeout_steps: Any = 25
     hits_to_tag: Any = 1
-    max_steps: Any = 1000
+    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
 
 
 class GatheringState(GridState):

@@ -16,7 +16,7 @@ from jaxdilemmas.envs.maps import SYMBOLS
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridState, check_counts
+from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState, check_counts
 
 MAP = """
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
@@ -35,20 +35,14 @@ MAP = """
 """
 
 
-class Params(struct.PyTreeNode):
-    """The numbers in the rules.
+class Params(GridParams):
+    """The numbers in the rules: those of `GridParams` and how long apples take to come back.
 
     Attributes:
       apple_respawn_steps: steps from an apple's collection to the step in which it can be collected again.
-      timeout_steps: steps that a tagged agent is out.
-      hits_to_tag: beam hits that tag an agent.
-      max_steps: length of an episode.
     """
 
     apple_respawn_steps: Any = 25
-    timeout_steps: Any = 25
-    hits_to_tag: Any = 2
-    max_steps: Any = 1000
 
 
 class State(GridState):
