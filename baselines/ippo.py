@@ -175,9 +175,13 @@ def make_trainer(config: Config, env: Environment) -> Trainer:
     code, networks = make_networks(config, env)
     preference = {"individual": preferences.individual, "common": preferences.common}[config.reward]()
     env = AutoReset(TransformRewards(EpisodeStatistics(env), preference), final_observation=True)
-    optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
-    learner = Learner(config, Players(env, code, networks), optimizer)
+    learner = Learner(config, Players(env, code, networks), make_optimizer(config))
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+
+
+def make_optimizer(config: Config) -> optax.GradientTransformation:
+    """Adam on gradients cut to a global norm; `descend` multiplies by the learning rate of the update."""
+    return optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
 
 
 def make_train(config: Config, env: Environment) -> Train:
@@ -290,7 +294,7 @@ def learn(learner: Learner, train_state: TrainState, batch: Batch, key: jax.Arra
     start = (train_state.network_params, train_state.opt_state)
     (network_params, opt_state), losses = jax.lax.scan(run_epoch, start, jax.random.split(key, config.num_epochs))
     train_state = train_state.replace(network_params=network_params, opt_state=opt_state)
-    return train_state, jax.tree.map(jnp.mean, losses) | {"learning_rate": rates["learning_rate"]}
+    return train_state, jax.tree.map(jnp.mean, losses) | rates
 
 
 def descend(

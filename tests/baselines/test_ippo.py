@@ -145,7 +145,8 @@ def test_metrics_are_named_and_float32(short_run: tuple[Any, Any]) -> None:
     assert per_agent == {"episode_return", "tagged_steps"}
     assert set(metrics) - per_agent == {
         *("env_steps", "efficiency", "equality", "sustainability", "peace"),
-        *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "gradient_norm", "learning_rate"),
+        *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "gradient_norm"),
+        *("learning_rate", "entropy_coefficient"),
     }
     assert {value.dtype for value in metrics.values()} == {np.dtype(np.float32)}
     assert {value.shape for name, value in metrics.items() if name not in per_agent} == {()}
@@ -166,7 +167,18 @@ def test_schedules_and_env_steps_run_with_the_updates(short_run: tuple[Any, Any]
         train_state, metrics = update(train_state, LONG)
         assert metrics["env_steps"] == (index + 1) * 128
         assert metrics["learning_rate"] == pytest.approx(1e-2 - index * 5e-3 / 4)
+        assert metrics["entropy_coefficient"] == pytest.approx(0.2 - index * 0.2 / 4)
     assert train_state.update_index == 4
+
+
+@pytest.mark.parametrize(("length", "used"), [(5.0, 2.0), (1.0, 1.0)])
+def test_gradients_longer_than_the_limit_are_cut_to_it(length: float, used: float) -> None:
+    optimizer = ippo.make_optimizer(dataclasses.replace(SMALL, max_gradient_norm=2.0))
+    gradients = {"a": length * jnp.array([0.6, 0.0]), "b": length * jnp.array([0.8])}
+    state: Any = optimizer.update(gradients, optimizer.init(gradients))[1]
+    first_moments = state[1].mu  # (1 - 0.9) times what Adam was given
+    np.testing.assert_allclose(first_moments["a"], 0.1 * used * np.array([0.6, 0.0]), rtol=1e-5)
+    np.testing.assert_allclose(first_moments["b"], 0.1 * used * np.array([0.8]), rtol=1e-5)
 
 
 def test_the_same_state_goes_on_bitwise_the_same(short_run: tuple[Any, Any]) -> None:
