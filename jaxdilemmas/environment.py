@@ -35,11 +35,13 @@ class Environment(abc.ABC):
       num_agents: N, the length of every agent axis.
       version: raised whenever the dynamics change, so that recorded episodes name the rules they follow.
       default_params: the numbers in the rules; a batch of params may be passed through `jax.vmap` instead.
+      policy_module: name of the module with the game's own scripted policies; see `jaxdilemmas.policies.scripted`.
     """
 
     num_agents: int
     version: str = "1"
     default_params: Any
+    policy_module: str | None = None
 
     @property
     @abc.abstractmethod

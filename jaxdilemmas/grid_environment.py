@@ -9,6 +9,7 @@ from flax import struct
 
 from jaxdilemmas.environment import Environment, Transition, require
 from jaxdilemmas.grid import beams, movement, spawning, views
+from jaxdilemmas.grid.bits import look_up_bits, pack_bits
 from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
 from jaxdilemmas.grid.views import NOWHERE, Frame, Window
@@ -16,32 +17,28 @@ from jaxdilemmas.spaces import Box, Discrete, Space
 
 OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
 
-TILES = (
-    "void",
-    "floor",
-    "apple",
-    "wall",
-    "beam",
-    "other_same_heading",
-    "other_facing_right",
-    "other_facing_viewer",
-    "other_facing_left",
-    "self",
-    "tagged",
-)
-"""Names of tile ids in draw order; headings of other agents are relative to the viewer's."""
+OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
+"""Tiles of other agents by their heading relative to the viewer's."""
 
-VOID, FLOOR, APPLE, WALL, BEAM_TILE, OTHER, _, _, _, SELF, TAGGED = range(len(TILES))
+TILES = ("void", "floor", "apple", "wall", "beam", *OTHERS, "self")
+"""Names of tile ids in draw order."""
+
+RIVER_TILES = ("void", "floor", "apple", "river", "waste", "stream", "wall", "clean_beam", "beam", *OTHERS, "self")
+"""Names of tile ids in draw order, in games with a river."""
 
 PALETTE = {
     "void": (40, 40, 40),
     "floor": (0, 0, 0),
     "apple": (0, 200, 0),
+    "river": (100, 180, 255),
+    "waste": (139, 90, 43),
+    "stream": (0, 180, 200),
     "wall": (127, 127, 127),
+    "clean_beam": (100, 255, 255),
     "beam": (255, 255, 60),
     "self": (50, 100, 255),
     "tagged": (100, 100, 100),
-} | {name: (220, 50, 50) for name in TILES if name.startswith("other")}
+} | dict.fromkeys(OTHERS, (220, 50, 50))
 """RGB by tile name. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; void is our choice."""
 
 
@@ -81,16 +78,25 @@ class GridState(struct.PyTreeNode):
     step_count: jax.Array
 
 
-def is_count(value: Any) -> bool:
-    """Whether a value is a whole number of at least one."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
+def is_count(value: Any, least: int = 1) -> bool:
+    """Whether a value is a whole number of at least `least`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
 
 
-def check_counts(params: Any, *names: str) -> None:
-    """Raises a ValueError if a field of params is not a whole number of at least one."""
+def check_counts(params: Any, *names: str, least: int = 1) -> None:
+    """Raises a ValueError if a field of params is not a whole number of at least `least`."""
     for name in names:
         value = getattr(params, name)
-        require(is_count(value), name, value, "a whole number of at least 1")
+        require(is_count(value, least), name, value, f"a whole number of at least {least}")
+
+
+def check_numbers(params: Any, most: float, *names: str) -> None:
+    """Raises a ValueError if a field of params is not a finite number from 0 to `most`."""
+    for name in names:
+        value = getattr(params, name)
+        is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
+        is_fit = is_number and np.isfinite(value) and 0 <= value <= most
+        require(is_fit, name, value, "a number of at least 0" if np.isinf(most) else f"a number from 0 to {most}")
 
 
 def check_regrowth_probabilities(params: Any) -> None:
@@ -102,14 +108,16 @@ def check_regrowth_probabilities(params: Any) -> None:
 
 
 class GridEnvironment(Environment):
-    """A game of agents that turn, move, fire beams and collect apples on a board with walls.
+    """A game of agents that turn, move, fire beams and collect apples on a board with walls, and perhaps a river.
 
     Attributes:
       walls: `[H, W]` bool.
       apple_cells: `[A, 2]` int32, row-major; index a of every apple array is the cell `apple_cells[a]`.
+      river_cells: `[R, 2]` int32, row-major, where waste may lie; R = 0 in games without a river.
       spawn_cells: `[P, 2]` int32, where agents start.
       apple_index_at: `[H, W]` int32, the inverse of `apple_cells`, A where no apple grows.
       beam_reach: `[H * W, 4, rays]` int32, see `beams.open_reach`.
+      beam_side_start: where the rays beside the middle one start, see `beams`.
       tiles: names of the tile ids, in draw order.
       palette: `[len(tiles), 3]` uint8.
       window: what an agent sees.
@@ -118,10 +126,11 @@ class GridEnvironment(Environment):
     """
 
     window: Window
-    outside: int = VOID
+    outside: str = "void"
     num_actions: int = 8
     tiles: tuple[str, ...] = TILES
     beam_reach: np.ndarray
+    beam_side_start: int = 1
 
     def __init__(self, layers: dict[str, np.ndarray], num_agents: int, observation: str) -> None:
         require(observation in OBSERVATION_KINDS, "observation", observation, f"one of {', '.join(OBSERVATION_KINDS)}")
@@ -130,13 +139,22 @@ class GridEnvironment(Environment):
         self.observation = observation
         self.walls = layers["wall"]
         self.apple_cells = cells_of(layers["apple"])
+        self.river_cells = cells_of(layers.get("river", np.zeros_like(self.walls)))
         self.spawn_cells = cells_of(layers["spawn"])
         self.apple_index_at = index_of_cells(self.apple_cells, self.walls.shape)
         self.palette = np.array([PALETTE[name] for name in self.tiles], np.uint8)
-        # What never changes, as one number a cell: the tile, or where apples grow the apple's number + len(tiles).
-        self._codes = np.where(self.walls, WALL, FLOOR)
-        self._codes[tuple(self.apple_cells.T)] = len(self.tiles) + np.arange(len(self.apple_cells))
-        self._code_table = views.window_table(self._codes, self.window, self.outside)
+        # What never changes, as one number a cell: the tile or, where apples grow or waste may lie, what comes after
+        # the tiles: first the apples by number, then the cells of the river.
+        self._codes = np.where(self.walls, self.tile_id("wall"), self.tile_id("floor"))
+        if "stream" in layers:
+            self._codes[layers["stream"]] = self.tile_id("stream")
+        changing = np.concatenate([self.apple_cells, self.river_cells])
+        self._codes[tuple(changing.T)] = len(self.tiles) + np.arange(len(changing))
+        self._code_table = views.window_table(self._codes, self.window, int(self.tile_id(self.outside)))
+
+    def tile_id(self, name: str) -> np.uint8:
+        """The id of a tile by its name."""
+        return np.uint8(self.tiles.index(name))
 
     def check_num_agents(self, most: int) -> None:
         """Raises a ValueError if there are more agents than can spawn."""
@@ -146,7 +164,7 @@ class GridEnvironment(Environment):
         """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
         require(is_count(length), "beam_length", length, "a whole number of at least 1")
         if is_blocked:
-            self.beam_reach = beams.open_reach(self.walls, length, half_width)
+            self.beam_reach = beams.open_reach(self.walls, length, half_width, self.beam_side_start)
         else:
             self.beam_reach = np.full((self.walls.size, 4, 2 * half_width + 1), length, np.int32)
 
@@ -244,7 +262,7 @@ class GridEnvironment(Environment):
         cells = cell_index(state.positions, self.walls.shape[1])
         codes = jnp.asarray(self._code_table)[cells * 4 + state.headings]
         tiles = self._draw(state, codes, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
-        return jnp.where(self.can_see(state)[:, None, None], tiles, VOID)
+        return jnp.where(self.can_see(state)[:, None, None], tiles, self.tile_id("void"))
 
     def draw_board(self, state: Any) -> jax.Array:
         """The tile ids of the whole board, north up, `[H, W]` uint8; agents appear by their absolute heading."""
@@ -263,25 +281,45 @@ class GridEnvironment(Environment):
     def agent_tiles(self, state: Any, headings: jax.Array, is_self: jax.Array) -> jax.Array:
         """How agent j looks in drawing i, `[F, N]` uint8, given its heading there and whether it is the viewer."""
         del state
-        return jnp.where(is_self, SELF, OTHER + headings).astype(jnp.uint8)
+        others = self.tile_id(OTHERS[0]) + headings.astype(jnp.uint8)
+        return jnp.where(is_self, self.tile_id("self"), others)
 
     def reach_of(self, state: Any) -> jax.Array:
         """Cells that each ray of each agent covers, `[N, rays]` int32; 0 for agents that did not fire."""
         cells = cell_index(state.positions, self.walls.shape[1])
         return jnp.asarray(self.beam_reach)[cells, state.headings] * state.fired[:, None]
 
+    def changing_things(self, state: Any) -> jax.Array:
+        """What is there of the apples and, in games with a river, of the waste, `[A + R]` bool."""
+        things: jax.Array = state.apples
+        return things
+
+    def drawn_beams(self, state: Any) -> dict[str, jax.Array]:
+        """The beams to be seen, later ones over earlier: name of the tile -> cells of each ray, `[N, rays]` int32."""
+        return {"beam": self.reach_of(state)}
+
     def _draw(
         self, state: Any, codes: jax.Array, frame: Frame, shape: tuple[int, int], is_self: jax.Array
     ) -> jax.Array:
-        """Draws codes `[F, rows * cols]`, then apples, beams and agents, `[F, rows, cols]` uint8."""
-        is_apple = codes >= len(self.tiles)
-        is_alive = views.look_up_bits(state.apples, jnp.where(is_apple, codes - len(self.tiles), 0))
-        tiles = jnp.where(is_apple, jnp.where(is_alive, APPLE, FLOOR), codes).astype(jnp.uint8)
+        """Draws codes `[F, rows * cols]`, then beams and agents, `[F, rows, cols]` uint8."""
+        tiles = self._draw_codes(state, codes)
         tiles = jax.lax.optimization_barrier(tiles)  # one loop for all that follows is twice as slow on a CPU
-        is_open = (tiles == FLOOR) | (tiles == APPLE)
-        is_beam = views.beam_cells(frame, self.reach_of(state), shape).reshape(tiles.shape)
-        tiles = jnp.where(is_beam & is_open, BEAM_TILE, tiles).astype(jnp.uint8)
+        is_open = (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
+        for name, reach in self.drawn_beams(state).items():
+            is_beam = views.beam_cells(frame, reach, shape, self.beam_side_start).reshape(tiles.shape)
+            tiles = jnp.where(is_beam & is_open, self.tile_id(name), tiles)
         rows = jnp.where(self.is_drawn(state)[None, :], frame.rows, NOWHERE)
         agents = self.agent_tiles(state, frame.headings, is_self)
         tiles = views.paint_agents(tiles, frame._replace(rows=rows), agents, shape)
         return tiles.reshape(-1, *shape)
+
+    def _draw_codes(self, state: Any, codes: jax.Array) -> jax.Array:
+        """The tiles of codes: what never changes, apples and waste."""
+        number = codes.astype(jnp.int16) - len(self.tiles)
+        words = pack_bits(self.changing_things(state))
+        is_there = look_up_bits(words, jnp.maximum(number, 0))
+        tiles = jnp.where(is_there, self.tile_id("apple"), self.tile_id("floor"))
+        if len(self.river_cells):
+            river = jnp.where(is_there, self.tile_id("waste"), self.tile_id("river"))
+            tiles = jnp.where(number >= len(self.apple_cells), river, tiles)
+        return jnp.where(number >= 0, tiles, codes.astype(jnp.uint8))

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 Factory = Callable[..., "Environment"]
 
 _FACTORIES: dict[str, str | Factory] = {
+    "cleanup": "jaxdilemmas.envs.cleanup:Cleanup",
+    "cleanup_meltingpot": "jaxdilemmas.envs.cleanup:CleanupMeltingPot",
     "commons": "jaxdilemmas.envs.commons:Commons",
     "commons_gallego": "jaxdilemmas.envs.gallego:CommonsGallego",
     "gathering": "jaxdilemmas.envs.gathering:Gathering",
     "gathering_gallego": "jaxdilemmas.envs.gallego:GatheringGallego",
+    "harvest": "jaxdilemmas.envs.harvest:Harvest",
 }
 
 

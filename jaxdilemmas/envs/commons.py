@@ -69,7 +69,7 @@ class Commons(GridEnvironment):
     """
 
     window = Window(ahead=20, behind=0, side=10)
-    tiles = GridEnvironment.tiles[:-1]
+    policy_module = "jaxdilemmas.envs.gathering_policies"
 
     def __init__(self, num_agents: int = 12, observation: str = "tiles", **params: Any) -> None:
         super().__init__(commons_layers(), num_agents, observation)

@@ -17,8 +17,7 @@ from jaxdilemmas.grid import beams, movement, spawning
 from jaxdilemmas.grid.maps import cells_of, parse_map
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import (
-    TAGGED,
-    WALL,
+    TILES,
     GridEnvironment,
     GridParams,
     GridState,
@@ -125,7 +124,9 @@ class CommonsDraws(struct.PyTreeNode):
 class GallegoGame(GridEnvironment):
     """What the two games share: acting one by one, and agents that stay on the board while tagged."""
 
-    outside = WALL
+    outside = "wall"
+    tiles = (*TILES, "tagged")
+    policy_module = "jaxdilemmas.envs.gathering_policies"
 
     def random_start(self, key: jax.Array) -> dict[str, jax.Array]:
         """Agents on distinct random spawn cells, those in surplus on any open cells; random headings."""
@@ -179,7 +180,7 @@ class GallegoGame(GridEnvironment):
     def agent_tiles(self, state: Any, headings: jax.Array, is_self: jax.Array) -> jax.Array:
         """Other agents that are tagged look alike; an agent sees itself as ever."""
         tiles = super().agent_tiles(state, headings, is_self)
-        return jnp.where((state.timeouts[None, :] > 0) & ~is_self, TAGGED, tiles).astype(jnp.uint8)
+        return jnp.where((state.timeouts[None, :] > 0) & ~is_self, self.tile_id("tagged"), tiles)
 
 
 class GatheringGallego(GallegoGame):

@@ -75,7 +75,7 @@ class Gathering(GridEnvironment):
     """
 
     window = Window(ahead=15, behind=0, side=10)
-    tiles = GridEnvironment.tiles[:-1]
+    policy_module = "jaxdilemmas.envs.gathering_policies"
 
     def __init__(
         self,

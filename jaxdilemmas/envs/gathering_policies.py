@@ -6,6 +6,7 @@ teams by choosing per agent between the actions of two policies. Policies see th
 are out stand. The way to every apple is searched once, when the policy is built.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -202,3 +203,11 @@ def _sidestep(key: jax.Array, state: Any, actions: jax.Array) -> jax.Array:
 def _wait_out(state: Any, actions: jax.Array) -> jax.Array:
     """STAND for agents that are out, `[N]` int32."""
     return jnp.where(state.timeouts > 0, STAND, actions).astype(jnp.int32)
+
+
+POLICIES: dict[str, Callable[[Any], Policy]] = {
+    "greedy": greedy,
+    "exploitative": exploitative,
+    "cooperative": cooperative,
+}
+"""By name, for `jaxdilemmas.policies.scripted`."""

@@ -1,4 +1,8 @@
-"""Beams: rays side by side that start in front of the shooter, and what they hit."""
+"""Beams: rays side by side that leave the shooter in the direction it looks, and what they hit.
+
+The middle ray starts one cell ahead of the shooter; where the rays beside it start is `side_start`: one cell ahead as
+well, or at 0, beside the shooter. Each ray is stopped on its own.
+"""
 
 from typing import NamedTuple
 
@@ -15,46 +19,65 @@ class Hits(NamedTuple):
 
     Attributes:
       given: `[N, M]` bool, [i, j] is whether the beam of shooter i hits target j.
-      forward: `[N, M]` int32, how far ahead of i target j stands.
+      cell: `[N, M]` int32, how many cells of the ray through j's column lie before target j; negative behind its start.
       right: `[N, M]` int32, how far to the right of i target j stands.
     """
 
     given: jax.Array
-    forward: jax.Array
+    cell: jax.Array
     right: jax.Array
 
 
-def open_reach(walls: np.ndarray, length: int, half_width: int = 0) -> np.ndarray:
-    """How far each ray of a beam gets before the first wall or the edge of the board.
+def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0, side_start: int = 1) -> np.ndarray:
+    """Reads a static layer along the rays of every possible beam.
 
-    The rays start one step ahead of the shooter, `half_width` cells to its left up to `half_width` to its right, and
-    each is stopped on its own.
+    Args:
+      layer: `[H, W]` integers.
+      outside: stands for cells off the board.
+      length: cells of each ray.
+      half_width: rays on each side of the middle one.
+      side_start: where those start.
+
+    Returns:
+      `[H * W, 4, rays, length]` of the layer's dtype, by row-major cell, heading, ray from left to right and cell from
+      near to far; `rays = 2 * half_width + 1`.
+    """
+    height, width = layer.shape
+    margin = length + half_width
+    padded = np.pad(layer, margin, constant_values=outside)
+    rows, cols = np.mgrid[:height, :width] + margin
+    table = np.empty((height, width, 4, 2 * half_width + 1, length), layer.dtype)
+    for heading, ray, cell in np.ndindex(table.shape[2:]):
+        right = ray - half_width
+        distance = cell + (side_start if right else 1)
+        step = distance * STEPS[heading] + right * STEPS[(heading + 1) % 4]
+        table[:, :, heading, ray, cell] = padded[rows + step[0], cols + step[1]]
+    return table.reshape(height * width, *table.shape[2:])
+
+
+def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: int = 1) -> np.ndarray:
+    """How far each ray of a beam gets before the first wall or the edge of the board.
 
     Args:
       walls: `[H, W]` bool.
       length: cells that a free ray covers.
       half_width: rays on each side of the middle one.
+      side_start: where those start.
 
     Returns:
-      `[H * W, 4, rays]` int32, by row-major cell, heading and ray from left to right; `rays = 2 * half_width + 1`.
+      `[H * W, 4, rays]` int32 cells, in the order of `ray_table`.
     """
-    height, width = walls.shape
-    blocked = np.pad(walls, length + half_width, constant_values=True)
-    rows, cols = np.mgrid[:height, :width] + length + half_width
-    reach = np.zeros((height, width, 4, 2 * half_width + 1), np.int32)
-    for heading in range(4):
-        ahead, aside = STEPS[heading], STEPS[(heading + 1) % 4]
-        for ray in range(-half_width, half_width + 1):
-            is_open = np.ones((height, width), bool)
-            for distance in range(1, length + 1):
-                step = distance * ahead + ray * aside
-                is_open &= ~blocked[rows + step[0], cols + step[1]]
-                reach[:, :, heading, ray + half_width] += is_open
-    return reach.reshape(height * width, 4, -1)
+    is_free = ~ray_table(walls, True, length, half_width, side_start)
+    return np.logical_and.accumulate(is_free, axis=-1).sum(-1, dtype=np.int32)
 
 
 def find_hits(
-    positions: jax.Array, headings: jax.Array, reach: jax.Array, targets: jax.Array, is_target: jax.Array
+    positions: jax.Array,
+    headings: jax.Array,
+    reach: jax.Array,
+    targets: jax.Array,
+    is_target: jax.Array,
+    side_start: int = 1,
 ) -> Hits:
     """Finds who stands in whose beam, from coordinates alone; beams pass through agents.
 
@@ -64,6 +87,7 @@ def find_hits(
       reach: `[N, rays]` int32, cells that each ray of each shooter covers; 0 for agents that do not fire.
       targets: `[M, 2]` int32.
       is_target: `[M]` bool, who can be hit.
+      side_start: where the rays beside the middle one start.
 
     Returns:
       The hits; nobody hits its own cell.
@@ -74,28 +98,49 @@ def find_hits(
     chex.assert_equal_shape_prefix([targets, is_target], 1)
     chex.assert_type([positions, headings, reach, targets, is_target], [int, int, int, int, bool])
     forward, right = relative_coordinates(positions, headings, targets)
-    num_rays = reach.shape[1]
-    ray = right + num_rays // 2
-    covered = sum((ray == k) * reach[:, k, None] for k in range(num_rays))
-    return Hits((forward >= 1) & (forward <= covered) & is_target[None, :], forward, right)
+    half_width = reach.shape[1] // 2
+    covered = sum((right == ray - half_width) * reach[:, ray, None] for ray in range(reach.shape[1]))
+    cell = forward - (jnp.where(right == 0, 1, side_start) if side_start != 1 else 1)
+    return Hits((cell >= 0) & (cell < covered) & is_target[None, :], cell, right)
 
 
-def stop_at_agents(hits: Hits) -> Hits:
-    """Keeps of each ray the hit nearest to the shooter: for beams that agents block. Two in one cell are both hit.
-
-    Only the hits change. What draws such a beam needs the reach of each ray shortened to that hit, or it shows the beam
-    behind the agent who stopped it.
+def stop_at_targets(hits: Hits, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Stops each ray at the first target it meets: for beams that agents block. Two in one cell are both hit.
 
     Args:
       hits: as `find_hits` gives them.
+      reach: `[N, rays]` int32, what it was given.
 
     Returns:
-      The hits with fewer of them `given`.
+      Who is then hit by whom, `[N, M]` bool, and the cells that each ray covers before that, `[N, rays]` int32.
     """
-    is_same_ray = hits.right[:, :, None] == hits.right[:, None, :]
-    is_nearer = hits.forward[:, None, :] < hits.forward[:, :, None]
-    is_shaded = (hits.given[:, None, :] & is_same_ray & is_nearer).any(-1)
-    return hits._replace(given=hits.given & ~is_shaded)
+    half_width = reach.shape[1] // 2
+    is_first = jnp.zeros_like(hits.given)
+    covered = []
+    for ray in range(reach.shape[1]):
+        is_met = hits.given & (hits.right == ray - half_width)
+        first = jnp.where(is_met, hits.cell, reach[:, ray, None]).min(1)
+        is_first |= is_met & (hits.cell == first[:, None])
+        covered.append(first)
+    return is_first, jnp.stack(covered, 1).astype(jnp.int32)
+
+
+def stop_at_marks(is_marked: jax.Array, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Stops each ray at the first marked cell it meets.
+
+    Args:
+      is_marked: `[N, rays, length]` bool, in the order of `ray_table`.
+      reach: `[N, rays]` int32.
+
+    Returns:
+      The first marked cell on each ray, `[N, rays, length]` bool with at most one True a ray, and the cells that each
+      ray covers before it, `[N, rays]` int32.
+    """
+    cells = jnp.arange(is_marked.shape[-1])
+    covered = jnp.where(is_marked, cells, reach[..., None]).min(-1)
+    covered = jnp.minimum(covered, reach)
+    is_first = is_marked & (cells == covered[..., None]) & (cells < reach[..., None])
+    return is_first, covered.astype(jnp.int32)
 
 
 def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | int) -> tuple[jax.Array, jax.Array]:

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from jaxdilemmas.grid.geometry import STEPS, same_cell
 
-FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
-"""Action numbers of grid games; inside jit any other number is STAND."""
+FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND, CLEAN = range(9)
+"""Action numbers of grid games; CLEAN only where there is waste; inside jit any other number is STAND."""
 
 
 def turn(headings: jax.Array, actions: jax.Array) -> jax.Array:
@@ -44,6 +44,13 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
     return jnp.where((is_moving & is_free)[..., None], targets, positions)
 
 
+def goes_first(priorities: jax.Array) -> jax.Array:
+    """Who goes before whom, `[N, N]` bool: [i, j] is whether j has the higher priority, or the same and lower index."""
+    index = jnp.arange(priorities.shape[0])
+    is_equal = priorities[None, :] == priorities[:, None]
+    return (priorities[None, :] > priorities[:, None]) | (is_equal & (index[None, :] < index[:, None]))
+
+
 def resolve_moves(
     priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None = None
 ) -> jax.Array:
@@ -72,10 +79,7 @@ def resolve_moves(
     is_moving = (targets != positions).any(-1) & present
     chex.assert_shape(present, (num_agents,))
     index = jnp.arange(num_agents)
-    beats = (priorities[None, :] > priorities[:, None]) | (
-        (priorities[None, :] == priorities[:, None]) & (index[None, :] < index[:, None])
-    )
-    loses = (same_cell(targets, targets) & is_moving[None, :] & beats).any(1)
+    loses = (same_cell(targets, targets) & is_moving[None, :] & goes_first(priorities)).any(1)
     enters = same_cell(targets, positions) & is_moving[:, None] & present[None, :]  # [i, j]: i wants the cell of j
     is_blocked = ~is_moving | loses | (enters & enters.T).any(1)
     leader = jnp.where(enters.any(1), enters.argmax(1), index)

@@ -7,19 +7,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.grid.bits import look_up_bits, nth_set_bit, pack_bits
 from jaxdilemmas.grid.geometry import same_cell
 
 
 def sample_distinct(key: jax.Array, population: int, count: int) -> jax.Array:
-    """Draws `count` distinct indices below `population`, every ordered choice equally likely.
+    """Draws `count` distinct indices below `population`, every ordered choice equally likely, `[count]` int32."""
+    return choose_distinct(jax.random.uniform(key, (count,)), population)
 
-    The first `count` places of a Fisher-Yates shuffle, found by undoing its swaps: no array of the population is moved.
+
+def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Array:
+    """Chooses distinct indices below `population`, every ordered choice equally likely.
+
+    The first places of a Fisher-Yates shuffle, found by undoing its swaps: no array of the population is moved.
+
+    Args:
+      uniforms: `[count]` float32 in [0, 1).
+      population: `[]` int32; from place `population` on the result means nothing.
 
     Returns:
       `[count]` int32.
     """
+    count = uniforms.shape[0]
     places = jnp.arange(count)
-    swaps = places + jnp.floor(jax.random.uniform(key, (count,)) * (population - places)).astype(jnp.int32)
+    swaps = places + jnp.floor(uniforms * (population - places)).astype(jnp.int32)
     chosen = swaps
     for k in reversed(range(count)):
         before_swap = jnp.where(chosen == swaps[k], k, jnp.where(chosen == k, swaps[k], chosen))
@@ -40,6 +51,37 @@ def return_agents(timeouts: jax.Array, cells: jax.Array, positions: jax.Array) -
     """
     is_taken = (same_cell(cells, positions) & (timeouts == 0)[None, :]).any(1)
     return jnp.maximum(timeouts - 1, (is_taken & (timeouts > 0)).astype(jnp.int32))
+
+
+def place_agents(
+    uniforms: jax.Array, is_returning: jax.Array, positions: jax.Array, is_present: jax.Array, cells: np.ndarray
+) -> jax.Array:
+    """Puts agents that return on distinct free cells, every choice equally likely.
+
+    Args:
+      uniforms: `[N]` float32 in [0, 1).
+      is_returning: `[N]` bool.
+      positions: `[N, 2]` int32.
+      is_present: `[N]` bool, who is on the board and keeps a cell from being free.
+      cells: `[P, 2]` int32, where agents may return, P at least N.
+
+    Returns:
+      `[N, 2]` int32, the positions of all.
+    """
+    is_free = ~(same_cell(jnp.asarray(cells), positions) & is_present[None, :]).any(1)
+    rank = count_before(is_free)
+    chosen = choose_distinct(uniforms, is_free.sum(dtype=jnp.int32))
+    order = count_before(is_returning)
+    wanted = jnp.where(order[:, None] == jnp.arange(len(uniforms)), chosen[None, :], 0).sum(1)
+    is_own = (wanted[:, None] == rank[None, :]) & is_free[None, :]  # [N, P]
+    returns_to = (is_own[:, :, None] * jnp.asarray(cells)[None, :, :]).sum(1, dtype=jnp.int32)
+    return jnp.where(is_returning[:, None], returns_to, positions)
+
+
+def count_before(flags: jax.Array) -> jax.Array:
+    """How many flags before each are set, `[n]` int32 for `[n]` bool; by comparing all pairs, for small n."""
+    index = jnp.arange(flags.shape[0])
+    return (flags[None, :] & (index[None, :] < index[:, None])).sum(1, dtype=jnp.int32)
 
 
 def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -70,18 +112,33 @@ def start_timers(alive: jax.Array, timers: jax.Array, respawn_steps: jax.Array |
     return jnp.where(~alive & (timers <= 0), respawn_steps, timers).astype(jnp.int32)
 
 
-def neighbours_within(cells: np.ndarray, radius: int) -> np.ndarray:
-    """Which cells are at most `radius` apart, diagonals counting one, `[A, A]` bool; no cell is its own neighbour."""
-    distance = np.abs(cells[:, None, :] - cells[None, :, :]).max(-1)
+def nth_of(candidates: jax.Array, number: jax.Array) -> jax.Array:
+    """The candidate that has `number` candidates before it, alone, `[n]` bool for `[n]` bool; none if there is none."""
+    index = nth_set_bit(pack_bits(candidates), number)
+    return candidates & (jnp.arange(candidates.shape[0]) == index)
+
+
+def neighbours_within(cells: np.ndarray, radius: float, norm: float = np.inf) -> np.ndarray:
+    """Which cells are at most `radius` apart, `[A, A]` bool; no cell is its own neighbour.
+
+    Args:
+      cells: `[A, 2]` int32.
+      radius: in cells.
+      norm: of the distance: infinity, where diagonals count one, or 2 for the Euclidean one.
+    """
+    distance = np.linalg.norm(cells[:, None, :] - cells[None, :, :], ord=norm, axis=-1)
     return (distance <= radius) & ~np.eye(len(cells), dtype=bool)
 
 
-def density_probability(counts: jax.Array, probabilities: Sequence[float] | jax.Array) -> jax.Array:
-    """Chance to regrow by the number of live neighbours: none, 1 or 2, 3 or 4, more.
+def density_probability(
+    counts: jax.Array, probabilities: Sequence[float] | jax.Array, fewest: tuple[int, int, int] = (1, 3, 5)
+) -> jax.Array:
+    """Chance to regrow by the number of live neighbours: by default none, 1 or 2, 3 or 4, more.
 
     Args:
       counts: `[...]` int32.
       probabilities: `[4]` float32.
+      fewest: neighbours from which on the second, third and fourth probability hold.
 
     Returns:
       `[...]` float32.
@@ -89,11 +146,16 @@ def density_probability(counts: jax.Array, probabilities: Sequence[float] | jax.
     Source: Perolat et al. 2017 (arXiv:1707.06600), as tabulated in vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
     """
     none, few, some, many = probabilities
-    return jnp.select([counts <= 0, counts <= 2, counts <= 4], [none, few, some], many).astype(jnp.float32)
+    is_less = [counts < number for number in fewest]
+    return jnp.select(is_less, [none, few, some], many).astype(jnp.float32)
 
 
 def regrow_by_density(
-    alive: jax.Array, neighbours: np.ndarray, probabilities: Sequence[float] | jax.Array, uniforms: jax.Array
+    alive: jax.Array,
+    neighbours: np.ndarray,
+    probabilities: Sequence[float] | jax.Array,
+    uniforms: jax.Array,
+    fewest: tuple[int, int, int] = (1, 3, 5),
 ) -> jax.Array:
     """Regrows the dead all at once, by the live neighbours each had before.
 
@@ -102,12 +164,13 @@ def regrow_by_density(
       neighbours: `[A, A]` bool.
       probabilities: `[4]` float32, see `density_probability`.
       uniforms: `[A]` float32 in [0, 1).
+      fewest: see `density_probability`.
 
     Returns:
       `[A]` bool.
     """
     counts = jnp.asarray(neighbours, jnp.float32) @ alive.astype(jnp.float32)
-    return alive | (uniforms < density_probability(counts, probabilities))
+    return alive | (uniforms < density_probability(counts, probabilities, fewest))
 
 
 def regrow_by_density_in_order(
@@ -144,8 +207,10 @@ def collect(
     chex.assert_rank([alive, index_at, can_collect], [1, 2, 1])
     chex.assert_shape(positions, (can_collect.shape[0], 2))
     chex.assert_type([alive, index_at, positions, can_collect], [bool, int, int, bool])
-    resources = jnp.arange(alive.shape[0])
     index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
-    stands_on = (index[:, None] == resources[None, :]) & alive[None, :] & can_collect[:, None]  # [N, A]
-    is_first = jnp.cumsum(stands_on, axis=0) == 1
-    return (stands_on & is_first).any(1), alive & ~stands_on.any(0)
+    stands_on = look_up_bits(pack_bits(alive), index) & can_collect
+    agents = jnp.arange(len(index))
+    is_earlier = (index[None, :] == index[:, None]) & stands_on[None, :] & (agents[None, :] < agents[:, None])
+    collected = stands_on & ~is_earlier.any(1)
+    is_taken = ((index[:, None] == jnp.arange(alive.shape[0])) & collected[:, None]).any(0)
+    return collected, alive & ~is_taken

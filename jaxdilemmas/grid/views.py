@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxdilemmas.grid.geometry import STEPS
 
+WORD_BITS = 32
 NOWHERE = np.int16(np.iinfo(np.int16).max)
 """A row and column of a frame that no frame has."""
 
@@ -87,26 +88,6 @@ def board_frame(positions: jax.Array, headings: jax.Array) -> Frame:
     return Frame(positions[None, :, 0].astype(jnp.int16), positions[None, :, 1].astype(jnp.int16), headings[None, :])
 
 
-def look_up_bits(bits: jax.Array, index: jax.Array) -> jax.Array:
-    """Looks up bits by number without a gather.
-
-    Args:
-      bits: `[n]` bool.
-      index: `[...]` unsigned integers below n.
-
-    Returns:
-      `[...]` bool, `bits[index]`.
-    """
-    num_words = bits.shape[0] // 32 + 1
-    padded = jnp.zeros(num_words * 32, bool).at[: bits.shape[0]].set(bits).reshape(num_words, 32)
-    words = (padded.astype(jnp.uint32) << jnp.arange(32, dtype=jnp.uint32)).sum(1, dtype=jnp.uint32)
-    index = index.astype(jnp.uint32)
-    word = words[0]
-    for k in range(1, num_words):
-        word = jnp.where(index >= 32 * k, words[k], word)
-    return (word >> (index & 31)) & 1 != 0
-
-
 def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """Draws agents, each on its own cell; where several stand on one cell the lowest index is seen.
 
@@ -128,47 +109,51 @@ def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: 
     return tiles
 
 
-def beam_cells(frame: Frame, reach: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def beam_cells(frame: Frame, reach: jax.Array, shape: tuple[int, int], side_start: int = 1) -> jax.Array:
     """The cells of each drawing that beams cover.
 
-    Every ray is a rectangle, so a cell is covered where its row and its column both lie in the range of the same ray:
-    the rays are bits of a number per row and a number per column.
+    Every ray is a rectangle: a range of columns, kept as bits of a number, in each row of a range of rows.
 
     Args:
       frame: where the shooters stand.
       reach: `[N, rays]` int32, cells that each ray covers; 0 for agents that do not fire.
       shape: (rows, cols).
+      side_start: where the rays beside the middle one start, see `beams`.
 
     Returns:
       `[F, rows, cols]` bool.
     """
-    first, last = _ray_corners(frame, reach)
-    covered = jnp.zeros((first.shape[0], *shape), bool)
-    for start in range(0, first.shape[1], 32):
-        word = slice(start, start + 32)
-        row_bits, col_bits = (_range_bits(first[:, word, axis], last[:, word, axis], shape[axis]) for axis in (0, 1))
-        covered |= (row_bits[:, :, None] & col_bits[:, None, :]) != 0
-    return covered
+    height, width = shape
+    first, last = _ray_corners(frame, reach, side_start)
+    rows = jnp.arange(height, dtype=jnp.int16)
+    words = []
+    for start in range(0, width, WORD_BITS):
+        columns = _range_bits(first[..., 1] - start, last[..., 1] - start)
+        word = jnp.zeros((first.shape[0], height), jnp.uint32)
+        for ray in range(first.shape[1]):
+            is_within = (rows >= first[:, ray, :1]) & (rows <= last[:, ray, :1])
+            word |= jnp.where(is_within, columns[:, ray, None], jnp.uint32(0))
+        shifts = jnp.arange(min(WORD_BITS, width - start), dtype=jnp.uint32)
+        words.append((word[..., None] >> shifts) & 1 != 0)
+    return jnp.concatenate(words, -1)
 
 
-def _ray_corners(frame: Frame, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _ray_corners(frame: Frame, reach: jax.Array, side_start: int) -> tuple[jax.Array, jax.Array]:
     """First and last (row, col) of every ray in every drawing, `[F, N * rays, 2]` int16 each; at NOWHERE when empty."""
     num_rays = reach.shape[1]
     steps = jnp.asarray(STEPS, jnp.int16)
     ahead, aside = steps[frame.headings][:, :, None, :], steps[(frame.headings + 1) % 4][:, :, None, :]
     sideways = np.arange(num_rays, dtype=np.int16)[:, None] - np.int16(num_rays // 2)
-    start = jnp.stack([frame.rows, frame.cols], -1)[:, :, None, :] + sideways * aside
-    near, far = start + ahead, start + reach.astype(jnp.int16)[None, :, :, None] * ahead
+    starts = np.where(sideways == 0, 1, side_start).astype(np.int16)
+    near = jnp.stack([frame.rows, frame.cols], -1)[:, :, None, :] + sideways * aside + starts * ahead
+    far = near + (reach.astype(jnp.int16)[None, :, :, None] - 1) * ahead
     first = jnp.where((reach > 0)[None, :, :, None], jnp.minimum(near, far), NOWHERE)
     flat = (frame.rows.shape[0], -1, 2)
     return first.reshape(flat), jnp.maximum(near, far).reshape(flat)
 
 
-def _range_bits(first: jax.Array, last: jax.Array, length: int) -> jax.Array:
-    """Which of up to 32 ranges `[F, ranges]` hold each index below `length`, as bits, `[F, length]` uint32."""
-    index = jnp.arange(length, dtype=jnp.int16)
-    bits = jnp.zeros((first.shape[0], length), jnp.uint32)
-    for number in range(first.shape[1]):
-        is_within = (index >= first[:, number, None]) & (index <= last[:, number, None])
-        bits |= is_within.astype(jnp.uint32) << np.uint32(number)
-    return bits
+def _range_bits(first: jax.Array, last: jax.Array) -> jax.Array:
+    """The bits first to last of a word, those it has, `[...]` uint32."""
+    below_last = jnp.uint32(2**WORD_BITS - 1) >> jnp.clip(WORD_BITS - 1 - last, 0, WORD_BITS).astype(jnp.uint32)
+    below_first = jnp.uint32(2**WORD_BITS - 1) << jnp.clip(first, 0, WORD_BITS).astype(jnp.uint32)
+    return jnp.where(last < 0, jnp.uint32(0), below_last & below_first)
