@@ -22,6 +22,7 @@ from baselines.training.trainer import Policy, Train, Trainer, scan_updates
 from jaxdilemmas import preferences
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.metrics import social_metrics
+from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
 
@@ -33,7 +34,9 @@ class Config:
     """Settings of one training run.
 
     Attributes:
-      reward: what agents learn from, their own rewards or the sum of all.
+      reward: what agents learn from: their own rewards, the sum of all, or their own less the cost of inequity.
+      envy: cost of others faring better, with reward "inequity_averse"; see `preferences.inequity_averse`.
+      guilt: cost of others faring worse, likewise.
       parameters: one network for all agents or one for each.
       agent_id: whether shared networks are told whose observation they read.
       network: "mlp", "conv" or "gru".
@@ -60,7 +63,9 @@ class Config:
       ValueError: a value is not allowed.
     """
 
-    reward: Literal["individual", "common"] = "individual"
+    reward: Literal["individual", "common", "inequity_averse"] = "individual"
+    envy: float = 5.0
+    guilt: float = 0.05
     parameters: Literal["shared", "separate"] = "shared"
     agent_id: bool = False
     network: Torso = "mlp"
@@ -108,7 +113,8 @@ class Config:
         for name in ("learning_rate", "clip_range", "value_clip_range", "max_gradient_norm", "reward_scale"):
             value = getattr(self, name)
             require((name, value) == ("value_clip_range", None) or value > 0, name, value, "above 0")
-        for name in ("final_learning_rate", "entropy_coefficient", "final_entropy_coefficient", "value_coefficient"):
+        coefficients = ("entropy_coefficient", "final_entropy_coefficient", "value_coefficient")
+        for name in ("envy", "guilt", "final_learning_rate", *coefficients):
             require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         for name in ("discount", "gae_lambda"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
@@ -161,22 +167,30 @@ class Learner(NamedTuple):
     optimizer: optax.GradientTransformation
 
 
-def make_trainer(config: Config, env: Environment) -> Trainer:
+def make_trainer(config: Config, env: Environment, preference: Preference | None = None) -> Trainer:
     """Training as two pure functions.
 
     Args:
       config: the settings.
       env: a game as `jaxdilemmas.make` returns it, without wrappers.
+      preference: what agents learn from, in place of what `config.reward` names.
 
     Returns:
       See `trainer.Trainer`. Metrics of an update: `episode_return`, `tagged_steps` `[N]` and the four social metrics,
       means over the episodes that ended in it (NaN if none did), the losses, and what the schedules say.
     """
     code, networks = make_networks(config, env)
-    preference = {"individual": preferences.individual, "common": preferences.common}[config.reward]()
+    preference = make_preference(config) if preference is None else preference
     env = AutoReset(TransformRewards(EpisodeStatistics(env), preference), final_observation=True)
     learner = Learner(config, Players(env, code, networks), make_optimizer(config))
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+
+
+def make_preference(config: Config) -> Preference:
+    """What `config.reward` names."""
+    if config.reward == "inequity_averse":
+        return preferences.inequity_averse(envy=config.envy, guilt=config.guilt)
+    return {"individual": preferences.individual, "common": preferences.common}[config.reward]()
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:
@@ -184,9 +198,9 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
 
 
-def make_train(config: Config, env: Environment) -> Train:
+def make_train(config: Config, env: Environment, preference: Preference | None = None) -> Train:
     """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return jax.jit(partial(scan_updates, make_trainer(config, env), config.num_updates))
+    return jax.jit(partial(scan_updates, make_trainer(config, env, preference), config.num_updates))
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:

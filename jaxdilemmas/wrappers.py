@@ -115,10 +115,14 @@ class TransformRewards(Wrapper):
     Args:
       env: the environment whose rewards are replaced.
       preference: see `jaxdilemmas.preferences`.
+
+    Raises:
+      ValueError: `preference` does not fit the number of agents.
     """
 
     def __init__(self, env: Environment, preference: Preference) -> None:
         super().__init__(env)
+        preference.init(env.num_agents)  # raises if it does not fit
         self.preference = preference
 
     def initial_state(self, key: jax.Array, params: Any) -> TransformedState:

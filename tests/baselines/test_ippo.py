@@ -11,6 +11,8 @@ import pytest
 from baselines import ippo
 from baselines.training import probes
 from baselines.training.probes import Params, Probe
+from jaxdilemmas import preferences
+from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Box
 
 SMALL = ippo.Config(
@@ -51,12 +53,14 @@ def ask(config: ippo.Config, train_state: Any) -> tuple[jax.Array, jax.Array]:
     return values.swapaxes(0, 1), jax.nn.softmax(logits)[..., 1].swapaxes(0, 1)
 
 
-def solve(params: list[Params], **settings: Any) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def solve(
+    params: list[Params], preference: Preference | None = None, **settings: Any
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Trains on several probes at once: values, probabilities of action 1 and metrics, a leading axis over probes."""
     config = dataclasses.replace(SMALL, **settings)
 
     def train_and_ask(key: jax.Array, params: Params) -> tuple[Any, ...]:
-        train_state, metrics = ippo.make_train(config, ENV)(key, params)
+        train_state, metrics = ippo.make_train(config, ENV, preference)(key, params)
         return (*ask(config, train_state), metrics)
 
     stacked: Any = jax.tree.map(lambda *leaves: jnp.array(leaves), *params)
@@ -124,6 +128,24 @@ def test_common_reward_is_the_sum_over_agents_and_scaled_for_the_learner_alone()
     values, _, metrics = solve([probes.CONSTANT_REWARD], reward="common", reward_scale=0.25)
     np.testing.assert_allclose(values[0, 1, 0], 0.5, atol=0.05)
     np.testing.assert_array_equal(metrics["episode_return"], 1.0)
+
+
+def test_inequity_averse_agents_learn_from_envy_and_guilt_as_they_are_set() -> None:
+    values, _, _ = solve([probes.REWARD_FROM_OBSERVATION], reward="inequity_averse", envy=1.0, guilt=0.5)
+    # paid the cue, -1 or 1, where every other time the other's is higher, or lower, by 2
+    np.testing.assert_allclose(values[0, 0, 0], -1 - 1.0 * 2 / 2, atol=0.15)
+    np.testing.assert_allclose(values[0, 2, 0], 1 - 0.5 * 2 / 2, atol=0.15)
+
+
+def test_a_preference_of_ones_own_takes_the_place_of_the_reward_setting() -> None:
+    values, _, metrics = solve([probes.CONSTANT_REWARD], preferences.mixing([[0, 0.5], [-0.5, 1]]), reward="common")
+    np.testing.assert_allclose(values[0, 1, 0], 0.5, atol=0.05)
+    np.testing.assert_array_equal(metrics["episode_return"], 1.0)
+
+
+def test_a_preference_for_other_agents_is_refused() -> None:
+    with pytest.raises(ValueError, match="matrix"):
+        ippo.make_trainer(SMALL, ENV, preferences.mixing(np.eye(3)))
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +258,7 @@ def test_advantages_are_normalized_for_each_agent() -> None:
         *[("num_minibatches", 3), ("total_env_steps", 100), ("learning_rate", 0.0), ("discount", 1.1)],
         *[("gae_lambda", -0.1), ("clip_range", 0.0), ("value_clip_range", 0.0), ("entropy_coefficient", -1.0)],
         *[("max_gradient_norm", float("nan")), ("num_epochs", 0), ("reward_scale", 0.0)],
+        *[("envy", -1.0), ("guilt", float("nan"))],
     ],
 )
 def test_settings_that_make_no_sense_are_named(name: str, value: Any) -> None:
