@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from baselines.evaluate import load_player, play_many
+from baselines.playing import load_player, play_many
 from baselines.training.curves import plot_learning_curve
 from baselines.training.runs import RunDirectory
 from baselines.training.table import read_metrics

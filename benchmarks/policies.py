@@ -5,27 +5,18 @@ four metrics at the end of an episode, the mean over episodes and its standard e
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxdilemmas
-from baselines.evaluate import Player, episode_outcome, play_episode, summarize
+from baselines.playing import episode_outcome, play_episode, scripted_player, summarize
 from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
-from jaxdilemmas import metrics, policies
-from jaxdilemmas.environment import Policy
-from jaxdilemmas.envs import gathering_policies
+from jaxdilemmas import metrics
+from jaxdilemmas.policies import scripted, scripted_policies
 from tests.reference.self_play import play_reference
-
-FACTORIES: dict[str, Callable[[Any], Policy]] = {
-    "greedy": gathering_policies.greedy,
-    "exploitative": gathering_policies.exploitative,
-    "cooperative": gathering_policies.cooperative,
-    "random": policies.random,
-}
 
 GAMES: dict[str, dict[str, Any]] = {
     "gathering_gallego": {"map": "large", "num_agents": 10},
@@ -37,21 +28,15 @@ METRICS = ("efficiency", "equality", "sustainability", "peace")
 COLUMNS = ("game", "policy", "written_in", "episodes", *METRICS)
 
 
-def scripted_player(env: Any, name: str) -> Player:
-    """Agents that all follow the policy of this name."""
-    policy = FACTORIES[name](env)
-    return Player(env, lambda obs, state, memory, key: (policy(key, state), memory), jnp.zeros(()))
-
-
 def flatten(summary: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The metrics of `evaluate.summarize` and their standard errors as columns of a row."""
+    """The metrics of `playing.summarize` and their standard errors as columns of a row."""
     means = {metric: round(summary[metric]["mean"], 4) for metric in METRICS}
     return means | {f"{metric}_standard_error": round(summary[metric]["standard_error"], 4) for metric in METRICS}
 
 
 def measure(env: Any, name: str, keys: jax.Array, repeats: int) -> dict[str, Any]:
     """The JAX policy in self-play: the four metrics and the speed."""
-    player = scripted_player(env, name)
+    player = scripted_player(env, scripted(env, name))
     program = compile_program(jax.vmap(lambda key: episode_outcome(play_episode(player, key))), keys)
     seconds = time_calls(program.call, [(keys,)] * repeats)
     speed = rates(len(keys) * env.default_params.max_steps, seconds)
@@ -80,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser("policies", __doc__)
     parser.add_argument("--num-keys", type=int, default=200, help="episodes in JAX, at least 2")
     parser.add_argument("--python-episodes", type=int, default=0, help="the first of them in Python too; at least 2")
+    parser.add_argument("--policies", nargs="+", help="by name; all by default")
     parser.add_argument("--game", choices=list(GAMES), default="gathering_gallego", help="Python: the default alone")
     parser.add_argument("--max-steps", type=int, default=1000, help="length of an episode")
     arguments = parser.parse_args(argv)
@@ -89,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     game = {"game": name_of(arguments.game, GAMES[arguments.game]), "env_kwargs": env_kwargs}
     game["num_agents"] = env.num_agents
     print_header(COLUMNS)
-    for name in FACTORIES:
+    for name in arguments.policies or scripted_policies(env):
         row = game | {"policy": name, "written_in": "jax", "episodes": len(keys)}
         report(row | measure(env, name, keys, arguments.repeats), arguments.output, COLUMNS)
         if arguments.python_episodes:

@@ -1,10 +1,11 @@
 """Policies for any game: `policy(key, state) -> actions`, for all agents at once.
 
 A game's own scripted policies live beside the game, with the same signature, such as those of
-`jaxdilemmas.envs.gathering_policies`.
+`jaxdilemmas.envs.gathering_policies`; `scripted` finds them by name.
 """
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -55,3 +56,35 @@ def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarra
         return (jax.random.uniform(key, (env.num_agents,)) < chances).astype(jnp.int32)
 
     return policy
+
+
+def scripted_policies(env: Environment) -> dict[str, Callable[[Any], Policy]]:
+    """What can play a game without having learnt it.
+
+    Args:
+      env: any game, without wrappers. Its own policies are the `POLICIES`, a dict of the same kind, of the module that
+        `env.policy_module` names; the module is imported here.
+
+    Returns:
+      Functions of the game that build its policies, by name: "random" and the game's own.
+    """
+    own = importlib.import_module(env.policy_module).POLICIES if env.policy_module else {}
+    return {"random": random, **own}
+
+
+def scripted(env: Environment, name: str) -> Policy:
+    """The policy of this name; see `scripted_policies`.
+
+    Args:
+      env: any game, without wrappers.
+      name: "random", or one of the game's own.
+
+    Returns:
+      `policy(key, state) -> actions [N]`.
+
+    Raises:
+      ValueError: the game has no policy of that name.
+    """
+    makers = scripted_policies(env)
+    require(name in makers, "name", name, f"{type(env).__name__} has the policies {', '.join(makers)}")
+    return makers[name](env)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from benchmarks.policies import FACTORIES
+from baselines.training.probes import Probe
 from jaxdilemmas import Discrete, EpisodeStatistics, policies
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.gathering_policies import (
@@ -151,7 +151,7 @@ def play(env: Any, makers: dict[str, Callable[[Any], Policy]], num_episodes: int
 @pytest.fixture(scope="module")
 def self_play(large: Any) -> dict[str, Episodes]:
     """Episodes of 1,000 steps of every policy on the large map."""
-    return play(large, FACTORIES, NUM_EPISODES)
+    return play(large, policies.scripted_policies(large), NUM_EPISODES)
 
 
 def luck_of(env: Any, name: str, keys: jax.Array) -> np.ndarray:
@@ -265,7 +265,7 @@ def test_agents_that_block_each_other_step_aside_every_second_time() -> None:
 # Self-play
 
 
-@pytest.mark.parametrize("name", FACTORIES)
+@pytest.mark.parametrize("name", ["random", "greedy", "exploitative", "cooperative"])
 def test_episodes_are_those_of_the_python_version_under_the_same_luck(self_play: Any, large: Any, name: str) -> None:
     episodes, num_steps = self_play[name], 100
     for k in range(2):
@@ -318,6 +318,30 @@ def test_restraint_keeps_the_commons_alive_where_greed_empties_it() -> None:
 
 
 # Any game
+
+
+@pytest.mark.parametrize("env_id", ["gathering", "commons", "gathering_gallego", "commons_gallego"])
+def test_policies_of_a_game_are_found_by_name(env_id: str) -> None:
+    env = jaxdilemmas.make(env_id)
+    assert policies.scripted_policies(env) == {
+        "random": policies.random,
+        "greedy": greedy,
+        "exploitative": exploitative,
+        "cooperative": cooperative,
+    }
+    state = env.initial_state(jax.random.key(0), env.default_params)
+    actions = policies.scripted(env, "greedy")(jax.random.key(1), state)
+    np.testing.assert_array_equal(actions, greedy(env)(jax.random.key(1), state))  # type: ignore[arg-type]
+
+
+def test_a_game_without_policies_of_its_own_can_be_played_at_random() -> None:
+    assert policies.scripted_policies(Probe()) == {"random": policies.random}
+
+
+def test_an_unknown_policy_is_refused_with_the_names_that_exist() -> None:
+    known = "Gathering has the policies random, greedy, exploitative, cooperative"
+    with pytest.raises(ValueError, match=f"name='gready' is not allowed: {known}"):
+        policies.scripted(jaxdilemmas.make("gathering"), "gready")
 
 
 def test_random_takes_every_action_equally_often(large: Any) -> None:

@@ -1,14 +1,25 @@
 """What tests of the baselines share."""
 
-from collections.abc import Iterator
+import sys
 
-import jax
 import pytest
+
+from baselines.training.command import train_command
+from baselines.training.runs import RunDirectory
+from tests.baselines import fake_algorithm as fake
+
+
+@pytest.fixture
+def fake_is_an_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of the fake algorithm can be loaded; a module names it in its `pytestmark`."""
+    monkeypatch.setitem(sys.modules, "baselines.fake", fake)
 
 
 @pytest.fixture(scope="module")
-def quick_compiling() -> Iterator[None]:
-    """Compiles in about half the time what runs for a moment only; a module names it in its `pytestmark`."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run of the fake algorithm on Gathering with two seeds."""
+    path = tmp_path_factory.mktemp("runs")
+    env_kwargs = f"max_steps={fake.RUN_STEPS}"
+    options = ["--runs-dir", str(path), "--name", "a", "--env-kwargs", env_kwargs, "--num-seeds", "2"]
+    train_command("fake", fake.Config, fake.make_trainer, options)
+    return RunDirectory(path / "a")

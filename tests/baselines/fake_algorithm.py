@@ -10,6 +10,9 @@ import jax.numpy as jnp
 from baselines.training.trainer import Policy, Trainer
 from jaxdilemmas.environment import Environment, require
 
+RUN_STEPS = 40
+"""Of an episode of the run that tests share."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

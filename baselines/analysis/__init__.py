@@ -1,0 +1,1 @@
+"""What follows from many episodes: pure functions that neither print nor write files."""

@@ -1,0 +1,202 @@
+"""Who plays a game and what comes of it: trained runs, scripted policies and teams of both, episode by episode."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxdilemmas
+from baselines.training.runs import RunDirectory, load_parameters
+from jaxdilemmas.environment import Environment, Policy, require
+from jaxdilemmas.metrics import social_metrics
+from jaxdilemmas.policies import scripted_policies
+from jaxdilemmas.wrappers import EpisodeStatistics
+
+Act = Callable[[jax.Array, Any, Any, jax.Array], tuple[jax.Array, Any]]
+"""(obs `[N, ...]`, state of the game, memory, key) -> (actions `[N]`, memory)."""
+
+
+class Player(NamedTuple):
+    """Who plays a game.
+
+    Attributes:
+      env: the game, without wrappers.
+      act: what all agents do.
+      initial_memory: at the start of an episode.
+    """
+
+    env: Environment
+    act: Act
+    initial_memory: Any
+
+
+class Episode(NamedTuple):
+    """What happened, leading axis T = the most steps an episode can take.
+
+    Attributes:
+      states: of the game, after each step.
+      info: a dict of `[T, N]` arrays, with those of `EpisodeStatistics`.
+      is_played: `[T]` bool, False after the episode ended.
+    """
+
+    states: Any
+    info: dict[str, jax.Array]
+    is_played: jax.Array
+
+
+def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player:
+    """The agents of a run and the game they were trained in.
+
+    Args:
+      path: the run directory.
+      seed_index: which of its seeds, from 0.
+      greedy: whether they take their most likely action instead of a sampled one.
+
+    Raises:
+      ValueError: the directory holds no run, not that seed, a run under other rules of the game, or parameters that
+        cannot be loaded.
+    """
+    directory = RunDirectory(path)
+    record = directory.read_record()
+    require(
+        0 <= seed_index < record.num_seeds, "seed_index", seed_index, f"{path} has {record.num_seeds} seeds, from 0"
+    )
+    try:
+        algorithm = importlib.import_module(f"baselines.{record.algorithm}")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{directory.config} names the algorithm {record.algorithm!r}, which is unknown") from error
+    env = jaxdilemmas.make(record.env_id, **record.env_kwargs)
+    require(
+        record.env_version == env.version,
+        "env_version",
+        record.env_version,
+        f"{path} was trained under rules of {record.env_id} that have changed since, to version {env.version!r}",
+    )
+    config = record.settings(algorithm.Config)
+    init = algorithm.make_trainer(config, env).init
+    template = jax.eval_shape(init, jax.random.key(0), env.default_params).network_params
+    network_params = load_parameters(directory.parameters(record.seeds[seed_index]), template)
+    policy = algorithm.make_policy(config, env, greedy=greedy)
+
+    def act(obs: jax.Array, state: Any, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        del state
+        return policy.act(network_params, obs, memory, key)
+
+    return Player(env, act, policy.initial_memory)
+
+
+def scripted_player(env: Environment, policy: Policy) -> Player:
+    """Agents that all follow a policy without memory."""
+    return Player(env, lambda obs, state, memory, key: (policy(key, state), memory), None)
+
+
+def find_player(name: str, env_id: str, env_kwargs: dict[str, Any]) -> Player:
+    """The agents of a game that a name stands for.
+
+    Args:
+      name: a scripted policy of the game (see `jaxdilemmas.policies.scripted_policies`), or the directory of a run that
+        was trained on the game; its first seed plays, with sampled actions.
+      env_id: the game, as of `jaxdilemmas.make`.
+      env_kwargs: its keyword arguments.
+
+    Raises:
+      ValueError: the name stands for neither, the run was trained on another game, or it cannot be loaded.
+    """
+    env = jaxdilemmas.make(env_id, **env_kwargs)
+    makers = scripted_policies(env)
+    if name in makers:
+        return scripted_player(env, makers[name](env))
+    path = Path(name)
+    require(path.is_dir(), "policy", name, f"one of {', '.join(makers)}, or the directory of a run")
+    record = RunDirectory(path).read_record()
+    require(record.env_id == env_id, "env", env_id, f"{path} was trained on {record.env_id}")
+    for keyword in sorted({*record.env_kwargs, *env_kwargs}):
+        value, trained = (_keyword(env, kwargs, keyword) for kwargs in (env_kwargs, record.env_kwargs))
+        require(np.array_equal(value, trained), keyword, value, f"{path} was trained with {keyword}={trained!r}")
+    return load_player(path)
+
+
+def _keyword(env: Environment, env_kwargs: dict[str, Any], name: str) -> Any:
+    """The value of a keyword argument of a game, given or by default."""
+    arguments = inspect.signature(type(env)).parameters
+    default = arguments[name].default if name in arguments else getattr(env.default_params, name, None)
+    return env_kwargs.get(name, default)
+
+
+def make_team(first: Player, second: Player, is_first: jax.Array) -> Player:
+    """Agents of whom some follow one player and some another.
+
+    Both act for all agents, each with a memory and a key of its own, on what they see; every agent takes the action of
+    the player that it follows.
+
+    Args:
+      first: plays the same game as `second`.
+      second: likewise.
+      is_first: `[N]` bool, who follows `first`.
+    """
+
+    def act(obs: jax.Array, state: Any, memory: tuple[Any, Any], key: jax.Array) -> tuple[jax.Array, tuple[Any, Any]]:
+        key_first, key_second = jax.random.split(key)
+        actions, memory_first = first.act(obs, state, memory[0], key_first)
+        others, memory_second = second.act(obs, state, memory[1], key_second)
+        is_chosen = is_first.reshape(-1, *[1] * (actions.ndim - 1))
+        return jnp.where(is_chosen, actions, others), (memory_first, memory_second)
+
+    return Player(first.env, act, (first.initial_memory, second.initial_memory))
+
+
+def play_episode(player: Player, key: jax.Array) -> Episode:
+    """Plays one episode."""
+    env, params = EpisodeStatistics(player.env), player.env.default_params
+    key, key_reset = jax.random.split(key)
+    obs, state = env.reset(key_reset, params)
+
+    def step(carry: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], Episode]:
+        obs, state, memory, is_playing = carry
+        key_act, key_step = jax.random.split(key)
+        actions, memory = player.act(obs, state.env_state, memory, key_act)
+        obs, state, _, terminated, truncated, info = env.step(key_step, state, actions, params)
+        happened = Episode(state.env_state, info, is_playing)
+        return (obs, state, memory, is_playing & ~(terminated | truncated)), happened
+
+    start = (obs, state, player.initial_memory, jnp.bool_(True))
+    return jax.lax.scan(step, start, jax.random.split(key, int(params.max_steps)))[1]
+
+
+def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
+    """Numbers of an episode: `return`, `collected`, `tagged_steps`, `hits_given` `[N]`, and the four metrics `[]`.
+
+    What a game does not tell in info is left out.
+    """
+    last = episode.is_played.sum() - 1
+    info = {name: values[last] for name, values in episode.info.items()}
+    outcome = {"return": info["episode_return"], "collective_return": info["episode_return"].sum()}
+    for name in ("collected", "hits_given"):
+        if name in episode.info:
+            outcome[name] = (episode.info[name] * episode.is_played[:, None]).sum(0)
+    return outcome | {"tagged_steps": info["episode_tagged_steps"]} | social_metrics(info)
+
+
+def play_many(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndarray]:
+    """Outcomes of many episodes, `[E, N]` or `[E]` each; see `episode_outcome`."""
+
+    def outcome(key: jax.Array) -> dict[str, jax.Array]:
+        return episode_outcome(play_episode(player, key))
+
+    return jax.device_get(jax.jit(jax.vmap(outcome))(jax.random.split(key, num_episodes)))
+
+
+def summarize(outcomes: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Mean and standard error over episodes of each outcome, per agent where it has an agent axis."""
+    return {
+        name: {
+            "mean": values.mean(0).tolist(),
+            "standard_error": (values.std(0, ddof=1) / np.sqrt(len(values))).tolist(),
+        }
+        for name, values in outcomes.items()
+    }
