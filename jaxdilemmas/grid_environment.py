@@ -1,5 +1,7 @@
 """What all grid games share beside mechanics: actions, static layers, observation kinds and how they are drawn."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -7,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.environment import Environment, Transition, require
 from jaxdilemmas.grid import beams, movement, spawning, views
-from jaxdilemmas.grid.bits import look_up_bits, pack_bits
+from jaxdilemmas.grid.bits import look_up_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
 from jaxdilemmas.grid.views import NOWHERE, Frame, Window
@@ -145,11 +148,15 @@ class GridEnvironment(Environment):
         self.palette = np.array([PALETTE[name] for name in self.tiles], np.uint8)
         # What never changes, as one number a cell: the tile or, where apples grow or waste may lie, what comes after
         # the tiles: first the apples by number, then the cells of the river.
-        self._codes = np.where(self.walls, self.tile_id("wall"), self.tile_id("floor"))
+        self._codes = np.where(self.walls, self.tile_id("wall"), self.tile_id("floor")).astype(np.int32)
         if "stream" in layers:
             self._codes[layers["stream"]] = self.tile_id("stream")
         changing = np.concatenate([self.apple_cells, self.river_cells])
         self._codes[tuple(changing.T)] = len(self.tiles) + np.arange(len(changing))
+        # The smallest rectangle that holds all open cells; beams are drawn there.
+        open_cells = cells_of(~self.walls)
+        self._open_from = open_cells.min(0)
+        self._open_shape = tuple(open_cells.max(0) - self._open_from + 1)
         self._code_table = views.window_table(self._codes, self.window, int(self.tile_id(self.outside)))
 
     def tile_id(self, name: str) -> np.uint8:
@@ -163,6 +170,7 @@ class GridEnvironment(Environment):
     def set_beam(self, length: int, half_width: int = 0, is_blocked: bool = True) -> None:
         """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
         require(is_count(length), "beam_length", length, "a whole number of at least 1")
+        self._is_beam_blocked = is_blocked
         if is_blocked:
             self.beam_reach = beams.open_reach(self.walls, length, half_width, self.beam_side_start)
         else:
@@ -237,6 +245,11 @@ class GridEnvironment(Environment):
 
     def collect_apples(self, state: Any) -> tuple[Any, jax.Array]:
         """Agents on the board take the apples they stand on: the state and who collected, `[N]` bool."""
+        state, collected = self.collect_packed(state.replace(apples=pack_bits(state.apples)))
+        return state.replace(apples=unpack_bits(state.apples, len(self.apple_cells))), collected
+
+    def collect_packed(self, state: Any) -> tuple[Any, jax.Array]:
+        """As `collect_apples`, while `state.apples` holds packed bits."""
         collected, apples = spawning.collect(state.apples, self.apple_index_at, state.positions, state.timeouts == 0)
         return state.replace(apples=apples), collected
 
@@ -260,15 +273,21 @@ class GridEnvironment(Environment):
         forward, right = relative_coordinates(state.positions, state.headings, state.positions)
         frame = views.window_frame(forward, right, state.headings, self.window)
         cells = cell_index(state.positions, self.walls.shape[1])
-        codes = jnp.asarray(self._code_table)[cells * 4 + state.headings]
-        tiles = self._draw(state, codes, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
+        tiles = self._draw_codes(state, jnp.asarray(self._code_table)[cells * 4 + state.headings])
+        words = self._beam_words(state, partial(views.cut_lines, window=self.window))
+        for name, rows in words.items():
+            tiles = self._draw_beam(tiles, views.show_bits(rows[..., None], self.window.shape[1]), name)
+        tiles = self._draw_agents(state, tiles, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
         return jnp.where(self.can_see(state)[:, None, None], tiles, self.tile_id("void"))
 
     def draw_board(self, state: Any) -> jax.Array:
         """The tile ids of the whole board, north up, `[H, W]` uint8; agents appear by their absolute heading."""
+        tiles = self._draw_codes(state, jnp.asarray(self._codes.reshape(1, -1)))
+        margins = np.stack([self._open_from, self.walls.shape - self._open_from - self._open_shape], 1)
+        for name, rows in self._beam_words(state, lambda lines, *_: lines.north.T).items():
+            tiles = self._draw_beam(tiles, jnp.pad(views.show_bits(rows, self._open_shape[1]), margins), name)
         frame = views.board_frame(state.positions, state.headings)
-        codes = jnp.asarray(self._codes.reshape(1, -1))
-        return self._draw(state, codes, frame, self.walls.shape, jnp.zeros((1, self.num_agents), bool))[0]
+        return self._draw_agents(state, tiles, frame, self.walls.shape, jnp.zeros((1, self.num_agents), bool))[0]
 
     def can_see(self, state: Any) -> jax.Array:
         """Who sees anything, `[N]` bool: by default agents that are on the board."""
@@ -291,27 +310,50 @@ class GridEnvironment(Environment):
 
     def changing_things(self, state: Any) -> jax.Array:
         """What is there of the apples and, in games with a river, of the waste, `[A + R]` bool."""
-        things: jax.Array = state.apples
-        return things
+        return jnp.concatenate([state.apples, state.waste]) if len(self.river_cells) else state.apples
+
+    def rays_of(self, state: Any) -> jax.Array:
+        """Cells that each ray of the beam to be seen covers, `[N, rays]` int32."""
+        return self.reach_of(state)
 
     def drawn_beams(self, state: Any) -> dict[str, jax.Array]:
-        """The beams to be seen, later ones over earlier: name of the tile -> cells of each ray, `[N, rays]` int32."""
-        return {"beam": self.reach_of(state)}
+        """Which beams are to be seen, later ones over earlier: name of the tile -> who fired one, `[N]` bool."""
+        return {"beam": state.fired}
 
-    def _draw(
-        self, state: Any, codes: jax.Array, frame: Frame, shape: tuple[int, int], is_self: jax.Array
+    def _beam_words(self, state: Any, cut: Callable[..., jax.Array]) -> dict[str, jax.Array]:
+        """What `cut(lines, positions, headings)` makes of the cells of each kind of beam, by the name of the tile.
+
+        Beams are searched for only if there are any.
+        """
+        rays = self.rays_of(state)
+        first, last = beams.ray_segments(state.positions, state.headings, rays, self.beam_side_start)
+        is_there = {name: (rays * fired[:, None]).reshape(-1) > 0 for name, fired in self.drawn_beams(state).items()}
+
+        def search(cells: tuple[jax.Array, ...], headings: jax.Array, is_there: dict[str, jax.Array]) -> Any:
+            first, last, positions = (part - self._open_from for part in cells)
+            lines = {
+                name: views.mark_segments(first, last, those, self._open_shape) for name, those in is_there.items()
+            }
+            return {name: cut(lines[name], positions, headings) for name in lines}
+
+        cells = (first, last, state.positions)
+        words = compute_if_any(search, (rays > 0).any(), cells, state.headings, is_there)
+        return {name: words[name] for name in is_there}  # in the order of drawing, which a pytree forgets
+
+    def _draw_beam(self, tiles: jax.Array, is_beam: jax.Array, name: str) -> jax.Array:
+        """Draws a beam, but never over walls, which beams may pass, nor off the board, `[F, rows * cols]` uint8."""
+        is_beam = is_beam.reshape(tiles.shape)
+        if not self._is_beam_blocked:
+            is_beam &= (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
+        return jnp.where(is_beam, self.tile_id(name), tiles)
+
+    def _draw_agents(
+        self, state: Any, tiles: jax.Array, frame: Frame, shape: tuple[int, int], is_self: jax.Array
     ) -> jax.Array:
-        """Draws codes `[F, rows * cols]`, then beams and agents, `[F, rows, cols]` uint8."""
-        tiles = self._draw_codes(state, codes)
-        tiles = jax.lax.optimization_barrier(tiles)  # one loop for all that follows is twice as slow on a CPU
-        is_open = (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
-        for name, reach in self.drawn_beams(state).items():
-            is_beam = views.beam_cells(frame, reach, shape, self.beam_side_start).reshape(tiles.shape)
-            tiles = jnp.where(is_beam & is_open, self.tile_id(name), tiles)
+        """Draws agents on tiles `[F, rows * cols]`, `[F, rows, cols]` uint8."""
         rows = jnp.where(self.is_drawn(state)[None, :], frame.rows, NOWHERE)
         agents = self.agent_tiles(state, frame.headings, is_self)
-        tiles = views.paint_agents(tiles, frame._replace(rows=rows), agents, shape)
-        return tiles.reshape(-1, *shape)
+        return views.paint_agents(tiles, frame._replace(rows=rows), agents, shape).reshape(-1, *shape)
 
     def _draw_codes(self, state: Any, codes: jax.Array) -> jax.Array:
         """The tiles of codes: what never changes, apples and waste."""

@@ -4,11 +4,13 @@ Source: google-deepmind/lab2d @ 0947443 (clean_up) and google-deepmind/meltingpo
 Our choices: all beams of a step are fired at once, and agents move by the rule of `grid.movement`.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.environment import Info
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.views import Window
@@ -100,18 +102,26 @@ class Lab2DEnvironment(GridEnvironment):
         timeouts = jnp.where(is_hit, params.timeout_steps, jnp.maximum(state.timeouts - 1, 0)).astype(jnp.int32)
         is_back = was_out & (timeouts == 0)
         is_present = (timeouts == 0) & ~is_back
-        positions = spawning.place_agents(respawns, is_back, state.positions, is_present, self.spawn_cells)
+        places = compute_if_any(
+            partial(spawning.place_agents, cells=self.spawn_cells),
+            is_back.any(),
+            respawns,
+            is_back,
+            state.positions,
+            is_present,
+        )
         is_seen = ~is_hit
         return state.replace(
             timeouts=timeouts,
-            positions=positions,
+            positions=jnp.where(is_back[:, None], places, state.positions),
             fired=state.fired & is_seen,
             rays=jnp.where(is_seen[:, None], state.rays, 0),
         )
 
-    def drawn_beams(self, state: Any) -> dict[str, jax.Array]:
+    def rays_of(self, state: Any) -> jax.Array:
         """The beam of the last step, as far as it got."""
-        return {"beam": state.rays}
+        rays: jax.Array = state.rays
+        return rays
 
     def hit_info(self, state: Any, collected: jax.Array, given: jax.Array) -> Info:
         """The info that all these games have, `[N]` each: apples, hits received and given, and whether one is out."""

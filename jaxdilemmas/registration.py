@@ -12,6 +12,7 @@ Factory = Callable[..., "Environment"]
 
 _FACTORIES: dict[str, str | Factory] = {
     "cleanup": "jaxdilemmas.envs.cleanup:Cleanup",
+    "cleanup_gallego": "jaxdilemmas.envs.cleanup_gallego:CleanupGallego",
     "cleanup_meltingpot": "jaxdilemmas.envs.cleanup:CleanupMeltingPot",
     "commons": "jaxdilemmas.envs.commons:Commons",
     "commons_gallego": "jaxdilemmas.envs.gallego:CommonsGallego",

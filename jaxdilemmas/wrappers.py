@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.environment import Environment, Step, Transition, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Space
@@ -89,9 +90,8 @@ class AutoReset(Wrapper):
         key_step, key_reset = jax.random.split(key)
         final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
         ended = terminated | truncated
-        state = jax.tree.map(
-            lambda new, old: jnp.where(ended, new, old), self.env.initial_state(key_reset, params), state
-        )
+        start = compute_if_any(self.env.initial_state, ended, key_reset, params)
+        state = jax.tree.map(lambda new, old: jnp.where(ended, new, old), start, state)
         if self.final_observation:
             info = info | {"final_obs": final_obs}
         return self.env.observe(state, params), state, rewards, terminated, truncated, info

@@ -9,33 +9,52 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = {"jaxdilemmas.environment", "jaxdilemmas.spaces"}
+ENGINES = {f"jaxdilemmas.{name}_environment" for name in ("grid", "lab2d", "gallego")}
+BOARDS = {"jaxdilemmas.envs.maps", "jaxdilemmas.envs.river"}
+GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"}
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": set(),
     "jaxdilemmas.spaces": {"jax", "numpy"},
     "jaxdilemmas.environment": {"jaxdilemmas.spaces", "jax"},
-    "jaxdilemmas.preferences": {"jax"},
+    "jaxdilemmas.preferences": {"jaxdilemmas.environment.require", "jax", "numpy"},
     "jaxdilemmas.metrics": {"jax"},
     "jaxdilemmas.policies": CONTRACT | {"jax", "numpy"},
-    "jaxdilemmas.wrappers": CONTRACT | {"jaxdilemmas.preferences", "jax", "flax"},
+    "jaxdilemmas.batching": {"jax"},
+    "jaxdilemmas.wrappers": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.preferences", "jax", "flax"},
     "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy"},
     "jaxdilemmas.rendering": CONTRACT | {"jax", "numpy", "PIL"},
+    "jaxdilemmas.adapters": set(),
+    "jaxdilemmas.adapters.agents": CONTRACT | {"jaxdilemmas.wrappers"},
+    "jaxdilemmas.adapters.jaxmarl": CONTRACT | {"jaxdilemmas.adapters.agents", "jax", "jaxmarl"},
+    "jaxdilemmas.adapters.pettingzoo": CONTRACT
+    | {"jaxdilemmas.adapters.agents", "jaxdilemmas.rendering", "jaxdilemmas.wrappers"}
+    | {"jax", "numpy", "gymnasium", "pettingzoo"},
     "jaxdilemmas.grid": set(),
-    "jaxdilemmas.grid.*": {"jaxdilemmas.grid.geometry", "jax", "numpy", "chex"},
-    "jaxdilemmas.grid_environment": CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax"},
+    "jaxdilemmas.grid.*": {"jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits", "jax", "numpy", "chex"},
+    "jaxdilemmas.grid_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy", "flax"},
+    "jaxdilemmas.lab2d_environment": CONTRACT
+    | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax"},
+    "jaxdilemmas.gallego_environment": CONTRACT
+    | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax", "numpy"},
     "jaxdilemmas.envs": set(),
-    "jaxdilemmas.envs.*": CONTRACT
-    | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jaxdilemmas.envs.maps", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.*": GAME,
+    "jaxdilemmas.envs.gathering_policies": GAME | {"jaxdilemmas.envs.foraging"},
+    "jaxdilemmas.envs.cleanup_policies": GAME | {"jaxdilemmas.envs.foraging"},
 }
 """What a module imports at most beside the standard library; packages stand for their modules."""
 
 LIGHT = {"jaxdilemmas", "jax", "flax", "chex", "numpy"}
 """What may be imported together with a module; anything else inside the function that uses it."""
 
-ENTRY_POINTS = {"baselines.training.command", "baselines.evaluate"}
+ADAPTED = {"jaxdilemmas.adapters.jaxmarl": {"jaxmarl"}, "jaxdilemmas.adapters.pettingzoo": {"gymnasium", "pettingzoo"}}
+"""What an adapter derives its class from comes with it too, so nothing else imports an adapter."""
+
+ENTRY_POINTS = {"baselines.training.command", "baselines.evaluate", "baselines.schelling"}
 PRINTERS = ENTRY_POINTS | {"baselines.training.recording", "baselines.training.display"}
 WRITERS = {
     "baselines.evaluate",
+    "baselines.schelling",
     "baselines.training.runs",
     "baselines.training.table",
     "baselines.training.curves",
@@ -95,7 +114,8 @@ def test_a_module_imports_only_the_layers_below_it(module: str) -> None:
 
 @pytest.mark.parametrize("module", modules("jaxdilemmas"))
 def test_importing_the_package_needs_the_light_libraries_alone(module: str) -> None:
-    assert {name for name in foreign_imports(module, at_top=True) if not is_within(name, LIGHT)} == set()
+    light = LIGHT | ADAPTED.get(module, set())
+    assert {name for name in foreign_imports(module, at_top=True) if not is_within(name, light)} == set()
 
 
 @pytest.mark.parametrize("module", modules("jaxdilemmas"))
@@ -103,10 +123,18 @@ def test_the_package_makes_no_claim_that_an_optimised_python_drops(module: str) 
     assert [ast.unparse(node) for node in ast.walk(source(module)) if isinstance(node, ast.Assert)] == []
 
 
-def test_nothing_in_the_package_imports_rendering() -> None:
-    rendering = {"jaxdilemmas.rendering"}
-    importers = [name for name in modules("jaxdilemmas") if any(is_within(used, rendering) for used in imports(name))]
-    assert importers == []
+def importers(module: str) -> list[str]:
+    """Modules of the package that import `module`."""
+    return [name for name in modules("jaxdilemmas") if any(is_within(used, {module}) for used in imports(name))]
+
+
+def test_nothing_in_the_package_but_an_adapter_imports_rendering() -> None:
+    assert importers("jaxdilemmas.rendering") == ["jaxdilemmas.adapters.pettingzoo"]
+
+
+@pytest.mark.parametrize("adapter", sorted(ADAPTED))
+def test_nothing_in_the_package_imports_an_adapter(adapter: str) -> None:
+    assert importers(adapter) == []
 
 
 def algorithms() -> list[str]:
@@ -122,9 +150,10 @@ def test_algorithms_do_not_import_each_other() -> None:
         assert [name for name in imports(module) if is_within(name, others)] == []
 
 
-def test_shared_parts_of_training_know_no_algorithm() -> None:
-    for module in modules("baselines/training"):
-        assert [name for name in imports(module) if is_within(name, set(algorithms()))] == []
+def test_what_algorithms_share_knows_no_algorithm_and_no_command_that_plays() -> None:
+    others = {"baselines.evaluate", "baselines.schelling", *algorithms()}
+    for module in ["baselines.playing", *modules("baselines/training", "baselines/analysis")]:
+        assert [name for name in imports(module) if is_within(name, others)] == []
 
 
 def calls(module: str) -> set[str]:

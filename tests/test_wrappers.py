@@ -33,7 +33,7 @@ def play(env: Environment, num_steps: int) -> dict[str, Any]:
 
 def play_without_views(env: Environment) -> dict[str, Any]:
     """The same random actions in sixty transitions of an environment that does not reset itself."""
-    key_reset, key_steps = jax.random.split(jax.random.key(0))
+    key_reset, key_steps = jax.random.split(jax.random.key(8))
     params = env.default_params
 
     def body(state: Any, key: jax.Array) -> tuple[Any, dict[str, Any]]:

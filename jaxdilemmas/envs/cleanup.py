@@ -13,8 +13,9 @@ from flax import struct
 
 from jaxdilemmas.environment import Transition, require
 from jaxdilemmas.envs.maps import CLEANUP, CLEANUP_SYMBOLS, MELTINGPOT_CLEANUP, MELTINGPOT_CLEANUP_SYMBOLS
+from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste
 from jaxdilemmas.grid import beams, movement, spawning
-from jaxdilemmas.grid.bits import look_up_bits, pack_bits
+from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.maps import index_of_cells, parse_map
 from jaxdilemmas.grid_environment import RIVER_TILES, check_counts, check_numbers
@@ -23,32 +24,18 @@ from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
 FINE, CLEAN = range(2)
 
 
-class Params(struct.PyTreeNode):
-    """The numbers in the rules of `Cleanup`.
+class Params(RiverParams):
+    """The numbers in the rules of `Cleanup`: those of `RiverParams` and more.
 
     Attributes:
-      apple_growth_rate: chance of an apple to grow in a step when the river is clean.
-      depletion_threshold: fraction of the river under waste from which on no apples grow.
-      restoration_threshold: fraction below which they grow at the full rate; linear in between.
-      waste_probability: chance of a new cell of waste in a step.
       waste_start_steps: steps without new waste are this many and one more.
-      fine_cost: what a hit costs the shooter.
-      fine_penalty: what it costs the agent that is hit.
       fine_cooldown: steps after a shot in which no fine can be fired.
       clean_cooldown: steps after a shot in which no cleaning beam can be fired.
-      max_steps: length of an episode.
     """
 
-    apple_growth_rate: Any = 0.05
-    depletion_threshold: Any = 0.4
-    restoration_threshold: Any = 0.0
-    waste_probability: Any = 0.5
     waste_start_steps: Any = 50
-    fine_cost: Any = 1.0
-    fine_penalty: Any = 50.0
     fine_cooldown: Any = 10
     clean_cooldown: Any = 2
-    max_steps: Any = 1000
 
 
 class MeltingPotParams(Params):
@@ -135,7 +122,8 @@ class Cleanup(Lab2DEnvironment):
         nowhere = len(self.river_cells)
         self.river_rays = beams.ray_table(river_index, nowhere, self.beam_length, half_width=1, side_start=0)
         self.default_params = self.params_from(self.params_class, params)
-        check_params(self.default_params)
+        check_river_params(self.default_params)
+        check_counts(self.default_params, "waste_start_steps", "fine_cooldown", "clean_cooldown", least=0)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, no apples, the river as the map has it."""
@@ -157,13 +145,34 @@ class Cleanup(Lab2DEnvironment):
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: waste, move, collect, fire, grow, collect. `Environment.transition` says what comes out."""
         growth = growth_probability(state.waste, params)
-        state = spawn_waste(draws, state.replace(step_count=state.step_count + 1), params)
+        state = self.grow_waste(draws, self.pack(state), params)
         state = self.move_agents(state, draws.priorities, actions)
-        state, eaten = self.collect_apples(state)
+        state, eaten = self.collect_packed(state)
         state, given, cleaned = self.fire(draws, state, actions, params)
-        state, found = self.collect_apples(state.replace(apples=state.apples | (draws.apple_growth < growth)))
-        collected = eaten.astype(jnp.int32) + found
-        return self.settle(state, collected, given, cleaned, params)
+        state, found = self.collect_packed(self.grow_apples(draws, state, growth))
+        return self.settle(self.unpack(state), eaten.astype(jnp.int32) + found, given, cleaned, params)
+
+    def pack(self, state: State) -> State:
+        """The next step begins: while it is played apples and waste are packed bits."""
+        return state.replace(
+            apples=pack_bits(state.apples), waste=pack_bits(state.waste), step_count=state.step_count + 1
+        )
+
+    def unpack(self, state: State) -> State:
+        """The step is over."""
+        apples = unpack_bits(state.apples, len(self.apple_cells))
+        return state.replace(apples=apples, waste=unpack_bits(state.waste, len(self.river_cells)))
+
+    def grow_waste(self, draws: Draws, state: State, params: Params) -> State:
+        """After the first steps one clean cell of the river, each equally likely, may get waste."""
+        is_late = state.step_count - 1 > params.waste_start_steps
+        whole_river = pack_bits(jnp.ones(len(self.river_cells), bool))
+        fresh = new_waste(draws, ~state.waste & whole_river, params)
+        return state.replace(waste=jnp.where(is_late, state.waste | fresh, state.waste))
+
+    def grow_apples(self, draws: Draws, state: State, probability: jax.Array) -> State:
+        """Each apple that is not there grows by chance."""
+        return state.replace(apples=state.apples | pack_bits(draws.apple_growth < probability))
 
     def fire(
         self, draws: Draws, state: State, actions: jax.Array, params: Params
@@ -182,18 +191,18 @@ class Cleanup(Lab2DEnvironment):
         """Each ray cleans the first waste it meets; of several agents that meet the same the first in line is credited.
 
         Returns:
-          waste `[R]` bool, cells credited to each agent `[N]` int32, and cells that each ray covers before, `[N, 3]`.
+          waste as packed bits, cells credited to each agent `[N]` int32, and cells that each ray covers, `[N, 3]`.
         """
         cells = cell_index(state.positions, self.walls.shape[1])
         on_ray = jnp.asarray(self.river_rays)[cells, state.headings]
-        is_waste = look_up_bits(pack_bits(state.waste), on_ray)
+        is_waste = look_up_bits(state.waste, on_ray)
         is_first, rays = beams.stop_at_marks(is_waste, self.aim(state, is_firing))
-        nowhere = len(self.river_cells)
-        met = jnp.where(is_first, on_ray, nowhere).min(-1)  # [N, rays]
-        is_same = (met[:, None, :, None] == met[None, :, None, :]).any(-1)  # [i, j, ray of i]
-        is_credited = (met < nowhere) & ~(is_same & movement.goes_first(priorities)[:, :, None]).any(1)
-        is_cleaned = (met.reshape(-1, 1) == jnp.arange(nowhere)).any(0)
-        return state.waste & ~is_cleaned, is_credited.sum(1, dtype=jnp.int32), rays
+        met = jnp.where(is_first, on_ray, len(self.river_cells)).min(-1)  # [N, rays]
+        cells_met = bitwise_or(mark_bits(met, len(state.waste)), 1)  # [N, words], a bit a cell
+        is_later = movement.goes_first(priorities)[:, :, None]
+        taken = bitwise_or(jnp.where(is_later, cells_met[None, :, :], jnp.uint32(0)), 1)  # by those who go first
+        cleaned = jax.lax.population_count(cells_met & ~taken & state.waste).sum(1, dtype=jnp.int32)
+        return state.waste & ~bitwise_or(cells_met, 0), cleaned, rays
 
     def settle(
         self, state: State, collected: jax.Array, given: jax.Array, cleaned: jax.Array, params: Params
@@ -203,14 +212,14 @@ class Cleanup(Lab2DEnvironment):
         rewards = collected - params.fine_cost * info["hits_given"] - params.fine_penalty * info["fined"]
         return state, rewards.astype(jnp.float32), jnp.zeros((), bool), info
 
-    def changing_things(self, state: State) -> jax.Array:
-        """Apples, then waste."""
-        return jnp.concatenate([state.apples, state.waste])
+    def remove_and_return(self, state: State, is_hit: jax.Array, respawns: jax.Array, params: Any) -> State:
+        """As `Lab2DEnvironment.remove_and_return`; cleaning beams of agents that are hit are not seen either."""
+        state = super().remove_and_return(state, is_hit, respawns, params)
+        return state.replace(cleaned_at=state.cleaned_at & ~is_hit)
 
     def drawn_beams(self, state: State) -> dict[str, jax.Array]:
         """Cleaning beams, and fines over them."""
-        is_clean = state.cleaned_at[:, None]
-        return {"clean_beam": state.rays * is_clean, "beam": state.rays * ~is_clean}
+        return {"clean_beam": state.cleaned_at, "beam": state.fired}
 
 
 class CleanupMeltingPot(Cleanup):
@@ -258,14 +267,13 @@ class CleanupMeltingPot(Cleanup):
     def transition(self, draws: Any, state: State, actions: jax.Array, params: Any) -> Transition:
         """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` says what comes out."""
         growth = growth_probability(state.waste, params)
-        state = state.replace(apples=state.apples | (draws.apple_growth < growth), step_count=state.step_count + 1)
-        state, found = self.collect_apples(state)
-        state = self.move_agents(spawn_waste(draws, state, params), draws.priorities, actions)
-        state, eaten = self.collect_apples(state)
+        state, found = self.collect_packed(self.grow_apples(draws, self.pack(state), growth))
+        state = self.move_agents(self.grow_waste(draws, state, params), draws.priorities, actions)
+        state, eaten = self.collect_packed(state)
         state, given, cleaned = self.fire(draws, state, actions, params)
         state = self.remove_and_return(state, given.any(0), draws.respawns, params)
         collected = eaten.astype(jnp.int32) + found
-        state, rewards, _, info = self.settle(state, collected, given, cleaned, params)
+        state, rewards, _, info = self.settle(self.unpack(state), collected, given, cleaned, params)
         return state, rewards, self.may_end(draws, state, params), info
 
     def may_end(self, draws: MeltingPotDraws, state: State, params: MeltingPotParams) -> jax.Array:
@@ -273,34 +281,3 @@ class CleanupMeltingPot(Cleanup):
         over_time = state.step_count - params.min_steps
         is_asked: jax.Array = (over_time > 0) & (over_time % params.ending_interval == 0)
         return is_asked & (draws.episode_end < params.ending_probability) & self.ends_by_chance
-
-
-def growth_probability(waste: jax.Array, params: Params) -> jax.Array:
-    """Chance of an apple to grow in a step, `[]` float32; zero or less where none grow.
-
-    Args:
-      waste: `[R]` bool, at the start of the step.
-      params: has the rate and the thresholds.
-    """
-    fraction = waste.sum(dtype=jnp.int32) / waste.shape[0]
-    share = (fraction - params.depletion_threshold) / (params.restoration_threshold - params.depletion_threshold)
-    return params.apple_growth_rate * jnp.minimum(share, 1.0)
-
-
-def spawn_waste(draws: Draws, state: State, params: Params) -> State:
-    """After the first steps one clean cell of the river, each equally likely, may get waste."""
-    is_clean = ~state.waste
-    number = jnp.floor(draws.waste_choice * is_clean.sum(dtype=jnp.int32)).astype(jnp.int32)
-    is_due = (state.step_count - 1 > params.waste_start_steps) & (draws.waste_gate < params.waste_probability)
-    return state.replace(waste=state.waste | (spawning.nth_of(is_clean, number) & is_due))
-
-
-def check_params(params: Params) -> None:
-    """Raises a ValueError if a number is outside its range."""
-    check_counts(params, "max_steps")
-    check_counts(params, "waste_start_steps", "fine_cooldown", "clean_cooldown", least=0)
-    check_numbers(params, 1, "apple_growth_rate", "waste_probability", "depletion_threshold", "restoration_threshold")
-    check_numbers(params, float("inf"), "fine_cost", "fine_penalty")
-    below = f"less than depletion_threshold={params.depletion_threshold}"
-    is_below = params.restoration_threshold < params.depletion_threshold
-    require(is_below, "restoration_threshold", params.restoration_threshold, below)

@@ -13,17 +13,11 @@ from flax import struct
 
 from jaxdilemmas.environment import Transition, require
 from jaxdilemmas.envs.maps import SYMBOLS, commons_layers
-from jaxdilemmas.grid import beams, movement, spawning
-from jaxdilemmas.grid.maps import cells_of, parse_map
+from jaxdilemmas.gallego_environment import GallegoEnvironment
+from jaxdilemmas.grid import spawning
+from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import (
-    TILES,
-    GridEnvironment,
-    GridParams,
-    GridState,
-    check_counts,
-    check_regrowth_probabilities,
-)
+from jaxdilemmas.grid_environment import GridParams, GridState, check_counts, check_regrowth_probabilities
 
 MAPS = {
     "small": """
@@ -121,69 +115,7 @@ class CommonsDraws(struct.PyTreeNode):
     apple_growth: jax.Array
 
 
-class GallegoGame(GridEnvironment):
-    """What the two games share: acting one by one, and agents that stay on the board while tagged."""
-
-    outside = "wall"
-    tiles = (*TILES, "tagged")
-    policy_module = "jaxdilemmas.envs.gathering_policies"
-
-    def random_start(self, key: jax.Array) -> dict[str, jax.Array]:
-        """Agents on distinct random spawn cells, those in surplus on any open cells; random headings."""
-        key_spawn, key_surplus, key_headings = jax.random.split(key, 3)
-        num_spawning = min(self.num_agents, len(self.spawn_cells))
-        spawns = spawning.sample_distinct(key_spawn, len(self.spawn_cells), num_spawning)
-        open_cells = jnp.asarray(cells_of(~self.walls))
-        surplus = jax.random.randint(key_surplus, (self.num_agents - num_spawning,), 0, len(open_cells))
-        positions = jnp.concatenate([jnp.asarray(self.spawn_cells)[spawns], open_cells[surplus]])
-        return self.start(positions, self.random_headings(key_headings))
-
-    def act_in_order(self, state: Any, actions: jax.Array, params: Any) -> tuple[Any, jax.Array]:
-        """Agents act by index, each on what those before it have done; returns the state and hits given `[N]` int32."""
-        state = state.replace(
-            timeouts=jnp.maximum(state.timeouts - 1, 0),
-            fired=jnp.zeros_like(state.fired),
-            step_count=state.step_count + 1,
-        )
-
-        def act(state: Any, agent: jax.Array) -> tuple[Any, jax.Array]:
-            action = jnp.where(state.timeouts[agent] == 0, actions[agent], movement.STAND)
-            position, heading = state.positions[agent], state.headings[agent]
-            state = state.replace(
-                positions=state.positions.at[agent].set(
-                    movement.propose_moves(position, heading, action, jnp.asarray(self.walls))
-                ),
-                headings=state.headings.at[agent].set(movement.turn(heading, action)),
-                fired=state.fired.at[agent].set(action == movement.BEAM),
-            )
-            return self.fire_beam(state, agent, params)
-
-        return jax.lax.scan(act, state, jnp.arange(self.num_agents))
-
-    def fire_beam(self, state: Any, agent: jax.Array, params: Any) -> tuple[Any, jax.Array]:
-        """The beam of one agent, if it fired, hits everyone in it who is not tagged; returns the state and how many."""
-        reach = jnp.asarray(self.beam_reach)[0, 0] * state.fired[agent]
-        shooter, heading = state.positions[agent][None], state.headings[agent][None]
-        is_hit = beams.find_hits(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
-        hits, is_tagged = beams.count_hits(state.hits, is_hit, params.hits_to_tag)
-        timeouts = jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32)
-        return state.replace(hits=hits, timeouts=timeouts), is_hit.sum(dtype=jnp.int32)
-
-    def can_see(self, state: Any) -> jax.Array:
-        """Tagged agents see as ever."""
-        return jnp.ones_like(state.timeouts, bool)
-
-    def is_drawn(self, state: Any) -> jax.Array:
-        """Tagged agents are to be seen."""
-        return jnp.ones_like(state.timeouts, bool)
-
-    def agent_tiles(self, state: Any, headings: jax.Array, is_self: jax.Array) -> jax.Array:
-        """Other agents that are tagged look alike; an agent sees itself as ever."""
-        tiles = super().agent_tiles(state, headings, is_self)
-        return jnp.where((state.timeouts[None, :] > 0) & ~is_self, self.tile_id("tagged"), tiles)
-
-
-class GatheringGallego(GallegoGame):
+class GatheringGallego(GallegoEnvironment):
     """Gathering with apples that return after a fixed time; deterministic after the reset.
 
     Args:
@@ -196,6 +128,8 @@ class GatheringGallego(GallegoGame):
       ValueError: an argument is unknown or not allowed.
     """
 
+    version = "2"
+    policy_module = "jaxdilemmas.envs.gathering_policies"
     window = Window(ahead=15, behind=0, side=10)
 
     def __init__(self, map: str = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
@@ -220,14 +154,14 @@ class GatheringGallego(GallegoGame):
     ) -> Transition:
         """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
         del draws
-        state, hits_given = self.act_in_order(state, actions, params)
+        state, _, given = self.act_in_order(state, actions, params)
         apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
         state, collected = self.collect_apples(state.replace(apples=apples))
         apple_timers = spawning.start_timers(state.apples, apple_timers, params.apple_respawn_steps)
-        return self.outcome(state.replace(apple_timers=apple_timers), collected, hits_given)
+        return self.outcome(state.replace(apple_timers=apple_timers), collected, given.sum(1, dtype=jnp.int32))
 
 
-class CommonsGallego(GallegoGame):
+class CommonsGallego(GallegoEnvironment):
     """The commons: apples that return the faster the more of them are left, looked at one after the other.
 
     Args:
@@ -239,6 +173,8 @@ class CommonsGallego(GallegoGame):
       ValueError: an argument is unknown or not allowed.
     """
 
+    version = "2"
+    policy_module = "jaxdilemmas.envs.gathering_policies"
     window = Window(ahead=20, behind=0, side=10)
 
     def __init__(self, num_agents: int = 12, observation: str = "tiles", **params: Any) -> None:
@@ -263,9 +199,9 @@ class CommonsGallego(GallegoGame):
         self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams
     ) -> Transition:
         """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
-        state, hits_given = self.act_in_order(state, actions, params)
+        state, _, given = self.act_in_order(state, actions, params)
         apples = spawning.regrow_by_density_in_order(
             state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
         )
         state, collected = self.collect_apples(state.replace(apples=apples))
-        return self.outcome(state, collected, hits_given)
+        return self.outcome(state, collected, given.sum(1, dtype=jnp.int32))

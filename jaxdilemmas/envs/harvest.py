@@ -74,9 +74,13 @@ class Harvest(Lab2DEnvironment):
 
     Raises:
       ValueError: an argument is unknown or not allowed.
+
+    Attributes:
+      regrowth_counts: live neighbours from which on the second, third and fourth probability of regrowth hold.
     """
 
     policy_module = "jaxdilemmas.envs.gathering_policies"
+    regrowth_counts = (1, 2, 3)
 
     def __init__(self, map: str = "open", num_agents: int = 7, observation: str = "tiles", **params: Any) -> None:
         require(isinstance(map, str) and map in VARIANTS, "map", map, f"one of {', '.join(VARIANTS)}")
@@ -114,7 +118,7 @@ class Harvest(Lab2DEnvironment):
     def transition(self, draws: Draws, state: Lab2DState, actions: jax.Array, params: Params) -> Transition:
         """One step: move, collect, zap, return, grow, collect. `Environment.transition` says what comes out."""
         regrown = spawning.regrow_by_density(
-            state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth, fewest=(1, 2, 3)
+            state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth, self.regrowth_counts
         )
         sprouts = regrown & ~state.apples
         state = self.move_agents(state.replace(step_count=state.step_count + 1), draws.priorities, actions)

@@ -71,6 +71,29 @@ def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: 
     return np.logical_and.accumulate(is_free, axis=-1).sum(-1, dtype=np.int32)
 
 
+def ray_segments(
+    positions: jax.Array, headings: jax.Array, reach: jax.Array, side_start: int = 1
+) -> tuple[jax.Array, jax.Array]:
+    """Where rays run.
+
+    Args:
+      positions: `[N, 2]` int32, where the shooters stand.
+      headings: `[N]` int32.
+      reach: `[N, rays]` int32, cells that each ray covers.
+      side_start: where the rays beside the middle one start.
+
+    Returns:
+      The cells with the lowest and the highest row and column of each ray, `[N * rays, 2]` int32 each; of a ray that
+      covers nothing they mean nothing.
+    """
+    steps = jnp.asarray(STEPS)
+    ahead, aside = steps[headings][:, None, :], steps[(headings + 1) % 4][:, None, :]
+    right = np.arange(reach.shape[1])[:, None] - reach.shape[1] // 2
+    near = positions[:, None, :] + right * aside + np.where(right == 0, 1, side_start) * ahead
+    far = near + (reach[..., None] - 1) * ahead
+    return jnp.minimum(near, far).reshape(-1, 2), jnp.maximum(near, far).reshape(-1, 2)
+
+
 def find_hits(
     positions: jax.Array,
     headings: jax.Array,

@@ -13,6 +13,18 @@ def pack_bits(bits: jax.Array) -> jax.Array:
     return (padded.astype(jnp.uint32) << jnp.arange(WORD_BITS, dtype=jnp.uint32)).sum(1, dtype=jnp.uint32)
 
 
+def mark_bits(index: jax.Array, num_words: int) -> jax.Array:
+    """The words whose set bits are these, `[..., n]` int32 -> `[..., n, num_words]` uint32, one bit in each of n."""
+    word, bit = index[..., None] // WORD_BITS, (index[..., None] % WORD_BITS).astype(jnp.uint32)
+    return jnp.where(word == jnp.arange(num_words), jnp.uint32(1) << bit, jnp.uint32(0))
+
+
+def unpack_bits(words: jax.Array, count: int) -> jax.Array:
+    """The first bits of words, `[W]` uint32 -> `[count]` bool."""
+    bits = (words[:, None] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)) & 1 != 0
+    return bits.reshape(-1)[:count]
+
+
 def look_up_bits(words: jax.Array, index: jax.Array) -> jax.Array:
     """Looks up packed bits by number.
 
@@ -50,3 +62,29 @@ def nth_set_bit(words: jax.Array, n: jax.Array) -> jax.Array:
         rest, word = jnp.where(is_upper, rest - count, rest), jnp.where(is_upper, word >> half, word)
         index = index + jnp.where(is_upper, half, 0)
     return index
+
+
+def bitwise_or(words: jax.Array, axis: int) -> jax.Array:
+    """The bits that are set anywhere along an axis of `[...]` uint32."""
+    return jax.lax.reduce(words, jnp.uint32(0), jax.lax.bitwise_or, (axis,))
+
+
+def range_bits(first: jax.Array, last: jax.Array) -> jax.Array:
+    """The bits first to last of a word, those it has, `[...]` uint32."""
+    below_last = jnp.uint32(2**WORD_BITS - 1) >> jnp.clip(WORD_BITS - 1 - last, 0, WORD_BITS).astype(jnp.uint32)
+    from_first = jnp.uint32(2**WORD_BITS - 1) << jnp.clip(first, 0, WORD_BITS).astype(jnp.uint32)
+    return jnp.where(last < 0, jnp.uint32(0), below_last & from_first)
+
+
+def reverse_bits(words: jax.Array) -> jax.Array:
+    """Bit b becomes bit 31 - b, `[...]` uint32."""
+    for half, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF), (16, 0x0000FFFF)):
+        words = ((words >> half) & jnp.uint32(mask)) | ((words & jnp.uint32(mask)) << half)
+    return words
+
+
+def shift_right(words: jax.Array, places: jax.Array) -> jax.Array:
+    """Shifts words to the right or, by negative places, to the left; bits that leave the word are lost."""
+    right = words >> jnp.maximum(places, 0).astype(jnp.uint32)
+    left = words << jnp.maximum(-places, 0).astype(jnp.uint32)
+    return jnp.where(places >= 0, right, left)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.bits import look_up_bits, nth_set_bit, pack_bits
+from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits
 from jaxdilemmas.grid.geometry import same_cell
 
 
@@ -69,19 +69,12 @@ def place_agents(
       `[N, 2]` int32, the positions of all.
     """
     is_free = ~(same_cell(jnp.asarray(cells), positions) & is_present[None, :]).any(1)
-    rank = count_before(is_free)
     chosen = choose_distinct(uniforms, is_free.sum(dtype=jnp.int32))
-    order = count_before(is_returning)
-    wanted = jnp.where(order[:, None] == jnp.arange(len(uniforms)), chosen[None, :], 0).sum(1)
-    is_own = (wanted[:, None] == rank[None, :]) & is_free[None, :]  # [N, P]
-    returns_to = (is_own[:, :, None] * jnp.asarray(cells)[None, :, :]).sum(1, dtype=jnp.int32)
-    return jnp.where(is_returning[:, None], returns_to, positions)
-
-
-def count_before(flags: jax.Array) -> jax.Array:
-    """How many flags before each are set, `[n]` int32 for `[n]` bool; by comparing all pairs, for small n."""
-    index = jnp.arange(flags.shape[0])
-    return (flags[None, :] & (index[None, :] < index[:, None])).sum(1, dtype=jnp.int32)
+    agents = jnp.arange(len(uniforms))
+    order = (is_returning[None, :] & (agents[None, :] < agents[:, None])).sum(1)  # among those who return
+    words = pack_bits(is_free)
+    free_cells = jax.vmap(lambda number: nth_set_bit(words, number))(chosen[order])
+    return jnp.where(is_returning[:, None], jnp.asarray(cells)[free_cells], positions)
 
 
 def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -110,12 +103,6 @@ def start_timers(alive: jax.Array, timers: jax.Array, respawn_steps: jax.Array |
       `[A]` int32.
     """
     return jnp.where(~alive & (timers <= 0), respawn_steps, timers).astype(jnp.int32)
-
-
-def nth_of(candidates: jax.Array, number: jax.Array) -> jax.Array:
-    """The candidate that has `number` candidates before it, alone, `[n]` bool for `[n]` bool; none if there is none."""
-    index = nth_set_bit(pack_bits(candidates), number)
-    return candidates & (jnp.arange(candidates.shape[0]) == index)
 
 
 def neighbours_within(cells: np.ndarray, radius: float, norm: float = np.inf) -> np.ndarray:
@@ -191,26 +178,26 @@ def regrow_by_density_in_order(
 
 
 def collect(
-    alive: jax.Array, index_at: np.ndarray, positions: jax.Array, can_collect: jax.Array
+    words: jax.Array, index_at: np.ndarray, positions: jax.Array, can_collect: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Agents take what lies on their cells; of several agents on one cell the lowest index gets it.
 
     Args:
-      alive: `[A]` bool.
+      words: `[W]` uint32, which of A resources are alive, see `bits.pack_bits`.
       index_at: `[H, W]` int32, the resource of each cell, A where there is none.
       positions: `[N, 2]` int32.
       can_collect: `[N]` bool.
 
     Returns:
-      collected `[N]` bool and alive `[A]` bool.
+      collected `[N]` bool and words `[W]` uint32.
     """
-    chex.assert_rank([alive, index_at, can_collect], [1, 2, 1])
+    chex.assert_rank([words, index_at, can_collect], [1, 2, 1])
     chex.assert_shape(positions, (can_collect.shape[0], 2))
-    chex.assert_type([alive, index_at, positions, can_collect], [bool, int, int, bool])
+    chex.assert_type([words, index_at, positions, can_collect], [jnp.uint32, int, int, bool])
     index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
-    stands_on = look_up_bits(pack_bits(alive), index) & can_collect
+    stands_on = look_up_bits(words, index) & can_collect
     agents = jnp.arange(len(index))
     is_earlier = (index[None, :] == index[:, None]) & stands_on[None, :] & (agents[None, :] < agents[:, None])
     collected = stands_on & ~is_earlier.any(1)
-    is_taken = ((index[:, None] == jnp.arange(alive.shape[0])) & collected[:, None]).any(0)
-    return collected, alive & ~is_taken
+    taken = jnp.where(collected[:, None], mark_bits(index, len(words)), jnp.uint32(0))
+    return collected, words & ~bitwise_or(taken, 0)

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, range_bits, reverse_bits, shift_right
 from jaxdilemmas.grid.geometry import STEPS
 
-WORD_BITS = 32
 NOWHERE = np.int16(np.iinfo(np.int16).max)
 """A row and column of a frame that no frame has."""
 
@@ -109,51 +109,79 @@ def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: 
     return tiles
 
 
-def beam_cells(frame: Frame, reach: jax.Array, shape: tuple[int, int], side_start: int = 1) -> jax.Array:
-    """The cells of each drawing that beams cover.
+class Lines(NamedTuple):
+    """Marked cells of a board as bits, once for each heading, as seen when that heading is up.
 
-    Every ray is a rectangle: a range of columns, kept as bits of a number, in each row of a range of rows.
+    A board that is H by W needs K = 1 + (max(H, W) - 1) // 32 words a line. Bit b of word k is column 32 k + b of the
+    turned board, whose columns are counted from the far end of the words where the turn mirrors them.
+
+    Attributes:
+      north: `[K, H]` uint32, bit c of row r is cell (r, c).
+      east: `[K, W]` uint32.
+      south: `[K, H]` uint32.
+      west: `[K, W]` uint32.
+    """
+
+    north: jax.Array
+    east: jax.Array
+    south: jax.Array
+    west: jax.Array
+
+
+def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape: tuple[int, int]) -> Lines:
+    """Marks the cells of straight segments, as far as they are on the board.
 
     Args:
-      frame: where the shooters stand.
-      reach: `[N, rays]` int32, cells that each ray covers; 0 for agents that do not fire.
-      shape: (rows, cols).
-      side_start: where the rays beside the middle one start, see `beams`.
+      first: `[S, 2]` int32, the cell of each segment with the lowest row and column.
+      last: `[S, 2]` int32, the one with the highest.
+      is_there: `[S]` bool.
+      shape: (H, W).
+    """
+    lines = []
+    for axis in (0, 1):
+        line = jnp.arange(shape[axis])
+        is_on = (line >= first[:, axis, None]) & (line <= last[:, axis, None]) & is_there[:, None]
+        words = []
+        for start in range(0, max(shape), WORD_BITS):
+            bits = range_bits(first[:, 1 - axis] - start, last[:, 1 - axis] - start)
+            marked = jnp.where(is_on, bits[:, None], jnp.uint32(0))  # [S, lines]
+            words.append(bitwise_or(marked, 0))
+        lines.append(jnp.stack(words))
+    rows, cols = lines
+    return Lines(rows, cols[:, ::-1], reverse_bits(rows[::-1, ::-1]), reverse_bits(cols[::-1]))
+
+
+def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window) -> jax.Array:
+    """The marked cells that each viewer sees.
+
+    Args:
+      lines: of the board.
+      positions: `[N, 2]` int32, where the viewers stand on it.
+      headings: `[N]` int32.
+      window: what they see, at most 32 columns.
 
     Returns:
-      `[F, rows, cols]` bool.
+      `[N, rows]` uint32, bit c of row r is the cell in column c.
     """
-    height, width = shape
-    first, last = _ray_corners(frame, reach, side_start)
-    rows = jnp.arange(height, dtype=jnp.int16)
-    words = []
-    for start in range(0, width, WORD_BITS):
-        columns = _range_bits(first[..., 1] - start, last[..., 1] - start)
-        word = jnp.zeros((first.shape[0], height), jnp.uint32)
-        for ray in range(first.shape[1]):
-            is_within = (rows >= first[:, ray, :1]) & (rows <= last[:, ray, :1])
-            word |= jnp.where(is_within, columns[:, ray, None], jnp.uint32(0))
-        shifts = jnp.arange(min(WORD_BITS, width - start), dtype=jnp.uint32)
-        words.append((word[..., None] >> shifts) & 1 != 0)
-    return jnp.concatenate(words, -1)
+    num_rows = window.shape[0]
+    num_words, height = lines.north.shape
+    width = lines.east.shape[1]
+    margin = max(window.ahead, window.behind)
+    table = jnp.concatenate([jnp.pad(part, ((0, 0), (margin, margin))) for part in lines], axis=1)
+    offsets = np.cumsum([0] + [part.shape[1] + 2 * margin for part in lines])[:4]
+    row, col = positions.T
+    far_bit = WORD_BITS * num_words - 1
+    line = jnp.select([headings == k for k in range(4)], [row, width - 1 - col, height - 1 - row, col])
+    bit = jnp.select([headings == k for k in range(4)], [col, row, far_bit - col, far_bit - row])
+    first = jnp.asarray(offsets)[headings] + line - window.ahead + margin
+    words = jnp.zeros((len(headings), num_rows), jnp.uint32)
+    for k in range(num_words):
+        seen = jax.vmap(lambda start, k=k: jax.lax.dynamic_slice(table[k], (start,), (num_rows,)))(first)
+        words |= shift_right(seen, (bit - window.side - WORD_BITS * k)[:, None])
+    return words
 
 
-def _ray_corners(frame: Frame, reach: jax.Array, side_start: int) -> tuple[jax.Array, jax.Array]:
-    """First and last (row, col) of every ray in every drawing, `[F, N * rays, 2]` int16 each; at NOWHERE when empty."""
-    num_rays = reach.shape[1]
-    steps = jnp.asarray(STEPS, jnp.int16)
-    ahead, aside = steps[frame.headings][:, :, None, :], steps[(frame.headings + 1) % 4][:, :, None, :]
-    sideways = np.arange(num_rays, dtype=np.int16)[:, None] - np.int16(num_rays // 2)
-    starts = np.where(sideways == 0, 1, side_start).astype(np.int16)
-    near = jnp.stack([frame.rows, frame.cols], -1)[:, :, None, :] + sideways * aside + starts * ahead
-    far = near + (reach.astype(jnp.int16)[None, :, :, None] - 1) * ahead
-    first = jnp.where((reach > 0)[None, :, :, None], jnp.minimum(near, far), NOWHERE)
-    flat = (frame.rows.shape[0], -1, 2)
-    return first.reshape(flat), jnp.maximum(near, far).reshape(flat)
-
-
-def _range_bits(first: jax.Array, last: jax.Array) -> jax.Array:
-    """The bits first to last of a word, those it has, `[...]` uint32."""
-    below_last = jnp.uint32(2**WORD_BITS - 1) >> jnp.clip(WORD_BITS - 1 - last, 0, WORD_BITS).astype(jnp.uint32)
-    below_first = jnp.uint32(2**WORD_BITS - 1) << jnp.clip(first, 0, WORD_BITS).astype(jnp.uint32)
-    return jnp.where(last < 0, jnp.uint32(0), below_last & below_first)
+def show_bits(words: jax.Array, num_cols: int) -> jax.Array:
+    """The bits of rows of words, `[..., rows, K]` uint32 -> `[..., rows, num_cols]` bool."""
+    col = np.arange(num_cols)
+    return (words[..., col // WORD_BITS] >> (col % WORD_BITS).astype(np.uint32)) & 1 != 0

@@ -12,7 +12,7 @@ from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
 from tests.reference.commons import Commons as SlowCommons
 from tests.reference.gathering import VOID
-from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, random_actions, replay, start
+from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, put, random_actions, replay, start
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
 NORTH, EAST, SOUTH, WEST = range(4)
@@ -66,12 +66,6 @@ def random_draws(rng: np.random.Generator, env: Commons, steps: int, scale: floa
 
 def as_draws(draws: dict[str, np.ndarray]) -> Draws:
     return Draws(**{name: jnp.asarray(values) for name, values in draws.items()})
-
-
-def put(env: Commons, positions: list[list[int]], headings: list[int], **fields: Any) -> Any:
-    """A state with agents where a test wants them."""
-    state = start(env).replace(positions=jnp.array(positions, jnp.int32), headings=jnp.array(headings, jnp.int32))
-    return state.replace(**{name: jnp.asarray(values) for name, values in fields.items()})
 
 
 def play(

@@ -1,5 +1,3 @@
-import json
-import pathlib
 from typing import Any
 
 import jax
@@ -10,9 +8,9 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.gallego import CommonsDraws, CommonsGallego, GatheringGallego, NoDraws
 from tests.reference.gallego import Game
-from tests.reference.rollouts import Rollout, observe, random_actions, replay, start
+from tests.reference.recordings import FIELDS, Recording, load
+from tests.reference.rollouts import random_actions, replay, start
 
-DATA = pathlib.Path(__file__).parents[1] / "data"
 GATHERING = {
     "gathering_small_n2_random_s0": "small",
     "gathering_default_n4_beamy_s0": "default",
@@ -21,57 +19,18 @@ GATHERING = {
 }
 COMMONS = "commons_density_n12_random_s0"
 RECORDINGS = [*GATHERING, COMMONS]
-FIELDS = {
-    "positions": "pos",
-    "headings": "orient",
-    "timeouts": "timeout",
-    "hits": "hits",
-    "apples": "apple_alive",
-    "apple_timers": "apple_timer",
-}
-
-
-class Recording:
-    """A recorded episode, the environment that has to reproduce it, and what that environment does."""
-
-    def __init__(self, name: str) -> None:
-        with np.load(DATA / f"{name}.npz") as arrays:
-            self.arrays = {key: arrays[key] for key in arrays.files}
-        self.config = json.loads(str(self.arrays["config"]))
-        num_agents = self.config["n_agents"]
-        if name == COMMONS:
-            self.env: Any = CommonsGallego(num_agents=num_agents, observation="rgb")
-        else:
-            self.env = GatheringGallego(map=GATHERING[name], num_agents=num_agents, observation="rgb")
-        self.first_obs = observe(self.env, self.start())
-        self.rollout = self.replay()
-
-    def start(self) -> Any:
-        """The recorded state 0, put into a state of the environment."""
-        recorded = self.arrays
-        state = start(self.env)
-        fields = {
-            "positions": recorded["pos"][0],
-            "headings": recorded["orient"][0],
-            "timeouts": recorded["timeout"][0],
-            "hits": recorded["hits"][0],
-        }
-        if hasattr(state, "apple_timers"):
-            fields["apple_timers"] = recorded["apple_timer"][0]
-        fields = {name: jnp.asarray(values, jnp.int32) for name, values in fields.items()}
-        return state.replace(**fields, apples=jnp.asarray(recorded["apple_alive"][0]))
-
-    def replay(self) -> Rollout:
-        """The recorded actions under the recorded draws."""
-        draws: Any = NoDraws()
-        if "u_apple" in self.arrays:
-            draws = CommonsDraws(jnp.asarray(np.nan_to_num(self.arrays["u_apple"], nan=1.0), jnp.float32))
-        return replay(self.env, self.start(), draws, self.arrays["actions"])
 
 
 @pytest.fixture(scope="module", params=RECORDINGS)
 def recording(request: pytest.FixtureRequest) -> Recording:
-    return Recording(request.param)
+    name = request.param
+    arrays, config = load(name)
+    if name == COMMONS:
+        uniforms = np.nan_to_num(arrays["u_apple"], nan=1.0)
+        draws = CommonsDraws(jnp.asarray(uniforms, jnp.float32))
+        return Recording(name, CommonsGallego(num_agents=config["n_agents"], observation="rgb"), draws)
+    env = GatheringGallego(map=GATHERING[name], num_agents=config["n_agents"], observation="rgb")
+    return Recording(name, env, NoDraws())
 
 
 def test_static_layers_are_the_recorded_ones(recording: Recording) -> None:
@@ -91,12 +50,11 @@ def test_default_numbers_are_the_recorded_ones(recording: Recording) -> None:
         assert params.apple_respawn_steps == config["apple_respawn_time"]
 
 
-@pytest.mark.parametrize(("field", "key"), FIELDS.items())
-def test_every_state_is_the_recorded_one(recording: Recording, field: str, key: str) -> None:
-    if field == "apple_timers" and recording.config["respawn_mode"] == "density":
-        assert not hasattr(recording.rollout.states, field)
-    else:
-        np.testing.assert_array_equal(getattr(recording.rollout.states, field), recording.arrays[key][1:])
+def test_every_state_is_the_recorded_one(recording: Recording) -> None:
+    has_timers = recording.config["respawn_mode"] == "fixed"
+    assert hasattr(recording.rollout.states, "apple_timers") == has_timers
+    for field, key in (FIELDS | ({"apple_timers": "apple_timer"} if has_timers else {})).items():
+        np.testing.assert_array_equal(getattr(recording.rollout.states, field), recording.arrays[key][1:], err_msg=key)
 
 
 def test_rewards_and_counts_are_the_recorded_ones(recording: Recording) -> None:
@@ -113,38 +71,25 @@ def test_clock_ends_the_episode_when_the_recording_does(recording: Recording) ->
 
 
 def test_rgb_observations_are_the_recorded_pixels(recording: Recording) -> None:
-    for k, t in enumerate(recording.arrays["obs_t"]):
-        expected = np.moveaxis(recording.arrays["obs"][k], 1, -1)
-        obs = recording.first_obs if t == 0 else recording.rollout.obs[t - 1]
+    for t, obs, expected in recording.views():
         assert obs.dtype == np.uint8
         np.testing.assert_array_equal(obs, expected, err_msg=f"state {t}")
 
 
 def test_beam_cells_are_the_recorded_ones_where_no_agent_hides_them(recording: Recording) -> None:
-    env, states = recording.env, recording.rollout.states
-    boards = np.asarray(jax.jit(jax.vmap(env.draw_board))(states))
-    is_hidden = np.zeros(boards.shape, bool)
-    is_hidden[np.arange(len(boards))[:, None], states.positions[..., 0], states.positions[..., 1]] = True
-    is_beam = boards == env.tiles.index("beam")
+    boards, is_hidden = recording.boards()
+    is_beam = boards == recording.env.tiles.index("beam")
     np.testing.assert_array_equal(is_beam & ~is_hidden, recording.arrays["beam"] & ~is_hidden)
     assert not is_beam[is_hidden].any()
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_slow_game_replays_the_recordings(name: str) -> None:
-    with np.load(DATA / f"{name}.npz") as arrays:
-        recorded = {key: arrays[key] for key in arrays.files}
-    game = slow_game(recorded, json.loads(str(recorded["config"])))
+    recorded, config = load(name)
+    game = slow_game(recorded, config)
     beam = np.zeros_like(recorded["walls"])
     for t in range(len(recorded["actions"]) + 1):
-        names = {
-            "positions": "pos",
-            "headings": "orient",
-            "timeouts": "timeout",
-            "hits": "hits",
-            "apples": "apple_alive",
-        }
-        for field, key in names.items():
+        for field, key in FIELDS.items():
             np.testing.assert_array_equal(getattr(game, field), recorded[key][t], err_msg=f"{key} {t}")
         if t in recorded["obs_t"]:
             expected = np.moveaxis(recorded["obs"][recorded["obs_t"].tolist().index(t)], 1, -1)
@@ -217,16 +162,17 @@ def test_random_games_in_a_crowd_play_like_the_slow_one(env_id: str) -> None:
     assert rollout.info["hits_given"].sum() > 20
 
 
-def test_agents_start_on_distinct_spawn_cells_and_the_surplus_anywhere_open() -> None:
+def test_agents_start_on_distinct_spawn_cells_and_the_surplus_on_any_cell_without_wall_or_apple() -> None:
     env = GatheringGallego(map="small", num_agents=4)
-    keys = jax.random.split(jax.random.key(0), 500)
+    keys = jax.random.split(jax.random.key(0), 1000)
     states = jax.jit(jax.vmap(lambda key: env.initial_state(key, env.default_params)))(keys)
     positions, headings = np.asarray(states.positions), np.asarray(states.headings)
     spawns = {tuple(cell) for cell in env.spawn_cells.tolist()}
     assert {tuple(map(tuple, row)) for row in positions[:, :2].tolist()} == {
         (a, b) for a in spawns for b in spawns if a != b
     }
-    assert not env.walls[positions[..., 0], positions[..., 1]].any()
-    assert len({tuple(cell) for cell in positions[:, 2:].reshape(-1, 2).tolist()}) > 100  # of 128 open cells
+    apples = {tuple(cell) for cell in env.apple_cells.tolist()}
+    open_cells = {tuple(cell) for cell in np.argwhere(~env.walls).tolist()} - apples
+    assert {tuple(cell) for cell in positions[:, 2:].reshape(-1, 2).tolist()} == open_cells
     for agent in range(4):
         assert set(headings[:, agent].tolist()) == {0, 1, 2, 3}

@@ -12,7 +12,7 @@ from jaxdilemmas.envs.gathering import Draws, Gathering, order_spawn_cells
 from jaxdilemmas.grid.views import Window
 from tests.reference.gathering import SELF, VOID
 from tests.reference.gathering import Gathering as SlowGathering
-from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, random_actions, replay, start
+from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, put, random_actions, replay, start
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
 NORTH, EAST, SOUTH, WEST = range(4)
@@ -54,12 +54,6 @@ def slow_game(env: Gathering, state: Any, **rules: Any) -> SlowGathering:
         view=tuple(env.window),
         **rules,
     )
-
-
-def put(env: Gathering, positions: list[list[int]], headings: list[int], **fields: Any) -> Any:
-    """A state with agents where a test wants them."""
-    state = start(env).replace(positions=jnp.array(positions, jnp.int32), headings=jnp.array(headings, jnp.int32))
-    return state.replace(**{name: jnp.asarray(values) for name, values in fields.items()})
 
 
 def play(env: Gathering, state: Any, *actions: int) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:

@@ -5,23 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.grid.movement import STAND, TURN_LEFT, TURN_RIGHT, propose_moves, resolve_moves, turn
+from jaxdilemmas.grid.movement import STAND, TURN_LEFT, TURN_RIGHT, goes_first, propose_moves, resolve_moves, turn
 from tests.reference import movement as slow
 from tests.reference.boards import draw_agents, draw_walls
 
 NORTH, EAST, SOUTH, WEST, STAY = 0, 1, 2, 3, None
 
-resolve = jax.jit(resolve_moves)
+propose, resolve = jax.jit(propose_moves), jax.jit(resolve_moves)
 
 
 def play(before: str, ways: Sequence[int | None], priorities: list[float] | None = None) -> np.ndarray:
     """Where agents end that walk forward in the directions `ways`, or stay."""
-    positions = jnp.asarray(draw_agents(before))
-    headings = jnp.array([way or 0 for way in ways], jnp.int32)
-    actions = jnp.array([STAND if way is None else 0 for way in ways], jnp.int32)
-    targets = propose_moves(positions, headings, actions, jnp.asarray(draw_walls(before)))
-    order = jnp.arange(len(ways), 0, -1.0) if priorities is None else jnp.array(priorities)
-    return np.asarray(resolve(order, positions, targets))
+    positions = draw_agents(before)
+    headings = np.array([way or 0 for way in ways], np.int32)
+    actions = np.array([STAND if way is None else 0 for way in ways], np.int32)
+    targets = propose(positions, headings, actions, draw_walls(before))
+    order = np.arange(len(ways), 0, -1) if priorities is None else np.array(priorities)
+    return np.asarray(resolve(order.astype(np.float32), positions, targets))
 
 
 def assert_moves(before: str, ways: Sequence[int | None], after: str, priorities: list[float] | None = None) -> None:
@@ -99,7 +99,7 @@ def test_ring_of_four_rotates() -> None:
 def test_three_cycle_rotates() -> None:
     positions = jnp.array([[1, 1], [1, 2], [2, 1]])
     targets = positions[jnp.array([1, 2, 0])]
-    np.testing.assert_array_equal(resolve_moves(jnp.array([0.3, 0.2, 0.1]), positions, targets), targets)
+    np.testing.assert_array_equal(resolve(jnp.array([0.3, 0.2, 0.1]), positions, targets), targets)
 
 
 def test_stronger_intruder_stops_a_ring_and_a_weaker_one_does_not() -> None:
@@ -120,12 +120,12 @@ def test_absent_agents_neither_block_nor_move() -> None:
     positions = jnp.array([[1, 1], [1, 2], [0, 2]])
     targets = jnp.array([[1, 2], [1, 1], [1, 2]])
     present = jnp.array([True, False, False])
-    moved = resolve_moves(jnp.array([0.1, 0.9, 0.8]), positions, targets, present)
+    moved = resolve(jnp.array([0.1, 0.9, 0.8]), positions, targets, present)
     np.testing.assert_array_equal(moved, [[1, 2], [1, 2], [0, 2]])
 
 
 def test_one_agent_alone_moves() -> None:
-    np.testing.assert_array_equal(resolve_moves(jnp.zeros(1), jnp.array([[0, 0]]), jnp.array([[0, 1]])), [[0, 1]])
+    np.testing.assert_array_equal(resolve(jnp.zeros(1), jnp.array([[0, 0]]), jnp.array([[0, 1]])), [[0, 1]])
 
 
 @pytest.mark.parametrize("num_agents", [2, 5, 9])
@@ -139,7 +139,7 @@ def test_crowds_move_as_in_the_slow_rule(num_agents: int) -> None:
     actions[rng.random(actions.shape) < 0.15] = STAND
     priorities = (rng.integers(0, 5, (cases, num_agents)) / 5).astype(np.float32)
     present = rng.random((cases, num_agents)) < 0.9
-    targets = np.asarray(propose_moves(jnp.asarray(positions), headings, actions, jnp.asarray(walls)))
+    targets = np.asarray(propose(positions, headings, actions, walls))
     moved = np.asarray(jax.jit(jax.vmap(resolve_moves))(priorities, positions, targets, present))
     for case in range(cases):
         expected_targets = [
@@ -150,6 +150,15 @@ def test_crowds_move_as_in_the_slow_rule(num_agents: int) -> None:
         expected = slow.resolve_moves(priorities[case], positions[case], targets[case], present[case])
         np.testing.assert_array_equal(moved[case], expected, err_msg=f"case {case}")
         assert len({tuple(cell) for cell in moved[case][present[case]]}) == present[case].sum()
+
+
+def test_who_has_the_higher_priority_goes_first_and_of_equals_the_lower_index() -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 7):
+        priorities = (rng.integers(0, 4, n) / 4).astype(np.float32)
+        line = sorted(range(n), key=lambda i: (-priorities[i], i))
+        expected = [[line.index(j) < line.index(i) for j in range(n)] for i in range(n)]
+        assert goes_first(jnp.asarray(priorities)).tolist() == expected
 
 
 def test_uniform_priorities_make_the_winner_fair() -> None:
@@ -173,7 +182,7 @@ def test_moves_are_relative_to_the_heading() -> None:
     }
     for heading, cells in ends.items():
         for action, cell in enumerate(cells):
-            target = propose_moves(center, jnp.array(heading), jnp.array(action), jnp.asarray(walls))
+            target = propose(center, jnp.array(heading), jnp.array(action), walls)
             assert target.tolist() == cell, (heading, action)
 
 
@@ -181,7 +190,7 @@ def test_moves_are_relative_to_the_heading() -> None:
 def test_only_the_first_four_actions_move(action: int) -> None:
     center = jnp.array([1, 1])
     for heading in range(4):
-        assert propose_moves(center, jnp.array(heading), jnp.array(action), jnp.zeros((3, 4), bool)).tolist() == [1, 1]
+        assert propose(center, jnp.array(heading), jnp.array(action), np.zeros((3, 4), bool)).tolist() == [1, 1]
 
 
 def test_turns_go_round_the_compass_and_other_actions_keep_the_heading() -> None:

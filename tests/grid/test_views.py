@@ -8,13 +8,12 @@ import pytest
 from jaxdilemmas.envs import gathering
 from jaxdilemmas.envs.gathering import Gathering
 from jaxdilemmas.grid import views
-from jaxdilemmas.grid.beams import open_reach
 from jaxdilemmas.grid.geometry import relative_coordinates
 from jaxdilemmas.grid.views import Frame, Window
 from tests.reference.boards import draw_walls
 from tests.reference.gathering import Gathering as SlowGathering
 from tests.reference.rollouts import as_cells, start
-from tests.reference.views import cell_at, egocentric_view, is_inside
+from tests.reference.views import cell_at, egocentric_view
 
 WALLS = draw_walls("@@@@@@@ @.....@ @.@...@ @....@@ .......")
 WINDOWS = [Window(15, 0, 10), Window(3, 1, 2), Window(0, 2, 0), Window(1, 4, 1)]
@@ -130,38 +129,59 @@ def test_agent_that_stands_nowhere_is_not_drawn() -> None:
     assert np.flatnonzero(drawn[0]).tolist() == [6]
 
 
-@pytest.mark.parametrize(("length", "half_width"), [(20, 0), (2, 0), (4, 2), (1, 1)])
-def test_beams_are_seen_on_the_cells_that_they_cover(length: int, half_width: int) -> None:
-    window = Window(5, 1, 3)
-    positions, headings = some_viewers(14, seed=1)  # with 5 rays each more than fit one 32-bit word
-    reach = open_reach(WALLS, length, half_width)[positions[:, 0] * WALLS.shape[1] + positions[:, 1], headings]
+BOARDS = [(5, 7), (3, 40), (70, 33)]
+
+
+def lit_board(shape: tuple[int, int], first: np.ndarray, last: np.ndarray, is_there: np.ndarray) -> np.ndarray:
+    """The cells of segments, `[H, W]` bool."""
+    lit = np.zeros(shape, bool)
+    for (row, col), (last_row, last_col), is_one in zip(first, last, is_there, strict=True):
+        if is_one:
+            lit[max(row, 0) : max(last_row + 1, 0), max(col, 0) : max(last_col + 1, 0)] = True
+    return lit
+
+
+def some_segments(shape: tuple[int, int], count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Segments along rows and columns that begin and end anywhere on the board and around it, three in four there."""
+    rng = np.random.default_rng(seed)
+    first = rng.integers(-4, np.add(shape, 3), (count, 2)).astype(np.int32)
+    along = np.eye(2, dtype=np.int32)[rng.integers(0, 2, count)]
+    last = first + along * rng.integers(0, max(shape) + 4, (count, 1)).astype(np.int32)
+    return first, last, rng.random(count) < 0.75
+
+
+@pytest.mark.parametrize("shape", BOARDS)
+def test_segments_are_marked_as_far_as_they_are_on_the_board(shape: tuple[int, int]) -> None:
+    mark = jax.jit(views.mark_segments, static_argnums=3)
+    for seed in range(4):
+        segments = some_segments(shape, 6, seed)
+        marked = views.show_bits(mark(*segments, shape).north.T, shape[1])
+        np.testing.assert_array_equal(marked, lit_board(shape, *segments))
+
+
+@pytest.mark.parametrize("shape", BOARDS)
+@pytest.mark.parametrize("window", [Window(5, 1, 3), Window(0, 2, 0), Window(1, 0, 15)], ids=str)
+def test_marked_cells_of_the_board_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
+    shape: tuple[int, int], window: Window
+) -> None:
+    segments = some_segments(shape, 6, seed=9)
+    positions, headings = all_viewers(shape)
+    keep = np.random.default_rng(0).permutation(len(positions))[:300]
+    positions, headings = positions[keep], headings[keep]
 
     @jax.jit
-    def draw(is_firing: jax.Array) -> jax.Array:
-        return views.beam_cells(frame_of(positions, headings, window), reach * is_firing[:, None], window.shape)
+    def look(first: jax.Array, last: jax.Array, is_there: jax.Array) -> jax.Array:
+        lines = views.mark_segments(first, last, is_there, shape)
+        words = views.cut_lines(lines, jnp.asarray(positions), jnp.asarray(headings), window)
+        return views.show_bits(words[..., None], window.shape[1])
 
-    for firing in [[0], [13], [1, 2, 3], list(range(14)), []]:
-        drawn = np.asarray(draw(jnp.asarray(np.isin(np.arange(14), firing)))).reshape(-1, *window.shape)
-        lit = np.zeros(WALLS.shape, bool)
-        for j in firing:
-            for right in range(-half_width, half_width + 1):
-                for distance in range(1, length + 1):
-                    cell = cell_at(positions[j], headings[j], distance, right)
-                    if not is_inside(WALLS.shape, cell) or WALLS[cell]:
-                        break
-                    lit[cell] = True
-        for i in range(14):
-            expected = egocentric_view(lit, positions[i], headings[i], window, False)
-            np.testing.assert_array_equal(drawn[i], expected, err_msg=f"{firing} {i}")
-
-
-@pytest.mark.parametrize("num_bits", [1, 31, 32, 33, 155])
-def test_bits_are_looked_up_by_number(num_bits: int) -> None:
-    rng = np.random.default_rng(num_bits)
-    bits, index = rng.random(num_bits) < 0.5, rng.integers(0, num_bits, (3, 40)).astype(np.uint8)
-    look_up = jax.jit(views.look_up_bits)
-    np.testing.assert_array_equal(look_up(bits, index), bits[index])
-    np.testing.assert_array_equal(look_up(bits, np.arange(num_bits, dtype=np.uint16)), bits)
+    seen = np.asarray(look(*segments))
+    assert seen.shape == (len(positions), *window.shape)
+    lit = lit_board(shape, *segments)
+    for view, position, heading in zip(seen, positions, headings, strict=True):
+        is_on_board = egocentric_view(np.ones(shape, bool), position, heading, window, False)
+        expected = egocentric_view(lit, position, heading, window, False)
+        np.testing.assert_array_equal(view & is_on_board, expected, err_msg=f"{position} {heading}")
 
 
 def test_cells_are_ahead_and_to_the_right_as_a_walker_counts_them() -> None:

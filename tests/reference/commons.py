@@ -2,8 +2,9 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
-from tests.reference.gathering import Draws, Gathering
+from tests.reference.gathering import GRID_STATE, Draws, Gathering
 
 
 @dataclasses.dataclass
@@ -14,6 +15,8 @@ class Commons(Gathering):
     beam_side: int = 2
     view: Sequence[int] = (20, 0, 10)
     regrowth_probabilities: Sequence[float] = (0.0, 0.01, 0.05, 0.1)
+
+    state_names: ClassVar[Sequence[str]] = GRID_STATE
 
     def live_neighbours(self, a: int) -> int:
         """Live apples within two rows and two columns of apple cell `a`, itself left out."""

@@ -40,22 +40,24 @@ class Game:
         self, actions: Sequence[int] | np.ndarray, u_apple: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Plays one step; returns rewards `[n]`, beam cells `[H, W]` bool and hits given `[n]`."""
-        num_agents = len(actions)
-        beam, hits_given = np.zeros_like(self.walls), np.zeros(num_agents, int)
+        beam, hits_given = np.zeros_like(self.walls), np.zeros(len(actions), int)
         self.timeouts = np.maximum(self.timeouts - 1, 0)
-        for i in range(num_agents):
-            if self.timeouts[i] > 0:
-                continue
-            action, heading = int(actions[i]), int(self.headings[i])
-            self.positions[i] = target_cell(action, self.positions[i], heading, self.walls)
-            self.headings[i] = turned(action, heading)
-            if action == 6:
-                cells = self.beam_cells(i)
-                for cell in cells:
-                    beam[cell] = True
-                hits_given[i] = self.hit(i, cells)
+        for i, action in enumerate(actions):
+            if self.timeouts[i] == 0:
+                self.act(i, int(action))
+                if action == 6:
+                    cells = self.beam_cells(i)
+                    for cell in cells:
+                        beam[cell] = True
+                    hits_given[i] = len(self.hit(i, cells))
         self.grow(u_apple)
-        return self.collect(num_agents), beam, hits_given
+        return self.collect(len(actions)), beam, hits_given
+
+    def act(self, i: int, action: int) -> None:
+        """Agent i moves or turns."""
+        heading = int(self.headings[i])
+        self.positions[i] = target_cell(action, self.positions[i], heading, self.walls)
+        self.headings[i] = turned(action, heading)
 
     def beam_cells(self, i: int) -> set[Cell]:
         """The cells agent i's beam lights: a rectangle ahead without walls, which do not stop it."""
@@ -67,15 +69,15 @@ class Game:
         }
         return {cell for cell in cells if is_inside(self.walls.shape, cell) and not self.walls[cell]}
 
-    def hit(self, i: int, cells: set[Cell]) -> int:
-        """Hits everyone on `cells` who is not out and returns how many that were."""
+    def hit(self, i: int, cells: set[Cell]) -> list[int]:
+        """Hits everyone on `cells` who is not out and returns who that was."""
         others = [j for j in range(len(self.timeouts)) if j != i and self.timeouts[j] == 0]
         struck = [j for j in others if tuple(self.positions[j]) in cells]
         for j in struck:
             self.hits[j] += 1
             if self.hits[j] >= self.hits_to_tag:
                 self.timeouts[j], self.hits[j] = self.timeout_steps, 0
-        return len(struck)
+        return struck
 
     def grow(self, u_apple: np.ndarray | None) -> None:
         """Timers run down, or (density) each dead apple in turn, seeing those that came back before it."""
@@ -104,12 +106,7 @@ class Game:
 
     def observe(self, beam: np.ndarray) -> np.ndarray:
         """RGB views `[n, h, w, 3]`, drawn in order: apple, beam, agents, lowest id last; off the board is wall."""
-        board = np.zeros((*self.walls.shape, 3), np.uint8)
-        board[self.walls] = WALL
-        for cell in self.apple_cells[self.apples]:
-            board[tuple(cell)] = APPLE
-        board[beam] = BEAM
-        views = []
+        board, views = self.draw_board(beam), []
         for i in range(len(self.positions)):
             seen = board.copy()
             for j in reversed(range(len(self.positions))):
@@ -117,3 +114,12 @@ class Game:
                 seen[tuple(self.positions[j])] = SELF if j == i else other
             views.append(egocentric_view(seen, self.positions[i], self.headings[i], self.view, WALL))
         return np.stack(views)
+
+    def draw_board(self, beam: np.ndarray) -> np.ndarray:
+        """The board without agents, `[H, W, 3]`."""
+        board = np.zeros((*self.walls.shape, 3), np.uint8)
+        board[self.walls] = WALL
+        for cell in self.apple_cells[self.apples]:
+            board[tuple(cell)] = APPLE
+        board[beam] = BEAM
+        return board

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from tests.reference.movement import resolve_moves, target_cell, turned
 from tests.reference.views import Cell, cell_at, egocentric_view, is_inside
 
 VOID, FLOOR, APPLE, WALL, BEAM, OTHER, SELF = 0, 1, 2, 3, 4, 5, 9  # OTHER + relative heading
+
+GRID_STATE = ("positions", "headings", "timeouts", "hits", "fired", "apples")
 
 Draws = dict[str, np.ndarray]
 
@@ -30,6 +32,9 @@ class Gathering:
     beam_side: int = 0
     beam_enabled: bool = True
     view: Sequence[int] = (15, 0, 10)
+    terminated: bool = False  # only the clock ends the game
+
+    state_names: ClassVar[Sequence[str]] = (*GRID_STATE, "apple_timers")
 
     def __post_init__(self) -> None:
         num_agents, num_apples = len(self.positions), len(self.apple_cells)

@@ -4,10 +4,12 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas import Environment
 from tests.reference.gathering import Gathering
+from tests.reference.lab2d import Lab2D
 from tests.reference.views import Cell
 
 
@@ -35,6 +37,31 @@ def compiled(env: Environment, method: str) -> Any:
 def start(env: Environment, seed: int = 0) -> Any:
     """The state after a reset, compiled in one piece."""
     return compiled(env, "initial_state")(jax.random.key(seed), env.default_params)
+
+
+def put(env: Environment, positions: list[list[int]], headings: list[int], **fields: Any) -> Any:
+    """A state with agents where a test wants them."""
+    state = start(env).replace(positions=jnp.array(positions, jnp.int32), headings=jnp.array(headings, jnp.int32))
+    return state.replace(**{name: jnp.asarray(values) for name, values in fields.items()})
+
+
+@functools.cache
+def draw_shapes(env: Environment) -> Any:
+    """The draws of `env` with shapes in the place of arrays."""
+    return jax.eval_shape(env.draw, jax.random.key(0), start(env), env.default_params)
+
+
+def as_draws(env: Environment, draws: dict[str, Any]) -> Any:
+    """The draws of `env` from all their parts by name."""
+    assert set(vars(draw_shapes(env))) == set(draws)
+    return draw_shapes(env).replace(**{name: np.asarray(values, np.float32) for name, values in draws.items()})
+
+
+def random_draws(env: Environment, rng: np.random.Generator, steps: int) -> dict[str, np.ndarray]:
+    """Uniforms for all draws of many steps, by name, with some ties among the priorities."""
+    shapes = vars(draw_shapes(env))
+    draws = {name: rng.random((steps, *part.shape)).astype(np.float32) for name, part in shapes.items()}
+    return draws | {"priorities": np.floor(draws["priorities"] * 20) / 20}
 
 
 def observe(env: Environment, state: Any) -> np.ndarray:
@@ -69,31 +96,29 @@ def act(env: Environment, state: Any, actions: list[int], draws: Any) -> tuple[A
     return state, np.asarray(rewards), jax.tree.map(np.asarray, info)
 
 
-def random_actions(rng: np.random.Generator, shape: tuple[int, ...], beams: float = 0.3) -> np.ndarray:
-    """Uniform actions with an extra share of beams, and half of the rest forward so that agents get about."""
+def random_actions(
+    rng: np.random.Generator, shape: tuple[int, ...], beams: float = 0.3, cleans: float = 0.0
+) -> np.ndarray:
+    """Uniform actions with extra shares of beams, and half of the rest forward so that agents get about."""
     actions = rng.integers(0, 8, shape)
     actions[rng.random(shape) < 0.4] = 0
     actions[rng.random(shape) < beams] = 6
+    if cleans:
+        actions[rng.random(shape) < cleans] = 8
     return actions.astype(np.int32)
 
 
-def assert_plays_like(game: Gathering, rollout: Rollout, actions: np.ndarray, draws: dict[str, np.ndarray]) -> None:
+def assert_plays_like(
+    game: Gathering | Lab2D, rollout: Rollout, actions: np.ndarray, draws: dict[str, np.ndarray]
+) -> None:
     """Every field, reward, info and observation of every step is that of the slow game."""
     for t in range(len(actions)):
         rewards, info = game.step(actions[t], {name: values[t] for name, values in draws.items()})
-        expected = {
-            "positions": game.positions,
-            "headings": game.headings,
-            "timeouts": game.timeouts,
-            "hits": game.hits,
-            "fired": game.fired,
-            "apples": game.apples,
-        }
-        if hasattr(rollout.states, "apple_timers"):
-            expected["apple_timers"] = game.apple_timers
-        for name, values in expected.items():
+        for name in game.state_names:
+            values = getattr(game, name)
             np.testing.assert_array_equal(getattr(rollout.states, name)[t], values, err_msg=f"{name} after step {t}")
         np.testing.assert_array_equal(rollout.rewards[t], rewards, err_msg=f"rewards of step {t}")
+        assert bool(rollout.terminated[t]) == game.terminated, f"end of step {t}"
         assert set(rollout.info) == set(info)
         for name, values in info.items():
             np.testing.assert_array_equal(rollout.info[name][t], values, err_msg=f"{name} of step {t}")
