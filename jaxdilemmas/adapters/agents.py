@@ -1,0 +1,48 @@
+"""What the adapters share: agents by name, where the games have an axis, and spaces of another library."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.spaces import Box, Discrete, Space
+from jaxdilemmas.wrappers import AutoReset
+
+
+def agent_names(env: Environment) -> list[str]:
+    """`agent_0`, `agent_1`, ..., in the order of the agent axis."""
+    return [f"agent_{i}" for i in range(env.num_agents)]
+
+
+def by_agent(agents: Sequence[str], values: Any) -> dict[str, Any]:
+    """One entry per agent of values `[N, ...]`."""
+    return {agent: values[i] for i, agent in enumerate(agents)}
+
+
+def check_ends(env: Environment) -> None:
+    """Raises a ValueError if `env` resets itself: when episodes start anew is for the other library to say."""
+    require(not isinstance(env, AutoReset), "env", type(env).__name__, "an environment that does not reset itself")
+
+
+def check_agents(agents: Sequence[str], actions: Mapping[str, Any]) -> None:
+    """Raises a ValueError unless `actions` has one entry for each agent and no other."""
+    missing = [agent for agent in agents if agent not in actions]
+    unknown = [agent for agent in actions if agent not in agents]
+    allowed = f"one entry for each of {', '.join(agents)}; missing: {missing}, unknown: {unknown}"
+    require(not missing and not unknown, "actions", dict(actions), allowed)
+
+
+def convert_space(space: Space, library: Any) -> Any:
+    """The same space in another library.
+
+    Args:
+      space: a `Discrete` or a `Box`.
+      library: a module with `Discrete(n)` and `Box(low, high, shape, dtype)`.
+
+    Raises:
+      ValueError: the space is of another kind.
+    """
+    if isinstance(space, Discrete):
+        return library.Discrete(space.n)
+    if isinstance(space, Box):
+        return library.Box(space.low, space.high, space.shape, space.dtype)
+    raise ValueError(f"space={space!r} is not allowed: adapters know Discrete and Box")

@@ -1,0 +1,109 @@
+"""A game as a `MultiAgentEnv` of JaxMARL, for its wrappers and its training loops.
+
+>>> env = LogWrapper(JaxMARLEnv(jaxdilemmas.make("gathering")))
+
+The interface is that of JaxMARL 0.2. Importing this module imports JaxMARL: `pip install "jaxdilemmas[adapters]"`.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxmarl.environments import spaces
+from jaxmarl.environments.multi_agent_env import MultiAgentEnv
+
+from jaxdilemmas.adapters.agents import by_agent, check_agents, check_ends, convert_space
+from jaxdilemmas.environment import Environment
+from jaxdilemmas.spaces import Box, Discrete
+
+
+class JaxMARLEnv(MultiAgentEnv):
+    """Agents have names, `agent_0`, `agent_1`, ...; `step`, inherited, starts a new episode in the step that ends one.
+
+    `step(key, state, actions)` and, without the reset, `step_env(key, state, actions)` return obs, state, rewards,
+    dones and infos. An agent is done when the episode is, by `terminated` or by `truncated`; which of the two it was
+    stands in infos, `[N]` bool each, beside the game's own info, `[N]` leaves. Params are `env.default_params`.
+
+    Args:
+      env: the game, wrapped or not.
+      flatten: hands out observations as vectors, which learners with a joint state need; `CTRolloutManager` strings
+        all observations together along their last axis.
+
+    Raises:
+      ValueError: `env` resets itself, has a space other than `Discrete` and `Box`, or observations that are no Box
+        but are to be flattened.
+    """
+
+    def __init__(self, env: Environment, flatten: bool = False) -> None:
+        check_ends(env)
+        super().__init__(num_agents=env.num_agents)
+        self.env = env
+        self.flatten = flatten
+        space = env.observation_space
+        if flatten:
+            if not isinstance(space, Box):
+                raise ValueError(f"flatten={flatten} is not allowed: observations are in {space}, not in a Box")
+            space = dataclasses.replace(space, shape=(math.prod(space.shape),))
+        self.observation_spaces = dict.fromkeys(self.agents, convert_space(space, spaces))
+        self.action_spaces = dict.fromkeys(self.agents, convert_space(env.action_space, spaces))
+
+    @property
+    def name(self) -> str:
+        """The class of the game, or of the outermost wrapper around it."""
+        return type(self.env).__name__
+
+    @property
+    def agent_classes(self) -> dict[str, list[str]]:
+        """All agents are of one class."""
+        return {"agent": self.agents}
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def reset(self, key: jax.Array) -> tuple[dict[str, jax.Array], Any]:
+        """Starts an episode: one observation per agent, and the game's `State`."""
+        obs, state = self.env.reset(key)
+        return self._split(obs), state
+
+    def step_env(self, key: jax.Array, state: Any, actions: dict[str, jax.Array]) -> tuple[Any, ...]:
+        """Plays one joint action without a reset; see the class for what it returns.
+
+        Args:
+          key: a JAX PRNG key, used once.
+          state: the game's `State`.
+          actions: one for each agent, of the shape and dtype of its action space. An axis of length 1 at the end is
+            dropped: JaxMARL's own IPPO for MPE has it.
+
+        Raises:
+          ValueError: an agent is missing or unknown, or its action has a wrong shape or dtype.
+        """
+        check_agents(self.agents, actions)
+        joint = jnp.stack([actions[agent] for agent in self.agents])
+        shape = (self.num_agents, *self.env.action_space.shape)
+        if joint.shape == (*shape, 1):
+            joint = joint.reshape(shape)
+        obs, state, rewards, terminated, truncated, info = self.env.step(key, state, joint)
+        dones = dict.fromkeys([*self.agents, "__all__"], terminated | truncated)
+        ends = {"terminated": terminated, "truncated": truncated}
+        infos = info | {name: jnp.full(self.num_agents, end) for name, end in ends.items()}
+        return self._split(obs), state, by_agent(self.agents, rewards), dones, infos
+
+    def get_obs(self, state: Any) -> dict[str, jax.Array]:
+        """What each agent sees."""
+        return self._split(self.env.observe(state, self.env.default_params))
+
+    def get_avail_actions(self, state: Any) -> dict[str, jax.Array]:
+        """Which actions each agent may take, `[num_actions]` bool: all of them, always.
+
+        Raises:
+          ValueError: actions are not numbered.
+        """
+        del state
+        space = self.env.action_space
+        if not isinstance(space, Discrete):
+            raise ValueError(f"action_space={space} is not allowed: only Discrete actions can be listed")
+        return dict.fromkeys(self.agents, jnp.ones(space.n, bool))
+
+    def _split(self, obs: jax.Array) -> dict[str, jax.Array]:
+        return by_agent(self.agents, obs.reshape(self.num_agents, -1) if self.flatten else obs)
