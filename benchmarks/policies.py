@@ -21,6 +21,10 @@ from tests.reference.self_play import play_reference
 GAMES: dict[str, dict[str, Any]] = {
     "gathering_gallego": {"map": "large", "num_agents": 10},
     "gathering": {"num_agents": 2},
+    "cleanup": {"num_agents": 5},
+    "cleanup_meltingpot": {"num_agents": 7},
+    "cleanup_gallego": {"map": "full", "num_agents": 10},
+    "harvest": {"num_agents": 7},
 }
 """Where policies may play: id of the game and its keyword arguments."""
 

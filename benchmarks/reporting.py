@@ -40,10 +40,13 @@ class Program(NamedTuple):
         return self.planned_memory_mb if peak_bytes is None else peak_bytes / 1e6
 
 
-def compile_program(function: Callable[..., Any], *arguments: Any) -> Program:
-    """Compiles `function` for arguments like these, without calling it."""
+def compile_program(function: Callable[..., Any], *arguments: Any, num_devices: int = 1) -> Program:
+    """Compiles `function` for arguments like these, without calling it.
+
+    With several devices each runs it on its own part of the arguments' first axis.
+    """
     start = time.perf_counter()
-    compiled = jax.jit(function).lower(*arguments).compile()
+    compiled = (jax.jit(function) if num_devices == 1 else jax.pmap(function)).lower(*arguments).compile()
     seconds = time.perf_counter() - start
     return Program(compiled, round(seconds, 3), _planned_bytes(compiled.memory_analysis()) / 1e6)
 
@@ -56,6 +59,12 @@ def _planned_bytes(plan: Any) -> int:
     """
     sizes = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return max(getattr(plan, "peak_memory_in_bytes", 0), sizes - plan.alias_size_in_bytes)
+
+
+def memory_mb() -> float:
+    """Megabytes that the device has for programs, or where it does not say, as a CPU, that the machine has."""
+    limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
+    return (os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if limit is None else limit) / 1e6
 
 
 def time_calls(call: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[float]:
@@ -81,15 +90,16 @@ def describe_measurement() -> dict[str, Any]:
     return describe_machine() | {
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 2),
-        "commit": _commit(),
+        "commit": commit_of(RESULTS.parent),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
-def _commit() -> str:
+def commit_of(folder: Path) -> str:
+    """The commit of the git checkout around `folder`, `-dirty` where files differ; "unknown" where there is none."""
     command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
     try:
-        done = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()
@@ -118,12 +128,14 @@ def print_header(columns: Sequence[str]) -> None:
 
 def width(column: str) -> int:
     """Characters of a printed column."""
-    return max(len(column), 28 if column == "game" else 10)
+    return max(len(column), 30 if column == "game" else 10)
 
 
 def _show(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value["median"]
+    if value is None:
+        return "-"
     return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 

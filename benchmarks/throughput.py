@@ -2,24 +2,28 @@
 
     python -m benchmarks.throughput
     python -m benchmarks.throughput --games gathering commons --observations tiles rgb --num-envs 64 1024
+    python -m benchmarks.throughput --peers
 
 Per game, size and kind of observation: `num_envs` environments with `AutoReset` play `num_steps` steps of random
 actions, drawn inside, as one compiled loop. Observations, rewards and info are added up, so that none can be left out.
 Episodes start at random times on the clock, so that in every step some end. Compiling is timed apart.
+With `--peers` the same is done with games of other libraries (docs/performance.md, "Peers").
 """
 
-from collections.abc import Callable, Sequence
+import argparse
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 import jaxdilemmas
-from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
-from jaxdilemmas.environment import Environment
+from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
+from benchmarks.reporting import make_parser, name_of, print_header, report
+from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game
 from jaxdilemmas.grid_environment import OBSERVATION_KINDS
 
 COLUMNS = ("game", "observation", "num_agents", "num_envs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
+PEER_COLUMNS = ("observation_bytes", "times_peer")
+"""Shown as well when there are games of other libraries."""
 
 
 class Case(NamedTuple):
@@ -45,77 +49,81 @@ CASES: dict[str, list[Case]] = {
     ],
     "commons": [Case({"num_agents": 12}, num_envs=256)],
     "commons_gallego": [Case({"num_agents": 12}, num_envs=256)],
+    "cleanup": [Case({"num_agents": 5})],
+    "cleanup_gallego": [Case({"map": "full", "num_agents": 10})],
+    "cleanup_meltingpot": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
+    "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
 }
 """By id of the game; one that is not here is measured as `make` builds it."""
 
-
-class Carry(NamedTuple):
-    """Between two steps.
-
-    Attributes:
-      state: of the B environments.
-      seen: `[]` uint32, sum of all observations so far, modulo 2^32.
-      earned: `[]` float32, sum of all rewards and info so far.
-      key: a JAX PRNG key.
-    """
-
-    state: Any
-    seen: jax.Array
-    earned: jax.Array
-    key: jax.Array
+OBSERVATIONS = {"tiles": "the tile id of each cell", "one_hot": "a channel per tile id", "rgb": "a pixel for each cell"}
+"""What our kinds of observation hold."""
 
 
-def make_rollout(env: Environment, num_envs: int, num_steps: int) -> tuple[Callable[[jax.Array], Carry], Any]:
-    """The two programs that are measured.
+def peer_rows(options: argparse.Namespace, found: Sequence[Peer]) -> Iterator[dict[str, Any]]:
+    """A row for each game of other libraries and number of environments."""
+    for peer in found:
+        game = peer_game(peer)
+        row = {
+            "game": peer.name,
+            "env_kwargs": peer.env_kwargs,
+            "peer": version_of(peer),
+            "like": peer.like,
+            "num_agents": game.num_agents,
+            "observation_holds": peer.observation,
+        }
+        row |= describe_observation(game)
+        row["observation"] = row["observation_shape"]
+        for num_envs in options.num_envs or [Case({}).num_envs]:
+            num_steps = peer.num_steps(num_envs, at_most=options.num_steps)
+            yield row | measure_what_fits(game, num_envs, num_steps, options.repeats)
+
+
+def own_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each of our games and its cases, kinds of observation and numbers of environments."""
+    cases = [(game_id, case) for game_id in options.games for case in CASES.get(game_id, [Case({})])]
+    for env_id, case in cases:
+        for observation in options.observations or case.observations:
+            game = own_game(jaxdilemmas.make(env_id, observation=observation, **case.env_kwargs))
+            row = {
+                "game": name_of(env_id, case.env_kwargs),
+                "env_id": env_id,
+                "env_kwargs": case.env_kwargs,
+                "num_agents": game.num_agents,
+                "observation": observation,
+                "observation_holds": OBSERVATIONS[observation],
+            }
+            row |= describe_observation(game)
+            for num_envs in options.num_envs or [case.num_envs]:
+                yield row | measure(game, num_envs, options.num_steps, options.repeats)
+
+
+def times_peer(row: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> float | None:
+    """How many times as fast our game is as the fastest row of another library's game like it, with as many agents.
 
     Args:
-      env: a game as `make` builds it.
-      num_envs: B.
-      num_steps: steps in each of them.
+      row: of a game of ours or of another library.
+      earlier: the rows before it.
 
     Returns:
-      start: key -> `Carry`, and rollout: `Carry` -> `Carry` after `num_steps` steps.
-
-    Raises:
-      ValueError: the actions of `env` are not discrete.
+      The ratio of the medians, or None where there is nothing to compare.
     """
-    actions_of_one = env.action_space
-    if not isinstance(actions_of_one, jaxdilemmas.Discrete):
-        raise ValueError(f"env={type(env).__name__} is not allowed: its actions must be Discrete, not {actions_of_one}")
-    num_actions = actions_of_one.n
-    env = jaxdilemmas.AutoReset(env)
-
-    def start(key: jax.Array) -> Carry:
-        key, key_reset, key_clock = jax.random.split(key, 3)
-        _, state = jax.vmap(env.reset)(jax.random.split(key_reset, num_envs))
-        clock = jax.random.randint(key_clock, (num_envs,), 0, env.default_params.max_steps, jnp.int32)
-        return Carry(state.replace(step_count=clock), jnp.uint32(0), jnp.float32(0), key)
-
-    def step(carry: Carry, _: None) -> tuple[Carry, None]:
-        key, key_actions, key_step = jax.random.split(carry.key, 3)
-        actions = jax.random.randint(key_actions, (num_envs, env.num_agents), 0, num_actions, jnp.int32)
-        obs, state, rewards, terminated, truncated, info = jax.vmap(env.step)(
-            jax.random.split(key_step, num_envs), carry.state, actions
-        )
-        outcomes = [rewards, terminated, truncated, *info.values()]
-        earned = carry.earned + sum(outcome.sum(dtype=jnp.float32) for outcome in outcomes)
-        return Carry(state, carry.seen + obs.sum(dtype=jnp.uint32), earned, key), None
-
-    return start, lambda carry: jax.lax.scan(step, carry, length=num_steps)[0]
+    speeds = [
+        other["env_steps_per_second"]["median"]
+        for other in earlier
+        if "peer" in other and (other["like"], other["num_agents"]) == (row.get("env_id"), row["num_agents"])
+    ]
+    return round(row["env_steps_per_second"]["median"] / max(speeds), 1) if speeds else None
 
 
-def measure(env: Environment, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
-    """Speed (env steps per second), compile time and peak memory of `make_rollout`."""
-    start, rollout = make_rollout(env, num_envs, num_steps)
-    carries = [jax.jit(start)(key) for key in jax.random.split(jax.random.key(0), repeats + 1)]
-    program = compile_program(rollout, carries[0])
-    jax.block_until_ready(program.call(carries[0]))
-    seconds = time_calls(program.call, [(carry,) for carry in carries[1:]])
-    return {
-        "env_steps_per_second": rates(num_envs * num_steps, seconds),
-        "compile_seconds": program.compile_seconds,
-        "peak_memory_mb": program.peak_memory_mb(),
-    }
+def print_observations(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Prints what one agent sees in each of the games, once."""
+    print("\nAn observation of one agent:")
+    lines = [
+        f"{row['game']}, {row['observation_dtype']} [{row['observation_shape']}]: {row['observation_holds']}"
+        for row in rows
+    ]
+    print("\n".join(dict.fromkeys(lines)), flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -125,23 +133,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--observations", nargs="+", help="of tiles, one_hot, rgb; by default what CASES has")
     parser.add_argument("--num-envs", type=int, nargs="+", help="environments side by side; by default what CASES has")
     parser.add_argument("--num-steps", type=int, default=256, help="steps of each environment in one timed call")
+    parser.add_argument("--peers", action="store_true", help="also SocialJax and JaxMARL, where they are installed")
     options = parser.parse_args(argv)
-    print_header(COLUMNS)
-    cases = [(game, case) for game in options.games for case in CASES.get(game, [Case({})])]
-    for game, case in cases:
-        for observation in options.observations or case.observations:
-            env = jaxdilemmas.make(game, observation=observation, **case.env_kwargs)
-            for num_envs in options.num_envs or [case.num_envs]:
-                row = {
-                    "game": name_of(game, case.env_kwargs),
-                    "env_kwargs": case.env_kwargs,
-                    "observation": observation,
-                    "num_agents": env.num_agents,
-                    "num_envs": num_envs,
-                    "num_steps": options.num_steps,
-                }
-                row |= measure(env, num_envs, options.num_steps, options.repeats)
-                report(row, options.output, COLUMNS)
+    found = installed(PEERS) if options.peers else []
+    columns = (*COLUMNS, *PEER_COLUMNS) if options.peers else COLUMNS
+    print_header(columns)
+    rows: list[dict[str, Any]] = []
+    for row in itertools.chain(peer_rows(options, found), own_rows(options)):
+        rows.append(row | {"times_peer": times_peer(row, rows)})
+        report(rows[-1], options.output, columns)
+    if options.peers:
+        print_observations(rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 import jaxdilemmas
 from baselines.training.probes import Probe
-from benchmarks import compile_time, learning, policies, reporting, throughput, training
+from benchmarks import compile_time, learning, policies, reporting, rollout, throughput, training
 from benchmarks.throughput import CASES
 from jaxdilemmas import registration
 
@@ -52,13 +52,14 @@ def test_throughput_adds_a_row_per_game_observation_and_batch(
 def test_a_rollout_uses_what_it_sees_and_resets_what_ends() -> None:
     env = Probe(num_agents=2).default_params.replace(constant=1.0, sees_step=1.0, length=3)
     game = Probe(num_agents=2, params=env)
-    start, rollout = throughput.make_rollout(game, num_envs=2, num_steps=30)
+    start, play = rollout.make_rollout(rollout.own_game(game), num_envs=2, num_steps=30)
     carry = start(jax.random.key(0))
     carry = carry._replace(state=carry.state.replace(step_count=np.zeros(2, np.int32)))
-    carry = jax.jit(rollout)(carry)
+    carry = jax.jit(play)(carry)
     assert carry.state.step_count.tolist() == [0, 0]
-    assert int(carry.seen) == 2 * 2 * (30 // 3) * (1 + 2)
-    assert float(carry.earned) == 2 * 2 * 30 + 2 * (30 // 3)
+    obs, outcomes = carry.seen
+    assert obs.sum() == 2 * 2 * (30 // 3) * (1 + 2)
+    assert sum(float(part.sum()) for part in jax.tree.leaves(outcomes)) == 2 * 2 * 30 + 2 * (30 // 3)
 
 
 def test_training_adds_a_row_with_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,9 +117,8 @@ def test_by_default_the_sizes_of_the_project_are_measured() -> None:
 
 def test_scripted_policies_leave_rows_in_jax_and_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "policies.jsonl"
-    monkeypatch.setattr(policies, "FACTORIES", {"greedy": policies.FACTORIES["greedy"]})
     monkeypatch.setitem(policies.GAMES, "gathering_gallego", {"map": "small", "num_agents": 2})
-    game = ["--max-steps", "30"]
+    game = ["--max-steps", "30", "--policies", "greedy"]
     policies.main([*game, "--num-keys", "2", "--python-episodes", "2", "--repeats", "1", "--output", str(output)])
     in_jax, in_python = rows(output)
     assert (in_jax["written_in"], in_python["written_in"]) == ("jax", "python")
@@ -139,3 +139,35 @@ def test_learning_trains_seeds_and_leaves_a_row_and_a_picture(tmp_path: Path, mo
     assert (row["seeds"], row["env_steps"], row["episodes"]) == (1, 128, 2)
     assert row["lowest"] == row["each"]["collective_return"][0]
     assert (tmp_path / "images" / "tiny.png").stat().st_size > 0
+
+
+def write_metrics(path: Path, apples: float) -> learning.RunDirectory:
+    """A run of two rounds of episodes, two updates each, in which agent 1 collects as much more as the rounds go on."""
+    path.mkdir(parents=True)
+    lines = ["env_steps,efficiency,peace,collected_0,collected_1"]
+    lines += [f"{10 * (i + 1)},{i if i % 2 else ''},{2 if i % 2 else ''},{apples},{i}" for i in range(4)]
+    (path / "metrics.csv").write_text("\n".join(lines) + "\n")
+    return learning.RunDirectory(path)
+
+
+def test_a_curve_has_a_point_for_each_round_of_episodes_and_sums_rates_over_agents(tmp_path: Path) -> None:
+    curves = learning.read_curves(write_metrics(tmp_path / "run", apples=5.0).metrics)
+    assert curves.keys() == {"env_steps", "collected", "efficiency", "peace"}
+    np.testing.assert_array_equal(curves["env_steps"], [20, 40])
+    np.testing.assert_array_equal(curves["collected"], [5.5, 7.5])
+    np.testing.assert_array_equal(curves["efficiency"], [1, 3])
+
+
+def test_experiments_may_share_one_picture_with_bands_over_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "EXPERIMENTS", {"first": "", "second": ""})
+    monkeypatch.setattr(learning, "IMAGES", tmp_path)
+    monkeypatch.setattr(learning, "measure", lambda directories, episodes: dict.fromkeys(learning.COLUMNS[1:], 0))
+    monkeypatch.setattr(
+        learning, "train", lambda name, seed, runs_dir: write_metrics(tmp_path / f"{name}_{seed}", apples=seed)
+    )
+    output = tmp_path / "learning.jsonl"
+    learning.main(["first", "second", "--seeds", "2", "--picture", "both", "--output", str(output)])
+    assert [row["game"] for row in rows(output)] == ["first", "second"]
+    assert [path.name for path in tmp_path.glob("*.png")] == ["both.png"]

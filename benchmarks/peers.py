@@ -1,0 +1,140 @@
+"""Games of other libraries, to be measured beside ours; docs/performance.md says how to install the libraries.
+
+Nothing of them is imported before a game is asked for, and nothing else of the project needs them.
+"""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from benchmarks.reporting import commit_of
+from benchmarks.rollout import Playable
+
+
+class Peer(NamedTuple):
+    """A game of another library.
+
+    Attributes:
+      library: its name.
+      module: what is imported; it has `make` and `__version__`.
+      game: id of the game there.
+      env_kwargs: keyword arguments of the game.
+      clock: field of the state that counts the steps of an episode.
+      length: attribute of the environment with the steps of an episode.
+      observation: what one agent's observation holds, in words.
+      like: id of our game with the same rules, or empty.
+      cpu_env_steps: env steps that take a CPU a few seconds.
+    """
+
+    library: str
+    module: str
+    game: str
+    env_kwargs: dict[str, Any]
+    clock: str
+    length: str
+    observation: str
+    like: str = ""
+    cpu_env_steps: int = 8_192
+
+    @property
+    def name(self) -> str:
+        """Library and game."""
+        return f"{self.library} {self.game}"
+
+    def num_steps(self, num_envs: int, at_most: int) -> int:
+        """Steps of each of `num_envs` environments in a timed call: on a CPU those that take a few seconds."""
+        is_on_cpu = jax.default_backend() == "cpu"
+        return min(at_most, max(1, self.cpu_env_steps // num_envs)) if is_on_cpu else at_most
+
+
+_ABOUT_AGENTS = "self, other, other's heading (4), can interact, inventory (2), frozen"
+
+PEERS = (
+    Peer(
+        library="SocialJax",
+        module="socialjax",
+        game="clean_up",
+        env_kwargs={"num_agents": 7},
+        clock="inner_t",
+        length="num_inner_steps",
+        observation=f"per cell: what is there, one of 9, as one-hot; {_ABOUT_AGENTS}",
+        like="cleanup_meltingpot",
+    ),
+    Peer(
+        library="SocialJax",
+        module="socialjax",
+        game="harvest_common_open",
+        env_kwargs={"num_agents": 7},
+        clock="inner_t",
+        length="num_inner_steps",
+        observation=f"per cell: what is there, one of 5, as one-hot; {_ABOUT_AGENTS}",
+        like="harvest",
+    ),
+    Peer(
+        library="JaxMARL",
+        module="jaxmarl",
+        game="storm_np",
+        env_kwargs={"num_agents": 7},
+        clock="step",
+        length="num_inner_steps",
+        observation=f"per cell: what is there, one of 4, as one-hot; {_ABOUT_AGENTS}",
+        cpu_env_steps=32_768,
+    ),
+    Peer(
+        library="JaxMARL",
+        module="jaxmarl",
+        game="MPE_simple_spread_v3",
+        env_kwargs={"num_agents": 3, "num_landmarks": 3},
+        clock="step",
+        length="max_steps",
+        observation="no grid: own velocity and position; where landmarks and others are, relative to it; messages",
+        cpu_env_steps=1_048_576,
+    ),
+)
+"""STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents; the particles of MPE
+are a light game beside it."""
+
+
+def installed(peers: Sequence[Peer]) -> list[Peer]:
+    """Those of `peers` whose library can be imported; prints a line for each library that cannot."""
+    found = []
+    missing: dict[str, str] = {}
+    for peer in peers:
+        try:
+            importlib.import_module(peer.module)
+            found.append(peer)
+        except ImportError as error:
+            missing[peer.library] = str(error)
+    for library, reason in missing.items():
+        print(f"{library} is not installed ({reason}), so it is not measured: see docs/performance.md", flush=True)
+    return found
+
+
+def version_of(peer: Peer) -> str:
+    """Name and version of the library, with the commit where it is imported from a clone."""
+    module = importlib.import_module(peer.module)
+    clone = Path(str(module.__file__)).parent.parent
+    commit = f" ({commit_of(clone)})" if (clone / ".git").exists() else ""
+    return f"{peer.library} {module.__version__}{commit}"
+
+
+def peer_game(peer: Peer) -> Playable:
+    """The game of another library, with the automatic resets that its own `step` does."""
+    env = importlib.import_module(peer.module).make(peer.game, **peer.env_kwargs)
+    episode_steps = getattr(env, peer.length)
+    are_named = isinstance(env.agents[0], str)
+
+    def start(key: jax.Array) -> tuple[Any, Any]:
+        key_reset, key_clock = jax.random.split(key)
+        obs, state = env.reset(key_reset)
+        return obs, state.replace(**{peer.clock: jax.random.randint(key_clock, (), 0, episode_steps)})
+
+    def step(key: jax.Array, state: Any, actions: jax.Array) -> tuple[Any, Any, Any]:
+        taken = dict(zip(env.agents, actions, strict=True)) if are_named else actions
+        obs, state, *outcomes = env.step(key, state, taken)
+        return obs, state, outcomes
+
+    return Playable(start, step, env.num_agents, int(env.action_space(env.agents[0]).n))

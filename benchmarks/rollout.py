@@ -1,0 +1,153 @@
+"""The compiled loop that throughput is measured on, the same for games of this project and of others."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import jaxdilemmas
+from benchmarks.reporting import compile_program, memory_mb, rates, time_calls
+from jaxdilemmas.environment import Environment
+
+
+class Playable(NamedTuple):
+    """One game without a batch, as the loop plays it.
+
+    Attributes:
+      start: key -> observations and a state at a random time of an episode.
+      step: key, state, actions `[N]` int32 -> observations, next state and a pytree of all else that comes out; an
+        episode that ends is followed by a new one in the same step.
+      num_agents: N.
+      num_actions: how many actions an agent has.
+    """
+
+    start: Callable[[jax.Array], tuple[Any, Any]]
+    step: Callable[[jax.Array, Any, jax.Array], tuple[Any, Any, Any]]
+    num_agents: int
+    num_actions: int
+
+
+def own_game(env: Environment) -> Playable:
+    """A game as `make` builds it, with `AutoReset`.
+
+    Raises:
+      ValueError: the actions of `env` are not discrete.
+    """
+    space = env.action_space
+    if not isinstance(space, jaxdilemmas.Discrete):
+        raise ValueError(f"env={type(env).__name__} is not allowed: its actions must be Discrete, not {space}")
+    env = jaxdilemmas.AutoReset(env)
+
+    def start(key: jax.Array) -> tuple[jax.Array, Any]:
+        key_reset, key_clock = jax.random.split(key)
+        obs, state = env.reset(key_reset)
+        return obs, state.replace(step_count=jax.random.randint(key_clock, (), 0, env.default_params.max_steps))
+
+    def step(key: jax.Array, state: Any, actions: jax.Array) -> tuple[jax.Array, Any, Any]:
+        obs, state, *outcomes = env.step(key, state, actions)
+        return obs, state, outcomes
+
+    return Playable(start, step, env.num_agents, space.n)
+
+
+class Carry(NamedTuple):
+    """Between two steps.
+
+    Attributes:
+      state: of the B environments.
+      seen: like the observations of the B environments and all else that came out, rewards, ends and info: the sum so
+        far of each number, in its own type (small integers go round). A learner that stores what it sees reads as much.
+      key: a JAX PRNG key.
+    """
+
+    state: Any
+    seen: Any
+    key: jax.Array
+
+
+def _as_numbers(array: jax.Array) -> jax.Array:
+    return array.astype(jnp.uint8) if array.dtype == bool else array
+
+
+def make_rollout(
+    game: Playable, num_envs: int, num_steps: int
+) -> tuple[Callable[[jax.Array], Carry], Callable[[Carry], Carry]]:
+    """The two programs that are measured.
+
+    Args:
+      game: what is played.
+      num_envs: B.
+      num_steps: steps in each of them.
+
+    Returns:
+      start: key -> `Carry`, and rollout: `Carry` -> `Carry` after `num_steps` steps.
+    """
+
+    def start(key: jax.Array) -> Carry:
+        key, key_start = jax.random.split(key)
+        _, state = jax.vmap(game.start)(jax.random.split(key_start, num_envs))
+        seen = jax.eval_shape(play, key, state)[1]
+        return Carry(state, jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), seen), key)
+
+    def play(key: jax.Array, state: Any) -> tuple[Any, Any]:
+        keys = jax.random.split(key, num_envs + 1)
+        uniforms = jax.random.uniform(keys[0], (num_envs, game.num_agents))
+        actions = jnp.floor(uniforms * game.num_actions).astype(jnp.int32)
+        obs, state, outcomes = jax.vmap(game.step)(keys[1:], state, actions)
+        return state, jax.tree.map(_as_numbers, (obs, outcomes))
+
+    def step(carry: Carry, _: None) -> tuple[Carry, None]:
+        key, key_play = jax.random.split(carry.key)
+        state, happened = play(key_play, carry.state)
+        return Carry(state, jax.tree.map(jnp.add, carry.seen, happened), key), None
+
+    return start, lambda carry: jax.lax.scan(step, carry, length=num_steps)[0]
+
+
+def measure(game: Playable, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
+    """Speed (env steps per second), compile time and peak memory of `make_rollout`, as part of a row.
+
+    Environments are divided among the devices; XLA_FLAGS=--xla_force_host_platform_device_count=2 makes two of a CPU.
+
+    Raises:
+      MemoryError: the program needs more memory than there is; it was not run.
+    """
+    num_devices = jax.local_device_count() if num_envs % jax.local_device_count() == 0 else 1
+    start, rollout = make_rollout(game, num_envs // num_devices, num_steps)
+    keys = jax.random.split(jax.random.key(0), (repeats + 1, num_devices))
+    carries = [jax.jit(start)(key[0]) if num_devices == 1 else jax.pmap(start)(key) for key in keys]
+    program = compile_program(rollout, carries[0], num_devices=num_devices)
+    if num_devices * program.planned_memory_mb > memory_mb():
+        raise MemoryError(f"{num_envs} environments need {program.planned_memory_mb} of {memory_mb()} megabytes")
+    jax.block_until_ready(program.call(carries[0]))
+    seconds = time_calls(program.call, [(carry,) for carry in carries[1:]])
+    return {
+        "num_envs": num_envs,
+        "num_steps": num_steps,
+        "num_devices": num_devices,
+        "env_steps_per_second": rates(num_envs * num_steps, seconds),
+        "compile_seconds": program.compile_seconds,
+        "peak_memory_mb": program.peak_memory_mb(),
+    }
+
+
+def measure_what_fits(game: Playable, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
+    """As `measure`, with half as many environments, and half again, until they fit into memory."""
+    try:
+        return measure(game, num_envs, num_steps, repeats)
+    except MemoryError:
+        if num_envs == 1:
+            raise
+    return measure_what_fits(game, num_envs // 2, num_steps, repeats)
+
+
+def describe_observation(game: Playable) -> dict[str, Any]:
+    """Dtype, shape (as in 11x11x19) and bytes of what one agent sees, as part of a row."""
+    obs, _ = jax.eval_shape(game.start, jax.random.key(0))
+    parts = jax.tree.leaves(obs)  # one array with an axis of agents, or one for each agent
+    return {
+        "observation_dtype": str(parts[0].dtype),
+        "observation_shape": "x".join(map(str, parts[0].shape[len(parts) == 1 :])),
+        "observation_bytes": sum(part.size * part.dtype.itemsize for part in parts) // game.num_agents,
+    }
