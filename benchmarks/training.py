@@ -21,6 +21,9 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
     "gathering": ("gathering", {}),
     "gathering_gallego": ("gathering_gallego", {"map": "large", "num_agents": 10}),
     "commons": ("commons", {}),
+    "cleanup": ("cleanup", {}),
+    "cleanup_meltingpot": ("cleanup_meltingpot", {}),
+    "harvest": ("harvest", {}),
 }
 """What may be measured: id of the game and its keyword arguments."""
 
