@@ -318,7 +318,8 @@ class GridEnvironment(Environment):
 
     def drawn_beams(self, state: Any) -> dict[str, jax.Array]:
         """Which beams are to be seen, later ones over earlier: name of the tile -> who fired one, `[N]` bool."""
-        return {"beam": state.fired}
+        beam: dict[str, jax.Array] = {"beam": state.fired}
+        return {"clean_beam": state.cleaned_at} | beam if len(self.river_cells) else beam
 
     def _beam_words(self, state: Any, cut: Callable[..., jax.Array]) -> dict[str, jax.Array]:
         """What `cut(lines, positions, headings)` makes of the cells of each kind of beam, by the name of the tile.

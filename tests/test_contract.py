@@ -262,6 +262,7 @@ BUSY: dict[str, Any] = {"num_agents": 2, "timeout_steps": 1, "hits_to_tag": 1}
 """Much happens in few steps; as many agents in every game, so that steps without jit compile their operations once."""
 
 KEYWORDS: dict[str, dict[str, Any]] = {
+    "cleanup_gallego": BUSY | {"map": "small", "observation": "rgb"},
     "commons": BUSY,
     "commons_gallego": BUSY | {"observation": "one_hot"},
     "gathering": BUSY | {"apple_respawn_steps": 1},

@@ -44,8 +44,10 @@ def test_importing_every_module_runs_no_jax_computation(tmp_path: Path) -> None:
     code = """
 import importlib, pkgutil
 import jaxdilemmas
+adapters = ("jaxdilemmas.adapters.jaxmarl", "jaxdilemmas.adapters.pettingzoo")  # import libraries that may
 for module in pkgutil.walk_packages(jaxdilemmas.__path__, "jaxdilemmas."):
-    importlib.import_module(module.name)
+    if module.name not in adapters:
+        importlib.import_module(module.name)
 from jax._src import xla_bridge
 print(xla_bridge.backends_are_initialized())
 """

@@ -217,10 +217,6 @@ class Cleanup(Lab2DEnvironment):
         state = super().remove_and_return(state, is_hit, respawns, params)
         return state.replace(cleaned_at=state.cleaned_at & ~is_hit)
 
-    def drawn_beams(self, state: State) -> dict[str, jax.Array]:
-        """Cleaning beams, and fines over them."""
-        return {"clean_beam": state.cleaned_at, "beam": state.fired}
-
 
 class CleanupMeltingPot(Cleanup):
     """Cleanup as in Melting Pot: shorter beams, fines that cost nothing but take an agent out, another order of events.

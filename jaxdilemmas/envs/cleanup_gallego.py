@@ -182,7 +182,3 @@ class CleanupGallego(GallegoEnvironment):
     def rays_of(self, state: State) -> jax.Array:
         """Beams of both kinds reach all the way."""
         return self.reach_of(state.replace(fired=state.fired | state.cleaned_at))
-
-    def drawn_beams(self, state: State) -> dict[str, jax.Array]:
-        """Cleaning beams, and fines over them."""
-        return {"clean_beam": state.cleaned_at, "beam": state.fired}

@@ -1,0 +1,81 @@
+"""How far a game is from the least that its step has to do: make its random bits, and move its state and views.
+
+    python -m benchmarks.floor --game cleanup_meltingpot
+
+The floor is a game without rules: the same number of random numbers, a state and observations of the same size, each
+byte written anew in every step, in the same loop as `benchmarks.throughput`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import jaxdilemmas
+from benchmarks.reporting import make_parser, print_header, report
+from benchmarks.rollout import Playable, measure, own_game
+from jaxdilemmas.environment import Environment
+
+COLUMNS = ("game", "random_words", "state_bytes", "observation_bytes", "env_steps_per_second", "times_slower")
+
+
+def sizes_of(env: Environment) -> dict[str, int]:
+    """Random words of a step, bytes of a state and bytes of all agents' observations."""
+    key = jax.random.key(0)
+    obs, state = jax.eval_shape(env.reset, key)
+    draws = jax.eval_shape(env.draw, key, state, env.default_params)
+    return {
+        "random_words": sum(leaf.size for leaf in jax.tree.leaves(draws)),
+        "state_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)),
+        "observation_bytes": obs.size * obs.dtype.itemsize,
+    }
+
+
+def floor_game(env: Environment, random_words: int, state_bytes: int, observation_bytes: int) -> Playable:
+    """A game without rules that makes and moves as much; without random words it only moves."""
+
+    def start(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        state = jax.random.bits(key, (state_bytes,), jnp.uint8)
+        return jnp.zeros(observation_bytes, jnp.uint8), state
+
+    def step(key: jax.Array, state: jax.Array, actions: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
+        chance = jax.random.bits(key, (random_words,)).sum(dtype=jnp.uint32) if random_words else key_word(key)
+        state = state + (chance + actions.sum().astype(jnp.uint32)).astype(jnp.uint8)
+        return state[0] + jnp.arange(observation_bytes).astype(jnp.uint8), state, chance
+
+    return Playable(start, step, env.num_agents, getattr(env.action_space, "n", 2))
+
+
+def key_word(key: jax.Array) -> jax.Array:
+    """A number that differs from step to step and costs nothing, `[]` uint32."""
+    return jax.random.key_data(key)[0]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m benchmarks.floor`."""
+    parser = make_parser("floor", __doc__)
+    parser.add_argument("--game", default="cleanup_meltingpot", help="id of the game")
+    parser.add_argument("--num-envs", type=int, default=1024, help="environments side by side")
+    parser.add_argument("--num-steps", type=int, default=256, help="steps of each environment in one timed call")
+    options = parser.parse_args(argv)
+    env = jaxdilemmas.make(options.game)
+    sizes = sizes_of(env)
+    games = {
+        "floor, bytes": floor_game(env, **sizes | {"random_words": 0}),
+        "floor, bytes and random bits": floor_game(env, **sizes),
+        options.game: own_game(env),
+    }
+    rows = [
+        {"game": name} | sizes | measure(game, options.num_envs, options.num_steps, options.repeats)
+        for name, game in games.items()
+    ]
+    print_header(COLUMNS)
+    own_speed = rows[-1]["env_steps_per_second"]["median"]
+    for row in rows:
+        row["times_slower"] = round(row["env_steps_per_second"]["median"] / own_speed, 2)
+        report(row, options.output, COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
