@@ -115,7 +115,7 @@ class Config:
             require((name, value) == ("value_clip_range", None) or value > 0, name, value, "above 0")
         coefficients = ("entropy_coefficient", "final_entropy_coefficient", "value_coefficient")
         for name in ("envy", "guilt", "final_learning_rate", *coefficients):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "at least 0")
         for name in ("discount", "gae_lambda"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
 
@@ -177,7 +177,8 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
 
     Returns:
       See `trainer.Trainer`. Metrics of an update: `episode_return`, `tagged_steps` `[N]` and the four social metrics,
-      means over the episodes that ended in it (NaN if none did), the losses, and what the schedules say.
+      means over the episodes that ended in it (NaN if none did), `rollout.event_rates`, the losses, and what the
+      schedules say.
     """
     code, networks = make_networks(config, env)
     preference = make_preference(config) if preference is None else preference
@@ -262,7 +263,8 @@ def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple
     train_state, losses = learn(learner, train_state, make_batch(config, trajectory), key_learn)
     train_state = train_state.replace(update_index=train_state.update_index + 1)
     env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
-    return train_state, {"env_steps": env_steps} | episode_metrics(trajectory) | losses
+    outcomes = episode_metrics(trajectory) | rollout.event_rates(trajectory)
+    return train_state, {"env_steps": env_steps} | outcomes | losses
 
 
 def make_batch(config: Config, trajectory: Trajectory) -> Batch:

@@ -115,8 +115,9 @@ def find_player(name: str, env_id: str, env_kwargs: dict[str, Any]) -> Player:
     require(path.is_dir(), "policy", name, f"one of {', '.join(makers)}, or the directory of a run")
     record = RunDirectory(path).read_record()
     require(record.env_id == env_id, "env", env_id, f"{path} was trained on {record.env_id}")
+    trained_in = jaxdilemmas.make(env_id, **record.env_kwargs)
     for keyword in sorted({*record.env_kwargs, *env_kwargs}):
-        value, trained = (_keyword(env, kwargs, keyword) for kwargs in (env_kwargs, record.env_kwargs))
+        value, trained = _keyword(env, env_kwargs, keyword), _keyword(trained_in, record.env_kwargs, keyword)
         require(np.array_equal(value, trained), keyword, value, f"{path} was trained with {keyword}={trained!r}")
     return load_player(path)
 
@@ -169,14 +170,14 @@ def play_episode(player: Player, key: jax.Array) -> Episode:
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
-    """Numbers of an episode: `return`, `collected`, `tagged_steps`, `hits_given` `[N]`, and the four metrics `[]`.
+    """Numbers of an episode, `[N]`: `return`, counts from info and `tagged_steps`; and the four metrics `[]`.
 
     What a game does not tell in info is left out.
     """
     last = episode.is_played.sum() - 1
     info = {name: values[last] for name, values in episode.info.items()}
     outcome = {"return": info["episode_return"], "collective_return": info["episode_return"].sum()}
-    for name in ("collected", "hits_given"):
+    for name in ("collected", "cleaned", "fined", "hits_given"):
         if name in episode.info:
             outcome[name] = (episode.info[name] * episode.is_played[:, None]).sum(0)
     return outcome | {"tagged_steps": info["episode_tagged_steps"]} | social_metrics(info)

@@ -11,7 +11,8 @@ def compute_if_any(function: Callable[..., Any], predicate: jax.Array, *operands
     """Calls a function only if somebody needs what it returns.
 
     Under `jax.vmap` a `lax.cond` becomes a choice between two results that are both computed, always. This one asks
-    whether the predicate holds anywhere in the batch and computes nothing if it does not.
+    whether the predicate holds anywhere in the batch and computes nothing if it does not. It has no gradient in reverse
+    mode: operands that gradients are asked for need `jax.lax.stop_gradient`.
 
     Args:
       function: of `operands` alone; it must not close over traced arrays.

@@ -12,7 +12,7 @@ from flax import struct
 from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.environment import Environment, Transition, require
 from jaxdilemmas.grid import beams, movement, spawning, views
-from jaxdilemmas.grid.bits import look_up_bits, pack_bits, unpack_bits
+from jaxdilemmas.grid.bits import WORD_BITS, look_up_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
 from jaxdilemmas.grid.views import NOWHERE, Frame, Window
@@ -138,6 +138,8 @@ class GridEnvironment(Environment):
     def __init__(self, layers: dict[str, np.ndarray], num_agents: int, observation: str) -> None:
         require(observation in OBSERVATION_KINDS, "observation", observation, f"one of {', '.join(OBSERVATION_KINDS)}")
         require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
+        width = self.window.shape[1]
+        require(width <= WORD_BITS, "window", self.window, f"at most {WORD_BITS} columns; it has {width}")
         self.num_agents = num_agents
         self.observation = observation
         self.walls = layers["wall"]
@@ -221,7 +223,7 @@ class GridEnvironment(Environment):
         """Beams of all agents at once; who has been hit often enough leaves the board.
 
         Args:
-          state: has `hits` beside the fields named above.
+          state: a `GridState`.
           is_firing: `[N]` bool; agents that are out do not fire.
           homes: `[N, 2]` int32, where a tagged agent is put and will return.
           params: has `hits_to_tag` and `timeout_steps`.
@@ -231,9 +233,8 @@ class GridEnvironment(Environment):
         """
         is_present = state.timeouts == 0
         state = state.replace(fired=is_firing & is_present)
-        given = beams.find_hits(
-            state.positions, state.headings, self.reach_of(state), state.positions, is_present
-        ).given
+        reach, start = self.reach_of(state), self.beam_side_start
+        given = beams.find_hits(state.positions, state.headings, reach, state.positions, is_present, start).given
         hits, is_tagged = beams.count_hits(state.hits, given.sum(0), params.hits_to_tag)
         state = state.replace(
             hits=hits,

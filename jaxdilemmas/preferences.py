@@ -172,9 +172,10 @@ def _mix(weights: np.ndarray, rewards: jax.Array) -> jax.Array:
 def _floats(value: ArrayLike) -> np.ndarray:
     """`value` as float32; not a number where it has none."""
     try:
-        return np.asarray(value, np.float32)
-    except (TypeError, ValueError):
+        numbers = np.asarray(value)
+    except ValueError:
         return np.array(np.nan, np.float32)
+    return numbers.astype(np.float32) if numbers.dtype.kind in "biuf" else np.array(np.nan, np.float32)
 
 
 def _square(argument: str, value: ArrayLike) -> np.ndarray:

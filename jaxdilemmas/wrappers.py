@@ -73,7 +73,8 @@ class AutoReset(Wrapper):
     """Starts a new episode, with a fresh key, in the step that ends one.
 
     The observation and state that `step` returns then belong to the new episode; rewards, `terminated`, `truncated` and
-    info to the old. Inside jit the observation of the step is computed once, after the choice between the two states.
+    info to the old. Inside jit the observation of the step is computed once, after the choice between the two states,
+    and no new episode is prepared unless one in the batch ends. No gradient flows into the start of an episode.
 
     Args:
       env: the environment that ends.
@@ -90,7 +91,7 @@ class AutoReset(Wrapper):
         key_step, key_reset = jax.random.split(key)
         final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
         ended = terminated | truncated
-        start = compute_if_any(self.env.initial_state, ended, key_reset, params)
+        start = compute_if_any(self.env.initial_state, ended, key_reset, jax.lax.stop_gradient(params))
         state = jax.tree.map(lambda new, old: jnp.where(ended, new, old), start, state)
         if self.final_observation:
             info = info | {"final_obs": final_obs}

@@ -11,7 +11,7 @@ import pytest
 
 import jaxdilemmas
 from baselines.training.probes import Probe
-from benchmarks import compile_time, learning, policies, reporting, rollout, throughput, training
+from benchmarks import compile_time, floor, growth, learning, policies, reporting, rollout, throughput, training
 from benchmarks.throughput import CASES
 from jaxdilemmas import registration
 
@@ -21,7 +21,7 @@ MEASURED_ON = {"device", "python", "jax", "jaxdilemmas", "cores", "load_average"
 @pytest.fixture(autouse=True)
 def _probe_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration, "_FACTORIES", dict(registration._FACTORIES))
-    jaxdilemmas.register("probe", lambda observation="tiles": Probe(num_agents=2))
+    jaxdilemmas.register("probe", lambda observation="tiles", num_agents=2: Probe(num_agents=num_agents))
     monkeypatch.setitem(training.GAMES, "probe", ("probe", {}))
 
 
@@ -76,6 +76,33 @@ def test_training_adds_a_row_with_its_settings(tmp_path: Path, monkeypatch: pyte
 def test_compile_times_are_positive_and_of_training_and_step() -> None:
     assert compile_time.compile_step("probe", num_envs=2) > 0
     assert compile_time.compile_training("probe") > 0
+
+
+def test_growth_adds_a_row_for_each_size_and_draws_them(tmp_path: Path) -> None:
+    output, image = tmp_path / "growth.jsonl", tmp_path / "growth.png"
+    sizes = ["--agents", "2", "3", "--num-envs", "2", "4", "--num-steps", "16", "--repeats", "1"]
+    growth.main(["--game", "probe", *sizes, "--output", str(output), "--image", str(image)])
+    found = [(row["num_agents"], row["num_envs"]) for row in rows(output)]
+    assert found == [(2, 1024), (3, 1024), (7, 2), (7, 4)]
+    for row in rows(output):
+        speed, agent_speed = row["env_steps_per_second"]["median"], row["agent_steps_per_second"]["median"]
+        assert agent_speed == row["num_agents"] * speed > 0
+    assert image.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_floor_makes_and_moves_as_much_as_the_game(tmp_path: Path) -> None:
+    output = tmp_path / "floor.jsonl"
+    floor.main(
+        ["--game", "gathering", "--num-envs", "2", "--num-steps", "4", "--repeats", "1", "--output", str(output)]
+    )
+    least, with_chance, game = rows(output)
+    assert game["game"] == "gathering"
+    assert game["random_words"] == 2
+    assert game["observation_bytes"] == 2 * 16 * 21
+    assert game["state_bytes"] == 4 * (4 + 2 + 2 + 2) + 2 + 13 + 4 + 4 * 13
+    assert game["times_slower"] == 1
+    assert least["env_steps_per_second"]["median"] > 0
+    assert with_chance["state_bytes"] == game["state_bytes"]
 
 
 def test_rates_are_per_second() -> None:

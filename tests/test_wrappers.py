@@ -146,3 +146,16 @@ def test_attributes_of_the_game_are_found_through_wrappers(env: Environment) -> 
 def test_nothing_goes_around_auto_reset(wrap: Any) -> None:
     with pytest.raises(ValueError, match="env='AutoReset' is not allowed"):
         wrap(AutoReset(jaxdilemmas.make("gathering")))
+
+
+def test_gradients_pass_through_steps_that_may_reset() -> None:
+    env = AutoReset(jaxdilemmas.make("cleanup", num_agents=2))
+    key, params = jax.random.key(0), env.default_params
+    _, state = env.reset(key, params)
+    facing = state.replace(positions=jnp.array([[10, 5], [10, 7]]), headings=jnp.array([1, 1]))
+
+    def total(penalty: jax.Array) -> jax.Array:
+        rewards = env.step(key, facing, jnp.array([6, 7]), params.replace(fine_penalty=penalty))[2]
+        return rewards.sum()
+
+    assert jax.grad(total)(jnp.float32(50.0)) == -1

@@ -104,6 +104,12 @@ def collect(
     return carry, trajectory._replace(next_values=next_values)
 
 
+def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:
+    """How often each agent collects, cleans and is fined, `[N]` float32 per step, as far as the game's info tells."""
+    counts = {name: trajectory.info[name] for name in ("collected", "cleaned", "fined") if name in trajectory.info}
+    return {name: count.mean((0, 1)) for name, count in counts.items()}
+
+
 def sample_actions(key: jax.Array, policy: distrax.Categorical) -> jax.Array:
     """Draws one action per distribution, `[..., A]` -> `[...]` int32, by inverting the cumulative probabilities.
 

@@ -1,9 +1,6 @@
-"""Scripted policies of the games of apples and beams: `gathering`, `commons` and their Gallego versions.
+"""Scripted policies of the games of apples and beams: `gathering`, `commons`, their Gallego versions and `harvest`.
 
-Each function builds a policy for an environment: `policy(key, state) -> actions`, a pure function of a PRNG key (used
-once) and the game's own `State` that acts for all N agents at once, `[N]` int32; jit it, vmap it over states, and mix
-teams by choosing per agent between the actions of two policies. Policies see the whole state, not a view. Agents that
-are out stand. The way to every apple is searched once, when the policy is built.
+`jaxdilemmas.envs.foraging` says what a policy is and has the two that need to know nothing of how apples grow.
 """
 
 from collections.abc import Callable
@@ -14,81 +11,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Policy
-from jaxdilemmas.grid.beams import find_hits
-from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_index, same_cell
-from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
+from jaxdilemmas.envs.foraging import (
+    NEVER,
+    divide_cells,
+    exploitative,
+    find_ways,
+    first_step,
+    greedy,
+    sidestep,
+    wait_out,
+)
+from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid_environment import GridEnvironment
 
-SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST])
-"""The headings of a first step in order of preference, where several are on a shortest way.
-
-Source: the order of the search in vicgalle/llm-policies-social-dilemmas @ f5c5b2b (`bfs_nearest_apple`).
-"""
-
-MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT])
-"""The action that moves an agent along its own heading plus 0, 1, 2 or 3 quarter turns to the right."""
-
 LIVE_NEIGHBOURS_TO_EAT = 5
-"""Live neighbours of an apple that regrows at the highest rate. Source: see `spawning.density_probability`."""
-
-NEVER = np.iinfo(np.int32).max
-
-
-def greedy(env: GridEnvironment) -> Policy:
-    """Every agent walks to the nearest live apple, whoever else is after it, and stands if there is none.
-
-    Args:
-      env: a game with apples.
-
-    Returns:
-      A deterministic `policy(key, state) -> actions [N] int32`.
-
-    Source: `greedy_action` of vicgalle/llm-policies-social-dilemmas @ f5c5b2b, ties included.
-    """
-    ways = find_ways(env.walls, env.apple_cells)
-
-    def policy(key: jax.Array, state: Any) -> jax.Array:
-        del key
-        return _wait_out(state, _collect_nearest(ways, env, state))
-
-    return policy
-
-
-def exploitative(env: GridEnvironment) -> Policy:
-    """Every agent beams whoever stands in its beam, else turns to a rival in line with it, else does as `greedy`.
-
-    In line is whom the beam would hit after one turn; left comes first. With the beam switched off it is `greedy`.
-
-    Args:
-      env: a game with apples and beams.
-
-    Returns:
-      A deterministic `policy(key, state) -> actions [N] int32`.
-
-    Source: the first two rules and the last of `exploitative_action` of vicgalle/llm-policies-social-dilemmas
-    @ f5c5b2b, which also prefers, and chases, rivals with one hit.
-    """
-    if not getattr(env, "beam_enabled", True):
-        return greedy(env)
-    ways = find_ways(env.walls, env.apple_cells)
-
-    def policy(key: jax.Array, state: Any) -> jax.Array:
-        del key
-        is_ahead, is_left, is_right = (_can_beam(env, state, (state.headings + turns) % 4) for turns in (0, 3, 1))
-        collect = _collect_nearest(ways, env, state)
-        actions = jnp.select([is_ahead, is_left, is_right], [BEAM, TURN_LEFT, TURN_RIGHT], collect)
-        return _wait_out(state, actions)
-
-    return policy
+"""Live neighbours of an apple that regrows at the highest rate, where the game has no `regrowth_counts`."""
 
 
 def cooperative(env: GridEnvironment) -> Policy:
     """Every agent harvests a territory of its own with restraint, and nobody beams.
 
     An agent walks to the apple of its territory that it can eat soonest, counting the way and the time until the apple
-    is back, of several to the nearest. Where apples regrow by density it leaves those with fewer than five live
-    neighbours, so that each comes back at the highest rate. If somebody stands in the way, every second try is a step
-    in a random direction, so that agents that meet head-on get past each other.
+    is back, of several to the nearest. Where apples regrow by density it leaves those with fewer live neighbours than
+    regrowth at the highest rate takes, so that each comes back at that rate. If somebody stands in the way, every
+    second try is a step in a random direction, so that agents that meet head-on get past each other.
 
     Args:
       env: a game with apples.
@@ -109,100 +55,19 @@ def cooperative(env: GridEnvironment) -> Policy:
         arrivals = jnp.maximum(own_ways // 4, waits)
         is_option = is_own & (own_ways < NEVER) & (waits < NEVER)
         best = jnp.where(is_option, arrivals * num_ways + own_ways, NEVER).min(1)
-        actions = _first_step(jnp.where(best < NEVER, best % num_ways, NEVER), state.headings)
-        return _wait_out(state, _sidestep(key, state, actions))
+        actions = first_step(jnp.where(best < NEVER, best % num_ways, NEVER), state.headings)
+        return wait_out(state, sidestep(key, state, actions))
 
     return policy
 
 
-def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Searches the shortest way from everywhere to each cell, breadth first over floor cells.
-
-    Args:
-      walls: `[H, W]` bool.
-      cells: `[A, 2]` int, where the ways lead.
-
-    Returns:
-      `[H * W, A]` int32: 4 * steps to go + the first of them, as an index into `SEARCH_ORDER`; below 4 for who is there
-      already, `NEVER` where no way leads. The smallest code is the shortest way with the preferred first step.
-    """
-    is_floor = np.pad(~walls, 1)
-    frontier = np.zeros((len(cells), *is_floor.shape), bool)
-    frontier[np.arange(len(cells)), cells[:, 0] + 1, cells[:, 1] + 1] = True
-    ways = np.where(frontier, 0, NEVER)
-    steps_to_go = 0
-    while frontier.any():
-        steps_to_go += 1
-        last, frontier = frontier, np.zeros_like(frontier)
-        for order, heading in enumerate(SEARCH_ORDER):
-            leads_on = np.roll(last, -STEPS[heading], (1, 2)) & is_floor & (ways == NEVER)
-            ways[leads_on] = 4 * steps_to_go + order
-            frontier |= leads_on
-    return np.moveaxis(ways[:, 1:-1, 1:-1], 0, -1).reshape(walls.size, len(cells)).astype(np.int32)
-
-
-def divide_cells(cells: np.ndarray, num_agents: int) -> np.ndarray:
-    """Divides cells into compact territories of equal size, give or take one: halves along the longer side, and again.
-
-    Args:
-      cells: `[A, 2]` int.
-      num_agents: N.
-
-    Returns:
-      `[A]` int32, the agent that owns each cell.
-    """
-    owners = np.zeros(len(cells), np.int32)
-    parts = [(np.arange(len(cells)), 0, num_agents)]  # which cells, their first owner, how many owners
-    while parts:
-        members, first, count = parts.pop()
-        owners[members] = first
-        if count > 1 and len(members):
-            extent = np.ptp(cells[members], axis=0)
-            axis = int(extent[1] >= extent[0])
-            members = members[np.lexsort((cells[members, 1 - axis], cells[members, axis]))]
-            half, cut = count // 2, round(len(members) * (count // 2) / count)
-            parts += [(members[:cut], first, half), (members[cut:], first + half, count - half)]
-    return owners
-
-
-def _collect_nearest(ways: np.ndarray, env: GridEnvironment, state: Any) -> jax.Array:
-    """The first step to the nearest live apple, `[N]` int32."""
-    own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]
-    return _first_step(jnp.where(state.apples, own_ways, NEVER).min(1), state.headings)
-
-
-def _first_step(ways: jax.Array, headings: jax.Array) -> jax.Array:
-    """The action that starts a way, `[N]` int32; STAND on arrival and where no way leads."""
-    moves = jnp.asarray(MOVES)[(jnp.asarray(SEARCH_ORDER)[ways % 4] - headings) % 4]
-    return jnp.where((ways >= 4) & (ways < NEVER), moves, STAND).astype(jnp.int32)
-
-
-def _steps_until_ripe(env: GridEnvironment, state: Any) -> jax.Array:
+def _steps_until_ripe(env: Any, state: Any) -> jax.Array:
     """Steps until an apple is there to be eaten without harm, `[A]` int32; `NEVER` where chance decides when."""
     if not hasattr(env, "neighbours"):
         return jnp.where(state.apples, 0, state.apple_timers)
     live_neighbours = jnp.asarray(env.neighbours, jnp.float32) @ state.apples.astype(jnp.float32)
-    return jnp.where(state.apples & (live_neighbours >= LIVE_NEIGHBOURS_TO_EAT), 0, NEVER)
-
-
-def _can_beam(env: GridEnvironment, state: Any, headings: jax.Array) -> jax.Array:
-    """Whether a beam fired under these headings would hit anyone, `[N]` bool."""
-    reach = jnp.asarray(env.beam_reach)[cell_index(state.positions, env.walls.shape[1]), headings]
-    return find_hits(state.positions, headings, reach, state.positions, state.timeouts == 0).given.any(1)
-
-
-def _sidestep(key: jax.Array, state: Any, actions: jax.Array) -> jax.Array:
-    """Replaces, every second time, a move into a cell that is taken by a move in a random direction, `[N]` int32."""
-    headings = (state.headings + jnp.argmax(actions[:, None] == MOVES, axis=1)) % 4
-    targets = state.positions + jnp.asarray(STEPS)[headings]
-    is_taken = (same_cell(targets, state.positions) & (state.timeouts == 0)).any(1)
-    draws = jax.random.randint(key, actions.shape, 0, 8)
-    return jnp.where(is_taken & (actions != STAND) & (draws < 4), draws, actions)
-
-
-def _wait_out(state: Any, actions: jax.Array) -> jax.Array:
-    """STAND for agents that are out, `[N]` int32."""
-    return jnp.where(state.timeouts > 0, STAND, actions).astype(jnp.int32)
+    fewest = env.regrowth_counts[-1] if hasattr(env, "regrowth_counts") else LIVE_NEIGHBOURS_TO_EAT
+    return jnp.where(state.apples & (live_neighbours >= fewest), 0, NEVER)
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {

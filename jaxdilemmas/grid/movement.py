@@ -76,8 +76,8 @@ def resolve_moves(
     chex.assert_shape(priorities, (num_agents,))
     chex.assert_type([priorities, positions, targets], [float, int, int])
     present = jnp.ones(num_agents, bool) if is_present is None else is_present
-    is_moving = (targets != positions).any(-1) & present
     chex.assert_shape(present, (num_agents,))
+    is_moving = (targets != positions).any(-1) & present
     index = jnp.arange(num_agents)
     loses = (same_cell(targets, targets) & is_moving[None, :] & goes_first(priorities)).any(1)
     enters = same_cell(targets, positions) & is_moving[:, None] & present[None, :]  # [i, j]: i wants the cell of j

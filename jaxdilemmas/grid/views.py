@@ -143,7 +143,8 @@ def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape:
         is_on = (line >= first[:, axis, None]) & (line <= last[:, axis, None]) & is_there[:, None]
         words = []
         for start in range(0, max(shape), WORD_BITS):
-            bits = range_bits(first[:, 1 - axis] - start, last[:, 1 - axis] - start)
+            ends = jnp.minimum(last[:, 1 - axis], shape[1 - axis] - 1)
+            bits = range_bits(first[:, 1 - axis] - start, ends - start)
             marked = jnp.where(is_on, bits[:, None], jnp.uint32(0))  # [S, lines]
             words.append(bitwise_or(marked, 0))
         lines.append(jnp.stack(words))

@@ -131,6 +131,11 @@ def test_a_keyword_at_its_default_may_be_left_out(trained: RunDirectory) -> None
     ("env_id", "env_kwargs", "message"),
     [
         ("commons", {"max_steps": RUN_STEPS}, "env='commons' is not allowed: .*a was trained on gathering"),
+        (
+            "gathering",
+            {"max_steps": RUN_STEPS, "timeout_steps": 10},
+            "timeout_steps=10 is not allowed: .*a was trained with timeout_steps=25",
+        ),
         ("gathering", {}, f"max_steps=1000 is not allowed: .*a was trained with max_steps={RUN_STEPS}"),
         (
             "gathering",

@@ -1,6 +1,7 @@
 """A rollout records what happened, goes on where it stopped, and values what lies past a time limit."""
 
 from functools import partial
+from typing import Any
 
 import distrax
 import jax
@@ -97,3 +98,11 @@ def test_actions_of_agents_are_drawn_independently() -> None:
     policy = distrax.Categorical(logits=jnp.zeros((10_000, 2, 2)))
     actions = np.asarray(rollout.sample_actions(jax.random.key(0), policy))
     assert np.mean(actions[:, 0] == actions[:, 1]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_rates_of_what_a_game_tells_are_means_over_steps_and_environments() -> None:
+    collected = jnp.array([[[1, 0], [0, 0]], [[2, 0], [1, 1]]])
+    fields: dict[str, Any] = dict.fromkeys(Trajectory._fields, collected)
+    rates = rollout.event_rates(Trajectory(**fields | {"info": {"collected": collected, "tagged": collected}}))
+    assert set(rates) == {"collected"}
+    np.testing.assert_array_equal(rates["collected"], [1.0, 0.25])

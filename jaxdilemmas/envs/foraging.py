@@ -1,0 +1,173 @@
+"""What the scripted policies of all games of apples and beams share: ways, territories, and the two simplest policies.
+
+Each function that builds a policy returns `policy(key, state) -> actions`, a pure function of a PRNG key (used once)
+and the game's own `State` that acts for all N agents at once, `[N]` int32; jit it, vmap it over states, and mix teams
+by choosing per agent between the actions of two policies. Policies see the whole state, not a view. Agents that are
+out stand. Ways are searched once, when the policy is built.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdilemmas.environment import Policy
+from jaxdilemmas.grid.beams import find_hits
+from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_index, same_cell
+from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
+from jaxdilemmas.grid_environment import GridEnvironment
+
+SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST])
+"""The headings of a first step in order of preference, where several are on a shortest way.
+
+Source: the order of the search in vicgalle/llm-policies-social-dilemmas @ f5c5b2b (`bfs_nearest_apple`).
+"""
+
+MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT])
+"""The action that moves an agent along its own heading plus 0, 1, 2 or 3 quarter turns to the right."""
+
+NEVER = np.iinfo(np.int32).max
+
+
+def greedy(env: GridEnvironment) -> Policy:
+    """Every agent walks to the nearest live apple, whoever else is after it, and stands if there is none.
+
+    Args:
+      env: a game with apples.
+
+    Returns:
+      A deterministic `policy(key, state) -> actions [N] int32`.
+
+    Source: `greedy_action` of vicgalle/llm-policies-social-dilemmas @ f5c5b2b, ties included.
+    """
+    ways = find_ways(env.walls, env.apple_cells)
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del key
+        return wait_out(state, _collect_nearest(ways, env, state))
+
+    return policy
+
+
+def exploitative(env: GridEnvironment) -> Policy:
+    """Every agent beams whoever stands in its beam, else turns to a rival in line with it, else does as `greedy`.
+
+    In line is whom the beam would hit after one turn; left comes first. While its beam cools down, or with beams
+    switched off, it is `greedy`.
+
+    Args:
+      env: a game with apples and beams.
+
+    Returns:
+      A deterministic `policy(key, state) -> actions [N] int32`.
+
+    Source: the first two rules and the last of `exploitative_action` of vicgalle/llm-policies-social-dilemmas
+    @ f5c5b2b, which also prefers, and chases, rivals with one hit.
+    """
+    if not getattr(env, "beam_enabled", True):
+        return greedy(env)
+    ways = find_ways(env.walls, env.apple_cells)
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del key
+        is_ahead, is_left, is_right = (_can_beam(env, state, (state.headings + turns) % 4) for turns in (0, 3, 1))
+        collect = _collect_nearest(ways, env, state)
+        actions = jnp.select([is_ahead, is_left, is_right], [BEAM, TURN_LEFT, TURN_RIGHT], collect)
+        return wait_out(state, actions)
+
+    return policy
+
+
+def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Searches the shortest way from everywhere to each cell, breadth first over floor cells.
+
+    Args:
+      walls: `[H, W]` bool.
+      cells: `[A, 2]` int, where the ways lead.
+
+    Returns:
+      `[H * W, A]` int32: 4 * steps to go + the first of them, as an index into `SEARCH_ORDER`; below 4 for who is there
+      already, `NEVER` where no way leads. The smallest code is the shortest way with the preferred first step.
+    """
+    is_floor = np.pad(~walls, 1)
+    frontier = np.zeros((len(cells), *is_floor.shape), bool)
+    frontier[np.arange(len(cells)), cells[:, 0] + 1, cells[:, 1] + 1] = True
+    ways = np.where(frontier, 0, NEVER)
+    steps_to_go = 0
+    while frontier.any():
+        steps_to_go += 1
+        last, frontier = frontier, np.zeros_like(frontier)
+        for order, heading in enumerate(SEARCH_ORDER):
+            leads_on = np.roll(last, -STEPS[heading], (1, 2)) & is_floor & (ways == NEVER)
+            ways[leads_on] = 4 * steps_to_go + order
+            frontier |= leads_on
+    return np.moveaxis(ways[:, 1:-1, 1:-1], 0, -1).reshape(walls.size, len(cells)).astype(np.int32)
+
+
+def divide_cells(cells: np.ndarray, num_agents: int) -> np.ndarray:
+    """Divides cells into compact territories of equal size, give or take one: halves along the longer side, and again.
+
+    Args:
+      cells: `[A, 2]` int.
+      num_agents: N.
+
+    Returns:
+      `[A]` int32, the agent that owns each cell.
+    """
+    owners = np.zeros(len(cells), np.int32)
+    parts = [(np.arange(len(cells)), 0, num_agents)]  # which cells, their first owner, how many owners
+    while parts:
+        members, first, count = parts.pop()
+        owners[members] = first
+        if count > 1 and len(members):
+            extent = np.ptp(cells[members], axis=0)
+            axis = int(extent[1] >= extent[0])
+            members = members[np.lexsort((cells[members, 1 - axis], cells[members, axis]))]
+            half, cut = count // 2, round(len(members) * (count // 2) / count)
+            parts += [(members[:cut], first, half), (members[cut:], first + half, count - half)]
+    return owners
+
+
+def first_step(ways: jax.Array, headings: jax.Array) -> jax.Array:
+    """The action that starts a way, STAND on arrival and where no way leads.
+
+    Args:
+      ways: `[N]` int32, of each agent one of `find_ways`.
+      headings: `[N]` int32.
+
+    Returns:
+      `[N]` int32.
+    """
+    moves = jnp.asarray(MOVES)[(jnp.asarray(SEARCH_ORDER)[ways % 4] - headings) % 4]
+    return jnp.where((ways >= 4) & (ways < NEVER), moves, STAND).astype(jnp.int32)
+
+
+def sidestep(key: jax.Array, state: Any, actions: jax.Array) -> jax.Array:
+    """Replaces, every second time, a move into a cell that is taken by a move in a random direction, `[N]` int32."""
+    is_move = actions[:, None] == MOVES
+    headings = (state.headings + jnp.argmax(is_move, axis=1)) % 4
+    targets = state.positions + jnp.asarray(STEPS)[headings]
+    is_taken = (same_cell(targets, state.positions) & (state.timeouts == 0)).any(1)
+    draws = jax.random.randint(key, actions.shape, 0, 8)
+    return jnp.where(is_taken & is_move.any(1) & (draws < 4), draws, actions)
+
+
+def wait_out(state: Any, actions: jax.Array) -> jax.Array:
+    """STAND for agents that are out, `[N]` int32."""
+    return jnp.where(state.timeouts > 0, STAND, actions).astype(jnp.int32)
+
+
+def _collect_nearest(ways: np.ndarray, env: GridEnvironment, state: Any) -> jax.Array:
+    """The first step to the nearest live apple, `[N]` int32."""
+    own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]
+    return first_step(jnp.where(state.apples, own_ways, NEVER).min(1), state.headings)
+
+
+def _can_beam(env: GridEnvironment, state: Any, headings: jax.Array) -> jax.Array:
+    """Whether a beam fired under these headings would hit anyone and has cooled down, `[N]` bool."""
+    reach = jnp.asarray(env.beam_reach)[cell_index(state.positions, env.walls.shape[1]), headings]
+    is_present = state.timeouts == 0
+    hits = find_hits(state.positions, headings, reach, state.positions, is_present, env.beam_side_start)
+    is_ready = state.cooldowns[:, 0] == 0 if hasattr(state, "cooldowns") else True
+    return hits.given.any(1) & is_ready
