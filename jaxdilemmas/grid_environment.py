@@ -265,9 +265,8 @@ class GridEnvironment(Environment):
         tiles = self.view_tiles(state)
         if self.observation == "tiles":
             return tiles
-        if self.observation == "one_hot":
-            return (tiles[..., None] == jnp.arange(len(self.tiles), dtype=jnp.uint8)).astype(jnp.uint8)
-        return jnp.asarray(self.palette)[tiles]
+        table = self.palette if self.observation == "rgb" else np.eye(len(self.tiles), dtype=np.uint8)
+        return jnp.asarray(table)[tiles]
 
     def view_tiles(self, state: Any) -> jax.Array:
         """The tile ids in every agent's window, `[N, rows, cols]` uint8."""
