@@ -57,14 +57,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image", type=Path, default=IMAGES / "growth.png", help="where the picture goes")
     options = parser.parse_args(argv)
     print_header(COLUMNS)
-    sizes = [(agents, 1024) for agents in options.agents], [(7, num_envs) for num_envs in options.num_envs]
-    parts = []
-    for part in sizes:
-        rows = [measure_size(options.game, *size, options.num_steps, options.repeats) for size in part]
+
+    def measure_all(sizes: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+        rows = [measure_size(options.game, *size, options.num_steps, options.repeats) for size in sizes]
         for row in rows:
             report(row, options.output, COLUMNS)
-        parts.append(rows)
-    draw(*parts, options.image)
+        return rows
+
+    by_agents = measure_all([(num_agents, 1024) for num_agents in options.agents])
+    draw(by_agents, measure_all([(7, num_envs) for num_envs in options.num_envs]), options.image)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ ALLOWED = {
     "jaxdilemmas.grid_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy", "flax"},
     "jaxdilemmas.lab2d_environment": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax"},
-    "jaxdilemmas.gallego_environment": CONTRACT
-    | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax", "numpy"},
+    "jaxdilemmas.gallego_environment": CONTRACT | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax", "numpy"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,
     "jaxdilemmas.envs.gathering_policies": GAME | {"jaxdilemmas.envs.foraging"},
