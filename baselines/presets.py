@@ -17,6 +17,30 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "num_minibatches": 40,
         "entropy_coefficient": 0.03,
     },
+    # tuned with reward="common"
+    ("ippo", "cleanup"): {
+        "agent_id": True,
+        "discount": 0.99,
+        "gae_lambda": 0.99,
+        "num_envs": 64,
+        "num_epochs": 3,
+        "learning_rate": 2e-3,
+        "final_learning_rate": 2e-4,
+        "entropy_coefficient": 0.008,
+        "final_entropy_coefficient": 0.0003,
+        "value_coefficient": 0.25,
+        "clip_range": 0.4,
+        "max_gradient_norm": 0.02,
+        "normalize_advantages": False,
+        "reward_scale": 0.1,
+    },
+    ("ippo", "harvest"): {
+        "agent_id": True,
+        "discount": 0.99,
+        "gae_lambda": 0.95,
+        "num_envs": 32,
+        "final_entropy_coefficient": 0.001,
+    },
 }
 """Settings by name, for (name of the algorithm, id of the game)."""
 

@@ -143,7 +143,7 @@ def test_a_keyword_at_its_default_may_be_left_out(trained: RunDirectory) -> None
             "num_agents=3 is not allowed: .*a was trained with num_agents=2",
         ),
     ],
-    ids=["game", "clock", "agents"],
+    ids=["game", "timeout", "clock", "agents"],
 )
 def test_a_run_trained_on_another_game_is_refused(
     trained: RunDirectory, env_id: str, env_kwargs: dict[str, Any], message: str
