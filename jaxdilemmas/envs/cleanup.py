@@ -120,7 +120,8 @@ class Cleanup(Lab2DEnvironment):
         self.starts_dirty = layers["waste"][tuple(self.river_cells.T)]
         river_index = index_of_cells(self.river_cells, self.walls.shape)
         nowhere = len(self.river_cells)
-        self.river_rays = beams.ray_table(river_index, nowhere, self.beam_length, half_width=1, side_start=0)
+        half_width = self.beam_reach.shape[-1] // 2
+        self.river_rays = beams.ray_table(river_index, nowhere, self.beam_length, half_width, self.beam_side_start)
         self.default_params = self.params_from(self.params_class, params)
         check_river_params(self.default_params)
         check_counts(self.default_params, "waste_start_steps", "fine_cooldown", "clean_cooldown", least=0)

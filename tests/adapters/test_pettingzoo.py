@@ -71,7 +71,15 @@ def test_every_game_passes_pettingzoos_tests(env_id: str) -> None:
 
 
 def test_a_game_turned_into_turns_passes_pettingzoos_test(game: Environment) -> None:
-    api_test(parallel_to_aec(PettingZooEnv(game)), num_cycles=2 * NUM_STEPS)
+    turns = parallel_to_aec(PettingZooEnv(game))
+    api_test(turns, num_cycles=2 * NUM_STEPS)
+    turns.reset(seed=1)
+    num_turns = 0
+    for _ in turns.agent_iter():
+        is_over = any(turns.last()[2:4])
+        turns.step(None if is_over else 0)
+        num_turns += not is_over
+    assert num_turns == int(game.default_params.max_steps) * game.num_agents
 
 
 def test_a_seed_fixes_the_episodes_that_follow_and_no_seed_is_random() -> None:

@@ -67,6 +67,16 @@ class Recording:
         for k, t in enumerate(self.arrays["obs_t"].tolist()):
             yield t, first if t == 0 else self.rollout.obs[t - 1], np.moveaxis(self.arrays["obs"][k], 1, -1)
 
+    def assert_ends_on_time(self) -> None:
+        """The clock ends the episode in the step in which the recording is done."""
+        is_over = self.rollout.states.step_count >= self.env.default_params.max_steps
+        np.testing.assert_array_equal(is_over, self.arrays["done"])
+
+    def assert_seen_as_recorded(self) -> None:
+        """What agents see is what was recorded, pixel by pixel, at every recorded time."""
+        for t, obs, expected in self.views():
+            np.testing.assert_array_equal(obs, expected, err_msg=f"state {t}")
+
     def boards(self) -> tuple[np.ndarray, np.ndarray]:
         """The tile ids of the board after every step and where agents hide what lies there, `[T, H, W]` each."""
         states = self.rollout.states
