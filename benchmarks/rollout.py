@@ -56,7 +56,7 @@ class Carry(NamedTuple):
 
     Attributes:
       state: of the B environments.
-      seen: like the observations of the B environments and all else that came out, rewards, ends and info: the sum so
+      seen: of the observations of the B environments and all else that came out, rewards, ends and info: the sum so
         far of each number, in its own type (small integers go round). A learner that stores what it sees reads as much.
       key: a JAX PRNG key.
     """
@@ -67,7 +67,9 @@ class Carry(NamedTuple):
 
 
 def _as_numbers(array: jax.Array) -> jax.Array:
-    return array.astype(jnp.uint8) if array.dtype == bool else array
+    """What each agent sees in a row, as the first layer of a network reads it: `[B, N, ...]` -> `[B, N, D]`."""
+    numbers = array.astype(jnp.uint8) if array.dtype == bool else array
+    return numbers.reshape(*numbers.shape[:2], -1) if numbers.ndim > 3 else numbers
 
 
 def make_rollout(
@@ -91,10 +93,11 @@ def make_rollout(
         return Carry(state, jax.tree.map(lambda part: jnp.zeros(part.shape, part.dtype), seen), key)
 
     def play(key: jax.Array, state: Any) -> tuple[Any, Any]:
-        keys = jax.random.split(key, num_envs + 1)
-        uniforms = jax.random.uniform(keys[0], (num_envs, game.num_agents))
+        key_act, key_step = jax.random.split(key)
+        uniforms = jax.random.uniform(key_act, (num_envs, game.num_agents))
         actions = jnp.floor(uniforms * game.num_actions).astype(jnp.int32)
-        obs, state, outcomes = jax.vmap(game.step)(keys[1:], state, actions)
+        keys = jax.random.split(key_step, num_envs)  # costs nothing where the game has no use for them
+        obs, state, outcomes = jax.vmap(game.step)(keys, state, actions)
         return state, jax.tree.map(_as_numbers, (obs, outcomes))
 
     def step(carry: Carry, _: None) -> tuple[Carry, None]:

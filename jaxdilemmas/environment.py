@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdilemmas.spaces import Space
 
@@ -22,6 +23,29 @@ def require(condition: bool, argument: str, value: Any, allowed: str) -> None:
     """Raises a ValueError that names the argument, its value and what is allowed, unless `condition` holds."""
     if not condition:
         raise ValueError(f"{argument}={value!r} is not allowed: {allowed}")
+
+
+def is_count(value: Any, least: int = 1) -> bool:
+    """Whether a value is a whole number of at least `least`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
+
+
+def check_counts(params: Any, *names: str, least: int = 1) -> None:
+    """Raises a ValueError if a field of params is not a whole number of at least `least`."""
+    for name in names:
+        value = getattr(params, name)
+        require(is_count(value, least), name, value, f"a whole number of at least {least}")
+
+
+def check_numbers(params: Any, most: float, *names: str, is_zero_allowed: bool = True) -> None:
+    """Raises a ValueError if a field of params is not a finite number from 0 to `most`, or is 0 where that is not."""
+    at_least = "a number of at least 0" if np.isinf(most) else f"a number from 0 to {most}"
+    above = "a finite number above 0" if np.isinf(most) else f"a number above 0 and at most {most}"
+    for name in names:
+        value = getattr(params, name)
+        is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
+        is_fit = is_number and np.isfinite(value) and 0 <= value <= most and (value > 0 or is_zero_allowed)
+        require(is_fit, name, value, at_least if is_zero_allowed else above)
 
 
 class Environment(abc.ABC):

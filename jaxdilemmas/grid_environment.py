@@ -10,7 +10,7 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.batching import compute_if_any
-from jaxdilemmas.environment import Environment, Transition, require
+from jaxdilemmas.environment import Environment, Transition, is_count, require
 from jaxdilemmas.grid import beams, movement, spawning, views
 from jaxdilemmas.grid.bits import WORD_BITS, look_up_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
@@ -81,33 +81,16 @@ class GridState(struct.PyTreeNode):
     step_count: jax.Array
 
 
-def is_count(value: Any, least: int = 1) -> bool:
-    """Whether a value is a whole number of at least `least`."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
-
-
-def check_counts(params: Any, *names: str, least: int = 1) -> None:
-    """Raises a ValueError if a field of params is not a whole number of at least `least`."""
-    for name in names:
-        value = getattr(params, name)
-        require(is_count(value, least), name, value, f"a whole number of at least {least}")
-
-
-def check_numbers(params: Any, most: float, *names: str) -> None:
-    """Raises a ValueError if a field of params is not a finite number from 0 to `most`."""
-    for name in names:
-        value = getattr(params, name)
-        is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
-        is_fit = is_number and np.isfinite(value) and 0 <= value <= most
-        require(is_fit, name, value, "a number of at least 0" if np.isinf(most) else f"a number from 0 to {most}")
-
-
 def check_regrowth_probabilities(params: Any) -> None:
     """Raises a ValueError if the regrowth table does not hold four probabilities."""
     table = params.regrowth_probabilities
     is_table = np.shape(table) == (4,) and np.issubdtype(np.asarray(table).dtype, np.number)
     is_table = is_table and all(0 <= probability <= 1 for probability in table)
     require(is_table, "regrowth_probabilities", table, "four numbers in [0, 1]")
+
+
+def _choose_headings(uniforms: jax.Array) -> jax.Array:
+    return jnp.floor(uniforms * 4).astype(jnp.int32)
 
 
 class GridEnvironment(Environment):
@@ -207,7 +190,13 @@ class GridEnvironment(Environment):
 
     def random_headings(self, key: jax.Array) -> jax.Array:
         """Uniform headings, `[N]` int32."""
-        return jnp.floor(jax.random.uniform(key, (self.num_agents,)) * 4).astype(jnp.int32)
+        return _choose_headings(jax.random.uniform(key, (self.num_agents,)))
+
+    def random_spawns(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Distinct spawn cells, every ordered choice equally likely, `[N, 2]`, and uniform headings `[N]`, int32."""
+        uniforms = jax.random.uniform(key, (2 * self.num_agents,))
+        chosen = spawning.choose_distinct(uniforms[: self.num_agents], len(self.spawn_cells))
+        return jnp.asarray(self.spawn_cells)[chosen], _choose_headings(uniforms[self.num_agents :])
 
     def move_agents(self, state: Any, priorities: jax.Array, actions: jax.Array) -> Any:
         """Agents on the board turn or move; at most one stands on a cell. See `movement` for the rules."""
@@ -274,9 +263,10 @@ class GridEnvironment(Environment):
         frame = views.window_frame(forward, right, state.headings, self.window)
         cells = cell_index(state.positions, self.walls.shape[1])
         tiles = self._draw_codes(state, jnp.asarray(self._code_table)[cells * 4 + state.headings])
-        words = self._beam_words(state, partial(views.cut_lines, window=self.window))
-        for name, rows in words.items():
-            tiles = self._draw_beam(tiles, views.show_bits(rows[..., None], self.window.shape[1]), name)
+        for name, rows in self._beam_words(state, partial(views.cut_lines, window=self.window)).items():
+            words = views.join_rows(rows, self.window.shape[1])
+            is_beam = jax.vmap(look_up_bits, (0, None))(words, jnp.arange(tiles.shape[1]))
+            tiles = self._draw_beam(tiles, is_beam, name)
         tiles = self._draw_agents(state, tiles, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
         return jnp.where(self.can_see(state)[:, None, None], tiles, self.tile_id("void"))
 

@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, require
+from jaxdilemmas.environment import Transition, check_counts, check_numbers, require
 from jaxdilemmas.envs.maps import CLEANUP, CLEANUP_SYMBOLS, MELTINGPOT_CLEANUP, MELTINGPOT_CLEANUP_SYMBOLS
 from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste
-from jaxdilemmas.grid import beams, movement, spawning
+from jaxdilemmas.grid import beams, movement
 from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.maps import index_of_cells, parse_map
-from jaxdilemmas.grid_environment import RIVER_TILES, check_counts, check_numbers
+from jaxdilemmas.grid_environment import RIVER_TILES
 from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
 
 FINE, CLEAN = range(2)
@@ -129,9 +129,7 @@ class Cleanup(Lab2DEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, no apples, the river as the map has it."""
         del params
-        key_spawn, key_headings = jax.random.split(key)
-        chosen = spawning.sample_distinct(key_spawn, len(self.spawn_cells), self.num_agents)
-        start = self.start_lab2d(jnp.asarray(self.spawn_cells)[chosen], self.random_headings(key_headings))
+        start = self.start_lab2d(*self.random_spawns(key))
         start["apples"] = jnp.zeros(len(self.apple_cells), bool)
         nobody = jnp.zeros(self.num_agents, bool)
         return State(**start, waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
@@ -145,8 +143,9 @@ class Cleanup(Lab2DEnvironment):
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: waste, move, collect, fire, grow, collect. `Environment.transition` says what comes out."""
-        growth = growth_probability(state.waste, params)
-        state = self.grow_waste(draws, self.pack(state), params)
+        state = self.pack(state)
+        growth = growth_probability(state.waste, len(self.river_cells), params)
+        state = self.grow_waste(draws, state, params)
         state = self.move_agents(state, draws.priorities, actions)
         state, eaten = self.collect_packed(state)
         state, given, cleaned = self.fire(draws, state, actions, params)
@@ -263,8 +262,9 @@ class CleanupMeltingPot(Cleanup):
 
     def transition(self, draws: Any, state: State, actions: jax.Array, params: Any) -> Transition:
         """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` says what comes out."""
-        growth = growth_probability(state.waste, params)
-        state, found = self.collect_packed(self.grow_apples(draws, self.pack(state), growth))
+        state = self.pack(state)
+        growth = growth_probability(state.waste, len(self.river_cells), params)
+        state, found = self.collect_packed(self.grow_apples(draws, state, growth))
         state = self.move_agents(self.grow_waste(draws, state, params), draws.priorities, actions)
         state, eaten = self.collect_packed(state)
         state, given, cleaned = self.fire(draws, state, actions, params)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, require
+from jaxdilemmas.environment import Transition, check_counts, check_numbers, require
 from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste, waste_fraction
 from jaxdilemmas.gallego_environment import GallegoEnvironment
 from jaxdilemmas.grid import beams, movement
@@ -19,7 +19,7 @@ from jaxdilemmas.grid.bits import pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import same_cell
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import RIVER_TILES, GridParams, GridState, check_counts, check_numbers
+from jaxdilemmas.grid_environment import RIVER_TILES, GridParams, GridState
 
 SYMBOLS = {"@": "wall", " ": "floor", "A": "apple", "P": "spawn", "R": "river", "H": "waste", "S": "stream"}
 
@@ -172,12 +172,13 @@ class CleanupGallego(GallegoEnvironment):
     def grow(self, draws: Draws, state: State, params: Params) -> State:
         """Waste comes to the river unless there is too much, then apples by what there is; neither where agents are."""
         is_free = ~same_cell(jnp.asarray(self.river_cells), state.positions).any(1)
-        is_open = waste_fraction(state.waste) < params.depletion_threshold
-        fresh = new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
-        waste = state.waste | unpack_bits(fresh, len(self.river_cells))
+        num_cells = len(self.river_cells)
+        waste = pack_bits(state.waste)
+        is_open = waste_fraction(waste, num_cells) < params.depletion_threshold
+        waste |= new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
         has_space = ~same_cell(jnp.asarray(self.apple_cells), state.positions).any(1)
-        is_growing = (draws.apple_growth < growth_probability(waste, params)) & has_space
-        return state.replace(waste=waste, apples=state.apples | is_growing)
+        is_growing = (draws.apple_growth < growth_probability(waste, num_cells, params)) & has_space
+        return state.replace(waste=unpack_bits(waste, num_cells), apples=state.apples | is_growing)
 
     def rays_of(self, state: State) -> jax.Array:
         """Beams of both kinds reach all the way."""

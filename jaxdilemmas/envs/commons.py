@@ -7,20 +7,13 @@ The game of Perolat et al. 2017, "A multi-agent reinforcement learning model of 
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition
+from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.envs.maps import commons_layers
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import (
-    GridEnvironment,
-    GridParams,
-    GridState,
-    check_counts,
-    check_regrowth_probabilities,
-)
+from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities
 
 
 class Params(GridParams):
@@ -83,10 +76,8 @@ class Commons(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, every apple there."""
         del params
-        key_spawn, key_headings = jax.random.split(key)
-        chosen = spawning.sample_distinct(key_spawn, len(self.spawn_cells), self.num_agents)
-        spawns = jnp.asarray(self.spawn_cells)[chosen]
-        return State(**self.start(spawns, self.random_headings(key_headings)), spawns=spawns)
+        spawns, headings = self.random_spawns(key)
+        return State(**self.start(spawns, headings), spawns=spawns)
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""

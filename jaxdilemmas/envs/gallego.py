@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, require
+from jaxdilemmas.environment import Transition, check_counts, require
 from jaxdilemmas.envs.maps import SYMBOLS, commons_layers
 from jaxdilemmas.gallego_environment import GallegoEnvironment
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridParams, GridState, check_counts, check_regrowth_probabilities
+from jaxdilemmas.grid_environment import GridParams, GridState, check_regrowth_probabilities
 
 MAPS = {
     "small": """

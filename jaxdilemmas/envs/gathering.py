@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Transition, require
+from jaxdilemmas.environment import Transition, check_counts, require
 from jaxdilemmas.envs.maps import SYMBOLS
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState, check_counts
+from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState
 
 MAP = """
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@

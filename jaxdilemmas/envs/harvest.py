@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Transition, require
+from jaxdilemmas.environment import Transition, check_counts, require
 from jaxdilemmas.envs.maps import HARVEST, HARVEST_SYMBOLS
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.maps import cells_of, parse_map
-from jaxdilemmas.grid_environment import check_counts, check_regrowth_probabilities
+from jaxdilemmas.grid_environment import check_regrowth_probabilities
 from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
 
 NUM_INSIDE = 2

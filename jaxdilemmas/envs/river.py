@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import require
+from jaxdilemmas.environment import check_counts, check_numbers, require
 from jaxdilemmas.grid.bits import mark_bits, nth_set_bit
-from jaxdilemmas.grid_environment import check_counts, check_numbers
 
 
 class RiverParams(struct.PyTreeNode):
@@ -37,20 +36,21 @@ class RiverParams(struct.PyTreeNode):
     max_steps: Any = 1000
 
 
-def waste_fraction(waste: jax.Array) -> jax.Array:
-    """The fraction of the river under waste, `[]` float32 for `[R]` bool."""
-    return _divide(waste.sum(dtype=jnp.int32), waste.shape[0])
+def waste_fraction(waste: jax.Array, num_cells: int) -> jax.Array:
+    """The fraction of a river of so many cells that is under waste, `[]` float32 for `[W]` uint32 of packed bits."""
+    return _divide(jax.lax.population_count(waste).sum(dtype=jnp.int32), num_cells)
 
 
-def growth_probability(waste: jax.Array, params: RiverParams) -> jax.Array:
+def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) -> jax.Array:
     """Chance of an apple to grow in a step, `[]` float32; zero or less where none grow.
 
     Args:
-      waste: `[R]` bool, where waste lies when the game looks at it.
+      waste: `[W]` uint32, packed bits of where waste lies when the game looks at it.
+      num_cells: of the river.
       params: has the rate and the thresholds.
     """
     depleted_at = jnp.asarray(params.depletion_threshold, jnp.float32)
-    share = _divide(waste_fraction(waste) - depleted_at, params.restoration_threshold - depleted_at)
+    share = _divide(waste_fraction(waste, num_cells) - depleted_at, params.restoration_threshold - depleted_at)
     return params.apple_growth_rate * jnp.minimum(share, 1.0)
 
 

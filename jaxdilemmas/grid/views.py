@@ -4,6 +4,8 @@ Nothing scatters into a board and nothing gathers cell by cell: what never chang
 cell and heading, resources are bits tested by number, agents and beams are compared with every cell of the window.
 """
 
+import operator
+from functools import reduce
 from typing import NamedTuple
 
 import jax
@@ -180,6 +182,30 @@ def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: W
         seen = jax.vmap(lambda start, k=k: jax.lax.dynamic_slice(table[k], (start,), (num_rows,)))(first)
         words |= shift_right(seen, (bit - window.side - WORD_BITS * k)[:, None])
     return words
+
+
+def join_rows(rows: jax.Array, num_cols: int) -> jax.Array:
+    """Rows of a window one after the other.
+
+    Args:
+      rows: `[N, rows]` uint32, bit c of row r is the cell in column c.
+      num_cols: columns of the window; bits beyond them are lost.
+
+    Returns:
+      `[N, W]` uint32: packed bits of the cells in row-major order, see `bits`. To look these up costs a fifth
+      of looking rows up, for which row a cell is in is not known when the loop over all cells is compiled.
+    """
+    cells = rows & np.uint32(2**num_cols - 1)
+    words = []
+    for start in range(0, rows.shape[1] * num_cols, WORD_BITS):
+        places = {row: row * num_cols - start for row in range(rows.shape[1])}
+        parts = [
+            cells[:, row] << np.uint32(place) if place >= 0 else cells[:, row] >> np.uint32(-place)
+            for row, place in places.items()
+            if -num_cols < place < WORD_BITS
+        ]
+        words.append(reduce(operator.or_, parts))
+    return jnp.stack(words, 1)
 
 
 def show_bits(words: jax.Array, num_cols: int) -> jax.Array:

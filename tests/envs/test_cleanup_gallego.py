@@ -9,6 +9,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.cleanup_gallego import CleanupGallego
 from jaxdilemmas.envs.river import growth_probability, waste_fraction
+from jaxdilemmas.grid.bits import pack_bits
 from tests.reference.gallego_cleanup import GallegoCleanup
 from tests.reference.recordings import FIELDS, Recording, load
 from tests.reference.rollouts import act, as_draws, compiled, observe, put, random_actions, replay, start
@@ -106,7 +107,9 @@ def test_rewards_and_who_is_out_are_the_recorded_ones(recording: Recording) -> N
 
 def test_density_of_waste_and_chance_of_apples_are_the_recorded_ones(recording: Recording) -> None:
     waste, params = recording.rollout.states.waste, recording.env.default_params
-    densities, chances = jax.vmap(lambda waste: (waste_fraction(waste), growth_probability(waste, params)))(waste)
+    words, num_cells = jax.vmap(pack_bits)(waste), waste.shape[1]
+    densities = jax.vmap(lambda river: waste_fraction(river, num_cells))(words)
+    chances = jax.vmap(lambda river: growth_probability(river, num_cells, params))(words)
     np.testing.assert_array_equal(densities, recording.arrays["waste_density_info"].astype(np.float32))
     expected = recording.arrays["apple_prob_info"]
     np.testing.assert_allclose(np.maximum(chances, 0), expected, rtol=1e-6, atol=1e-9)

@@ -8,6 +8,7 @@ import pytest
 from jaxdilemmas.envs import gathering
 from jaxdilemmas.envs.gathering import Gathering
 from jaxdilemmas.grid import views
+from jaxdilemmas.grid.bits import WORD_BITS, unpack_bits
 from jaxdilemmas.grid.geometry import relative_coordinates
 from jaxdilemmas.grid.views import Frame, Window
 from tests.reference.boards import draw_walls
@@ -182,6 +183,17 @@ def test_marked_cells_of_the_board_are_seen_as_in_the_slow_view_from_every_cell_
         is_on_board = egocentric_view(np.ones(shape, bool), position, heading, window, False)
         expected = egocentric_view(lit, position, heading, window, False)
         np.testing.assert_array_equal(view & is_on_board, expected, err_msg=f"{position} {heading}")
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (4, 8), (11, 11), (3, 32)], ids=str)
+def test_joined_rows_hold_the_cells_of_the_window_in_order_and_nothing_from_beyond_it(shape: tuple[int, int]) -> None:
+    num_rows, num_cols = shape
+    rows = np.random.default_rng(0).integers(0, 2**32, (6, num_rows), dtype=np.uint32)
+    words = jax.jit(views.join_rows, static_argnums=1)(rows, num_cols)
+    cells = jax.vmap(lambda row: unpack_bits(row, row.size * WORD_BITS))(words)
+    expected = (rows[:, :, None] >> np.arange(num_cols, dtype=np.uint32)) & 1 != 0
+    np.testing.assert_array_equal(cells[:, : num_rows * num_cols], expected.reshape(6, -1))
+    assert not cells[:, num_rows * num_cols :].any()
 
 
 def test_cells_are_ahead_and_to_the_right_as_a_walker_counts_them() -> None:
