@@ -67,9 +67,9 @@ class Carry(NamedTuple):
 
 
 def _as_numbers(array: jax.Array) -> jax.Array:
-    """What each agent sees in a row, as the first layer of a network reads it: `[B, N, ...]` -> `[B, N, D]`."""
+    """The cells of a view in a row, as a learner reads them: `[B, N, rows, cols, ...]` -> `[B, N, cells, ...]`."""
     numbers = array.astype(jnp.uint8) if array.dtype == bool else array
-    return numbers.reshape(*numbers.shape[:2], -1) if numbers.ndim > 3 else numbers
+    return numbers.reshape(*numbers.shape[:2], -1, *numbers.shape[4:]) if numbers.ndim > 3 else numbers
 
 
 def make_rollout(
