@@ -26,6 +26,10 @@ PEER_COLUMNS = ("observation_bytes", "times_peer")
 """Shown as well when there are games of other libraries."""
 
 
+NUMBERS = "numbers"
+"""The one kind of observation of games without a board."""
+
+
 class Case(NamedTuple):
     """What is measured of a game unless the command line says otherwise.
 
@@ -49,6 +53,8 @@ CASES: dict[str, list[Case]] = {
     ],
     "commons": [Case({"num_agents": 12}, num_envs=256)],
     "commons_gallego": [Case({"num_agents": 12}, num_envs=256)],
+    "common_pool": [Case({"num_agents": 4}, num_envs=4096, observations=(NUMBERS,))],
+    "common_pool_network": [Case({"num_agents": 4}, num_envs=1024, observations=(NUMBERS,))],
     "cleanup": [Case({"num_agents": 5})],
     "cleanup_gallego": [Case({"map": "full", "num_agents": 10})],
     "cleanup_meltingpot": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
@@ -56,7 +62,12 @@ CASES: dict[str, list[Case]] = {
 }
 """By id of the game; one that is not here is measured as `make` builds it."""
 
-OBSERVATIONS = {"tiles": "the tile id of each cell", "one_hot": "a channel per tile id", "rgb": "a pixel for each cell"}
+OBSERVATIONS = {
+    "tiles": "the tile id of each cell",
+    "one_hot": "a channel per tile id",
+    "rgb": "a pixel for each cell",
+    NUMBERS: "the stocks and the agent's own takes",
+}
 """What our kinds of observation hold."""
 
 
@@ -83,8 +94,10 @@ def own_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each of our games and its cases, kinds of observation and numbers of environments."""
     cases = [(game_id, case) for game_id in options.games for case in CASES.get(game_id, [Case({})])]
     for env_id, case in cases:
-        for observation in options.observations or case.observations:
-            game = own_game(jaxdilemmas.make(env_id, observation=observation, **case.env_kwargs))
+        has_kinds = case.observations != (NUMBERS,)
+        for observation in (has_kinds and options.observations) or case.observations:
+            kind = {"observation": observation} if has_kinds else {}
+            game = own_game(jaxdilemmas.make(env_id, **kind, **case.env_kwargs))
             row = {
                 "game": name_of(env_id, case.env_kwargs),
                 "env_id": env_id,

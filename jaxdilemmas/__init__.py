@@ -25,7 +25,7 @@ _HOMES = {
     "EpisodeStatistics": "wrappers",
     "TransformRewards": "wrappers",
 }
-_MODULES = ("metrics", "policies", "preferences", "rendering", "testing")
+_MODULES = ("graphs", "metrics", "policies", "preferences", "rendering", "testing")
 
 __all__ = [
     "AutoReset",

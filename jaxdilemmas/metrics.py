@@ -96,6 +96,22 @@ def peace(tagged_steps: jax.Array, lengths: jax.Array) -> jax.Array:
     return tagged_steps.shape[-1] - tagged_steps.sum(axis=-1) / _steps(lengths)
 
 
+def restraint(efforts: jax.Array, lengths: jax.Array) -> jax.Array:
+    """The share of its effort that each agent holds back: 1 - sum_t e_t / T, with 0 <= e_t <= 1.
+
+    Where an agent either takes or waits it is the fraction of steps in which it waits, as in the tables of
+    instadeepai/EGTA-NMARL @ 544b2e0 (`evaluation_metrics.py`). Unlike the other metrics it is not reduced over agents.
+
+    Args:
+      efforts: `[..., N]`, sum over steps of `info["effort"]`, which games of common pools have.
+      lengths: `[..., N]`, T, the same for every agent.
+
+    Returns:
+      `[..., N]` float32 from 0 to 1; 0 before the first step.
+    """
+    return (lengths - efforts) / jnp.maximum(lengths, 1)
+
+
 def social_metrics(info: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     """The four metrics, by their default definitions, from what `jaxdilemmas.EpisodeStatistics` writes to info.
 

@@ -14,6 +14,8 @@ _FACTORIES: dict[str, str | Factory] = {
     "cleanup": "jaxdilemmas.envs.cleanup:Cleanup",
     "cleanup_gallego": "jaxdilemmas.envs.cleanup_gallego:CleanupGallego",
     "cleanup_meltingpot": "jaxdilemmas.envs.cleanup:CleanupMeltingPot",
+    "common_pool": "jaxdilemmas.envs.common_pool:CommonPool",
+    "common_pool_network": "jaxdilemmas.envs.common_pool_network:CommonPoolNetwork",
     "commons": "jaxdilemmas.envs.commons:Commons",
     "commons_gallego": "jaxdilemmas.envs.gallego:CommonsGallego",
     "gathering": "jaxdilemmas.envs.gathering:Gathering",

@@ -16,7 +16,8 @@ ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": set(),
     "jaxdilemmas.spaces": {"jax", "numpy"},
-    "jaxdilemmas.environment": {"jaxdilemmas.spaces", "jax"},
+    "jaxdilemmas.environment": {"jaxdilemmas.spaces", "jax", "numpy"},
+    "jaxdilemmas.graphs": {"jaxdilemmas.environment", "numpy", "networkx"},
     "jaxdilemmas.preferences": {"jaxdilemmas.environment.require", "jax", "numpy"},
     "jaxdilemmas.metrics": {"jax"},
     "jaxdilemmas.policies": CONTRACT | {"jax", "numpy"},
@@ -38,6 +39,10 @@ ALLOWED = {
     "jaxdilemmas.gallego_environment": CONTRACT | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax", "numpy"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,
+    "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
+    "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.common_pool_policies": CONTRACT | {"jaxdilemmas.envs.common_pool", "jax"},
+    "jaxdilemmas.envs.common_pool_network_policies": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.envs.gathering_policies": GAME | {"jaxdilemmas.envs.foraging"},
     "jaxdilemmas.envs.cleanup_policies": GAME | {"jaxdilemmas.envs.foraging"},
 }
@@ -49,11 +54,18 @@ LIGHT = {"jaxdilemmas", "jax", "flax", "chex", "numpy"}
 ADAPTED = {"jaxdilemmas.adapters.jaxmarl": {"jaxmarl"}, "jaxdilemmas.adapters.pettingzoo": {"gymnasium", "pettingzoo"}}
 """What an adapter derives its class from comes with it too, so nothing else imports an adapter."""
 
-ENTRY_POINTS = {"baselines.training.command", "baselines.evaluate", "baselines.schelling"}
+ENTRY_POINTS = {
+    "baselines.training.command",
+    "baselines.evaluate",
+    "baselines.schelling",
+    "baselines.common_pool_study",
+}
 PRINTERS = ENTRY_POINTS | {"baselines.training.recording", "baselines.training.display"}
 WRITERS = {
     "baselines.evaluate",
     "baselines.schelling",
+    "baselines.common_pool_study",
+    "baselines.analysis.tables",
     "baselines.training.runs",
     "baselines.training.table",
     "baselines.training.curves",
@@ -150,7 +162,13 @@ def test_algorithms_do_not_import_each_other() -> None:
 
 
 def test_what_algorithms_share_knows_no_algorithm_and_no_command_that_plays() -> None:
-    others = {"baselines.evaluate", "baselines.schelling", *algorithms()}
+    others = {
+        "baselines.evaluate",
+        "baselines.schelling",
+        "baselines.common_pool_study",
+        "baselines.study",
+        *algorithms(),
+    }
     for module in ["baselines.playing", *modules("baselines/training", "baselines/analysis")]:
         assert [name for name in imports(module) if is_within(name, others)] == []
 

@@ -161,6 +161,12 @@ def test_peace_counts_the_agents_that_are_not_out() -> None:
     assert float(social.social_metrics(accumulated(np.zeros((4, 2)), tagged))["peace"]) == 1.0
 
 
+def test_restraint_is_the_share_of_waiting_in_episodes_of_any_length() -> None:
+    efforts, lengths = jnp.array([[0.0, 3.0, 4.0], [2.0, 5.0, 10.0]]), jnp.array([[4] * 3, [10] * 3])
+    np.testing.assert_allclose(social.restraint(efforts, lengths), [[1, 0.25, 0], [0.8, 0.5, 0]])
+    assert social.restraint(jnp.zeros(2), jnp.zeros(2, jnp.int32)).tolist() == [0, 0]
+
+
 def test_leading_axes_pass_through_and_vmap_agrees() -> None:
     shape = (4, 5, 3)
     keys = jax.random.split(jax.random.key(1), 4)

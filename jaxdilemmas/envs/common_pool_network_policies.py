@@ -1,0 +1,60 @@
+"""Scripted policies of `common_pool_network`: every agent works at the richest node that it reaches, or waits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdilemmas.environment import Policy
+from jaxdilemmas.envs.common_pool_network import CommonPoolNetwork
+
+
+def cooperative(env: CommonPoolNetwork) -> Policy:
+    """Every agent works while the stock is above half of the capacity, where a logistic stock grows most.
+
+    Args:
+      env: the game; numbers are those of its `default_params`.
+
+    Returns:
+      `policy(key, state) -> actions`, of the shape and dtype of the action space.
+
+    Source: our rule, a constant escapement.
+    """
+    return _work_above(env, env.default_params.capacity / 2)
+
+
+def exploitative(env: CommonPoolNetwork) -> Policy:
+    """Every agent works while a unit of effort pays more than it costs now: open access.
+
+    Args:
+      env: the game; numbers are those of its `default_params`.
+
+    Returns:
+      `policy(key, state) -> actions`, of the shape and dtype of the action space.
+
+    Source: the open access of Gordon 1954, who works until the rent is gone.
+    """
+    params = env.default_params
+    value = params.price * params.catchability
+    if env.harvest == "proportional":
+        return _work_above(env, params.cost / value)
+    return _work_above(env, 0.0 if value > params.cost else float("inf"))
+
+
+def _work_above(env: CommonPoolNetwork, threshold: float) -> Policy:
+    """All effort goes to the richest place if its stock is above a threshold, else there is none."""
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del key
+        stocks = jnp.where(env.is_place, state.stocks[env.nodes], -jnp.inf)
+        places, is_worth_it = stocks.argmax(-1), stocks.max(-1) > threshold
+        if env.effort == "discrete":
+            return jnp.where(is_worth_it, places + 1, 0).astype(jnp.int32)
+        return jax.nn.one_hot(places, env.nodes.shape[1]) * is_worth_it[:, None]
+
+    return policy
+
+
+POLICIES: dict[str, Callable[[Any], Policy]] = {"exploitative": exploitative, "cooperative": cooperative}
+"""By name, for `jaxdilemmas.policies.scripted`."""

@@ -1,0 +1,53 @@
+"""Scripted policies of `common_pool`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdilemmas.environment import Environment, Policy
+from jaxdilemmas.envs.common_pool import TAKE
+
+
+def cooperative(env: Environment) -> Policy:
+    """Every agent takes while the stock is above half of its capacity, and else waits for it to grow.
+
+    A team of such agents never depletes a stock that a joint take cannot halve, and in the long run takes all that
+    grows.
+
+    Args:
+      env: the game; the capacity is that of its `default_params`.
+
+    Returns:
+      `policy(key, state) -> actions [N] int32`.
+
+    Source: our rule, a constant escapement.
+    """
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del key
+        return jnp.full(env.num_agents, state.stock > env.default_params.capacity / 2, jnp.int32)
+
+    return policy
+
+
+def exploitative(env: Environment) -> Policy:
+    """Every agent takes in every step.
+
+    Args:
+      env: the game.
+
+    Returns:
+      `policy(key, state) -> actions [N] int32`.
+    """
+
+    def policy(key: jax.Array, state: Any) -> jax.Array:
+        del key, state
+        return jnp.full(env.num_agents, TAKE, jnp.int32)
+
+    return policy
+
+
+POLICIES: dict[str, Callable[[Any], Policy]] = {"exploitative": exploitative, "cooperative": cooperative}
+"""By name, for `jaxdilemmas.policies.scripted`."""
