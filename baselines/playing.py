@@ -13,7 +13,7 @@ import numpy as np
 import jaxdilemmas
 from baselines.training.runs import RunDirectory, load_parameters
 from jaxdilemmas.environment import Environment, Policy, require
-from jaxdilemmas.metrics import social_metrics
+from jaxdilemmas.metrics import restraint, social_metrics
 from jaxdilemmas.policies import scripted_policies
 from jaxdilemmas.wrappers import EpisodeStatistics
 
@@ -151,9 +151,18 @@ def make_team(first: Player, second: Player, is_first: jax.Array) -> Player:
     return Player(first.env, act, (first.initial_memory, second.initial_memory))
 
 
-def play_episode(player: Player, key: jax.Array) -> Episode:
-    """Plays one episode."""
-    env, params = EpisodeStatistics(player.env), player.env.default_params
+def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Episode:
+    """Plays one episode.
+
+    Args:
+      player: who plays what.
+      key: a JAX PRNG key, used once.
+      params: numbers in the rules; the game's default when left out.
+      num_steps: T; as many as an episode of the default length has when left out.
+    """
+    env, default = EpisodeStatistics(player.env), player.env.default_params
+    params = default if params is None else params
+    num_steps = int(default.max_steps) if num_steps is None else num_steps
     key, key_reset = jax.random.split(key)
     obs, state = env.reset(key_reset, params)
 
@@ -166,11 +175,11 @@ def play_episode(player: Player, key: jax.Array) -> Episode:
         return (obs, state, memory, is_playing & ~(terminated | truncated)), happened
 
     start = (obs, state, player.initial_memory, jnp.bool_(True))
-    return jax.lax.scan(step, start, jax.random.split(key, int(params.max_steps)))[1]
+    return jax.lax.scan(step, start, jax.random.split(key, num_steps))[1]
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
-    """Numbers of an episode, `[N]`: `return`, counts from info and `tagged_steps`; and the four metrics `[]`.
+    """Numbers of an episode, `[N]`: `return`, counts from info, `restraint`, `tagged_steps`; and the four metrics `[]`.
 
     What a game does not tell in info is left out.
     """
@@ -180,6 +189,9 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     for name in ("collected", "cleaned", "fined", "hits_given"):
         if name in episode.info:
             outcome[name] = (episode.info[name] * episode.is_played[:, None]).sum(0)
+    if "effort" in episode.info:
+        efforts = (episode.info["effort"] * episode.is_played[:, None]).sum(0)
+        outcome["restraint"] = restraint(efforts, info["episode_length"])
     return outcome | {"tagged_steps": info["episode_tagged_steps"]} | social_metrics(info)
 
 

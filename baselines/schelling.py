@@ -5,37 +5,33 @@ its pure equilibria are, and writes schelling.csv, schelling.json and schelling.
 `baselines.analysis.schelling`.
 """
 
-import csv
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from baselines.analysis.pictures import draw_diagram
 from baselines.analysis.schelling import (
     Dilemma,
-    Estimate,
     SchellingTable,
     Verdict,
     conditions,
+    list_equilibria,
+    payoff_rows,
     payoffs,
     pure_equilibria,
 )
+from baselines.analysis.tables import flatten, format_value, write_csv
 from baselines.playing import find_player
 from baselines.training.options import default_name, parse_env_kwargs
 from baselines.training.runs import describe_machine
 from jaxdilemmas.environment import require
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 DIFFERENCES = ("R_c(N) - R_d(0)", "R_c(N) - R_c(1)", "fear, R_d(0) - R_c(1)", "greed, R_d(N - 1) - R_c(N)")
 """The differences of a `Dilemma`, in words."""
@@ -95,21 +91,6 @@ class Result:
     dilemma: Dilemma
     equilibria: list[Verdict]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """For each number of cooperators k the payoffs, what defecting gains beside k others, and the equilibrium."""
-        num_agents = self.table.num_agents
-        nothing = Estimate(math.nan, math.nan, math.nan)
-        return [
-            {
-                "cooperators": k,
-                "cooperator": self.table.cooperator(k),
-                "defector": self.table.defector(k),
-                "gain_of_defecting": self.table.gain_of_defecting(k) if k < num_agents else nothing,
-                "equilibrium": self.equilibria[k],
-            }
-            for k in range(num_agents + 1)
-        ]
-
 
 def analyse(options: Options) -> Result:
     """Plays the episodes.
@@ -133,24 +114,11 @@ def conclude(options: Options, dilemma: Dilemma) -> str:
     return f"{options.title}: undecided whether it is a dilemma; open: {blocking}; more episodes narrow the intervals"
 
 
-def list_equilibria(equilibria: list[Verdict]) -> str:
-    """The sentence that says where the pure equilibria are."""
-    by_verdict = {
-        verdict: ", ".join(str(k) for k, found in enumerate(equilibria) if found is verdict) for verdict in Verdict
-    }
-    sentence = f"pure equilibria, by number of cooperators: {by_verdict[Verdict.HOLDS] or 'none for sure'}"
-    open_ones = by_verdict[Verdict.UNDECIDED]
-    return f"{sentence}; undecided: {open_ones}" if open_ones else sentence
-
-
 def write_result(options: Options, result: Result, path: Path) -> None:
     """Writes schelling.csv, schelling.json and schelling.png into a new directory."""
     path.mkdir(parents=True)
-    rows = [_flatten(row) for row in result.rows()]
-    with (path / "schelling.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = [flatten(row) for row in payoff_rows(result.table, result.equilibria)]
+    write_csv(path / "schelling.csv", rows)
     dilemma = result.dilemma
     content = dataclasses.asdict(options) | {
         "env_kwargs": parse_env_kwargs(options.env_kwargs),
@@ -166,70 +134,30 @@ def write_result(options: Options, result: Result, path: Path) -> None:
     plot_diagram(result, path / "schelling.png", options.title)
 
 
-def _flatten(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with a column for each number; None where there is none."""
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, Estimate):
-            numbers = {f"{name}_{part}": number for part, number in value._asdict().items()}
-            flat |= {column: None if math.isnan(number) else number for column, number in numbers.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
 def plot_diagram(result: Result, path: Path, title: str) -> None:
-    """Draws the payoffs of an agent that cooperates and of one that defects over how many others cooperate.
-
-    Bars are 95 % intervals. A ring is around what agents get in a pure equilibrium.
-    """
+    """Draws the Schelling diagram; see `draw_diagram`."""
     from matplotlib.figure import Figure
 
-    table, others = result.table, range(result.table.num_agents)
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    _plot_curve(axes, [table.cooperator(i + 1) for i in others], "cooperating", "tab:blue")
-    _plot_curve(axes, [table.defector(i) for i in others], "defecting", "tab:red")
-    equilibria = [k for k, found in enumerate(result.equilibria) if found is Verdict.HOLDS]
-    rings = [(k - 1, table.cooperator(k).mean) for k in equilibria if k > 0]
-    rings += [(k, table.defector(k).mean) for k in equilibria if k < table.num_agents]
-    others_in, payoffs_in = np.reshape(rings, (-1, 2)).T
-    axes.scatter(others_in, payoffs_in, s=160, facecolors="none", edgecolors="black", label="in equilibrium")
-    axes.set_title(title)
-    axes.set_xlabel("other agents that cooperate")
-    axes.set_ylabel("return of an episode")
-    axes.set_xticks(list(others))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)
+    draw_diagram(axes, result.table, result.equilibria, title)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
-
-
-def _plot_curve(axes: "Axes", estimates: list[Estimate], label: str, color: str) -> None:
-    mean, low, high = np.transpose(estimates)
-    bars = [mean - low, high - mean]
-    axes.errorbar(range(len(mean)), mean, bars, label=label, color=color, marker="o", markersize=4, capsize=3)
 
 
 def print_result(options: Options, result: Result, console: Console) -> None:
     """The payoffs, the conditions, and two sentences."""
     title = f"{options.title}: {options.episodes} episodes each, 95 % intervals"
     table = Table("k cooperators", "R_c(k)", "R_d(k)", "gain of defecting", "equilibrium", title=title)
-    for row in result.rows():
-        table.add_row(*(_format(value) for value in row.values()))
+    for row in payoff_rows(result.table, result.equilibria):
+        table.add_row(*(format_value(value) for value in row.values()))
     console.print(table)
     for name, estimate in zip(DIFFERENCES, result.dilemma, strict=True):
-        console.print(f"{name}: {_format(estimate)}")
+        console.print(f"{name}: {format_value(estimate)}")
     for phrase, verdict in result.dilemma.conditions.items():
         console.print(f"{phrase}: {verdict}")
     console.print(list_equilibria(result.equilibria))
     console.print(conclude(options, result.dilemma))
-
-
-def _format(value: Any) -> str:
-    if not isinstance(value, Estimate):
-        return str(value)
-    return "" if math.isnan(value.mean) else f"{value.mean:.4g} ± {value.high - value.mean:.2g}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,8 +15,9 @@ conditions R > P, R > S, and P > S or T > R. instadeepai/EGTA-NMARL @ 544b2e0 as
 
 import dataclasses
 import enum
+import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -103,7 +104,7 @@ def payoffs(cooperate: Player, defect: Player, key: jax.Array, num_episodes: int
 
     play_many = jax.jit(jax.vmap(play, (0, None)))
     keys = jax.random.split(key, (num_agents + 1, num_episodes))
-    rows = [_group_means(*jax.device_get(play_many(keys[k], k))) for k in range(num_agents + 1)]
+    rows = [group_means(*jax.device_get(play_many(keys[k], k))) for k in range(num_agents + 1)]
     cooperators, defectors = (np.stack(column) for column in zip(*rows, strict=True))
     return SchellingTable(cooperators, defectors)
 
@@ -113,7 +114,7 @@ def draw_cooperators(key: jax.Array, num_agents: int, num_cooperators: jax.Array
     return jax.random.permutation(key, num_agents) < num_cooperators
 
 
-def _group_means(is_cooperator: np.ndarray, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def group_means(is_cooperator: np.ndarray, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean returns of the two groups in each episode, `[E]` float64 each, from `[E, N]`; NaN for an empty group."""
     means = []
     for is_member in (is_cooperator, ~is_cooperator):
@@ -198,6 +199,31 @@ def pure_equilibria(table: SchellingTable) -> list[Verdict]:
     nobody = Verdict.FAILS
     pairs = zip([nobody, *leaves_cooperation], [*leaves_defection, nobody], strict=True)
     return [is_not(is_any(pair)) for pair in pairs]
+
+
+def list_equilibria(equilibria: list[Verdict]) -> str:
+    """The words that say where the pure equilibria are."""
+    by_verdict = {
+        verdict: ", ".join(str(k) for k, found in enumerate(equilibria) if found is verdict) for verdict in Verdict
+    }
+    sentence = f"pure equilibria, by number of cooperators: {by_verdict[Verdict.HOLDS] or 'none for sure'}"
+    open_ones = by_verdict[Verdict.UNDECIDED]
+    return f"{sentence}; undecided: {open_ones}" if open_ones else sentence
+
+
+def payoff_rows(table: SchellingTable, equilibria: list[Verdict]) -> list[dict[str, Any]]:
+    """For each number of cooperators k the payoffs, what defecting gains beside k others, and the equilibrium."""
+    nothing = Estimate(math.nan, math.nan, math.nan)
+    return [
+        {
+            "cooperators": k,
+            "cooperator": table.cooperator(k),
+            "defector": table.defector(k),
+            "gain_of_defecting": table.gain_of_defecting(k) if k < table.num_agents else nothing,
+            "equilibrium": found,
+        }
+        for k, found in enumerate(equilibria)
+    ]
 
 
 def is_positive(estimate: Estimate) -> Verdict:

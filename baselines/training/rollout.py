@@ -19,14 +19,14 @@ class RolloutCarry(struct.PyTreeNode):
       env_state: states of the B environments.
       obs: `[B, N, ...]`, stored observations (`networks.ObservationCode`) not yet acted on.
       starts: `[B]` bool, which of them are the first of an episode.
-      memory: `[B, N, H]` float32.
+      memory: `[B, N, H]` float32, or a pytree of such arrays.
       key: a JAX PRNG key.
     """
 
     env_state: Any
     obs: jax.Array
     starts: jax.Array
-    memory: jax.Array
+    memory: Any
     key: jax.Array
 
 
@@ -105,8 +105,12 @@ def collect(
 
 
 def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:
-    """How often each agent collects, cleans and is fined, `[N]` float32 per step, as far as the game's info tells."""
-    counts = {name: trajectory.info[name] for name in ("collected", "cleaned", "fined") if name in trajectory.info}
+    """How often each agent collects, cleans and is fined, and its mean effort, as far as the game's info tells.
+
+    Each is `[N]` float32 per step.
+    """
+    names = ("collected", "cleaned", "fined", "effort")
+    counts = {name: trajectory.info[name] for name in names if name in trajectory.info}
     return {name: count.mean((0, 1)) for name, count in counts.items()}
 
 

@@ -26,11 +26,11 @@ class Policy(NamedTuple):
 
     Attributes:
       act: (network_params, obs `[N, ...]`, memory, key) -> (actions `[N]` int32, memory).
-      initial_memory: `[N, H]`, at the start of each episode.
+      initial_memory: an array or a pytree of arrays, `[N, ...]`, at the start of each episode.
     """
 
-    act: Callable[[Any, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-    initial_memory: jax.Array
+    act: Callable[[Any, jax.Array, Any, jax.Array], tuple[jax.Array, Any]]
+    initial_memory: Any
 
 
 def scan_updates(

@@ -1,0 +1,62 @@
+"""Rows of results as CSV files and as text: a row is a dict of text, numbers and `Estimate`s by column."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.analysis.schelling import Estimate
+
+Row = dict[str, Any]
+
+
+def flatten(row: Row) -> Row:
+    """A row with a column for each number: an `Estimate` x has x_mean, x_low and x_high. None stands for no number."""
+    flat: Row = {}
+    for name, value in row.items():
+        numbers = {name: value}
+        if isinstance(value, Estimate):
+            numbers = {f"{name}_{part}": number for part, number in value._asdict().items()}
+        flat |= {column: None if _is_nan(number) else number for column, number in numbers.items()}
+    return flat
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """Writes flattened rows, all with the same columns; cells are empty where there is no number."""
+    flat = [flatten(row) for row in rows]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, flat[0] if flat else [])
+        writer.writeheader()
+        writer.writerows(flat)
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Rows, all with the same columns, as a table in Markdown."""
+    if not rows:
+        return "none\n"
+    cells = [list(rows[0]), ["---"] * len(rows[0])]
+    cells += [[format_value(value) for value in row.values()] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def format_value(value: Any) -> str:
+    """A number with four digits, an `Estimate` with its interval, nothing for what is not a number."""
+    if isinstance(value, Estimate):
+        return f"{format_value(value.mean)}{_format_interval(value)}"
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def _format_interval(estimate: Estimate) -> str:
+    """Half of it where it is symmetric, else both ends."""
+    mean, low, high = estimate
+    if math.isnan(low):
+        return ""
+    is_symmetric = math.isclose(high - mean, mean - low, rel_tol=1e-6)
+    return f" ± {high - mean:.2g}" if is_symmetric else f" [{low:.3g}, {high:.3g}]"
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

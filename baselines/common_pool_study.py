@@ -1,0 +1,103 @@
+"""The command that studies common pools: `python -m baselines.common_pool_study --seeds 3 --output runs/study`.
+
+It trains every protocol at every regrowth rate, evaluates the models, labels their agents as cooperators and defectors,
+mixes teams of them, and writes tables, pictures and report.md. What is done is saved at once: the same command goes on
+where it was interrupted, and adds what more protocols, rates or seeds ask for.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from baselines.analysis.tables import write_csv
+from baselines.study import findings, pictures
+from baselines.study.options import Options
+from baselines.study.processes import count_work, run_all
+from baselines.study.report import make_tables, write_report
+from baselines.training.runs import describe_machine
+from jaxdilemmas.environment import require
+
+PLAIN_SECONDS = 10
+"""From one line to the next where the progress goes into a file."""
+
+
+def begin(options: Options) -> None:
+    """Makes the directory, or checks that the models in it are of the same kind.
+
+    Raises:
+      ValueError: the directory holds something else, or models of other settings.
+    """
+    path = options.output / "study.json"
+    training = json.loads(json.dumps(options.training()))
+    if options.output.exists():
+        require(path.is_file(), "output", str(options.output), "a new directory, or one with a study")
+        stored = json.loads(path.read_text(encoding="utf-8"))["training"]
+        for name, value in (training | training["config"]).items():
+            old = (stored | stored["config"]).get(name)
+            require(name == "config" or value == old, name, value, f"the study in {options.output} has {old!r}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    content = {
+        "training": training,
+        "options": dataclasses.asdict(options) | {"output": str(options.output)},
+        "about": describe_machine(),
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def work(options: Options, console: Console) -> None:
+    """Trains, evaluates and mixes what is not there yet, and shows how far it is."""
+    total = count_work(options)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    last_time = -float("inf")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("models and teams", total=total)
+        for num_done in run_all(options):
+            progress.update(task, completed=num_done)
+            if not console.is_terminal and (time.monotonic() - last_time > PLAIN_SECONDS or num_done == total):
+                last_time = time.monotonic()
+                console.print(f"{num_done}/{total} models and teams")
+
+
+def conclude(options: Options) -> None:
+    """Writes the tables, the pictures and the report."""
+    seeds = findings.read_seeds(options)
+    mixtures = [findings.read_mixture(options, variant) for variant in options.variants if options.teams]
+    tables = make_tables(options, seeds, mixtures)
+    for name, rows in tables.items():
+        write_csv(options.output / f"{name}.csv", rows)
+    figures = {
+        "heat_map": pictures.heat_map(options, seeds),
+        "restraint_of_seeds": pictures.restraint_of_seeds(options, seeds),
+    }
+    if mixtures:
+        figures["schelling"] = pictures.schelling_diagrams(options, mixtures)
+        figures["phase"] = pictures.phase_lines(options, mixtures)
+    for name, figure in figures.items():
+        figure.savefig(options.output / f"{name}.png", dpi=120)
+    report = write_report(options, tables, mixtures, describe_machine())
+    (options.output / "report.md").write_text(report, encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m baselines.common_pool_study`."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    start_time = time.monotonic()
+    try:
+        options = tyro.cli(Options, prog="python -m baselines.common_pool_study", description=__doc__, args=argv)
+        begin(options)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    work(options, console)
+    conclude(options)
+    seconds = time.monotonic() - start_time
+    console.print(f"report.md, tables and pictures are in {options.output}, after {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,392 @@
+"""Networked advantage actor-critic: agents on a graph learn, and tell each other what their protocol lets them.
+
+Every agent learns by A2C from rollouts of a few steps, through an LSTM; `training.communication` has the protocols.
+
+Source: the learners of instadeepai/EGTA-NMARL @ 544b2e0, by which Pretorius et al. 2020 (arXiv:2010.07777) studied how
+information structure changes a common-pool resource. Ours goes on past the time limit and learns from rollouts that end
+early, where that code does neither; docs/common_pool.md compares results.
+"""
+
+import dataclasses
+import typing
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from numpy.typing import ArrayLike
+
+from baselines.training.communication import PROTOCOLS, Links, Memory, Network, Params, ProtocolName, cut
+from baselines.training.networked_rollout import (
+    NetworkedPlayers,
+    Trajectory,
+    choose,
+    episode_sums,
+    next_values,
+    play,
+    pull_back,
+    remember,
+    zeros_like,
+)
+from baselines.training.returns import generalized_advantages
+from baselines.training.rollout import RolloutCarry
+from baselines.training.trainer import Policy, Train, Trainer, scan_updates
+from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.graphs import Edges, check_adjacency, edges_of, make_graph
+from jaxdilemmas.spaces import Discrete
+from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of one training run.
+
+    Attributes:
+      protocol: what agents tell each other; see `training.communication`.
+      graph: who is whose neighbour, a name known to `jaxdilemmas.graphs.make_graph`.
+      reward_sharing: alpha: agents learn from their own reward and alpha times the sum of their neighbours'.
+      independent_share_rewards: whether agents without neighbours, by protocol "ia2c", share rewards over the graph
+        all the same, as they do in the source.
+      early_ends: what becomes of a rollout in which the episode ends. "packed": it goes on with the next episode.
+        "ragged": it stops there, and is learnt from. "skipped": it stops there, and is not learnt from, by protocols
+        with a joint loss in the source ("consenet", "dial", "commnet", "neurcomm"), whose fault that is; by the others
+        it is packed.
+      total_env_steps: length of training; whole updates only. An update of rollouts that stop early has as many as
+        bring the run to `env_steps_per_update` env steps a update, which the last may exceed by less than one rollout.
+      num_envs: environments played side by side.
+      rollout_steps: steps in each between updates.
+      hidden_size: width of every layer.
+      learning_rate: of Adam.
+      entropy_coefficient: weight of the entropy bonus.
+      value_coefficient: weight of the value loss.
+      discount: gamma.
+      max_gradient_norm: longer gradients of an agent's parameters are cut to this norm.
+      reward_scale: factor on the rewards that agents learn from; by default a take of four agents in `common_pool`
+        counts 1.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    protocol: ProtocolName = "ia2c"
+    graph: str = "complete"
+    reward_sharing: float = 0.1
+    independent_share_rewards: bool = False
+    early_ends: Literal["packed", "ragged", "skipped"] = "packed"
+    total_env_steps: int = 50_000
+    num_envs: int = 1
+    rollout_steps: int = 50
+    hidden_size: int = 64
+    learning_rate: float = 1e-3
+    entropy_coefficient: float = 0.05
+    value_coefficient: float = 0.5
+    discount: float = 0.99
+    max_gradient_norm: float = 40.0
+    reward_scale: float = 40.0
+
+    def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self)).items():
+            if typing.get_origin(hint) is Literal:
+                choices = typing.get_args(hint)
+                require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
+        for name in ("num_envs", "rollout_steps", "hidden_size"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("learning_rate", "max_gradient_norm", "reward_scale"):
+            require(0 < getattr(self, name) < float("inf"), name, getattr(self, name), "above 0")
+        for name in ("reward_sharing", "entropy_coefficient", "value_coefficient"):
+            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "at least 0")
+        require(0 <= self.discount <= 1, "discount", self.discount, "between 0 and 1")
+        whole_update = f"at least one update, {self.env_steps_per_update}"
+        require(self.num_updates >= 1, "total_env_steps", self.total_env_steps, whole_update)
+
+    @property
+    def env_steps_per_update(self) -> int:
+        """Joint actions played between two updates."""
+        return self.num_envs * self.rollout_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Rollouts of full length."""
+        return self.total_env_steps // self.env_steps_per_update
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether rollouts stop where an episode ends."""
+        return self.early_ends == "ragged" or self.skips_short
+
+    @property
+    def skips_short(self) -> bool:
+        """Whether rollouts that stopped early are not learnt from."""
+        return self.early_ends == "skipped" and PROTOCOLS[self.protocol].is_joint
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that training goes on from.
+
+    Attributes:
+      network_params: see `communication.Params`.
+      opt_state: of Adam.
+      update_index: `[]` int32, updates done.
+      env_steps: `[]` int32, joint actions played.
+      rollout: where the environments stand; its memory is a `communication.Memory` `[B, N, ...]`.
+    """
+
+    network_params: Params
+    opt_state: Any
+    update_index: jax.Array
+    env_steps: jax.Array
+    rollout: RolloutCarry
+
+
+class Sums(NamedTuple):
+    """Of one or several rollouts: how many, their losses, the episodes that ended in them and what came of these."""
+
+    num_rollouts: jax.Array
+    losses: Metrics
+    num_episodes: jax.Array
+    outcomes: Metrics
+
+
+class Learner(NamedTuple):
+    """The fixed parts of a run.
+
+    Attributes:
+      config: the settings.
+      players: who plays what.
+      sharing: links to those whose rewards an agent shares.
+      optimizer: of gradients that `cut` has cut.
+    """
+
+    config: Config
+    players: NetworkedPlayers
+    sharing: Links
+    optimizer: optax.GradientTransformation
+
+
+def make_trainer(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Trainer:
+    """Training as two pure functions.
+
+    Args:
+      config: the settings.
+      env: a game as `jaxdilemmas.make` returns it, without wrappers; with vectors to see and discrete actions.
+      adjacency: `[N, N]`, where it is above 0 agent i (row) reads agent j (column); in place of what `config.graph`
+        names. By its weights rewards are shared.
+
+    Returns:
+      See `trainer.Trainer`. Metrics of an update: `env_steps`, `episode_return` `[N]` and the four social metrics,
+      means over the episodes that ended in it (NaN if none did), and the losses, means over its rollouts.
+
+    Raises:
+      ValueError: the game is of another kind, or the graph does not fit it or has no edges where the protocol needs
+        them.
+    """
+    learner = make_learner(config, env, adjacency)
+    return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+
+
+def make_train(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Train:
+    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return jax.jit(partial(scan_updates, make_trainer(config, env, adjacency), config.num_updates))
+
+
+def make_policy(config: Config, env: Environment, greedy: bool = False, adjacency: ArrayLike | None = None) -> Policy:
+    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`."""
+    network = make_network(config, env, adjacency)
+
+    def act(network_params: Params, obs: jax.Array, memory: Memory, key: jax.Array) -> tuple[jax.Array, Memory]:
+        memory = remember(network, network_params, network.gates(network_params, memory, obs), memory)
+        uniforms = jax.random.uniform(key, (env.num_agents,))
+        return jnp.argmax(memory.policy, axis=-1) if greedy else choose(memory.policy, uniforms), memory
+
+    return Policy(act, network.initial_memory())
+
+
+def make_learner(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Learner:
+    """The fixed parts of a run; see `make_trainer`."""
+    network = make_network(config, env, adjacency)
+    shares = config.independent_share_rewards or PROTOCOLS[config.protocol].has_neighbours
+    return Learner(
+        config=config,
+        players=NetworkedPlayers(
+            AutoReset(EpisodeStatistics(env), final_observation=True), network, config.stops_early
+        ),
+        sharing=Links(_edges(config, env, adjacency, shares), env.num_agents),
+        optimizer=optax.scale_by_adam(eps=1e-5),
+    )
+
+
+def make_network(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Network:
+    """The networks of all agents; see `make_trainer`."""
+    space, actions = env.observation_space, env.action_space
+    is_vector = len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating)
+    require(is_vector, "observation_space", space, "a vector of floats")
+    if not isinstance(actions, Discrete):
+        raise ValueError(f"action_space={actions!r} is not allowed: networked agents need a Discrete one")
+    protocol = PROTOCOLS[config.protocol]
+    edges = _edges(config, env, adjacency, protocol.has_neighbours)
+    return Network(protocol, Links(edges, env.num_agents), space.shape[0], actions.n, config.hidden_size)
+
+
+def assemble(models: Params, model_of_agent: jax.Array, edges: Edges) -> Params:
+    """Makes a team of agents from several trained models.
+
+    Args:
+      models: their parameters, leaves `[M, N, ...]` of agents and `[M, E, ...]` of edges.
+      model_of_agent: `[N]` int32, from which of the M models agent i comes, in the place that it was trained for. Edges
+        that it receives come with it.
+      edges: of the graph that the models were trained on; not used for protocols without neighbours.
+
+    Returns:
+      Parameters as of one model.
+    """
+    rows = {"agents": model_of_agent, "edges": model_of_agent[edges.receivers]}
+    return {
+        owner: jax.tree.map(lambda leaf, index=index: leaf[index, jnp.arange(len(index))], models[owner])
+        for owner, index in rows.items()
+    }
+
+
+def _edges(config: Config, env: Environment, adjacency: ArrayLike | None, has_neighbours: bool) -> Edges:
+    """Of the graph, or none for agents without neighbours."""
+    if adjacency is None:
+        adjacency = make_graph(config.graph, env.num_agents)
+    graph = check_adjacency("adjacency", adjacency, env.num_agents)
+    if not has_neighbours:
+        return edges_of(np.zeros_like(graph))
+    require(bool(graph.any()), "adjacency", adjacency, f"protocol {config.protocol} needs at least one edge")
+    return edges_of(graph)
+
+
+def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
+    """Fresh networks and environments."""
+    key_networks, key_reset, key_play = jax.random.split(key, 3)
+    players, num_envs = learner.players, learner.config.num_envs
+    network_params = players.network.init(key_networks)
+    keys = jax.random.split(key_reset, num_envs)
+    obs, env_state = jax.vmap(players.env.reset, in_axes=(0, None))(keys, env_params)
+    memory = players.network.initial_memory(num_envs)
+    return TrainState(
+        network_params=network_params,
+        opt_state=learner.optimizer.init(network_params),
+        update_index=jnp.zeros((), jnp.int32),
+        env_steps=jnp.zeros((), jnp.int32),
+        rollout=RolloutCarry(env_state, obs, jnp.ones(num_envs, bool), memory, key_play),
+    )
+
+
+def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
+    """Learns from one rollout, or from as many short ones as bring the run to its env steps; says how it went."""
+    train_state = train_state.replace(update_index=train_state.update_index + 1)
+    if learner.config.stops_early:
+        train_state, sums = _learn_until_due(learner, train_state, env_params)
+    else:
+        train_state, sums = descend(learner, train_state, env_params)
+    means = {name: total / sums.num_episodes for name, total in sums.outcomes.items()}
+    losses = {name: total / sums.num_rollouts for name, total in sums.losses.items()}
+    return train_state, {"env_steps": train_state.env_steps.astype(jnp.float32)} | means | losses
+
+
+def _learn_until_due(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Sums]:
+    """Learns from rollouts until the env steps of all updates so far are played."""
+
+    def is_due(pair: tuple[TrainState, Sums]) -> jax.Array:
+        return pair[0].env_steps < pair[0].update_index * learner.config.env_steps_per_update
+
+    def learn(pair: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
+        train_state, sums = descend(learner, pair[0], env_params)
+        return train_state, jax.tree.map(jnp.add, pair[1], sums)
+
+    nothing = zeros_like(jax.eval_shape(partial(descend, learner), train_state, env_params)[1])
+    return jax.lax.while_loop(is_due, learn, (train_state, nothing))
+
+
+def descend(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Sums]:
+    """Plays a rollout and takes one gradient step."""
+    config, players = learner.config, learner.players
+    params = train_state.network_params
+    carry, trajectory = play(players, params, env_params, train_state.rollout, config.rollout_steps)
+    key, key_next = jax.random.split(carry.key)
+    differentiate = jax.grad(loss, argnums=(0, 1), has_aux=True)
+    (in_heads, in_hidden), losses = differentiate(params, trajectory.after.hidden, trajectory, learner, key_next)
+    in_memory = pull_back(players.network, params, trajectory, in_hidden)
+    gradients = jax.tree.map(jnp.add, in_heads, in_memory)
+    steps, opt_state = learner.optimizer.update(
+        cut(players.network.links, gradients, config.max_gradient_norm), train_state.opt_state
+    )
+    learnt = players.network.agree(jax.tree.map(lambda p, s: p - config.learning_rate * s, params, steps)), opt_state
+    if config.skips_short:
+        is_long = trajectory.is_played.all(axis=0).any()
+        learnt = jax.lax.cond(is_long, lambda: learnt, lambda: (params, train_state.opt_state))
+    train_state = train_state.replace(
+        network_params=learnt[0],
+        opt_state=learnt[1],
+        env_steps=train_state.env_steps + trajectory.is_played.sum(dtype=jnp.int32),
+        rollout=carry.replace(key=key),
+    )
+    return train_state, Sums(jnp.float32(1), losses, *episode_sums(trajectory))
+
+
+def loss(
+    network_params: Params, hidden: jax.Array, trajectory: Trajectory, learner: Learner, key: jax.Array
+) -> tuple[jax.Array, Metrics]:
+    """Policy gradient by n-step returns, value loss and entropy bonus.
+
+    The mean over the steps that are learnt from, summed over agents. It has gradients in the parameters of actors and
+    critics, and in `hidden` `[T, B, N, H]`, the states that these read; `pull_back` goes on from there.
+
+    Source: Mnih et al. 2016 (arXiv:1602.01783).
+    """
+    config, network = learner.config, learner.players.network
+    log_policy = jax.nn.log_softmax(network.logits(network_params, hidden))
+    values = network.values(network_params, hidden, trajectory.actions)
+    old_params, old_values = jax.lax.stop_gradient((network_params, values))
+    following = next_values(learner.players, old_params, trajectory, old_values, key)
+    advantages = estimate(learner, trajectory, old_values, following)
+    errors = values - old_values - advantages
+    log_probs = jnp.sum(log_policy * jax.nn.one_hot(trajectory.actions, network.num_actions), axis=-1)
+    weights = trajectory.is_played.astype(jnp.float32)
+    if config.skips_short:
+        weights *= trajectory.is_played.all(axis=0)
+    weights = weights[..., None] / jnp.maximum(weights.sum(), 1)
+    policy_loss, value_loss = jnp.sum(weights * -advantages * log_probs), jnp.sum(weights * 0.5 * jnp.square(errors))
+    entropy = -jnp.sum(weights[..., None] * jnp.exp(log_policy) * log_policy)
+    total = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
+    losses = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+    return total, jax.tree.map(lambda leaf: leaf / network.links.num_agents, losses)
+
+
+def estimate(learner: Learner, trajectory: Trajectory, values: jax.Array, following: jax.Array) -> jax.Array:
+    """Advantages `[T, B, N]`: n-step returns of own and shared rewards, less values.
+
+    Args:
+      learner: whose settings hold.
+      trajectory: what was played.
+      values: `[T, B, N]`.
+      following: those of what follows each step; see `next_values`.
+    """
+    config = learner.config
+    return generalized_advantages(
+        config.reward_scale * learner.sharing.share(trajectory.rewards, config.reward_sharing),
+        values,
+        following,
+        trajectory.terminated[..., None],
+        trajectory.truncated[..., None],
+        config.discount,
+        gae_lambda=1.0,
+    )
+
+
+def main() -> None:
+    """The command `python -m baselines.networked`."""
+    from baselines.training.command import train_command
+
+    train_command("networked", Config, make_trainer)
+
+
+if __name__ == "__main__":
+    main()

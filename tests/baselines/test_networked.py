@@ -1,0 +1,325 @@
+"""Networked agents find known answers, end rollouts as they are told, and refuse what makes no sense."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from baselines import networked
+from baselines.playing import load_player, play_many
+from baselines.training import probes
+from baselines.training.command import train_command
+from baselines.training.communication import Links
+from baselines.training.networked_rollout import NetworkedPlayers, Trajectory, choose, play
+from baselines.training.probes import Params, Probe
+from jaxdilemmas.graphs import edges_of, make_graph
+from jaxdilemmas.spaces import Box
+from jaxdilemmas.wrappers import AutoReset
+from tests.baselines.test_ippo import compile_quickly
+
+DATA = Path(__file__).parent.parent / "data" / "common_pool.npz"
+
+
+class Exchange(Probe):
+    """Two agents, each of whom sees what the other would."""
+
+    def observe(self, state: Any, params: Params) -> jax.Array:
+        return super().observe(state, params)[::-1]
+
+
+ENV = Exchange(num_agents=2)
+SMALL = networked.Config(
+    protocol="commnet",
+    reward_sharing=0.5,
+    total_env_steps=300 * 16 * 5,
+    num_envs=16,
+    rollout_steps=5,
+    hidden_size=8,
+    learning_rate=2e-2,
+    discount=0.5,
+    entropy_coefficient=0.0,
+    value_coefficient=1.0,
+    reward_scale=1.0,
+)
+PROBES = [
+    probes.CONSTANT_REWARD,
+    probes.DELAYED_REWARD,
+    probes.ACTION_MATTERS,
+    probes.ACTION_FROM_OBSERVATION,
+    probes.ENDLESS_REWARD,
+]
+CUES = np.array([[0.0, 0.0], [-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+
+
+def solve(params: list[Params], **settings: Any) -> dict[str, np.ndarray]:
+    """Trains on several probes at once: what comes of it, a leading axis over probes.
+
+    `values` and `probabilities` (of action 1) `[P, 5, N]` are those of the first step after the `CUES`.
+    """
+    config = dataclasses.replace(SMALL, **settings)
+    network = networked.make_network(config, ENV)
+
+    def train_and_ask(key: jax.Array, params: Params) -> dict[str, Any]:
+        train_state, metrics = networked.make_train(config, ENV)(key, params)
+        network_params, memory = train_state.network_params, network.initial_memory(5)
+        gates = network.gates(network_params, memory, jnp.asarray(CUES[:, ::-1, None], jnp.float32))
+        after = networked.remember(network, network_params, gates, memory)
+        values = network.values(network_params, after.hidden, jnp.argmax(after.policy, axis=-1))
+        return metrics | {"values": values, "probabilities": after.policy[..., 1]}
+
+    stacked: Any = jax.tree.map(lambda *leaves: jnp.array(leaves), *params)
+    keys = jax.random.split(jax.random.key(0), len(params))
+    return jax.tree.map(np.asarray, compile_quickly(jax.vmap(train_and_ask), keys, stacked)(keys, stacked))
+
+
+@pytest.fixture(scope="module")
+def packed() -> dict[str, np.ndarray]:
+    """Agents who read each other's observations and share half of each other's rewards."""
+    return solve(PROBES)
+
+
+@pytest.fixture(scope="module")
+def ragged() -> dict[str, np.ndarray]:
+    """Agents who read and share nothing, and whose rollouts stop where an episode ends."""
+    return solve(PROBES, protocol="ia2c", early_ends="ragged")
+
+
+def test_values_are_of_own_and_shared_rewards(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
+    np.testing.assert_allclose(packed["values"][0, 0], 1.5, atol=0.1)
+    np.testing.assert_allclose(ragged["values"][0, 0], 1.0, atol=0.1)
+    np.testing.assert_array_equal(packed["episode_return"][0], 1.0)
+
+
+def test_delayed_reward_is_discounted(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
+    np.testing.assert_allclose(packed["values"][1, 0], 1.5 * SMALL.discount, atol=0.1)
+    np.testing.assert_allclose(ragged["values"][1, 0], SMALL.discount, atol=0.1)
+
+
+def test_value_goes_on_past_the_time_limit(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
+    """The clock ends an episode of 8 steps amid a rollout of 5."""
+    np.testing.assert_allclose(packed["values"][4, 0], 1.5 / (1 - SMALL.discount), atol=0.15)
+    np.testing.assert_allclose(ragged["values"][4, 0], 1 / (1 - SMALL.discount), atol=0.15)
+
+
+def test_the_action_that_pays_is_chosen(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
+    assert packed["probabilities"][2, 0].min() > 0.95
+    assert ragged["probabilities"][2, 0].min() > 0.95
+
+
+def test_who_reads_its_neighbour_acts_on_what_only_that_one_sees(packed: dict[str, np.ndarray]) -> None:
+    probabilities = packed["probabilities"][3]
+    assert probabilities[CUES < 0].max() < 0.05
+    assert probabilities[CUES > 0].min() > 0.95
+    assert packed["episode_return"][3, -20:].mean() > 0.9
+
+
+def test_who_reads_nobody_cannot(ragged: dict[str, np.ndarray]) -> None:
+    probabilities = ragged["probabilities"][3]
+    np.testing.assert_array_equal(probabilities[1, 0], probabilities[3, 0])  # agent 0 sees -1, its cue is -1 or 1
+    assert abs(ragged["episode_return"][3, -20:].mean()) < 0.2
+
+
+def test_an_update_of_ragged_rollouts_plays_the_env_steps_that_are_due(ragged: dict[str, np.ndarray]) -> None:
+    one_step, two_steps, endless = (ragged["env_steps"][probe] for probe in (0, 1, 4))
+    per_update = 16 * 5
+    due = per_update * np.arange(1, 301)
+    np.testing.assert_array_equal(one_step, due)  # five rollouts of one step in 16 environments
+    np.testing.assert_array_equal(two_steps[:3], [96, 160, 256])  # three rollouts of 32 steps, then two, then three
+    np.testing.assert_array_equal(endless[:3], [80, 128 + 80, 256])  # of five steps, and the three left of an episode
+    assert np.all((endless >= due) & (endless < due + per_update))
+
+
+def test_independent_agents_share_rewards_if_they_are_told_to() -> None:
+    for does_share in (False, True):
+        config = dataclasses.replace(SMALL, protocol="ia2c", independent_share_rewards=does_share)
+        learner = networked.make_learner(config, ENV)
+        assert len(learner.sharing.senders) == 2 * does_share
+        assert len(learner.players.network.links.senders) == 0
+
+
+@pytest.fixture(scope="module")
+def skipping() -> Any:
+    """A compiled update that skips short rollouts, for episodes of 3 steps and of 5, and the states to begin with."""
+    trainer = networked.make_trainer(dataclasses.replace(SMALL, early_ends="skipped"), ENV)
+    params = Params(length=jnp.array([3, 5]), constant=jnp.array([1.0, 1.0]))
+    axes = Params(**{field.name: None for field in dataclasses.fields(Params)}).replace(length=0, constant=0)
+    key = jax.random.key(0)
+
+    def run(key: jax.Array, params: Params) -> tuple[Any, Any, Any]:
+        start = trainer.init(key, params)
+        return start, *trainer.update(start, params)
+
+    run_both = jax.vmap(run, in_axes=(None, axes))
+    return compile_quickly(run_both, key, params)(key, params)
+
+
+def test_rollouts_that_end_early_are_skipped(skipping: Any) -> None:
+    before, after, metrics = skipping
+    for old, new in zip(jax.tree.leaves(before.network_params), jax.tree.leaves(after.network_params), strict=True):
+        np.testing.assert_array_equal(old[0], new[0])
+    assert np.all(
+        before.network_params["agents"]["critic"]["bias"][1] != after.network_params["agents"]["critic"]["bias"][1]
+    )
+    np.testing.assert_array_equal(metrics["env_steps"], [2 * 3 * 16, 5 * 16])
+    np.testing.assert_array_equal(after.opt_state.count, [0, 1])
+
+
+def test_protocols_without_a_joint_loss_pack_where_others_skip() -> None:
+    skips = {name for name in networked.PROTOCOLS if networked.Config(protocol=name, early_ends="skipped").skips_short}
+    assert skips == {"consenet", "dial", "commnet", "neurcomm"}
+    assert not networked.Config(protocol="na2c", early_ends="skipped").stops_early
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["packed", "ragged"])
+def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[Trajectory]]:
+    """Two rollouts of five steps on episodes of three."""
+    params = Params(length=3, sees_cue=1.0, sees_step=1.0)
+    env = Exchange(2, params)
+    network = networked.make_network(SMALL, env)
+    players = NetworkedPlayers(AutoReset(env, final_observation=True), network, stops_early=request.param)
+    state = networked.make_trainer(SMALL, env).init(jax.random.key(0), params)
+    carry = state.rollout.replace(env_state=state.rollout.env_state.env_state)
+
+    def play_twice(carry: Any) -> list[Trajectory]:
+        trajectories = []
+        for _ in range(2):
+            carry, trajectory = play(players, state.network_params, params, carry, 5)
+            trajectories.append(trajectory)
+        return trajectories
+
+    return request.param, compile_quickly(play_twice, carry)(carry)
+
+
+def test_packed_rollouts_go_on_with_the_next_episode_and_ragged_ones_stop(
+    rollouts: tuple[bool, list[Trajectory]],
+) -> None:
+    is_ragged, (first, second) = rollouts
+    np.testing.assert_array_equal(first.is_played[:, 0], [1, 1, 1, not is_ragged, not is_ragged])
+    np.testing.assert_array_equal(first.starts[:3, 0], [1, 0, 0])
+    np.testing.assert_array_equal(first.terminated[:3, 0], [0, 0, 1])
+    np.testing.assert_array_equal(second.starts[:2, 0], [is_ragged, not is_ragged])
+    np.testing.assert_array_equal(abs(second.obs[:2, 0, 0, 0]), [1, 1] if is_ragged else [2, 1])
+    np.testing.assert_array_equal(first.info["final_obs"][2, 0, 0], 3)
+
+
+def test_memory_and_fingerprints_start_afresh_with_an_episode(rollouts: tuple[bool, list[Trajectory]]) -> None:
+    for trajectory in rollouts[1]:
+        starts = np.asarray(trajectory.starts & trajectory.is_played)
+        for memory, fresh in (
+            (trajectory.before.hidden, 0),
+            (trajectory.before.cell, 0),
+            (trajectory.before.policy, 0.5),
+        ):
+            np.testing.assert_array_equal(memory[starts], fresh)
+        goes_on = np.asarray(trajectory.is_played & ~trajectory.starts)[1:]
+        np.testing.assert_array_equal(trajectory.before.hidden[1:][goes_on], trajectory.after.hidden[:-1][goes_on])
+        assert np.all(trajectory.before.hidden[1:][goes_on] != 0)
+
+
+@pytest.mark.parametrize(("recorded", "alpha"), [("0.0", 0.0), ("0.1", 0.1), ("1.0", 1.0), ("-1.0", 1.0)])
+def test_returns_of_own_and_neighbours_rewards_are_those_recorded(recorded: str, alpha: float) -> None:
+    data = np.load(DATA)
+    names = ("rewards", "values", "dones", "bootstrap", "returns", "advantages")
+    rewards, values, dones, bootstrap, returns, advantages = (data[f"returns/alpha{recorded}/{name}"] for name in names)
+    config = networked.Config(reward_sharing=alpha, reward_scale=1.0)
+    unused: Any = None
+    learner = networked.Learner(config, unused, Links(edges_of(make_graph("complete", 4)), 4), unused)
+    terminated = jnp.array(dones)[:, None]
+    trajectory = dict.fromkeys(Trajectory._fields, unused) | {
+        "rewards": jnp.array(rewards, jnp.float32)[:, None],
+        "terminated": terminated,
+        "truncated": terminated & False,
+    }
+    following = np.concatenate([values[1:], bootstrap[None]])[:, None]
+    found = networked.estimate(learner, Trajectory(**trajectory), jnp.array(values)[:, None], jnp.array(following))
+    np.testing.assert_allclose(found[:, 0].T, advantages, atol=5e-6)
+    np.testing.assert_allclose(found[:, 0] + values, returns.T, atol=5e-6)
+
+
+def test_actions_are_drawn_by_cumulative_probabilities() -> None:
+    probabilities = jnp.array([[0.2, 0.5, 0.3]] * 5)
+    np.testing.assert_array_equal(choose(probabilities, jnp.array([0.0, 0.19, 0.2, 0.69, 0.999])), [0, 0, 1, 1, 2])
+
+
+def test_a_team_takes_each_agent_and_the_edges_that_it_receives_from_its_model() -> None:
+    edges = edges_of(make_graph("path", 3))  # receivers 0, 1, 1, 2
+    models: Any = {
+        "agents": {"a": {"bias": jnp.arange(6).reshape(2, 3)}},
+        "edges": {"a": {"kernel": jnp.arange(8).reshape(2, 4)}},
+    }
+    team = networked.assemble(models, jnp.array([1, 0, 1]), edges)
+    np.testing.assert_array_equal(team["agents"]["a"]["bias"], [3, 1, 5])
+    np.testing.assert_array_equal(team["edges"]["a"]["kernel"], [4, 1, 2, 7])
+
+
+def test_a_run_is_written_resumed_and_loaded_to_play(tmp_path: Path) -> None:
+    options = ["--env", "common_pool", "--env-kwargs", "max_steps=20", "--protocol", "fprint", "--graph", "path"]
+    options += ["--total-env-steps", "60", "--rollout-steps", "10", "--hidden-size", "4"]
+    options += ["--runs-dir", str(tmp_path), "--name", "a"]
+    train_command("networked", networked.Config, networked.make_trainer, options)
+    player = load_player(tmp_path / "a")
+    outcomes = play_many(player, jax.random.key(0), 2)
+    assert outcomes["return"].shape == (2, 4)
+    assert np.all(outcomes["return"] >= 0)
+    assert player.initial_memory.hidden.shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("protocol", "mail"), ("early_ends", "cut"), ("num_envs", 0), ("rollout_steps", 0), ("hidden_size", 0)],
+        *[("total_env_steps", 79), ("learning_rate", 0.0), ("max_gradient_norm", float("inf")), ("reward_scale", 0.0)],
+        *[("reward_sharing", -1.0), ("entropy_coefficient", float("nan")), ("value_coefficient", -0.5)],
+        *[("discount", 1.1)],
+    ],
+)
+def test_settings_that_make_no_sense_are_named(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{name}={value!r} is not allowed"):
+        dataclasses.replace(SMALL, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("adjacency", "message"),
+    [
+        (np.ones((2, 3)), "adjacency"),
+        (np.zeros((3, 3)), "adjacency"),
+        ([[0, -1], [1, 0]], "adjacency"),
+        ([[0, np.inf], [1, 0]], "adjacency"),
+        (np.zeros((2, 2)), "protocol commnet needs at least one edge"),
+    ],
+)
+def test_graphs_that_make_no_sense_are_refused(adjacency: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        networked.make_trainer(SMALL, ENV, adjacency)
+
+
+def test_unknown_graphs_are_refused() -> None:
+    with pytest.raises(ValueError, match="name='tree' is not allowed"):
+        networked.make_trainer(dataclasses.replace(SMALL, graph="tree"), ENV)
+
+
+def test_agents_alone_need_no_edges() -> None:
+    config = dataclasses.replace(SMALL, protocol="ia2c")
+    assert networked.make_network(config, ENV, np.zeros((2, 2))).links.senders.shape == (0,)
+
+
+def test_a_given_graph_takes_the_place_of_the_named_one() -> None:
+    links = networked.make_network(SMALL, ENV, [[0, 0], [1, 0]]).links
+    np.testing.assert_array_equal([links.senders, links.receivers], [[0], [1]])
+
+
+def test_games_without_vectors_to_see_or_discrete_actions_are_refused() -> None:
+    class Continuous(Probe):
+        @property
+        def action_space(self) -> Box:
+            return Box(-1, 1, ())
+
+    with pytest.raises(ValueError, match="Discrete"):
+        networked.make_trainer(SMALL, Continuous(2))
+    with pytest.raises(ValueError, match="observation_space"):
+        networked.make_trainer(SMALL, jaxdilemmas.make("gathering"))
