@@ -344,9 +344,8 @@ def _draw_layers(key: jax.Array, layers: dict[str, Layer], degrees: np.ndarray) 
         if len(layer.shape) == 2:
             inputs = layer.own_inputs + layer.inputs_per_neighbour * degrees[:, None, None]
             variances = 0.0 if layer.starts_at_zero else 2 / np.maximum(inputs, layer.shape[-1])
-            parts["kernel"] = np.sqrt(variances, dtype=np.float32) * jax.random.normal(
-                key_layer, (len(degrees), *layer.shape), jnp.float32
-            )
+            normal = jax.random.normal(key_layer, (len(degrees), *layer.shape), jnp.float32)
+            parts["kernel"] = np.sqrt(variances, dtype=np.float32) * normal
         if layer.has_bias:
             parts["bias"] = jnp.zeros((len(degrees), layer.shape[-1]), jnp.float32)
         drawn[name] = parts

@@ -1,0 +1,62 @@
+"""What training costs an agent as networks grow: networked actor-critic on a ring, from 4 agents to 1,024.
+
+    python -m benchmarks.networked
+    python -m benchmarks.networked --protocols neurcomm --num-agents 16 1024
+
+The game is `common_pool`; each agent reads the two beside it. The cost of an agent is the time of a whole update (play,
+gradients and optimiser, compiling apart) per agent and step. Every agent has parameters of its own, so a large network
+has to fetch them from memory in every step; several environments side by side share that.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+import jaxdilemmas
+from baselines import networked
+from baselines.training.communication import PROTOCOLS
+from benchmarks.reporting import compile_program, make_parser, print_header, rates, report, time_calls
+
+COLUMNS = ("protocol", "num_envs", "num_agents", "nanoseconds_per_agent_step", "compile_seconds", "peak_memory_mb")
+
+
+def measure(config: networked.Config, num_agents: int, repeats: int) -> dict[str, Any]:
+    """Speed, cost, compile time and peak memory of one update."""
+    env = jaxdilemmas.make("common_pool", num_agents=num_agents)
+    trainer = networked.make_trainer(config, env)
+    train_state = jax.jit(trainer.init)(jax.random.key(0), env.default_params)
+    program = compile_program(trainer.update, train_state, env.default_params)
+    jax.block_until_ready(program.call(train_state, env.default_params))
+    seconds = time_calls(program.call, [(train_state, env.default_params)] * repeats)
+    speed = rates(config.env_steps_per_update * num_agents, seconds)
+    return {
+        "num_agents": num_agents,
+        "agent_steps_per_second": speed,
+        "nanoseconds_per_agent_step": round(1e9 / speed["median"]),
+        "compile_seconds": program.compile_seconds,
+        "peak_memory_mb": program.peak_memory_mb(),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m benchmarks.networked`."""
+    parser = make_parser("networked", __doc__)
+    parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), default=["commnet"])
+    parser.add_argument("--num-agents", nargs="+", type=int, default=[4, 16, 64, 256, 1024])
+    parser.add_argument("--num-envs", type=int, default=8)
+    parser.add_argument("--hidden-size", type=int, default=64)
+    options = parser.parse_args(argv)
+    print_header(COLUMNS)
+    for protocol in options.protocols:
+        config = networked.Config(
+            protocol=protocol, graph="ring", num_envs=options.num_envs, hidden_size=options.hidden_size
+        )
+        for num_agents in options.num_agents:
+            row = dataclasses.asdict(config) | measure(config, num_agents, options.repeats)
+            report(row, options.output, COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
