@@ -123,7 +123,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ValueError as error:
         sys.exit(f"error: {error}")
     print_result(result, console)
-    console.print(f"evaluation.json and episode.gif are in {options.run}", soft_wrap=True)
+    written = [name for name in ("evaluation.json", "episode.gif") if (options.run / name).is_file()]
+    console.print(f"in {options.run}: {' and '.join(written)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

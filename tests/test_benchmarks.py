@@ -11,7 +11,18 @@ import pytest
 
 import jaxdilemmas
 from baselines.training.probes import Probe
-from benchmarks import compile_time, floor, growth, learning, policies, reporting, rollout, throughput, training
+from benchmarks import (
+    compile_time,
+    floor,
+    growth,
+    learning,
+    networked,
+    policies,
+    reporting,
+    rollout,
+    throughput,
+    training,
+)
 from benchmarks.throughput import CASES
 from jaxdilemmas import registration
 
@@ -71,6 +82,17 @@ def test_training_adds_a_row_with_its_settings(tmp_path: Path, monkeypatch: pyte
     assert row["total_env_steps"] == 2 * 16
     assert_is_rate(row["env_steps_per_second"], repeats=2)
     assert row.keys() >= MEASURED_ON | {"network", "num_epochs", "compile_seconds"}
+
+
+def test_networked_adds_a_row_for_each_number_of_agents(tmp_path: Path) -> None:
+    output = tmp_path / "networked.jsonl"
+    small = ["--num-agents", "3", "4", "--num-envs", "2", "--hidden-size", "4", "--repeats", "2"]
+    networked.main([*small, "--protocols", "ia2c", "--output", str(output)])
+    assert [row["num_agents"] for row in rows(output)] == [3, 4]
+    for row in rows(output):
+        assert_is_rate(row["agent_steps_per_second"], repeats=2)
+        assert row["nanoseconds_per_agent_step"] > 0
+        assert row.keys() >= MEASURED_ON | {"protocol", "graph", "compile_seconds", "peak_memory_mb"}
 
 
 def test_compile_times_are_positive_and_of_training_and_step() -> None:

@@ -145,8 +145,9 @@ def test_going_back_through_time_gives_the_gradient_of_the_scan(name: ProtocolNa
 
     def both(params: Any) -> tuple[Any, Any]:
         before, gates, _ = unroll(network, params, obs, starts)
-        read = {"starts": starts[:, None], "before": before, "gates": gates, "obs": obs}
-        trajectory: Any = Trajectory(**(dict.fromkeys(Trajectory._fields) | read))
+        read: dict[str, Any] = {"starts": starts[:, None], "before": before, "gates": gates, "obs": obs}
+        fields: dict[str, Any] = dict.fromkeys(Trajectory._fields) | read
+        trajectory = Trajectory(**fields)
         return jax.grad(weighted)(params), pull_back(network, params, trajectory, in_hidden)
 
     expected, found = compile_quickly(both, params)(params)

@@ -257,7 +257,7 @@ def test_a_team_takes_each_agent_and_the_edges_that_it_receives_from_its_model()
     np.testing.assert_array_equal(team["edges"]["a"]["kernel"], [4, 1, 2, 7])
 
 
-def test_a_run_is_written_resumed_and_loaded_to_play(tmp_path: Path) -> None:
+def test_a_run_is_written_and_loaded_to_play(tmp_path: Path) -> None:
     options = ["--env", "common_pool", "--env-kwargs", "max_steps=20", "--protocol", "fprint", "--graph", "path"]
     options += ["--total-env-steps", "60", "--rollout-steps", "10", "--hidden-size", "4"]
     options += ["--runs-dir", str(tmp_path), "--name", "a"]
