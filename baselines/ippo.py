@@ -4,7 +4,6 @@ Source: Schulman et al. 2017 (arXiv:1707.06347); de Witt et al. 2020 (arXiv:2011
 """
 
 import dataclasses
-import typing
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +17,7 @@ from baselines.training import minibatches, rollout
 from baselines.training.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
 from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import Players, RolloutCarry, Trajectory
-from baselines.training.trainer import Policy, Train, Trainer, scan_updates
+from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
 from jaxdilemmas import preferences
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.metrics import social_metrics
@@ -89,7 +88,7 @@ class Config:
     reward_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        self._check_choices()
+        check_choices(self)
         self._check_numbers()
         has_memory = self.network == "gru"
         units = self.num_envs if has_memory else self.env_steps_per_update
@@ -99,12 +98,6 @@ class Config:
         require(self.num_updates >= 1, "total_env_steps", self.total_env_steps, whole_update)
         is_told = self.agent_id and self.parameters == "separate"
         require(not is_told, "agent_id", self.agent_id, "False when parameters are separate")
-
-    def _check_choices(self) -> None:
-        for name, hint in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(hint) is Literal:
-                choices = typing.get_args(hint)
-                require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
 
     def _check_numbers(self) -> None:
         require(self.hidden_size % 2 == 0, "hidden_size", self.hidden_size, "an even number of at least 2")

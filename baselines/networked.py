@@ -8,7 +8,6 @@ early, where that code does neither; docs/common_pool.md compares results.
 """
 
 import dataclasses
-import typing
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -33,7 +32,7 @@ from baselines.training.networked_rollout import (
 )
 from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import RolloutCarry
-from baselines.training.trainer import Policy, Train, Trainer, scan_updates
+from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.graphs import Edges, check_adjacency, edges_of, make_graph
 from jaxdilemmas.spaces import Discrete
@@ -90,10 +89,7 @@ class Config:
     reward_scale: float = 40.0
 
     def __post_init__(self) -> None:
-        for name, hint in typing.get_type_hints(type(self)).items():
-            if typing.get_origin(hint) is Literal:
-                choices = typing.get_args(hint)
-                require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
+        check_choices(self)
         for name in ("num_envs", "rollout_steps", "hidden_size"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("learning_rate", "max_gradient_norm", "reward_scale"):

@@ -1,9 +1,12 @@
 """What an algorithm offers to those who run, save and evaluate it."""
 
+import typing
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
+
+from jaxdilemmas.environment import require
 
 Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
 
@@ -42,3 +45,11 @@ def scan_updates(
         return trainer.update(train_state, env_params)
 
     return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)
+
+
+def check_choices(config: Any) -> None:
+    """Raises a ValueError if a field of a dataclass of settings that is a `Literal` holds none of its choices."""
+    for name, hint in typing.get_type_hints(type(config)).items():
+        if typing.get_origin(hint) is Literal:
+            choices = typing.get_args(hint)
+            require(getattr(config, name) in choices, name, getattr(config, name), f"one of {', '.join(choices)}")
