@@ -264,9 +264,7 @@ class GridEnvironment(Environment):
         cells = cell_index(state.positions, self.walls.shape[1])
         tiles = self._draw_codes(state, jnp.asarray(self._code_table)[cells * 4 + state.headings])
         for name, rows in self._beam_words(state, partial(views.cut_lines, window=self.window)).items():
-            words = views.join_rows(rows, self.window.shape[1])
-            is_beam = jax.vmap(look_up_bits, (0, None))(words, jnp.arange(tiles.shape[1]))
-            tiles = self._draw_beam(tiles, is_beam, name)
+            tiles = self._draw_beam(tiles, views.show_window(rows, self.window.shape[1]), name)
         tiles = self._draw_agents(state, tiles, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
         return jnp.where(self.can_see(state)[:, None, None], tiles, self.tile_id("void"))
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, range_bits, reverse_bits, shift_right
+from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, look_up_bits, range_bits, reverse_bits, shift_right
 from jaxdilemmas.grid.geometry import STEPS
 
 NOWHERE = np.int16(np.iinfo(np.int16).max)
@@ -219,6 +219,17 @@ def join_rows(rows: jax.Array, num_cols: int) -> jax.Array:
         ]
         words.append(reduce(operator.or_, parts))
     return jnp.stack(words, 1)
+
+
+def show_window(rows: jax.Array, num_cols: int) -> jax.Array:
+    """The bits of each window's rows, `[N, rows]` uint32 -> `[N, rows * num_cols]` bool.
+
+    A small window is joined to a few words; with more of them the choice among them would cost more than it saves.
+    """
+    num_cells = rows.shape[1] * num_cols
+    if num_cells > 4 * WORD_BITS:
+        return show_bits(rows[..., None], num_cols).reshape(-1, num_cells)
+    return jax.vmap(look_up_bits, (0, None))(join_rows(rows, num_cols), jnp.arange(num_cells))
 
 
 def show_bits(words: jax.Array, num_cols: int) -> jax.Array:
