@@ -263,7 +263,7 @@ class GridEnvironment(Environment):
         frame = views.window_frame(forward, right, state.headings, self.window)
         cells = cell_index(state.positions, self.walls.shape[1])
         tiles = self._draw_codes(state, jnp.asarray(self._code_table)[cells * 4 + state.headings])
-        for name, rows in self._beam_words(state, partial(views.cut_lines, window=self.window)).items():
+        for name, rows in self._beams_in_view(state).items():
             tiles = self._draw_beam(tiles, views.show_window(rows, self.window.shape[1]), name)
         tiles = self._draw_agents(state, tiles, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
         return jnp.where(self.can_see(state)[:, None, None], tiles, self.tile_id("void"))
@@ -272,7 +272,7 @@ class GridEnvironment(Environment):
         """The tile ids of the whole board, north up, `[H, W]` uint8; agents appear by their absolute heading."""
         tiles = self._draw_codes(state, jnp.asarray(self._codes.reshape(1, -1)))
         margins = np.stack([self._open_from, self.walls.shape - self._open_from - self._open_shape], 1)
-        for name, rows in self._beam_words(state, lambda lines, *_: lines.north.T).items():
+        for name, rows in self._beams_on_board(state, lambda lines, *_: lines.north.T).items():
             tiles = self._draw_beam(tiles, jnp.pad(views.show_bits(rows, self._open_shape[1]), margins), name)
         frame = views.board_frame(state.positions, state.headings)
         return self._draw_agents(state, tiles, frame, self.walls.shape, jnp.zeros((1, self.num_agents), bool))[0]
@@ -309,14 +309,26 @@ class GridEnvironment(Environment):
         beam: dict[str, jax.Array] = {"beam": state.fired}
         return {"clean_beam": state.cleaned_at} | beam if len(self.river_cells) else beam
 
-    def _beam_words(self, state: Any, cut: Callable[..., jax.Array]) -> dict[str, jax.Array]:
+    def _beam_segments(self, state: Any) -> tuple[tuple[jax.Array, jax.Array], dict[str, jax.Array]]:
+        """The ends of all rays, see `beams.ray_segments`, and which are to be seen by the name of the tile, `[S]`."""
+        rays = self.rays_of(state)
+        ends = beams.ray_segments(state.positions, state.headings, rays, self.beam_side_start)
+        return ends, {name: (rays * fired[:, None]).reshape(-1) > 0 for name, fired in self.drawn_beams(state).items()}
+
+    def _beams_in_view(self, state: Any) -> dict[str, jax.Array]:
+        """The cells of each kind of beam in every agent's window, `[N, rows]` uint32, by the name of the tile."""
+        ends, is_there = self._beam_segments(state)
+        if len(ends[0]) > views.FEW_SEGMENTS:
+            return self._beams_on_board(state, partial(views.cut_lines, window=self.window))
+        viewers = state.positions, state.headings
+        return {name: views.view_segments(*ends, those, viewers, self.window) for name, those in is_there.items()}
+
+    def _beams_on_board(self, state: Any, cut: Callable[..., jax.Array]) -> dict[str, jax.Array]:
         """What `cut(lines, positions, headings)` makes of the cells of each kind of beam, by the name of the tile.
 
         Beams are searched for only if there are any.
         """
-        rays = self.rays_of(state)
-        first, last = beams.ray_segments(state.positions, state.headings, rays, self.beam_side_start)
-        is_there = {name: (rays * fired[:, None]).reshape(-1) > 0 for name, fired in self.drawn_beams(state).items()}
+        (first, last), is_there = self._beam_segments(state)
 
         def search(cells: tuple[jax.Array, ...], headings: jax.Array, is_there: dict[str, jax.Array]) -> Any:
             first, last, positions = (part - self._open_from for part in cells)
@@ -326,7 +338,8 @@ class GridEnvironment(Environment):
             return {name: cut(lines[name], positions, headings) for name in lines}
 
         cells = (first, last, state.positions)
-        words = compute_if_any(search, (rays > 0).any(), cells, state.headings, is_there)
+        is_any = jnp.stack(list(is_there.values())).any()
+        words = compute_if_any(search, is_any, cells, state.headings, is_there)
         return {name: words[name] for name in is_there}  # in the order of drawing, which a pytree forgets
 
     def _draw_beam(self, tiles: jax.Array, is_beam: jax.Array, name: str) -> jax.Array:

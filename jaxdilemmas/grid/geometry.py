@@ -23,8 +23,9 @@ def relative_coordinates(positions: jax.Array, headings: jax.Array, others: jax.
     """
     steps = jnp.asarray(STEPS)
     offsets = others[None, :, :] - positions[:, None, :]
-    forward = (offsets * steps[headings][:, None, :]).sum(-1)
-    right = (offsets * steps[(headings + 1) % 4][:, None, :]).sum(-1)
+    ahead = steps[headings][:, None, :]
+    forward = offsets[..., 0] * ahead[..., 0] + offsets[..., 1] * ahead[..., 1]
+    right = offsets[..., 0] * ahead[..., 1] - offsets[..., 1] * ahead[..., 0]
     return forward, right
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -160,10 +161,25 @@ def test_segments_are_marked_as_far_as_they_are_on_the_board(shape: tuple[int, i
         np.testing.assert_array_equal(marked, lit_board(shape, *segments))
 
 
+def cut_from_board(
+    segments: tuple[jax.Array, ...], viewers: tuple[jax.Array, jax.Array], window: Window, shape: tuple[int, int]
+) -> jax.Array:
+    first, last, is_there = segments
+    return views.cut_lines(views.mark_segments(first, last, is_there, shape), *viewers, window)
+
+
+def mark_in_view(
+    segments: tuple[jax.Array, ...], viewers: tuple[jax.Array, jax.Array], window: Window, shape: tuple[int, int]
+) -> jax.Array:
+    first, last, is_there = segments
+    return views.view_segments(last, first, is_there, viewers, window)
+
+
 @pytest.mark.parametrize("shape", BOARDS)
 @pytest.mark.parametrize("window", [Window(5, 1, 3), Window(0, 2, 0), Window(1, 0, 15)], ids=str)
-def test_marked_cells_of_the_board_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
-    shape: tuple[int, int], window: Window
+@pytest.mark.parametrize("view", [cut_from_board, mark_in_view])
+def test_segments_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
+    shape: tuple[int, int], window: Window, view: Callable[..., jax.Array]
 ) -> None:
     segments = some_segments(shape, 6, seed=9)
     positions, headings = all_viewers(shape)
@@ -171,9 +187,8 @@ def test_marked_cells_of_the_board_are_seen_as_in_the_slow_view_from_every_cell_
     positions, headings = positions[keep], headings[keep]
 
     @jax.jit
-    def look(first: jax.Array, last: jax.Array, is_there: jax.Array) -> jax.Array:
-        lines = views.mark_segments(first, last, is_there, shape)
-        words = views.cut_lines(lines, jnp.asarray(positions), jnp.asarray(headings), window)
+    def look(*segments: jax.Array) -> jax.Array:
+        words = view(segments, (jnp.asarray(positions), jnp.asarray(headings)), window, shape)
         return views.show_bits(words[..., None], window.shape[1])
 
     seen = np.asarray(look(*segments))
@@ -194,6 +209,14 @@ def test_joined_rows_hold_the_cells_of_the_window_in_order_and_nothing_from_beyo
     expected = (rows[:, :, None] >> np.arange(num_cols, dtype=np.uint32)) & 1 != 0
     np.testing.assert_array_equal(cells[:, : num_rows * num_cols], expected.reshape(6, -1))
     assert not cells[:, num_rows * num_cols :].any()
+
+
+@pytest.mark.parametrize("shape", [(11, 11), (16, 21)], ids=["joined", "row by row"])
+def test_a_window_shows_the_bits_of_its_rows(shape: tuple[int, int]) -> None:
+    rows = np.random.default_rng(1).integers(0, 2**32, (3, shape[0]), dtype=np.uint32)
+    seen = jax.jit(views.show_window, static_argnums=1)(rows, shape[1])
+    expected = (rows[:, :, None] >> np.arange(shape[1], dtype=np.uint32)) & 1 != 0
+    np.testing.assert_array_equal(seen, expected.reshape(3, -1))
 
 
 def test_cells_are_ahead_and_to_the_right_as_a_walker_counts_them() -> None:
