@@ -263,8 +263,8 @@ class GridEnvironment(Environment):
         frame = views.window_frame(forward, right, state.headings, self.window)
         cells = cell_index(state.positions, self.walls.shape[1])
         tiles = self._draw_codes(state, jnp.asarray(self._code_table)[cells * 4 + state.headings])
-        for name, rows in self._beams_in_view(state).items():
-            tiles = self._draw_beam(tiles, views.show_window(rows, self.window.shape[1]), name)
+        for name, is_beam in self._beams_in_view(state).items():
+            tiles = self._draw_beam(tiles, is_beam, name)
         tiles = self._draw_agents(state, tiles, frame, self.window.shape, jnp.eye(self.num_agents, dtype=bool))
         return jnp.where(self.can_see(state)[:, None, None], tiles, self.tile_id("void"))
 
@@ -316,12 +316,13 @@ class GridEnvironment(Environment):
         return ends, {name: (rays * fired[:, None]).reshape(-1) > 0 for name, fired in self.drawn_beams(state).items()}
 
     def _beams_in_view(self, state: Any) -> dict[str, jax.Array]:
-        """The cells of each kind of beam in every agent's window, `[N, rows]` uint32, by the name of the tile."""
+        """The cells of each kind of beam in every agent's window, `[N, rows * cols]` bool, by the name of the tile."""
         ends, is_there = self._beam_segments(state)
-        if len(ends[0]) > views.FEW_SEGMENTS:
-            return self._beams_on_board(state, partial(views.cut_lines, window=self.window))
-        viewers = state.positions, state.headings
-        return {name: views.view_segments(*ends, those, viewers, self.window) for name, those in is_there.items()}
+        if views.are_few(len(ends[0]), self.window):
+            viewers = state.positions, state.headings
+            return {name: views.view_segments(*ends, those, viewers, self.window) for name, those in is_there.items()}
+        words = self._beams_on_board(state, partial(views.cut_lines, window=self.window))
+        return {name: views.show_window(rows, self.window.shape[1]) for name, rows in words.items()}
 
     def _beams_on_board(self, state: Any, cut: Callable[..., jax.Array]) -> dict[str, jax.Array]:
         """What `cut(lines, positions, headings)` makes of the cells of each kind of beam, by the name of the tile.

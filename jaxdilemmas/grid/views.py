@@ -18,8 +18,11 @@ from jaxdilemmas.grid.geometry import STEPS, relative_coordinates
 NOWHERE = np.int16(np.iinfo(np.int16).max)
 """A row and column of a frame that no frame has."""
 
-FEW_SEGMENTS = 6
-"""So many straight segments are faster marked in every view than once on the board, from which views are cut."""
+SMALL_WINDOW = 4 * WORD_BITS
+"""A window of so many cells is kept as bits of a few words."""
+
+FEW_SEGMENTS = 12
+"""So many segments are faster compared with the cells of a large window than marked on the board and cut from it."""
 
 
 class Window(NamedTuple):
@@ -202,27 +205,45 @@ def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: W
 def view_segments(
     first: jax.Array, last: jax.Array, is_there: jax.Array, viewers: tuple[jax.Array, jax.Array], window: Window
 ) -> jax.Array:
-    """The cells of straight segments that each viewer sees, one segment after the other.
+    """The cells of straight segments that each viewer sees: every cell of a window is compared with every segment.
 
-    This is `cut_lines` of `mark_segments`, and faster than it where at most `FEW_SEGMENTS` are looked at.
+    It shows what `cut_lines` cuts from `mark_segments`, and is faster where `are_few` holds.
 
     Args:
       first: `[S, 2]` int32, one end of each segment.
       last: `[S, 2]` int32, the other.
       is_there: `[S]` bool.
       viewers: where they stand, `[N, 2]` int32, and their headings, `[N]` int32.
-      window: what they see, at most 32 columns.
+      window: what they see, at most 255 rows and columns.
 
     Returns:
-      `[N, rows]` uint32, bit c of row r is the cell in column c.
+      `[N, rows * cols]` bool.
     """
     (forward, right), (last_forward, last_right) = (relative_coordinates(*viewers, end) for end in (first, last))
-    top, bottom = window.ahead - jnp.maximum(forward, last_forward), window.ahead - jnp.minimum(forward, last_forward)
-    left, right = window.side + jnp.minimum(right, last_right), window.side + jnp.maximum(right, last_right)
-    bits = jnp.where(is_there, range_bits(left, right), jnp.uint32(0))[..., None]
-    row = jnp.arange(window.shape[0])
-    marked = jnp.where((row >= top[..., None]) & (row <= bottom[..., None]), bits, jnp.uint32(0))
-    return reduce(operator.or_, (marked[:, segment] for segment in range(len(is_there))))
+    top, num_rows = _seen_part(window.ahead - forward, window.ahead - last_forward, window.shape[0])
+    left, num_cols = _seen_part(window.side + right, window.side + last_right, window.shape[1])
+    num_rows = jnp.where(is_there, num_rows, 0)
+    row, col = (jnp.asarray(index.reshape(-1), jnp.uint8) for index in np.indices(window.shape))
+    is_within = [
+        (row - top[:, s, None] < num_rows[:, s, None]) & (col - left[:, s, None] < num_cols[:, s, None])
+        for s in range(len(is_there))
+    ]
+    return reduce(operator.or_, is_within)
+
+
+def _seen_part(first: jax.Array, last: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
+    """Where a range with these ends, in any order, begins in a window, and how many cells it has there, uint8 both.
+
+    Bytes wrap round, so that index - start < count holds for the cells of the range alone.
+    """
+    start = jnp.maximum(jnp.minimum(first, last), 0)
+    end = jnp.minimum(jnp.maximum(first, last) + 1, side)
+    return start.astype(jnp.uint8), jnp.maximum(end - start, 0).astype(jnp.uint8)
+
+
+def are_few(num_segments: int, window: Window) -> bool:
+    """Whether segments are faster looked at one by one: in windows too large to be joined, see `show_window`."""
+    return num_segments <= FEW_SEGMENTS and window.shape[0] * window.shape[1] > SMALL_WINDOW
 
 
 def join_rows(rows: jax.Array, num_cols: int) -> jax.Array:
@@ -255,7 +276,7 @@ def show_window(rows: jax.Array, num_cols: int) -> jax.Array:
     A small window is joined to a few words; with more of them the choice among them would cost more than it saves.
     """
     num_cells = rows.shape[1] * num_cols
-    if num_cells > 4 * WORD_BITS:
+    if num_cells > SMALL_WINDOW:
         return show_bits(rows[..., None], num_cols).reshape(-1, num_cells)
     return jax.vmap(look_up_bits, (0, None))(join_rows(rows, num_cols), jnp.arange(num_cells))
 

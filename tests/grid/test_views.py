@@ -165,7 +165,8 @@ def cut_from_board(
     segments: tuple[jax.Array, ...], viewers: tuple[jax.Array, jax.Array], window: Window, shape: tuple[int, int]
 ) -> jax.Array:
     first, last, is_there = segments
-    return views.cut_lines(views.mark_segments(first, last, is_there, shape), *viewers, window)
+    words = views.cut_lines(views.mark_segments(first, last, is_there, shape), *viewers, window)
+    return views.show_bits(words[..., None], window.shape[1])
 
 
 def mark_in_view(
@@ -188,8 +189,8 @@ def test_segments_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
 
     @jax.jit
     def look(*segments: jax.Array) -> jax.Array:
-        words = view(segments, (jnp.asarray(positions), jnp.asarray(headings)), window, shape)
-        return views.show_bits(words[..., None], window.shape[1])
+        seen = view(segments, (jnp.asarray(positions), jnp.asarray(headings)), window, shape)
+        return seen.reshape(-1, *window.shape)
 
     seen = np.asarray(look(*segments))
     assert seen.shape == (len(positions), *window.shape)
