@@ -27,7 +27,7 @@ PEER_COLUMNS = ("observation_bytes", "times_peer")
 
 
 NUMBERS = "numbers"
-"""The one kind of observation of games without a board."""
+"""The one kind of observation of games that are seen as numbers alone."""
 
 
 class Case(NamedTuple):
@@ -58,7 +58,10 @@ CASES: dict[str, list[Case]] = {
     "cleanup": [Case({"num_agents": 5})],
     "cleanup_gallego": [Case({"map": "full", "num_agents": 10})],
     "cleanup_meltingpot": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
+    "gems": [Case({}, observations=("entities", "planes"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
+    "intersection": [Case({}, observations=(NUMBERS,))],
+    "overcooked": [Case({}, observations=(NUMBERS,))],
 }
 """By id of the game; one that is not here is measured as `make` builds it."""
 
@@ -66,7 +69,9 @@ OBSERVATIONS = {
     "tiles": "the tile id of each cell",
     "one_hot": "a channel per tile id",
     "rgb": "a pixel for each cell",
-    NUMBERS: "the stocks and the agent's own takes",
+    NUMBERS: "numbers, as the page of the game lists them",
+    "entities": "the cell of each player and gem",
+    "planes": "the board, a plane per kind of player and gem",
 }
 """What our kinds of observation hold."""
 
@@ -94,9 +99,9 @@ def own_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row for each of our games and its cases, kinds of observation and numbers of environments."""
     cases = [(game_id, case) for game_id in options.games for case in CASES.get(game_id, [Case({})])]
     for env_id, case in cases:
-        has_kinds = case.observations != (NUMBERS,)
-        for observation in (has_kinds and options.observations) or case.observations:
-            kind = {"observation": observation} if has_kinds else {}
+        has_tiles = set(case.observations) <= set(OBSERVATION_KINDS)
+        for observation in (has_tiles and options.observations) or case.observations:
+            kind = {} if observation == NUMBERS else {"observation": observation}
             game = own_game(jaxdilemmas.make(env_id, **kind, **case.env_kwargs))
             row = {
                 "game": name_of(env_id, case.env_kwargs),

@@ -20,7 +20,10 @@ _FACTORIES: dict[str, str | Factory] = {
     "commons_gallego": "jaxdilemmas.envs.gallego:CommonsGallego",
     "gathering": "jaxdilemmas.envs.gathering:Gathering",
     "gathering_gallego": "jaxdilemmas.envs.gallego:GatheringGallego",
+    "gems": "jaxdilemmas.envs.gems:Gems",
     "harvest": "jaxdilemmas.envs.harvest:Harvest",
+    "intersection": "jaxdilemmas.envs.intersection:Intersection",
+    "overcooked": "jaxdilemmas.envs.overcooked:Overcooked",
 }
 
 

@@ -173,4 +173,5 @@ def test_a_game_whose_actions_are_not_discrete_is_refused() -> None:
 
 def test_games_that_are_compared_are_ours_and_all_kinds_of_observation_are_explained() -> None:
     assert {peer.like for peer in PEERS} - {""} <= set(jaxdilemmas.registered_envs())
-    assert set(throughput.OBSERVATIONS) == {*OBSERVATION_KINDS, throughput.NUMBERS}
+    kinds = {kind for cases in throughput.CASES.values() for case in cases for kind in case.observations}
+    assert set(throughput.OBSERVATIONS) == kinds | set(OBSERVATION_KINDS)

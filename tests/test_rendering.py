@@ -67,7 +67,7 @@ def test_leading_axes_of_a_state_are_kept(env: Any, state: Any) -> None:
     assert (rendering.render_rgb(env, states, scale=1)[1] == rendering.render_rgb(env, state, scale=1)).all()
 
 
-BOARDLESS = {"common_pool", "common_pool_network"}
+BOARDLESS = {"common_pool", "common_pool_network", "gems", "intersection", "overcooked"}
 
 
 @pytest.mark.parametrize("env_id", sorted(set(jaxdilemmas.registered_envs()) - BOARDLESS))

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxdilemmas import Environment
 from tests.reference.gathering import Gathering
+from tests.reference.gems import Gems
 from tests.reference.lab2d import Lab2D
 from tests.reference.views import Cell
 
@@ -109,7 +110,7 @@ def random_actions(
 
 
 def assert_plays_like(
-    game: Gathering | Lab2D, rollout: Rollout, actions: np.ndarray, draws: dict[str, np.ndarray]
+    game: Gathering | Gems | Lab2D, rollout: Rollout, actions: np.ndarray, draws: dict[str, np.ndarray]
 ) -> None:
     """Every field, reward, info and observation of every step is that of the slow game."""
     for t in range(len(actions)):

@@ -1,0 +1,390 @@
+"""Gems: two players collect gems of their own colour alone, and purple ones, worth six times as much, together.
+
+The game of Haynam et al. 2025 (MAMQL, arXiv:2503.04679), by the code and the recorded expert data of USC-Lira/ma-mql @
+7f3da20; docs/gems.md has the rules, their sources and what is our choice.
+"""
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.environment import Environment, Info, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.spaces import Box, Discrete, Space
+
+SIZE = 15
+"""Rows and columns of the board."""
+
+NUM_PLAYERS = 2
+NUM_ALIKE = 3
+"""Gems of a kind: those of player 0, those of player 1, and purple."""
+
+PURPLE = 2
+RIGHT, DOWN, LEFT, UP, STAY = range(5)
+STEPS = np.array([(0, 1), (1, 0), (0, -1), (-1, 0), (0, 0)], np.int32)
+"""(row, col) of each action, `[5, 2]`."""
+
+END_RULES = ("team_reward", "gem_count")
+OBSERVATION_KINDS = ("entities", "planes")
+ENTITY_KINDS = np.array([0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4])
+"""What each row of an observation is: myself, my partner, my gems, my partner's gems, purple gems."""
+
+VIEWS = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 0, 5, 6, 7, 2, 3, 4, 8, 9, 10]])
+"""Which of player 0, player 1 and the gems of player 0, of player 1 and purple each player has in these rows."""
+
+PLANES = (NUM_PLAYERS + 3, SIZE, SIZE)
+"""Shape of the board as planes."""
+
+
+def _board_symmetries() -> tuple[np.ndarray, np.ndarray]:
+    """Turns and reflections as matrices `[8, 2, 2]`, the identity first, and what each makes of an action, `[8, 5]`."""
+    signs = np.array(list(itertools.product((1, -1), repeat=2)), np.int8)
+    straight = signs[:, :, None] * np.eye(2, dtype=np.int8)
+    matrices = np.concatenate([straight, straight[:, ::-1]])
+    steps = np.einsum("gij,aj->gai", matrices, STEPS)
+    return matrices, (steps[:, :, None] == STEPS).all(-1).argmax(-1).astype(np.int32)
+
+
+SYMMETRIES, ACTION_SYMMETRIES = _board_symmetries()
+
+
+class Params(struct.PyTreeNode):
+    """The numbers in the rules.
+
+    Attributes:
+      own_reward: for a step in which one takes gems of one's own colour, however many.
+      shared_reward: to each player when both are on purple gems.
+      most_team_reward: with the end rule "team_reward" the game ends when both players together have more than this.
+      most_gems: with the end rule "gem_count" the game ends when more gems than this are taken.
+      max_steps: length of an episode.
+    """
+
+    own_reward: Any = 1.0
+    shared_reward: Any = 6.0
+    most_team_reward: Any = 20.0
+    most_gems: Any = 6
+    max_steps: Any = 45
+
+
+class State(struct.PyTreeNode):
+    """Attributes.
+
+    positions: `[2, 2]` int32 (row, col) of the players, who may share a cell.
+    gems: `[3, 3, 2]` int32 (row, col) of three gems of each kind (player 0's, player 1's, purple); cells may be shared.
+    team_reward: `[]` float32, rewards of both players since the reset.
+    gems_taken: `[]` int32, gems of any kind taken since the reset.
+    step_count: `[]` int32, steps since the reset.
+    """
+
+    positions: jax.Array
+    gems: jax.Array
+    team_reward: jax.Array
+    gems_taken: jax.Array
+    step_count: jax.Array
+
+
+class Draws(struct.PyTreeNode):
+    """Where the gems that a player takes in this step come back, as uniforms in [0, 1).
+
+    Attributes:
+      own: `[2, 3, 2]` float32 (player; gem of its colour; row, col).
+      purple: `[2, 2]` float32 (player; row, col), of the purple gem. Of one that both take the draw of player 0 counts.
+    """
+
+    own: jax.Array
+    purple: jax.Array
+
+
+class Gems(Environment):
+    """See the module for the game and docs/gems.md for its rules.
+
+    Args:
+      end_rule: "team_reward", what the recorded data follow, or "gem_count", what the released code says.
+      observation: "entities" or "planes"; see `observe`.
+      num_agents: 2; the game is for no other number.
+      **params: fields of `Params`.
+
+    Attributes:
+      end_rule: as given.
+      observation: as given.
+      entity_kinds: `[11]`, with observation "entities" alone: `ENTITY_KINDS`.
+      num_symmetries: 8, with observation "entities" alone: what `transform` can do.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    policy_module = "jaxdilemmas.envs.gems_policies"
+
+    def __init__(
+        self, end_rule: str = "team_reward", observation: str = "entities", num_agents: int = NUM_PLAYERS, **params: Any
+    ) -> None:
+        require(is_count(num_agents) and num_agents == NUM_PLAYERS, "num_agents", num_agents, "2, one per colour")
+        require(end_rule in END_RULES, "end_rule", end_rule, f"one of {', '.join(END_RULES)}")
+        require(observation in OBSERVATION_KINDS, "observation", observation, f"one of {', '.join(OBSERVATION_KINDS)}")
+        self.num_agents = num_agents
+        self.end_rule, self.observation = end_rule, observation
+        self.default_params = self.params_from(Params, params)
+        check_numbers(self.default_params, np.inf, "own_reward", "shared_reward", "most_team_reward")
+        check_counts(self.default_params, "most_gems", least=0)
+        check_counts(self.default_params, "max_steps")
+        if observation == "entities":
+            self.entity_kinds, self.num_symmetries = ENTITY_KINDS, len(SYMMETRIES)
+
+    @property
+    def observation_space(self) -> Space:
+        """`[11, 2]` int8 (row, col) of entities, or `[5, 15, 15]` uint8 planes."""
+        if self.observation == "entities":
+            return Box(-1, SIZE - 1, (len(ENTITY_KINDS), 2), np.int8)
+        return Box(0, 1, PLANES, np.uint8)
+
+    @property
+    def action_space(self) -> Space:
+        """0 right, 1 down, 2 left, 3 up, 4 stay; inside jit any other number is 4."""
+        return Discrete(len(STEPS))
+
+    def initial_state(self, key: jax.Array, params: Params) -> State:
+        """Every player and gem on a cell of its own draw, uniform over the board."""
+        del params
+        uniforms = jax.random.uniform(key, (NUM_PLAYERS + 3 * NUM_ALIKE, 2))
+        cells = jnp.floor(uniforms * SIZE).astype(jnp.int32)
+        gems = cells[NUM_PLAYERS:].reshape(3, NUM_ALIKE, 2)
+        return State(cells[:NUM_PLAYERS], gems, jnp.float32(0), jnp.int32(0), jnp.int32(0))
+
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
+        """Where gems come back that may be taken in this step."""
+        del state, params
+        uniforms = jax.random.uniform(key, (NUM_PLAYERS, NUM_ALIKE + 1, 2))
+        return Draws(uniforms[:, :NUM_ALIKE], uniforms[:, NUM_ALIKE])
+
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """Players move, take gems of their own colour, and purple ones if both are on one; what is taken comes back."""
+        positions = move(state.positions, actions)
+        is_own, on_purple = own_gems(positions, state.gems), purple_gems(state.positions, positions, state.gems)
+        is_shared = on_purple.any(axis=1).all()
+        is_taken = on_purple & is_shared
+        gems = respawn(state.gems, is_own, is_taken, draws)
+        info: Info = {
+            "own_gems": is_own.any(axis=1).astype(jnp.float32),
+            "on_shared": on_purple.any(axis=1).astype(jnp.float32),
+            "shared": jnp.full(NUM_PLAYERS, is_shared, jnp.float32),
+        }
+        rewards = params.own_reward * info["own_gems"] + params.shared_reward * info["shared"]
+        rewards = rewards.astype(jnp.float32)
+        team_reward = state.team_reward + rewards.sum()
+        gems_taken = state.gems_taken + is_own.sum(dtype=jnp.int32) + is_taken.any(axis=0).sum(dtype=jnp.int32)
+        state = State(positions, gems, team_reward, gems_taken, state.step_count + 1)
+        return state, rewards, self._is_over(state, params), info
+
+    def _is_over(self, state: State, params: Params) -> jax.Array:
+        """Whether the players have had enough, by the end rule."""
+        if self.end_rule == "team_reward":
+            return state.team_reward > params.most_team_reward
+        return state.gems_taken > params.most_gems
+
+    def observe(self, state: State, params: Params) -> jax.Array:
+        """The whole board.
+
+        Returns:
+          With "entities" `[2, 11, 2]` int8 (row, col): oneself, the partner, one's own gems, the partner's, the purple
+          ones; gems of a kind in the order of reading. A gem on the cell of one of its kind before it is not seen (as
+          in planes): such slots are (-1, -1) and stand last in their kind. With "planes" `[2, 5, 15, 15]` uint8, 1
+          where player 0, player 1, gems of player 0, of player 1 and purple gems are, the same for both.
+        """
+        del params
+        if self.observation == "planes":
+            return jnp.stack([draw_planes(state)] * NUM_PLAYERS)
+        cells = jnp.concatenate([state.positions, visible_gems(state.gems).reshape(-1, 2)])
+        return cells[VIEWS].astype(jnp.int8)
+
+    def transform(self, index: jax.Array, obs: jax.Array, actions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Turns or reflects the board: what the same step looks like there.
+
+        The rules commute with it, but for where gems come back (never on row 0 or column 0). Only with observation
+        "entities"; absent slots stay absent, and slots stay where they are, so gems of a kind may leave the order of
+        reading.
+
+        Args:
+          index: `[]` int32, 0 (nothing changes) to `num_symmetries` - 1.
+          obs: `[..., 11, 2]` int8.
+          actions: `[...]` int32.
+
+        Returns:
+          obs and actions, of the same shapes and dtypes.
+        """
+        centre = SIZE // 2
+        matrix = jnp.asarray(SYMMETRIES)[index]
+        moved = ((obs - centre)[..., None, :] * matrix).sum(axis=-1, dtype=obs.dtype) + centre
+        is_absent = obs[..., :1] < 0
+        return jnp.where(is_absent, obs, moved).astype(obs.dtype), jnp.asarray(ACTION_SYMMETRIES)[index, actions]
+
+
+def move(positions: jax.Array, actions: jax.Array) -> jax.Array:
+    """Where players are after their moves; the edge of the board stops them, nothing else does.
+
+    Args:
+      positions: `[2, 2]` int32 (row, col).
+      actions: `[2]` int32; a number that is no action is `STAY`.
+
+    Returns:
+      `[2, 2]` int32.
+    """
+    is_one_of = actions[:, None] == jnp.arange(len(STEPS))
+    steps = jnp.where(is_one_of[..., None], STEPS, 0).sum(axis=1)
+    return jnp.clip(positions + steps, 0, SIZE - 1)
+
+
+def own_gems(positions: jax.Array, gems: jax.Array) -> jax.Array:
+    """The gems of its own colour that each player takes: all on its cell.
+
+    Args:
+      positions: `[2, 2]` int32 (row, col), after the move.
+      gems: `[3, 3, 2]` int32, as in `State`.
+
+    Returns:
+      `[2, 3]` bool (player, gem).
+    """
+    return (gems[:PURPLE] == positions[:, None]).all(axis=-1)
+
+
+def purple_gems(before: jax.Array, after: jax.Array, gems: jax.Array) -> jax.Array:
+    """The purple gem that each player is on: one at the cell it moved to, or else one at the cell it came from.
+
+    Args:
+      before: `[2, 2]` int32 (row, col), before the move.
+      after: `[2, 2]` int32, after the move.
+      gems: `[3, 3, 2]` int32, as in `State`.
+
+    Returns:
+      `[2, 3]` bool (player, gem), at most one each, the first of several on a cell.
+    """
+    is_after = (gems[PURPLE] == after[:, None]).all(axis=-1)
+    is_before = (gems[PURPLE] == before[:, None]).all(axis=-1)
+    is_here = jnp.where(is_after.any(axis=1, keepdims=True), is_after, is_before)
+    return is_here & (jnp.cumsum(is_here, axis=1) == 1)
+
+
+def respawn(gems: jax.Array, is_own: jax.Array, is_purple: jax.Array, draws: Draws) -> jax.Array:
+    """Moves gems that are taken to cells drawn uniformly from rows and columns 1 to 14.
+
+    Args:
+      gems: `[3, 3, 2]` int32, as in `State`.
+      is_own: `[2, 3]` bool, which gems of its own colour each player takes.
+      is_purple: `[2, 3]` bool, which purple gem each player takes.
+      draws: see `Draws`.
+
+    Returns:
+      `[3, 3, 2]` int32.
+    """
+    own, purple = (1 + jnp.floor(uniforms * (SIZE - 1)).astype(jnp.int32) for uniforms in (draws.own, draws.purple))
+    own_kinds = jnp.where(is_own[..., None], own, gems[:PURPLE])
+    by_first, by_second = is_purple[..., None]
+    shared_kind = jnp.where(by_first, purple[0], jnp.where(by_second, purple[1], gems[PURPLE]))
+    return jnp.concatenate([own_kinds, shared_kind[None]])
+
+
+def visible_gems(gems: jax.Array) -> jax.Array:
+    """Gems of a kind in the order of reading, with (-1, -1) last for those on the cell of one before them.
+
+    Args:
+      gems: `[3, 3, 2]` int32, as in `State`.
+
+    Returns:
+      `[3, 3, 2]` int32.
+    """
+    cells = gems[..., 0] * SIZE + gems[..., 1]
+    is_earlier = np.tri(NUM_ALIKE, k=-1, dtype=bool)
+    is_hidden = ((cells[:, :, None] == cells[:, None]) & is_earlier).any(axis=-1)
+    order = jnp.where(is_hidden, SIZE**2 + jnp.arange(NUM_ALIKE), cells)
+    place = (order[:, :, None] > order[:, None]).sum(axis=-1)
+    is_at = place[:, None] == jnp.arange(NUM_ALIKE)[:, None]
+    shown = jnp.where(is_hidden[..., None], -1, gems)
+    return jnp.where(is_at[..., None], shown[:, None], 0).sum(axis=2)
+
+
+def draw_planes(state: State) -> jax.Array:
+    """The board as planes, `[5, 15, 15]` uint8: player 0, player 1, gems of player 0, of player 1, purple gems."""
+    board = np.moveaxis(np.indices((SIZE, SIZE)), 0, -1)
+    players = (board == state.positions[:, None, None]).all(axis=-1)
+    gems = (board == state.gems[:, :, None, None]).all(axis=-1).any(axis=1)
+    return jnp.concatenate([players, gems]).astype(jnp.uint8)
+
+
+def entities_from_planes(planes: np.ndarray) -> np.ndarray:
+    """What both players would see as "entities" where a recording has planes.
+
+    Args:
+      planes: `[..., 5, 15, 15]`, 0 and 1 or bool, as `draw_planes` makes them.
+
+    Returns:
+      `[..., 2, 11, 2]` int8.
+
+    Raises:
+      ValueError: another shape, or a plane that does not show one player, or one to three gems.
+    """
+    return _cells_of(planes).reshape(*planes.shape[:-3], -1, 2)[..., VIEWS, :].astype(np.int8)
+
+
+def state_from_planes(planes: np.ndarray, hidden: int = 0) -> State:
+    """A state that looks like this; rewards, gems taken and the clock, which planes do not show, are 0.
+
+    Args:
+      planes: `[..., 5, 15, 15]`, 0 and 1 or bool.
+      hidden: where gems are that planes do not show: under the gem of their kind of this number in the order of
+        reading, or under the last one. What happens in the next step does not depend on it, only what is left there.
+
+    Returns:
+      A `State` with the leading axes of `planes`.
+
+    Raises:
+      ValueError: another shape, or a plane that does not show one player, or one to three gems.
+    """
+    cells = _cells_of(planes)
+    gems = cells[..., NUM_PLAYERS:, :].reshape(*planes.shape[:-3], 3, NUM_ALIKE, 2)
+    is_seen = gems[..., :1] >= 0
+    cover = np.minimum(hidden, is_seen.sum(axis=-2, keepdims=True) - 1)
+    gems = np.where(is_seen, gems, np.take_along_axis(gems, cover, axis=-2))
+    zeros = jnp.zeros(planes.shape[:-3], jnp.int32)
+    return State(jnp.asarray(cells[..., :NUM_PLAYERS, :]), jnp.asarray(gems), zeros.astype(jnp.float32), zeros, zeros)
+
+
+def recorded_events(planes: np.ndarray, actions: np.ndarray) -> dict[str, np.ndarray]:
+    """The info of recorded steps, by our own `transition`. It does not depend on the end rule or on chance.
+
+    Args:
+      planes: `[M, 5, 15, 15]`, 0 and 1 or bool, before the step.
+      actions: `[M, 2]`, any type of integer.
+
+    Returns:
+      `[M, 2]` float32 each, by name.
+
+    Raises:
+      ValueError: planes as `state_from_planes` says, or actions of another shape.
+    """
+    require(actions.shape == (len(planes), NUM_PLAYERS), "actions.shape", actions.shape, f"({len(planes)}, 2)")
+    env = Gems()
+    draws = Draws(jnp.zeros((NUM_PLAYERS, NUM_ALIKE, 2)), jnp.zeros((NUM_PLAYERS, 2)))
+
+    def step(state: State, actions: jax.Array) -> Info:
+        return env.transition(draws, state, actions, env.default_params)[3]
+
+    events = jax.jit(jax.vmap(step))(state_from_planes(planes), actions.astype(np.int32))
+    return {name: np.asarray(values) for name, values in events.items()}
+
+
+def _cells_of(planes: np.ndarray) -> np.ndarray:
+    """Players and visible gems, `[..., 11, 2]` int32 (row, col); within a kind (-1, -1) last for gems not seen."""
+    require(planes.shape[-3:] == PLANES, "planes.shape", planes.shape, f"it must end in {PLANES}")
+    flat = planes.reshape(*planes.shape[:-2], -1).astype(bool)
+    counts = flat.sum(axis=-1)
+    is_unfit = ((counts < 1) | (counts > [1] * NUM_PLAYERS + [NUM_ALIKE] * 3)).any(axis=-1)
+    shown = counts[is_unfit][:1].tolist()
+    require(not shown, "planes", shown, "each must show one player, or one to three gems")
+    first = np.argsort(~flat, axis=-1, kind="stable")[..., :NUM_ALIKE]
+    is_seen = np.take_along_axis(flat, first, axis=-1)
+    cells = np.where(is_seen[..., None], np.stack([first // SIZE, first % SIZE], axis=-1), -1).astype(np.int32)
+    gems = cells[..., NUM_PLAYERS:, :, :].reshape(*planes.shape[:-3], -1, 2)
+    return np.concatenate([cells[..., :NUM_PLAYERS, 0, :], gems], axis=-2)

@@ -1,0 +1,81 @@
+"""Scripted policies of `gems`: players walk straight to one gem at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdilemmas.environment import Environment, Policy
+from jaxdilemmas.envs.gems import DOWN, LEFT, NUM_PLAYERS, PURPLE, RIGHT, STAY, UP, State
+
+
+def greedy(env: Environment) -> Policy:
+    """Each player walks to the nearest gem that pays it, of its own colour or purple, and waits for nobody.
+
+    On a purple gem it walks on to the next gem.
+
+    Args:
+      env: the game.
+
+    Returns:
+      `policy(key, state) -> actions [2] int32`; ties, of gems and of ways, are broken at random.
+
+    Source: our rule.
+    """
+    del env
+
+    def policy(key: jax.Array, state: State) -> jax.Array:
+        purple = jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)
+        gems = jnp.concatenate([state.gems[:PURPLE], purple], axis=1)
+        is_reached = (gems == state.positions[:, None]).all(axis=-1)
+        return walk_to_nearest(key, state.positions, gems, ~is_reached)
+
+    return policy
+
+
+def cooperative(env: Environment) -> Policy:
+    """Each player walks to the nearest purple gem and waits there until the partner is on one, too.
+
+    Args:
+      env: the game.
+
+    Returns:
+      `policy(key, state) -> actions [2] int32`; ties, of gems and of ways, are broken at random.
+
+    Source: our rule.
+    """
+    del env
+
+    def policy(key: jax.Array, state: State) -> jax.Array:
+        gems = jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)
+        return walk_to_nearest(key, state.positions, gems, jnp.ones(gems.shape[:2], bool))
+
+    return policy
+
+
+def walk_to_nearest(key: jax.Array, positions: jax.Array, gems: jax.Array, is_wanted: jax.Array) -> jax.Array:
+    """The action that brings each player a step nearer to the nearest gem it wants.
+
+    Args:
+      key: a JAX PRNG key, used once; ties, of gems and of ways, are broken at random.
+      positions: `[2, 2]` int32 (row, col).
+      gems: `[2, G, 2]` int32 (row, col), those each player may walk to.
+      is_wanted: `[2, G]` bool.
+
+    Returns:
+      `[2]` int32; `STAY` for a player on the gem.
+    """
+    key_gem, key_way = jax.random.split(key)
+    distances = jnp.abs(gems - positions[:, None]).sum(axis=-1) + jax.random.uniform(key_gem, is_wanted.shape)
+    nearest = jnp.where(is_wanted, distances, jnp.inf).argmin(axis=1)
+    to_row, to_col = (gems[jnp.arange(NUM_PLAYERS), nearest] - positions).T
+    is_vertical = (to_col == 0) | ((to_row != 0) & jax.random.bernoulli(key_way, shape=(NUM_PLAYERS,)))
+    vertical = jnp.where(to_row > 0, DOWN, UP)
+    horizontal = jnp.where(to_col > 0, RIGHT, LEFT)
+    is_there = (to_row == 0) & (to_col == 0)
+    return jnp.where(is_there, STAY, jnp.where(is_vertical, vertical, horizontal)).astype(jnp.int32)
+
+
+POLICIES: dict[str, Callable[[Any], Policy]] = {"greedy": greedy, "cooperative": cooperative}
+"""By name, for `jaxdilemmas.policies.scripted`."""

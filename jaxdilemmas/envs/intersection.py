@@ -1,0 +1,296 @@
+"""Intersection: four cars meet at a crossing; each is paid for its own arrival and pays for its own crash.
+
+A kinematic simplification of `MultiAgentIntersectionEnv` of Farama-Foundation/HighwayEnv @ v1.8.2 (6faf507): its roads,
+cars, target speeds and crash test, but cars that keep to the middle of their lane. docs/intersection.md has the rules,
+their sources and what is our choice.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.spaces import Box, Discrete, Space
+
+SLOWER, IDLE, FASTER = range(3)
+TARGET_SPEEDS = np.array([0.0, 4.5, 9.0], np.float32)
+"""m/s that a car can aim at."""
+
+LEFT, STRAIGHT, RIGHT = range(3)
+LANE_WIDTH = 4.0
+STOP_LINE = 11.0
+"""Metres from the centre of the crossing to where the approaching lanes end and the leaving lanes begin."""
+
+RADII = (STOP_LINE + LANE_WIDTH / 2, np.inf, STOP_LINE - LANE_WIDTH / 2)
+"""Of the ways through the crossing, left, straight and right, in metres."""
+
+CROSSING_LENGTHS = np.array([RADII[LEFT] * np.pi / 2, 2 * STOP_LINE, RADII[RIGHT] * np.pi / 2], np.float32)
+CURVATURES = np.array([-1 / RADII[LEFT], 0.0, 1 / RADII[RIGHT]], np.float32)
+"""Of these ways, in 1/m; y points south, so that a turn to the right is positive."""
+
+EXIT_LENGTH = 25.0
+"""Metres behind the crossing at which a car has arrived."""
+
+START_MEAN, START_DEVIATION = -35.0, 5.0
+"""Of the way to the stop line at the start, in metres."""
+
+START_SPEED = 10.0
+CAR_LENGTH, CAR_WIDTH = 5.0, 2.0
+FRAMES = 15
+"""Steps of the simulation within a step of the game, which takes one second."""
+
+SPEED_DECAY = 1 - 1 / (0.6 * FRAMES)
+"""What is left, after a frame, of the difference between speed and target speed: a time constant of 0.6 s."""
+
+NUM_ROADS = 4
+ROAD_DIRECTIONS = np.array([(0, -1), (1, 0), (0, 1), (-1, 0)], np.float32)
+"""Where cars from the south, west, north and east go; (x east, y south)."""
+
+NUM_SEEN = 3
+FEATURES = ("presence", "x", "y", "vx", "vy", "cos_h", "sin_h")
+LENGTH_SCALE, SPEED_SCALE = 100.0, 20.0
+"""Metres and m/s that are seen as 1."""
+
+
+class Params(struct.PyTreeNode):
+    """The numbers in the rules.
+
+    Attributes:
+      crash_cost: what a car loses that crashes.
+      arrival_reward: what a car gets that arrives.
+      max_steps: length of an episode, in steps of a second.
+    """
+
+    crash_cost: Any = 4.0
+    arrival_reward: Any = 2.0
+    max_steps: Any = 30
+
+
+class State(struct.PyTreeNode):
+    """Attributes.
+
+    turns: `[N]` int32, LEFT, STRAIGHT or RIGHT.
+    progress: `[N]` float32, metres along each car's way, negative before the stop line.
+    speeds: `[N]` float32, m/s.
+    targets: `[N]` int32, index of the speed that each car aims at.
+    arrived: `[N]` bool; these cars are gone.
+    crashed: `[N]` bool; these cars drive no more.
+    step_count: `[]` int32, steps since the reset.
+    """
+
+    turns: jax.Array
+    progress: jax.Array
+    speeds: jax.Array
+    targets: jax.Array
+    arrived: jax.Array
+    crashed: jax.Array
+    step_count: jax.Array
+
+
+class Draws(struct.PyTreeNode):
+    """Empty: chance is in the start alone."""
+
+
+class Intersection(Environment):
+    """See the module for the game and docs/intersection.md for its rules.
+
+    Args:
+      num_agents: N, 1 to 4; car i comes from the south, west, north or east.
+      **params: fields of `Params`.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    policy_module = "jaxdilemmas.envs.intersection_policies"
+
+    def __init__(self, num_agents: int = NUM_ROADS, **params: Any) -> None:
+        is_fit = is_count(num_agents) and num_agents <= NUM_ROADS
+        require(is_fit, "num_agents", num_agents, f"a whole number from 1 to {NUM_ROADS}")
+        self.num_agents = num_agents
+        self.default_params = self.params_from(Params, params)
+        check_numbers(self.default_params, np.inf, "crash_cost", "arrival_reward")
+        check_counts(self.default_params, "max_steps")
+
+    @property
+    def observation_space(self) -> Space:
+        """The kinematics of three cars, `[21]` float32; see `observe`."""
+        return Box(-np.inf, np.inf, (NUM_SEEN * len(FEATURES),))
+
+    @property
+    def action_space(self) -> Space:
+        """0 slower, 1 idle, 2 faster; inside jit any other number is 1."""
+        return Discrete(3)
+
+    def initial_state(self, key: jax.Array, params: Params) -> State:
+        """Every car on its road at 10 m/s, some 35 m before the stop line, on a way of its own choice."""
+        del params
+        key_turns, key_progress = jax.random.split(key)
+        N = self.num_agents
+        offsets = jax.random.normal(key_progress, (N,))
+        return State(
+            turns=jax.random.randint(key_turns, (N,), 0, 3, jnp.int32),
+            progress=START_MEAN + START_DEVIATION * offsets,
+            speeds=jnp.full(N, START_SPEED, jnp.float32),
+            targets=jnp.full(N, len(TARGET_SPEEDS) - 1, jnp.int32),
+            arrived=jnp.zeros(N, bool),
+            crashed=jnp.zeros(N, bool),
+            step_count=jnp.zeros((), jnp.int32),
+        )
+
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
+        """Nothing to draw."""
+        del key, state, params
+        return Draws()
+
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """Cars choose the speed they aim at and drive for a second; a crash, or the last arrival, ends the episode."""
+        del draws
+        is_driving = ~(state.arrived | state.crashed)
+        targets = jnp.where(is_driving, choose_targets(state.speeds, state.targets, actions), state.targets)
+        ways, speeds = drive(state.speeds, targets)
+        progress = state.progress + jnp.where(is_driving, ways, 0)
+        ends = jnp.asarray(CROSSING_LENGTHS)[state.turns] + EXIT_LENGTH
+        is_there = is_driving & (progress < ends)
+        roads = jnp.arange(self.num_agents)
+        crashes = find_crashes(*pose(progress, state.turns, roads), is_there)
+        arrived = is_driving & (progress[-1] >= ends) & ~crashes
+        state = state.replace(
+            progress=progress[-1],
+            speeds=jnp.where(is_driving, speeds, state.speeds),
+            targets=targets,
+            arrived=state.arrived | arrived,
+            crashed=state.crashed | crashes,
+            step_count=state.step_count + 1,
+        )
+        rewards = params.arrival_reward * arrived - params.crash_cost * crashes
+        info = {"arrived": arrived.astype(jnp.float32), "crashed": crashes.astype(jnp.float32)}
+        return state, rewards.astype(jnp.float32), state.crashed.any() | state.arrived.all(), info
+
+    def observe(self, state: State, params: Params) -> jax.Array:
+        """What each car sees: itself and the two cars nearest to it, not where any of them wants to go.
+
+        Returns:
+          `[N, 21]` float32, `FEATURES` of three cars: presence (1), x and y in 100 m, east and south of the centre, vx
+          and vy in 20 m/s, cosine and sine of the heading. Rows of cars that are not there, or have arrived, are 0.
+        """
+        del params
+        N = self.num_agents
+        positions, directions = pose(state.progress, state.turns, jnp.arange(N))
+        velocities = state.speeds[:, None] * directions
+        is_here = ~state.arrived
+        parts = [is_here[:, None], positions / LENGTH_SCALE, velocities / SPEED_SCALE, directions]
+        features = jnp.concatenate(parts, axis=1) * is_here[:, None]
+        distances = jnp.linalg.norm(positions[:, None] - positions, axis=-1)
+        distances = jnp.where(is_here, distances, jnp.inf)
+        distances = jnp.where(np.eye(N, dtype=bool), -1, distances)
+        is_nearer = distances[:, :, None] < distances[:, None]
+        is_nearer |= (distances[:, :, None] == distances[:, None]) & np.triu(np.ones((N, N), bool), 1)
+        is_seen_as = is_nearer.sum(1)[:, None] == np.arange(NUM_SEEN)[:, None]  # [N, 3, N]
+        return jnp.where(is_seen_as[..., None], features, 0).sum(2).reshape(N, -1).astype(jnp.float32)
+
+
+def choose_targets(speeds: jax.Array, targets: jax.Array, actions: jax.Array) -> jax.Array:
+    """Which speed each car aims at: one above or below the one nearest to its present speed, or as before.
+
+    Args:
+      speeds: `[...]` float32, m/s.
+      targets: `[...]` int32, indices into `TARGET_SPEEDS`.
+      actions: `[...]` int32.
+
+    Returns:
+      `[...]` int32.
+
+    Source: `MDPVehicle.act` of `vehicle/controller.py` in Farama-Foundation/HighwayEnv @ v1.8.2.
+    """
+    nearest = jnp.round(speeds / TARGET_SPEEDS[1]).astype(jnp.int32)
+    most = len(TARGET_SPEEDS) - 1
+    changed = jnp.clip(jnp.clip(nearest, 0, most) + jnp.where(actions == FASTER, 1, -1), 0, most)
+    return jnp.where((actions == FASTER) | (actions == SLOWER), changed, targets)
+
+
+def drive(speeds: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Drives for a second towards the target speeds.
+
+    In each of 15 frames a car goes on at its speed, which then closes a ninth of the gap to the target.
+
+    Args:
+      speeds: `[...]` float32, m/s.
+      targets: `[...]` int32, indices into `TARGET_SPEEDS`.
+
+    Returns:
+      Metres gone after each frame, `[15, ...]` float32, and the speeds at the end, `[...]` float32.
+
+    Source: `ControlledVehicle.speed_control` and `Vehicle.step` of Farama-Foundation/HighwayEnv @ v1.8.2, summed up.
+    """
+    decay = SPEED_DECAY ** np.arange(1, FRAMES + 1)
+    gone = (1 - decay) / (1 - SPEED_DECAY) / FRAMES
+    seconds = np.arange(1, FRAMES + 1) / FRAMES
+    shape = (FRAMES,) + (1,) * jnp.ndim(speeds)
+    goals = jnp.asarray(TARGET_SPEEDS)[targets]
+    gaps = speeds - goals
+    ways = goals * jnp.asarray(seconds, jnp.float32).reshape(shape) + gaps * jnp.asarray(gone, jnp.float32).reshape(
+        shape
+    )
+    return ways, goals + gaps * np.float32(decay[-1])
+
+
+def pose(progress: jax.Array, turns: jax.Array, roads: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Where cars are on their ways: a straight road, a way through the crossing, a straight road.
+
+    Args:
+      progress: `[..., N]` float32, metres from the stop line.
+      turns: `[N]` int32, LEFT, STRAIGHT or RIGHT.
+      roads: `[N]` int32, 0 from the south, 1 from the west, 2 from the north, 3 from the east.
+
+    Returns:
+      Positions (x east, y south) in metres from the centre and directions, cosine and sine of the heading from east to
+      south, `[..., N, 2]` float32 each.
+
+    Source: `_make_road` of `envs/intersection_env.py` in Farama-Foundation/HighwayEnv @ v1.8.2.
+    """
+    lengths, curvatures = jnp.asarray(CROSSING_LENGTHS)[turns], jnp.asarray(CURVATURES)[turns]
+    within = jnp.clip(progress, 0, lengths)
+    half_bends = curvatures * within / 2
+    half_turns = jnp.stack([jnp.cos(half_bends), jnp.sin(half_bends)], axis=-1)
+    is_straight = curvatures == 0
+    chords = jnp.where(is_straight, within, 2 * half_turns[..., 1] / jnp.where(is_straight, 1, curvatures))
+    approach = jnp.asarray(ROAD_DIRECTIONS)[roads]
+    half_way = _turn(approach, half_turns)
+    directions = _turn(half_way, half_turns)
+    starts = LANE_WIDTH / 2 * _turn(approach, jnp.array([0.0, 1.0])) - STOP_LINE * approach
+    before, behind = jnp.minimum(progress, 0)[..., None], jnp.maximum(progress - lengths, 0)[..., None]
+    return starts + before * approach + chords[..., None] * half_way + behind * directions, directions
+
+
+def _turn(vectors: jax.Array, by: jax.Array) -> jax.Array:
+    """Vectors `[..., 2]` turned by the angles of the unit vectors `by` `[..., 2]`."""
+    (x, y), (cosine, sine) = (jnp.moveaxis(pair, -1, 0) for pair in (vectors, by))
+    return jnp.stack([x * cosine - y * sine, x * sine + y * cosine], axis=-1)
+
+
+def find_crashes(positions: jax.Array, directions: jax.Array, is_there: jax.Array) -> jax.Array:
+    """Which cars overlap with another at any time: rectangles of 5 m by 2 m that no line along a side keeps apart.
+
+    Args:
+      positions: `[T, N, 2]` float32, metres.
+      directions: `[T, N, 2]` float32, unit vectors.
+      is_there: `[T, N]` bool, who is on the road.
+
+    Returns:
+      `[N]` bool.
+
+    Source: the crash test of `vehicle/objects.py` in Farama-Foundation/HighwayEnv @ v1.8.2, without its look ahead.
+    """
+    offsets = positions[:, None] - positions[:, :, None]  # [T, N, N, 2], from the first car to the second
+    sides = _turn(directions, jnp.array([0.0, 1.0]))
+    ahead, cosine = (jnp.abs((of * directions[:, :, None]).sum(-1)) for of in (offsets, directions[:, None]))
+    aside, sine = (jnp.abs((of * sides[:, :, None]).sum(-1)) for of in (offsets, directions[:, None]))
+    half_length, half_width = CAR_LENGTH / 2, CAR_WIDTH / 2
+    is_apart = ahead > half_length * (1 + cosine) + half_width * sine
+    is_apart |= aside > half_width * (1 + cosine) + half_length * sine
+    pairs = is_there[:, None] & is_there[:, :, None] & ~np.eye(positions.shape[1], dtype=bool)
+    return (pairs & ~is_apart & ~is_apart.swapaxes(1, 2)).any((0, 2))

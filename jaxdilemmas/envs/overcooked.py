@@ -1,0 +1,306 @@
+"""Overcooked: two cooks in a narrow kitchen put three onions in a pot, cook, dish up and serve, for a shared reward.
+
+The game of Carroll et al. 2019 (arXiv:1910.05789), by the rules of HumanCompatibleAI/overcooked_ai @ 83f5192;
+docs/overcooked.md has the rules, their sources and what is our choice.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.environment import Environment, Info, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, same_cell
+from jaxdilemmas.grid.maps import cells_of, index_of_cells, parse_map
+from jaxdilemmas.spaces import Box, Discrete, Space
+
+MAPS = {
+    "cramped_room": """
+XXPXX
+O  2O
+X1  X
+XDXSX
+"""
+}
+"""By name: X counter, O onions, D dishes, P pot, S where soups are served, a digit where that player starts."""
+
+LAYERS = ("floor", "counter", "onions", "dishes", "serving", "pot")
+FLOOR, COUNTER, ONIONS, DISHES, SERVING, POT = range(6)
+"""What a cell is."""
+
+SYMBOLS = dict(zip(" XODSP", LAYERS, strict=True)) | {str(player): str(player) for player in range(1, 10)}
+
+NOTHING, ONION, DISH, SOUP = range(4)
+"""What hands hold and what lies on a counter; a soup of n onions is SOUP + n - 1."""
+
+POT_SIZE = 3
+"""The most onions that a pot takes, and those of the soup that is ordered."""
+
+ORDERED_SOUP = SOUP + POT_SIZE - 1
+NOT_COOKING = -1
+"""The tick of a pot that does not cook."""
+
+STAY, INTERACT = 4, 5
+ACTION_HEADINGS = np.array([NORTH, SOUTH, EAST, WEST])
+"""The headings of actions 0 to 3."""
+
+
+class Kitchen(NamedTuple):
+    """A map as arrays.
+
+    Attributes:
+      kinds: `[H, W]` int, FLOOR to POT.
+      slots: `[H, W]` int32, which counter or which pot a cell is, in row-major order; elsewhere it means nothing.
+      starts: `[P, 2]` int32 (row, col), where players start.
+      stations: `[S, 2]` int32 (x, y) of onions, dishes, serving cells and pots, in this order.
+    """
+
+    kinds: np.ndarray
+    slots: np.ndarray
+    starts: np.ndarray
+    stations: np.ndarray
+
+
+class Params(struct.PyTreeNode):
+    """The numbers in the rules.
+
+    Attributes:
+      delivery_reward: to every player, for each soup of three onions that is served.
+      cook_steps: from the step that starts the cooking, which counts, to a soup that can be dished up.
+      max_steps: length of an episode.
+    """
+
+    delivery_reward: Any = 20.0
+    cook_steps: Any = 20
+    max_steps: Any = 400
+
+
+class State(struct.PyTreeNode):
+    """Attributes.
+
+    positions: `[N, 2]` int32 (row, col), pairwise distinct floor cells.
+    headings: `[N]` int32, 0 north, 1 east, 2 south, 3 west.
+    held: `[N]` int32, NOTHING, ONION, DISH or a soup.
+    counters: `[K]` int32, what lies on each counter, likewise.
+    onions: `[P]` int32, onions in each pot, 0 to 3.
+    ticks: `[P]` int32, steps since each pot was started, at most `cook_steps`; -1 where it is not.
+    step_count: `[]` int32, steps since the reset.
+    """
+
+    positions: jax.Array
+    headings: jax.Array
+    held: jax.Array
+    counters: jax.Array
+    onions: jax.Array
+    ticks: jax.Array
+    step_count: jax.Array
+
+
+class Draws(struct.PyTreeNode):
+    """Empty: nothing happens by chance."""
+
+
+class Overcooked(Environment):
+    """See the module for the game and docs/overcooked.md for its rules.
+
+    Args:
+      map: a name in `MAPS`.
+      num_agents: N, at most the number of starts in the map; players 1 to N of the map play.
+      **params: fields of `Params`.
+
+    Attributes:
+      kitchen: the map as arrays.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+    """
+
+    policy_module = "jaxdilemmas.envs.overcooked_policies"
+
+    def __init__(self, map: str = "cramped_room", num_agents: int = 2, **params: Any) -> None:
+        require(isinstance(map, str) and map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
+        self.kitchen = parse_kitchen(MAPS[map])
+        most = len(self.kitchen.starts)
+        is_fit = is_count(num_agents) and num_agents <= most
+        require(is_fit, "num_agents", num_agents, f"a whole number from 1 to {most}, the starts in the map")
+        self.num_agents = num_agents
+        self.default_params = self.params_from(Params, params)
+        check_numbers(self.default_params, np.inf, "delivery_reward")
+        check_counts(self.default_params, "cook_steps", "max_steps")
+        self.num_counters, self.num_pots = (int((self.kitchen.kinds == kind).sum()) for kind in (COUNTER, POT))
+
+    @property
+    def observation_space(self) -> Space:
+        """Whole numbers of at least -1 as float32, 27 of them for two players in the cramped room; see `observe`."""
+        size = 7 * self.num_agents + self.kitchen.stations.size + 3 * self.num_pots
+        return Box(-1, np.inf, (size,))
+
+    @property
+    def action_space(self) -> Space:
+        """0 north, 1 south, 2 east, 3 west, 4 stay, 5 interact; inside jit any other number is 4."""
+        return Discrete(6)
+
+    def initial_state(self, key: jax.Array, params: Params) -> State:
+        """All players at their starts, facing north, with empty hands; nothing lies or cooks anywhere."""
+        del key, params
+        nothing = jnp.zeros(self.num_agents, jnp.int32)
+        return State(
+            positions=jnp.asarray(self.kitchen.starts[: self.num_agents]),
+            headings=jnp.full_like(nothing, NORTH),
+            held=nothing,
+            counters=jnp.zeros(self.num_counters, jnp.int32),
+            onions=jnp.zeros(self.num_pots, jnp.int32),
+            ticks=jnp.full(self.num_pots, NOT_COOKING, jnp.int32),
+            step_count=jnp.zeros((), jnp.int32),
+        )
+
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
+        """Nothing to draw."""
+        del key, state, params
+        return Draws()
+
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """Players interact one after the other, then all move at once, then pots cook."""
+        del draws
+        events = []
+        for player in range(self.num_agents):  # the rules are a loop: the second finds what the first has left
+            state, event = interact(self.kitchen, state, player, actions[player] == INTERACT, params)
+            events.append(event)
+        info: Info = jax.tree.map(lambda *happened: jnp.stack(happened).astype(jnp.float32), *events)
+        positions, headings = move(self.kitchen, state.positions, state.headings, actions)
+        is_cooking = (state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)
+        state = state.replace(
+            positions=positions, headings=headings, ticks=state.ticks + is_cooking, step_count=state.step_count + 1
+        )
+        rewards = jnp.broadcast_to(params.delivery_reward * info["delivered"].sum(), (self.num_agents,))
+        return state, rewards, jnp.zeros((), bool), info
+
+    def observe(self, state: State, params: Params) -> jax.Array:
+        """What each player sees of the kitchen, oneself first; counters are not seen.
+
+        Returns:
+          `[N, 27]` float32 (7 N + 2 stations + 3 pots in other kitchens): positions (x, y) of all players; whether
+          they hold an onion, a dish, a soup; (x, y) of onions, dishes, serving cells and pots; of each pot how many
+          onions are in it, its tick (-1 where it does not cook, 0 where it is empty) and whether it cooks and is not
+          done; (x, y) of one step along each player's heading. Players stand in the order i, i + 1, ... modulo N.
+        """
+        hands = jnp.stack([state.held == ONION, state.held == DISH, state.held >= SOUP], axis=-1)
+        is_cooking = (state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)
+        pots = jnp.stack([state.onions, jnp.where(state.onions > 0, state.ticks, 0), is_cooking], axis=-1)
+        steps = jnp.asarray(STEPS)[state.headings]
+        own_first = (np.arange(self.num_agents)[:, None] + np.arange(self.num_agents)) % self.num_agents
+        of_players = [part[own_first].reshape(self.num_agents, -1) for part in (state.positions[:, ::-1], hands)]
+        of_kitchen = jnp.concatenate([self.kitchen.stations.ravel(), pots.ravel()])
+        seen_by_all = jnp.broadcast_to(of_kitchen, (self.num_agents, of_kitchen.size))
+        facing = steps[own_first, ::-1].reshape(self.num_agents, -1)
+        return jnp.concatenate([*of_players, seen_by_all, facing], axis=1).astype(jnp.float32)
+
+
+def parse_kitchen(text: str) -> Kitchen:
+    """Reads a map; see `MAPS` for the symbols.
+
+    Args:
+      text: one line per row.
+
+    Returns:
+      The map as arrays.
+
+    Raises:
+      ValueError: an unknown symbol, rows of different length, floor at the edge, a kind of station or a player is
+        missing, or a player stands there twice.
+    """
+    layers = {str(player): np.zeros((1, 1), bool) for player in range(1, 10)} | parse_map(text, SYMBOLS)
+    starts = [cells_of(layers[str(player)]) for player in range(1, 10)]
+    num_players = sum(len(cells) > 0 for cells in starts)
+    is_numbered = all(len(cells) == (player < num_players) for player, cells in enumerate(starts))
+    require(num_players > 0 and is_numbered, "map", text, "players are numbered 1, 2, ... and each stands there once")
+    kinds = sum(kind * layers[name].astype(int) for kind, name in enumerate(LAYERS))
+    missing = [name for kind, name in enumerate(LAYERS) if not (kinds == kind).any()]
+    require(not missing, "map", text, f"it must have cells of every kind: {', '.join(missing)} are missing")
+    edge = np.concatenate([kinds[0], kinds[-1], kinds[:, 0], kinds[:, -1]])
+    require(bool((edge != FLOOR).all()), "map", text, "there must be no floor at the edge")
+    cells = {kind: cells_of(kinds == kind) for kind in range(len(LAYERS))}
+    slots = np.where(kinds == POT, index_of_cells(cells[POT], kinds.shape), index_of_cells(cells[COUNTER], kinds.shape))
+    stations = np.concatenate([cells[kind][:, ::-1] for kind in (ONIONS, DISHES, SERVING, POT)])
+    return Kitchen(kinds, slots, np.concatenate(starts), stations)
+
+
+def interact(
+    kitchen: Kitchen, state: State, player: int, is_interacting: jax.Array, params: Params
+) -> tuple[State, dict[str, jax.Array]]:
+    """One player uses what it faces; nothing happens where that is floor or what its hands hold does not fit.
+
+    A counter takes what is held, or gives what lies there to empty hands. Onions and dishes are taken with empty hands.
+    A pot that does not cook takes onions, up to three, and empty hands start it if there is an onion in it. A dish
+    takes a soup that is done. A soup that is served is gone, and pays only if it has three onions.
+
+    Args:
+      kitchen: the map.
+      state: what the players before this one have left.
+      player: who.
+      is_interacting: `[]` bool; nothing happens otherwise.
+      params: `cook_steps` is used.
+
+    Returns:
+      The state, and what happened by name, `[]` bool each: "onion_taken" and "dish_taken" (from where there are always
+      more, not from a counter), "potted", "cooking_started", "soup_taken" (from a pot), "delivered" (three onions).
+
+    Source: `resolve_interacts` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai @ 83f5192, without
+    `old_dynamics`, under which pots with three onions start by themselves.
+    """
+    row, col = state.positions[player] + jnp.asarray(STEPS)[state.headings[player]]
+    kind = jnp.where(is_interacting, jnp.asarray(kitchen.kinds)[row, col], FLOOR)
+    slot = jnp.asarray(kitchen.slots)[row, col]
+    held, lying, onions, tick = state.held[player], state.counters[slot], state.onions[slot], state.ticks[slot]
+    is_free, is_idle = held == NOTHING, tick == NOT_COOKING
+    is_swapped = (kind == COUNTER) & (is_free != (lying == NOTHING))
+    is_served = (kind == SERVING) & (held >= SOUP)
+    events = {
+        "onion_taken": (kind == ONIONS) & is_free,
+        "dish_taken": (kind == DISHES) & is_free,
+        "potted": (kind == POT) & (held == ONION) & is_idle & (onions < POT_SIZE),
+        "cooking_started": (kind == POT) & is_free & is_idle & (onions > 0),
+        "soup_taken": (kind == POT) & (held == DISH) & (tick >= params.cook_steps),
+        "delivered": is_served & (held == ORDERED_SOUP),
+    }
+    conditions = [is_swapped, events["onion_taken"], events["dish_taken"], events["soup_taken"]]
+    taken = jnp.select(conditions, [lying, ONION, DISH, SOUP - 1 + onions], held)
+    is_counter = is_swapped & (jnp.arange(state.counters.size) == slot)
+    is_pot = jnp.arange(state.onions.size) == slot
+    is_emptied, is_started = is_pot & events["soup_taken"], is_pot & events["cooking_started"]
+    state = state.replace(
+        held=state.held.at[player].set(jnp.where(events["potted"] | is_served, NOTHING, taken).astype(jnp.int32)),
+        counters=jnp.where(is_counter, held, state.counters),
+        onions=jnp.where(is_emptied, 0, state.onions + (is_pot & events["potted"])),
+        ticks=jnp.select([is_emptied, is_started], [NOT_COOKING, 0], state.ticks),
+    )
+    return state, events
+
+
+def move(
+    kitchen: Kitchen, positions: jax.Array, headings: jax.Array, actions: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """All players turn to where they go, and go if that is floor; if any two would meet or change places, nobody goes.
+
+    Args:
+      kitchen: the map.
+      positions: `[N, 2]` int32 (row, col), pairwise distinct floor cells.
+      headings: `[N]` int32.
+      actions: `[N]` int32; others than 0 to 3 neither turn nor go.
+
+    Returns:
+      positions `[N, 2]` and headings `[N]` int32.
+
+    Source: `compute_new_positions_and_orientations` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai
+    @ 83f5192.
+    """
+    is_going = (actions >= 0) & (actions < STAY)
+    headings = jnp.where(is_going, jnp.asarray(ACTION_HEADINGS)[actions], headings).astype(jnp.int32)
+    targets = positions + jnp.asarray(STEPS)[headings]
+    is_free = is_going & (jnp.asarray(kitchen.kinds)[targets[:, 0], targets[:, 1]] == FLOOR)
+    targets = jnp.where(is_free[:, None], targets, positions)
+    follows = same_cell(targets, positions)
+    collides = (same_cell(targets, targets) | (follows & follows.T)) & ~np.eye(len(positions), dtype=bool)
+    return jnp.where(collides.any(), positions, targets), headings

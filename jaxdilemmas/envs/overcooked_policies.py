@@ -1,0 +1,177 @@
+"""Scripted policies of `overcooked`: a pair of greedy cooks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdilemmas.environment import Policy, require
+from jaxdilemmas.envs.foraging import NEVER, find_ways
+from jaxdilemmas.envs.overcooked import (
+    ACTION_HEADINGS,
+    COUNTER,
+    DISH,
+    DISHES,
+    FLOOR,
+    INTERACT,
+    NOT_COOKING,
+    NOTHING,
+    ONION,
+    ONIONS,
+    POT,
+    POT_SIZE,
+    SERVING,
+    STAY,
+    Overcooked,
+    State,
+)
+from jaxdilemmas.grid.geometry import STEPS, cell_index
+from jaxdilemmas.grid.maps import cells_of
+
+NUM_HEADINGS = 4
+
+
+class Plans:
+    """What each of two greedy cooks wants to do next, and who gives way.
+
+    A station is any cell but floor. Cells are row-major indices.
+
+    Attributes:
+      stations: `[A]` int, the cells of the stations.
+      kinds: `[A]` int, what they are.
+      slots: `[A]` int, which counter or pot each is.
+      steps: `[C + 1, C, A]` float32, steps from a cell to a station around a player on the first cell, inf where no way
+        leads; in the last table nobody is in the way.
+      neighbours: `[C, 4]` int, the cells that actions 0 to 3 lead to.
+      is_floor: `[C]` bool.
+    """
+
+    def __init__(self, env: Overcooked) -> None:
+        kinds = env.kitchen.kinds
+        walls, cells = kinds != FLOOR, cells_of(kinds != FLOOR)
+        self.num_cols = kinds.shape[1]
+        self.stations = cells[:, 0] * self.num_cols + cells[:, 1]
+        self.kinds, self.slots = kinds[walls], env.kitchen.slots[walls]
+        around = [walls | (np.arange(kinds.size) == cell).reshape(kinds.shape) for cell in range(kinds.size)]
+        ways = np.stack([find_ways(blocked, cells) for blocked in [*around, walls]])
+        self.steps = np.where(ways == NEVER, np.inf, ways // 4).astype(np.float32)
+        rows, cols = (axis.reshape(-1, 1) + STEPS[ACTION_HEADINGS, i] for i, axis in enumerate(np.indices(kinds.shape)))
+        self.neighbours = rows.clip(0, kinds.shape[0] - 1) * self.num_cols + cols.clip(0, kinds.shape[1] - 1)
+        self.is_floor = kinds.ravel() == FLOOR
+
+    def wishes(self, state: State, cook_steps: Any) -> tuple[jax.Array, jax.Array]:
+        """Which stations each player wants to use, and which can be used now, `[2, A]` and `[A]` bool."""
+        is_pot, is_counter = self.kinds == POT, self.kinds == COUNTER
+        onions, ticks = state.onions[self.slots * is_pot], state.ticks[self.slots * is_pot]
+        lying = jnp.where(is_counter, state.counters[self.slots * is_counter], -1)
+        is_idle, is_started = is_pot & (ticks == NOT_COOKING), is_pot & (ticks != NOT_COOKING)
+        is_full = is_idle & (onions == POT_SIZE)
+        dishes = (self.kinds == DISHES) | (lying == DISH)
+        with_free_hands = jnp.where(is_full.any(), is_full, (self.kinds == ONIONS) | (lying == ONION))
+        held = state.held[:, None]
+        needs_dish = is_started.any() & (held[::-1] != DISH)
+        wanted = jnp.select(
+            [held == NOTHING, held == ONION, held == DISH],
+            [jnp.where(needs_dish, dishes, with_free_hands), is_idle & ~is_full, is_started],
+            self.kinds == SERVING,
+        )
+        puts_down = ~wanted.any() & (held != NOTHING) & (lying == NOTHING)
+        return wanted | puts_down, ~is_started | (ticks >= cook_steps)
+
+    def plan(
+        self, luck: jax.Array, cells: tuple[jax.Array, jax.Array], heading: jax.Array, wanted: jax.Array, usable: Any
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """One player on its way to the nearest station that it wants, around the other player where a way leads.
+
+        Args:
+          luck: `[A + 4]` float32 in [0, 1), breaks ties among stations and among first steps.
+          cells: `[]` int32 each, where the player and the other one are.
+          heading: `[]` int32.
+          wanted: `[A]` bool.
+          usable: `[A]` bool; at others the player waits.
+
+        Returns:
+          Its action, the cell where it will be, and its claim to it: 0 for who has nothing to do, 1 for who is under
+          way, 2 for who has arrived.
+        """
+        own, other = cells
+        steps = jnp.asarray(self.steps)
+        ways = jnp.where(wanted, steps[:, own], jnp.inf)
+        has_way = ways.min(-1) < jnp.inf
+        table = jnp.where(has_way[other], other, len(steps) - 1)
+        num_stations = len(self.stations)
+        goal = jnp.argmin(ways[table] + luck[:num_stations])
+        nexts = jnp.asarray(self.neighbours)[own]
+        action = jnp.argmin(steps[table, nexts, goal] + luck[num_stations:])
+        is_there = nexts[action] == jnp.asarray(self.stations)[goal]
+        is_facing = is_there & (jnp.asarray(ACTION_HEADINGS)[action] == heading)
+        at_goal = jnp.where(usable[goal], INTERACT, STAY)
+        action = jnp.where(has_way[-1], jnp.where(is_facing, at_goal, action), STAY)
+        target = jnp.where(has_way[-1] & ~is_there, nexts[action], own)
+        return action, target, jnp.where(has_way[-1], 1 + is_there, 0)
+
+    def give_way(
+        self, luck: jax.Array, cells: jax.Array, actions: jax.Array, targets: jax.Array, claims: jax.Array
+    ) -> jax.Array:
+        """Where two would meet or change places, one gives way: it waits, or leaves the cell that the other needs.
+
+        Args:
+          luck: `[5]` float32 in [0, 1), for the choice between equal claims and among ways out.
+          cells: `[2]` int32, where the players are.
+          actions: `[2]` int32.
+          targets: `[2]` int32, where these lead.
+          claims: `[2]` int32; the smaller gives way.
+
+        Returns:
+          `[2]` int32.
+        """
+        meets = (targets[0] == targets[1]) | ((targets == cells[::-1]).all())
+        loser = jnp.argmin(claims + jnp.stack([luck[0], 1 - luck[0]]))
+        ways_out = jnp.asarray(self.neighbours)[cells[loser]]
+        is_free = jnp.asarray(self.is_floor)[ways_out] & (ways_out != cells[1 - loser])
+        way_out = jnp.where(is_free.any(), jnp.argmax(is_free * (1 + luck[1:])), STAY)
+        is_needed = targets[1 - loser] == cells[loser]
+        gives_way = meets & (jnp.arange(2) == loser)
+        return jnp.where(gives_way, jnp.where(is_needed, way_out, STAY), actions).astype(jnp.int32)
+
+
+def greedy(env: Overcooked) -> Policy:
+    """Both cooks do what is needed most with what they hold, at the nearest place, and give way to who is nearer.
+
+    With free hands a cook takes a dish if a pot cooks or is done and the other has none, else starts a pot with three
+    onions, else takes an onion. Onions go to pots that take them, dishes to pots that cook, soups to where they are
+    served; if nobody has anything to do, who holds something puts it down. Who waits for a soup stands at its pot.
+
+    Args:
+      env: the game for two players; `cook_steps` is that of its `default_params`.
+
+    Returns:
+      `policy(key, state) -> actions [2] int32`. Ties are broken at random.
+
+    Raises:
+      ValueError: the game is not for two players.
+
+    Source: the order of what is needed is that of `GreedyHumanModel` in HumanCompatibleAI/overcooked_ai @ 83f5192
+    (`agents/agent.py`). Going around each other and giving way are our choice: there both wait until they are stuck,
+    and then move at random, which needs a memory of the step before.
+    """
+    require(env.num_agents == 2, "env", f"{env.num_agents} players", "greedy cooks are two")
+    plans = Plans(env)
+    num_stations = len(plans.stations)
+
+    def policy(key: jax.Array, state: State) -> jax.Array:
+        luck = jax.random.uniform(key, (2 * (num_stations + NUM_HEADINGS) + NUM_HEADINGS + 1,))
+        ways, way_out = luck[: -NUM_HEADINGS - 1].reshape(2, -1), luck[-NUM_HEADINGS - 1 :]
+        cells = cell_index(state.positions, plans.num_cols)
+        wanted, usable = plans.wishes(state, env.default_params.cook_steps)
+        plan = jax.vmap(plans.plan, (0, 0, 0, 0, None))
+        actions, targets, claims = plan(ways, (cells, cells[::-1]), state.headings, wanted, usable)
+        return plans.give_way(way_out, cells, actions, targets, claims)
+
+    return policy
+
+
+POLICIES: dict[str, Callable[[Any], Policy]] = {"greedy": greedy}
+"""By name, for `jaxdilemmas.policies.scripted`."""
