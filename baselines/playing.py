@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxdilemmas
+from baselines.training import trainer
 from baselines.training.runs import RunDirectory, load_parameters
 from jaxdilemmas.environment import Environment, Policy, require
 from jaxdilemmas.metrics import restraint, social_metrics
@@ -35,6 +36,34 @@ class Player(NamedTuple):
     initial_memory: Any
 
 
+class Steps(NamedTuple):
+    """An episode step by step, leading axis T = the most steps it can take.
+
+    Attributes:
+      obs: `[T, N, ...]`, what agents saw.
+      states: of the game, in which they acted.
+      actions: `[T, N]`, what they did.
+      rewards: `[T, N]` float32, the game's own.
+      next_obs: `[T, N, ...]`, what they saw then.
+      next_states: of the game then.
+      terminated: `[T]` bool, the game ended.
+      truncated: `[T]` bool, the clock ended it.
+      info: a dict of `[T, N]` arrays.
+      is_played: `[T]` bool, False after the episode ended.
+    """
+
+    obs: jax.Array
+    states: Any
+    actions: jax.Array
+    rewards: jax.Array
+    next_obs: jax.Array
+    next_states: Any
+    terminated: jax.Array
+    truncated: jax.Array
+    info: dict[str, jax.Array]
+    is_played: jax.Array
+
+
 class Episode(NamedTuple):
     """What happened, leading axis T = the most steps an episode can take.
 
@@ -49,13 +78,28 @@ class Episode(NamedTuple):
     is_played: jax.Array
 
 
-def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player:
-    """The agents of a run and the game they were trained in.
+class Run(NamedTuple):
+    """What one seed of a run learnt.
+
+    Attributes:
+      algorithm: its module.
+      config: the algorithm's settings.
+      env: the game it was trained in.
+      network_params: what was learnt.
+    """
+
+    algorithm: Any
+    config: Any
+    env: Environment
+    network_params: Any
+
+
+def load_run(path: Path, seed_index: int = 0) -> Run:
+    """Reads what one seed of a run learnt.
 
     Args:
       path: the run directory.
       seed_index: which of its seeds, from 0.
-      greedy: whether they take their most likely action instead of a sampled one.
 
     Raises:
       ValueError: the directory holds no run, not that seed, a run under other rules of the game, or parameters that
@@ -81,7 +125,27 @@ def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player
     init = algorithm.make_trainer(config, env).init
     template = jax.eval_shape(init, jax.random.key(0), env.default_params).network_params
     network_params = load_parameters(directory.parameters(record.seeds[seed_index]), template)
-    policy = algorithm.make_policy(config, env, greedy=greedy)
+    return Run(algorithm, config, env, network_params)
+
+
+def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player:
+    """The agents of a run and the game they were trained in.
+
+    Args:
+      path: the run directory.
+      seed_index: which of its seeds, from 0.
+      greedy: whether they take their most likely action instead of a sampled one.
+
+    Raises:
+      ValueError: as `load_run`.
+    """
+    run = load_run(path, seed_index)
+    policy = run.algorithm.make_policy(run.config, run.env, greedy=greedy)
+    return trained_player(run.env, policy, run.network_params)
+
+
+def trained_player(env: Environment, policy: trainer.Policy, network_params: Any) -> Player:
+    """Agents that act by a trained policy."""
 
     def act(obs: jax.Array, state: Any, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         del state
@@ -151,8 +215,8 @@ def make_team(first: Player, second: Player, is_first: jax.Array) -> Player:
     return Player(first.env, act, (first.initial_memory, second.initial_memory))
 
 
-def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Episode:
-    """Plays one episode.
+def play_steps(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Steps:
+    """Plays one episode and keeps all of it.
 
     Args:
       player: who plays what.
@@ -160,22 +224,32 @@ def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: 
       params: numbers in the rules; the game's default when left out.
       num_steps: T; as many as an episode of the default length has when left out.
     """
-    env, default = EpisodeStatistics(player.env), player.env.default_params
-    params = default if params is None else params
-    num_steps = int(default.max_steps) if num_steps is None else num_steps
+    env = player.env
+    params = env.default_params if params is None else params
+    num_steps = int(env.default_params.max_steps) if num_steps is None else num_steps
     key, key_reset = jax.random.split(key)
     obs, state = env.reset(key_reset, params)
 
-    def step(carry: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], Episode]:
+    def step(carry: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], Steps]:
         obs, state, memory, is_playing = carry
         key_act, key_step = jax.random.split(key)
-        actions, memory = player.act(obs, state.env_state, memory, key_act)
-        obs, state, _, terminated, truncated, info = env.step(key_step, state, actions, params)
-        happened = Episode(state.env_state, info, is_playing)
-        return (obs, state, memory, is_playing & ~(terminated | truncated)), happened
+        actions, memory = player.act(obs, state, memory, key_act)
+        next_obs, next_state, rewards, terminated, truncated, info = env.step(key_step, state, actions, params)
+        happened = Steps(obs, state, actions, rewards, next_obs, next_state, terminated, truncated, info, is_playing)
+        return (next_obs, next_state, memory, is_playing & ~(terminated | truncated)), happened
 
     start = (obs, state, player.initial_memory, jnp.bool_(True))
     return jax.lax.scan(step, start, jax.random.split(key, num_steps))[1]
+
+
+def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Episode:
+    """Plays one episode and counts what happens; arguments as of `play_steps`."""
+
+    def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        return player.act(obs, state.env_state, memory, key)
+
+    steps = play_steps(Player(EpisodeStatistics(player.env), act, player.initial_memory), key, params, num_steps)
+    return Episode(steps.next_states.env_state, steps.info, steps.is_played)
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:

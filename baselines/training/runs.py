@@ -139,16 +139,16 @@ class RunDirectory:
         if not self.config.is_file():
             raise ValueError(f"{self.path} is not a run: it has no config.json")
         try:
-            return RunRecord(**_as_tuples(json.loads(self.config.read_text(encoding="utf-8"))))
+            return RunRecord(**as_tuples(json.loads(self.config.read_text(encoding="utf-8"))))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.config} does not describe a run: {error}") from error
 
 
-def _as_tuples(value: Any) -> Any:
+def as_tuples(value: Any) -> Any:
     """JSON has no tuples; settings have no lists."""
     if isinstance(value, dict):
-        return {name: _as_tuples(item) for name, item in value.items()}
-    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
+        return {name: as_tuples(item) for name, item in value.items()}
+    return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def save_parameters(path: Path, network_params: Any) -> None:

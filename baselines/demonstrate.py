@@ -1,0 +1,160 @@
+"""The command that records demonstrations: `python -m baselines.demonstrate --policy greedy --episodes 100`.
+
+It plays a game and writes what agents saw and did into one file; docs/demonstrations.md has the format. Interrupted, it
+keeps the whole episodes that it has.
+"""
+
+import dataclasses
+import datetime
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import tyro
+from rich.console import Console
+
+from baselines.demonstrations import Header, Writer, describe, import_gems, load, play_blocks, save
+from baselines.playing import find_player
+from baselines.training.options import default_name, parse_env_kwargs
+from baselines.training.recording import INTERRUPTED
+from jaxdilemmas.environment import require
+
+SECONDS_BETWEEN_LINES = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to record, and where to write it. One of policy, import_gems and partial says where it comes from.
+
+    Attributes:
+      policy: who plays: a scripted policy of the game, or the directory of a run.
+      env: id of the game, or module:name of one of your own.
+      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
+      transitions: whole episodes until there are at least so many.
+      episodes: or just so many; one of the two.
+      with_states: whether the states of the game are recorded as well.
+      seed: of the episodes.
+      import_gems: the recorded Gems expert data, an npz file, to be written as demonstrations.
+      partial: a file of demonstrations that is cut off or damaged; its whole episodes are copied.
+      output: the new file; by default in runs/.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    policy: str | None = None
+    env: str = "gathering"
+    env_kwargs: tuple[str, ...] = ()
+    transitions: int | None = None
+    episodes: int | None = None
+    with_states: bool = False
+    seed: int = 0
+    import_gems: Path | None = None
+    partial: Path | None = None
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        num_sources = sum(source is not None for source in (self.policy, self.import_gems, self.partial))
+        require(num_sources == 1, "policy", self.policy, "one of policy, import_gems and partial must be given")
+        is_one = (self.transitions is None) != (self.episodes is None)
+        require(is_one or self.policy is None, "episodes", self.episodes, "either it or transitions must be given")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
+
+
+class Progress:
+    """A line now and then about how far the recording is.
+
+    Args:
+      console: where to.
+      wanted: how many of `unit` there will be.
+      unit: "episodes" or "transitions".
+    """
+
+    def __init__(self, console: Console, wanted: int, unit: str) -> None:
+        self._console, self._wanted, self._unit = console, wanted, unit
+        self._first: tuple[int, float] | None = None
+        self._last = 0.0
+        console.print("compiling")
+
+    def update(self, header: Header) -> None:
+        """So much is written."""
+        done, now = getattr(header, f"num_{self._unit}"), time.monotonic()
+        if self._first is None:
+            self._first, self._last = (done, now), now
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            speed = (done - self._first[0]) / (now - self._first[1])
+            left = datetime.timedelta(seconds=round(max(0, self._wanted - done) / speed))
+            self._console.print(f"{done:,} of {self._wanted:,} {self._unit}, {speed:,.0f} a second, time left {left}")
+
+
+def play(policy: str, options: Options, path: Path, console: Console) -> tuple[Header, bool]:
+    """Plays episodes and writes them as they come, until it is done or interrupted.
+
+    Returns:
+      What the file holds, and whether it was interrupted.
+
+    Raises:
+      ValueError: the policy cannot be found or played, or the file exists.
+    """
+    env_kwargs = parse_env_kwargs(options.env_kwargs)
+    player = find_player(policy, options.env, env_kwargs)
+    header = describe(player.env, options.env, env_kwargs, policy)
+    key = jax.random.key(options.seed)
+    blocks = play_blocks(player, key, header, options.transitions, options.episodes, options.with_states)
+    wanted, unit = (
+        (options.episodes, "episodes") if options.transitions is None else (options.transitions, "transitions")
+    )
+    with Writer(path, header) as writer:
+        progress = Progress(console, wanted or 0, unit)
+        try:
+            for block in blocks:
+                writer.write(block)
+                progress.update(writer.header)
+        except KeyboardInterrupt:
+            return writer.header, True
+    return writer.header, False
+
+
+def make(options: Options, path: Path, console: Console) -> tuple[Header, bool]:
+    """Makes the file, from wherever the options say; returns and raises as `play`."""
+    if options.policy is not None:
+        return play(options.policy, options, path, console)
+    if options.import_gems is not None:
+        demonstrations = import_gems(options.import_gems)
+    else:
+        demonstrations = load(str(options.partial), is_partial_allowed=True)
+    save(path, demonstrations)
+    return demonstrations.header, False
+
+
+def print_result(header: Header, path: Path, console: Console) -> None:
+    """What the file holds, in one sentence."""
+    if not header.num_episodes:
+        console.print("no episode was recorded")
+        return
+    returns = " ".join(f"{value:.4g}" for value in header.returns)
+    counts = f"{header.num_episodes:,} episodes, {header.num_transitions:,} transitions of {header.env_id}"
+    console.print(f"{counts}, mean return per agent {returns}; in {path}", soft_wrap=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m baselines.demonstrate`."""
+    options = tyro.cli(Options, prog="python -m baselines.demonstrate", description=__doc__, args=argv)
+    console = Console(highlight=False, markup=False)
+    path = options.output or Path("runs") / f"{default_name('demonstrations', options.env)}.demos"
+    try:
+        header, is_interrupted = make(options, path, console)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    if is_interrupted:
+        console.print("interrupted: whole episodes are kept")
+    print_result(header, path, console)
+    if is_interrupted:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

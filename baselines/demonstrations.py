@@ -1,0 +1,331 @@
+"""Demonstrations: recorded, written, loaded, checked and sampled.
+
+docs/demonstrations.md has the format; `python -m baselines.demonstrate` is the command that records.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baselines.gems_recording import import_gems
+from baselines.playing import Player, play_steps
+from baselines.training.blocks import BlockWriter, read_arrays, read_contents
+from baselines.training.packing import pack
+from baselines.training.runs import as_tuples
+from baselines.training.transitions import (
+    ARRAYS,
+    COUNTS,
+    Demonstrations,
+    Header,
+    check_contents,
+    check_header,
+    describe,
+    ends,
+    episode_returns,
+    from_arrays,
+    to_arrays,
+    with_counts,
+)
+from jaxdilemmas.environment import Environment, is_count, require
+
+__all__ = [
+    "Demonstrations",
+    "Header",
+    "Writer",
+    "check_fits",
+    "describe",
+    "import_gems",
+    "load",
+    "play_blocks",
+    "record",
+    "save",
+    "split",
+    "subsample",
+]
+
+BLOCK_BYTES = 64 * 2**20
+"""About so much is played, and may be lost in an interruption, at a time."""
+
+MOST_EPISODES_AT_ONCE = 256
+
+
+def check_fits(demonstrations: Demonstrations, env: Environment, env_id: str | None = None) -> None:
+    """Raises a ValueError unless the demonstrations are sound and of this game.
+
+    Args:
+      demonstrations: to learn from.
+      env: the game.
+      env_id: its id, which is compared if it is given.
+
+    Raises:
+      ValueError: they are of another game, version, number of agents or actions, or observation, or break a rule of
+        `from_arrays`. The message names the file, if there is one, and the field.
+    """
+    check_header(demonstrations.header, env, env_id)
+    check_contents(demonstrations)
+
+
+# Files
+
+
+class Writer:
+    """Writes demonstrations as they come; a context that sets the end mark however it is left.
+
+    The file appears with the first episodes, and holds whole episodes alone at any time; see `load`.
+
+    Args:
+      path: the file, which must not exist.
+      header: what the demonstrations are of.
+
+    Raises:
+      ValueError: the file exists.
+    """
+
+    def __init__(self, path: str | Path, header: Header) -> None:
+        self._header = header.game
+        content = dataclasses.asdict(self._header)
+        for name in (*COUNTS, "path"):
+            del content[name]
+        self._blocks = BlockWriter(Path(path), content)
+        self._returns: list[np.ndarray] = []
+        self._num_transitions = 0
+
+    @property
+    def header(self) -> Header:
+        """What the demonstrations are of, with counts of what is written so far."""
+        returns = [np.zeros((0, self._header.num_agents)), *self._returns]
+        return with_counts(self._header, np.concatenate(returns), self._num_transitions)
+
+    def write(self, demonstrations: Demonstrations) -> None:
+        """Adds whole episodes.
+
+        Raises:
+          ValueError: they are of another game, unsound, or the last transition of an episode does not end it.
+        """
+        header = demonstrations.header
+        header.require(header.game == self._header, "header", header.game, f"the file is of {self._header}")
+        check_contents(demonstrations)
+        last = ends(demonstrations)
+        is_cut = ~(demonstrations.terminated | demonstrations.truncated)[last]
+        cut = demonstrations.episodes[last][is_cut].tolist()
+        header.require(not cut, "episodes", cut[:1], "an episode is written whole or not at all")
+        self._blocks.write(to_arrays(demonstrations))
+        self._returns.append(episode_returns(demonstrations))
+        self._num_transitions += len(demonstrations.obs)
+
+    def close(self) -> None:
+        """Sets the end mark."""
+        header = self.header
+        self._blocks.close({name: getattr(header, name) for name in COUNTS})
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def load(
+    path: str | Path,
+    env: Environment | None = None,
+    env_id: str | None = None,
+    least_episodes: int = 1,
+    least_transitions: int = 1,
+    is_partial_allowed: bool = False,
+) -> Demonstrations:
+    """Reads a file of demonstrations; beside them a block of the file is in memory at a time.
+
+    Args:
+      path: what `Writer` wrote.
+      env: the game that they must be of; any if left out.
+      env_id: its id, which is compared if it is given with `env`.
+      least_episodes: so many must be there.
+      least_transitions: likewise.
+      is_partial_allowed: whether a file that is cut off or damaged is read up to its last whole block of episodes.
+
+    Raises:
+      ValueError: the file is missing, cut off, damaged, of something else, of another game (see `check_fits`), or holds
+        fewer than asked for. The message names it and the field.
+    """
+    contents = read_contents(Path(path))
+    try:
+        header = Header(**as_tuples(contents.header), path=str(path))
+    except TypeError as error:
+        raise ValueError(f"{path}: the header does not describe demonstrations: {error}") from error
+    if env is not None:
+        check_header(header, env, env_id)
+    is_whole = contents.summary is not None
+    where = "the file is empty" if is_whole else "the file is cut off or damaged before its first whole episode"
+    header.require(bool(contents.blocks), "num_episodes", 0, f"at least 1: {where}")
+    demonstrations = from_arrays(header, read_arrays(contents))
+    header = demonstrations.header
+    if not is_whole and not is_partial_allowed:
+        raise ValueError(
+            f"{path} is cut off or damaged: its first {header.num_episodes} whole episodes, {header.num_transitions} "
+            f"transitions, can be read with is_partial_allowed=True, and copied with python -m baselines.demonstrate "
+            f"--partial {path}"
+        )
+    for name, value in (contents.summary or {}).items():
+        found = as_tuples(getattr(header, name))
+        header.require(found == as_tuples(value), name, found, f"the end mark says {value}")
+    for name, least in (("num_episodes", least_episodes), ("num_transitions", least_transitions)):
+        number = getattr(header, name)
+        header.require(number >= least, name, number, f"at least {least} are asked for")
+    return demonstrations
+
+
+def save(path: str | Path, demonstrations: Demonstrations) -> None:
+    """Writes demonstrations into a new file; see `Writer`."""
+    with Writer(path, demonstrations.header) as writer:
+        writer.write(demonstrations)
+
+
+# Parts
+
+
+def subsample(demonstrations: Demonstrations, num_transitions: int, seed: int = 0) -> Demonstrations:
+    """Some of the transitions: whole episodes in random order, the last one cut where the number is reached.
+
+    Chosen transitions stay in the order in which they were recorded and keep the number of their episode. What a seed
+    chooses for a smaller number is a part of what it chooses for a larger one.
+
+    Args:
+      demonstrations: to choose from.
+      num_transitions: how many.
+      seed: of the order.
+
+    Raises:
+      ValueError: so many are not there.
+    """
+    header = demonstrations.header
+    most = header.num_transitions
+    is_fit = is_count(num_transitions) and num_transitions <= most
+    header.require(is_fit, "num_transitions", num_transitions, f"a whole number from 1 to {most}, which are there")
+    last = ends(demonstrations)
+    first = np.append(0, last[:-1] + 1)
+    order = np.random.default_rng(seed).permutation(len(last))
+    rows = np.concatenate([np.arange(first[i], last[i] + 1) for i in order])
+    return _take(demonstrations, np.sort(rows[:num_transitions]))
+
+
+def split(
+    demonstrations: Demonstrations, held_out: float = 0.1, seed: int = 0
+) -> tuple[Demonstrations, Demonstrations]:
+    """Two parts without a common episode, in recorded order.
+
+    Args:
+      demonstrations: of two episodes or more.
+      held_out: the fraction of the episodes in the second part, rounded, and at least one.
+      seed: of the choice.
+
+    Returns:
+      What to learn from, and what to measure on.
+
+    Raises:
+      ValueError: `held_out` is not between 0 and 1, or a part would be empty.
+    """
+    require(0 < held_out < 1, "held_out", held_out, "a number above 0 and below 1")
+    ids = np.unique(demonstrations.episodes)
+    num_held_out = max(1, round(held_out * len(ids)))
+    is_enough = num_held_out < len(ids)
+    demonstrations.header.require(is_enough, "num_episodes", len(ids), f"more than {num_held_out}, to split them")
+    chosen = np.random.default_rng(seed).permutation(ids)[:num_held_out]
+    is_held_out = np.isin(demonstrations.episodes, chosen)
+    return _take(demonstrations, ~is_held_out), _take(demonstrations, is_held_out)
+
+
+def _take(demonstrations: Demonstrations, rows: np.ndarray) -> Demonstrations:
+    """Some transitions, by index or by `[M]` bool."""
+    arrays = {name: array[rows] for name, array in to_arrays(demonstrations).items()}
+    return from_arrays(demonstrations.header, arrays)
+
+
+# Recording
+
+
+def play_blocks(
+    player: Player,
+    key: jax.Array,
+    header: Header,
+    num_transitions: int | None = None,
+    num_episodes: int | None = None,
+    with_states: bool = False,
+) -> Iterator[Demonstrations]:
+    """Plays episodes, many side by side, and hands them over block by block.
+
+    Every episode is played to its end, and those that are wanted are the first in the order of their keys, whatever
+    their length; so short ones are not preferred.
+
+    Args:
+      player: who plays what.
+      key: a JAX PRNG key, used once.
+      header: what the demonstrations are of; see `describe`.
+      num_transitions: whole episodes until there are at least so many.
+      num_episodes: or just so many; one of the two numbers.
+      with_states: whether states are recorded.
+
+    Returns:
+      Demonstrations of whole episodes, which are numbered from 0 through all blocks.
+
+    Raises:
+      ValueError: the header is of another game, or not one of the two numbers is given, or not as a whole number of at
+        least 1.
+    """
+    check_header(header, player.env)
+    numbers = {"num_transitions": num_transitions, "num_episodes": num_episodes}
+    given = {name: number for name, number in numbers.items() if number is not None}
+    require(len(given) == 1, "num_episodes", num_episodes, f"either it or num_transitions={num_transitions} is given")
+    unit, wanted = given.popitem()
+    require(is_count(wanted), unit, wanted, "a whole number of at least 1")
+    return _play_blocks(player, key, header, unit, wanted, with_states)
+
+
+def record(
+    player: Player,
+    key: jax.Array,
+    num_transitions: int | None = None,
+    num_episodes: int | None = None,
+    with_states: bool = False,
+    header: Header | None = None,
+) -> Demonstrations:
+    """What `play_blocks` plays, in memory; the header is that of a game without a name when left out."""
+    header = header or describe(player.env)
+    blocks = list(play_blocks(player, key, header, num_transitions, num_episodes, with_states))
+    parts = [to_arrays(block) for block in blocks]
+    return from_arrays(header, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def _play_blocks(
+    player: Player, key: jax.Array, header: Header, unit: str, wanted: int, with_states: bool
+) -> Iterator[Demonstrations]:
+    play = partial(_play_arrays, player, with_states)
+    shapes, is_played = jax.eval_shape(play, key)
+    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes.values())
+    least = wanted if unit == "num_episodes" else -(-wanted // len(is_played))  # so many are needed at least
+    E = min(MOST_EPISODES_AT_ONCE, max(1, BLOCK_BYTES // num_bytes), least)
+    play_many = jax.jit(jax.vmap(play))
+    first, done = 0, 0
+    while done < wanted:
+        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(first, first + E))
+        arrays, is_played = jax.device_get(play_many(keys))
+        amounts = is_played.sum(axis=1) if unit == "num_transitions" else np.ones(E, int)
+        before = done + np.cumsum(amounts) - amounts
+        is_kept = is_played & (before < wanted)[:, None]
+        arrays["episodes"] = np.broadcast_to(np.arange(first, first + E, dtype=np.int32)[:, None], is_played.shape)
+        yield from_arrays(header, {name: array[is_kept] for name, array in arrays.items()})
+        first, done = first + E, done + int(amounts.sum())
+
+
+def _play_arrays(player: Player, with_states: bool, key: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
+    """An episode as arrays `[T, ...]` by name, without the number of the episode; and which steps were played."""
+    steps = play_steps(player, key)
+    arrays = {name: getattr(steps, name) for name in ARRAYS if name != "episodes"}
+    arrays |= {f"events.{name}": values.astype(jnp.float32) for name, values in steps.info.items()}
+    if with_states:
+        arrays |= {f"states.{name}": values for name, values in pack(steps.states).items()}
+    return arrays, steps.is_played
