@@ -20,7 +20,6 @@ from baselines.training.rollout import Players, RolloutCarry, Trajectory
 from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
 from jaxdilemmas import preferences
 from jaxdilemmas.environment import Environment, require
-from jaxdilemmas.metrics import social_metrics
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
@@ -38,7 +37,7 @@ class Config:
       guilt: cost of others faring worse, likewise.
       parameters: one network for all agents or one for each.
       agent_id: whether shared networks are told whose observation they read.
-      network: "mlp", "conv" or "gru".
+      network: "mlp", "conv", "gru", or "set" where the game shows entities.
       hidden_size: width of the network's layers, even.
       total_env_steps: length of training; whole updates only.
       num_envs: environments played side by side.
@@ -177,7 +176,7 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
     preference = make_preference(config) if preference is None else preference
     env = AutoReset(TransformRewards(EpisodeStatistics(env), preference), final_observation=True)
     learner = Learner(config, Players(env, code, networks), make_optimizer(config))
-    return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+    return Trainer(init=partial(init, learner), update=partial(_update, learner))
 
 
 def make_preference(config: Config) -> Preference:
@@ -207,10 +206,10 @@ def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, Ag
     """The networks of all agents and how their observations are stored.
 
     Raises:
-      ValueError: the actions of `env` are not discrete.
+      ValueError: the actions of `env` are not discrete, or its observations not what the network reads.
     """
     actions = env.action_space
-    code = ObservationCode.of(env.observation_space, in_windows=config.network == "conv")
+    code = ObservationCode.for_network(env, config.network)
     if not isinstance(actions, Discrete):
         raise ValueError(f"action_space={actions!r} is not allowed: IPPO needs a Discrete one")
     num_ids = env.num_agents if config.agent_id else 0
@@ -233,7 +232,7 @@ def _act(
     return policy.mode() if greedy else policy.sample(seed=key), memory[0]
 
 
-def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
+def init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     """Fresh networks and environments."""
     key_networks, key_rollout = jax.random.split(key)
     network_params = learner.players.networks.init(key_networks)
@@ -247,16 +246,27 @@ def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
 
 def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
     """Plays, learns from it, and says how it went."""
-    config = learner.config
+    return learn_from(learner, *play(learner, train_state, env_params))
+
+
+def play(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Trajectory]:
+    """One rollout."""
     carry, trajectory = rollout.collect(
-        learner.players, train_state.network_params, env_params, train_state.rollout, config.rollout_steps
+        learner.players, train_state.network_params, env_params, train_state.rollout, learner.config.rollout_steps
     )
+    return train_state.replace(rollout=carry), trajectory
+
+
+def learn_from(learner: Learner, train_state: TrainState, trajectory: Trajectory) -> tuple[TrainState, Metrics]:
+    """The update that follows a rollout; agents learn from the rewards that the trajectory says."""
+    config, carry = learner.config, train_state.rollout
     key, key_learn = jax.random.split(carry.key)
     train_state = train_state.replace(rollout=carry.replace(key=key))
     train_state, losses = learn(learner, train_state, make_batch(config, trajectory), key_learn)
     train_state = train_state.replace(update_index=train_state.update_index + 1)
     env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
-    outcomes = episode_metrics(trajectory) | rollout.event_rates(trajectory)
+    ended = trajectory.terminated | trajectory.truncated
+    outcomes = rollout.episode_metrics(ended, trajectory.info) | rollout.event_rates(trajectory)
     return train_state, {"env_steps": env_steps} | outcomes | losses
 
 
@@ -359,19 +369,6 @@ def value_error(config: Config, values: jax.Array, batch: Batch) -> jax.Array:
         change = jnp.clip(values - batch.values, -config.value_clip_range, config.value_clip_range)
         errors = jnp.maximum(errors, jnp.square(batch.values + change - batch.value_targets))
     return 0.5 * errors.mean()
-
-
-def episode_metrics(trajectory: Trajectory) -> Metrics:
-    """Means over episodes that ended in a trajectory: `episode_return`, `tagged_steps` `[N]`, social metrics `[]`."""
-    ended = trajectory.terminated | trajectory.truncated
-    info = trajectory.info
-    per_agent = {"episode_return": info["episode_return"], "tagged_steps": info["episode_tagged_steps"]}
-
-    def mean_over_ended(outcome: jax.Array) -> jax.Array:
-        is_counted = ended.reshape(ended.shape + (1,) * (outcome.ndim - ended.ndim))
-        return jnp.mean(outcome, axis=(0, 1), where=is_counted)
-
-    return jax.tree.map(mean_over_ended, per_agent | social_metrics(info))
 
 
 def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:

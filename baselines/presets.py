@@ -5,6 +5,15 @@ A setting that is not here is the default of the algorithm's `Config`. On the co
 
 from typing import Any
 
+GEMS_IMITATION: dict[str, Any] = {
+    "network": "set",
+    "hidden_size": 64,
+    "augment": True,
+    "learning_rate": 2e-3,
+    "gradient_steps": 1400,
+}
+"""What imitators of Gems share, so that they can be compared: the network, the symmetries of the board, the budget."""
+
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     # tuned on map="large" with num_agents=10
     ("ippo", "gathering_gallego"): {
@@ -40,6 +49,23 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "gae_lambda": 0.95,
         "num_envs": 32,
         "final_entropy_coefficient": 0.001,
+    },
+    ("ippo", "gems"): {"network": "set", "num_envs": 64, "rollout_steps": 45},
+    # tuned on 1,000 and 20,000 recorded transitions
+    ("mamql", "gems"): GEMS_IMITATION,
+    ("iq_learn", "gems"): GEMS_IMITATION,
+    ("cloning", "gems"): GEMS_IMITATION,
+    # for either method: they keep what cloning learnt, and a run on one core stays within a minute
+    ("adversarial", "gems"): {
+        "network": "set",
+        "augment": True,
+        "policy_reward": "scores",
+        "cloning_steps": 2000,
+        "gradient_steps": 480,
+        "total_env_steps": 34_560,
+        "num_epochs": 2,
+        "num_minibatches": 2,
+        "policy_learning_rate": 1e-4,
     },
 }
 """Settings by name, for (name of the algorithm, id of the game)."""

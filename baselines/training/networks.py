@@ -1,4 +1,4 @@
-"""Actor-critic networks over sequences of tile ids, images or flat vectors, and how agents share them.
+"""Actor-critic networks over sequences of tile ids, images, flat vectors or entities, and how agents share them.
 
 Tile ids are kept as packed bits from the rollout on. On CPU most time of learning goes into the first layer, so its
 product is bfloat16 and has a gradient of its own: XLA's fast CPU kernels take a product only when the left operand
@@ -15,10 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxdilemmas.environment import require
+from baselines.training.entities import EntityTorso
+from baselines.training.layers import INITIAL_KERNEL, Dense
+from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.spaces import Space
 
-Torso = Literal["mlp", "conv", "gru"]
+Torso = Literal["mlp", "conv", "gru", "set"]
 WORD_BITS = 32
 WINDOW = 4
 STRIDE = 3
@@ -40,12 +42,28 @@ class ObservationCode:
       num_bits: bits of a tile id; 0 if the space does not hold tile ids.
       scale: entries are divided by it: 255 for pixels, 1 for one-hot and float observations.
       in_windows: whether the network reads windows.
+      kinds: of the slots of observations that are entities, for networks that read sets; see `entities.EntityTorso`.
     """
 
     shape: tuple[int, ...]
     num_bits: int = 0
     scale: float = 1.0
     in_windows: bool = False
+    kinds: tuple[int, ...] = ()
+
+    @classmethod
+    def for_network(cls, env: Environment, torso: Torso) -> "ObservationCode":
+        """The code in which a network reads the observations of a game.
+
+        Raises:
+          ValueError: they are not of the kind that the network reads.
+        """
+        if torso != "set":
+            return cls.of(env.observation_space, in_windows=torso == "conv")
+        kinds = getattr(env, "entity_kinds", None)
+        if kinds is None:
+            raise ValueError(f"network='set' is not allowed: {type(env).__name__} shows no entities (entity_kinds)")
+        return dataclasses.replace(cls.of(env.observation_space), kinds=tuple(int(kind) for kind in kinds))
 
     @classmethod
     def of(cls, space: Space, in_windows: bool = False) -> "ObservationCode":
@@ -141,10 +159,6 @@ def _multiply_bits_backward(words: jax.Array, gradient: jax.Array) -> tuple[np.n
 multiply_bits.defvjp(_multiply_bits_forward, _multiply_bits_backward)
 
 
-INITIAL_KERNEL = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
-Dense = partial(nn.Dense, kernel_init=INITIAL_KERNEL)
-
-
 class FirstLayer(nn.Module):
     """A dense layer on stored observations, whatever their code; in windows it is the same for each: a convolution.
 
@@ -202,7 +216,7 @@ class ActorCritic(nn.Module):
     Attributes:
       code: how observations are stored.
       num_actions: A.
-      torso: "mlp", "conv" (a convolution before the first dense layer) or "gru" (memory behind it).
+      torso: "mlp", "conv" (a convolution before the first dense layer), "gru" (memory behind it), "set" (entities).
       hidden_size: width of every layer, even.
       num_agents: N when the agent's number is an input, behind the first layer; 0 without.
     """
@@ -244,6 +258,8 @@ class ActorCritic(nn.Module):
 
     def read(self, stored: jax.Array) -> jax.Array:
         """The first layers, `[M, ...]` -> `[M, hidden_size]`."""
+        if self.torso == "set":
+            return EntityTorso(self.code.kinds, self.hidden_size)(self.code.numbers(stored))
         if self.torso != "conv":
             return nn.relu(FirstLayer(self.code, self.hidden_size)(stored))
         features = nn.relu(FirstLayer(self.code, -(-self.hidden_size // 2))(stored))

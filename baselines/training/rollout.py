@@ -10,6 +10,7 @@ from flax import struct
 
 from baselines.training.networks import AgentNetworks, ObservationCode
 from jaxdilemmas.environment import Environment
+from jaxdilemmas.metrics import social_metrics
 
 
 class RolloutCarry(struct.PyTreeNode):
@@ -102,6 +103,25 @@ def collect(
     following = jnp.concatenate([trajectory.values[1:], last_values[None]])
     next_values = jnp.where(trajectory.truncated[..., None], trajectory.next_values, following)
     return carry, trajectory._replace(next_values=next_values)
+
+
+def episode_metrics(ended: jax.Array, info: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Means over episodes that ended in a rollout: `episode_return`, `tagged_steps` `[N]`, social metrics `[]`.
+
+    Args:
+      ended: `[T, B]` bool.
+      info: `[T, B, N]` arrays, with those of `EpisodeStatistics`.
+
+    Returns:
+      float32; NaN if no episode ended.
+    """
+    per_agent = {"episode_return": info["episode_return"], "tagged_steps": info["episode_tagged_steps"]}
+
+    def mean_over_ended(outcome: jax.Array) -> jax.Array:
+        is_counted = ended.reshape(ended.shape + (1,) * (outcome.ndim - ended.ndim))
+        return jnp.mean(outcome, axis=(0, 1), where=is_counted)
+
+    return jax.tree.map(mean_over_ended, per_agent | social_metrics(info))
 
 
 def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:

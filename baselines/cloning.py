@@ -1,0 +1,71 @@
+"""Behavioural cloning: each agent's actions predicted from what it sees."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+
+from baselines.demonstrations import Demonstrations
+from baselines.training import imitation
+from baselines.training.critics import Critics, make_critics
+from baselines.training.experience import Transitions
+from baselines.training.imitation import Batch, GradientConfig, Method, Metrics, RewardFunction
+from baselines.training.soft_q import discounted_targets, soft_max, take
+from baselines.training.trainer import Policy, Train, Trainer
+from jaxdilemmas.environment import Environment
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(GradientConfig):
+    """Settings of one training run: those of all imitators."""
+
+
+def make_method(config: Config, env: Environment) -> Method:
+    """What is trained, see `imitation.Method`."""
+    networks = make_critics(config, env)
+    return Method(networks.init, partial(_loss, networks), networks.apply, partial(_rewards, config, networks))
+
+
+def make_trainer(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
+    """Training as two pure functions, see `imitation.make_trainer`."""
+    return imitation.make_trainer(config, env, make_method(config, env), demonstrations)
+
+
+def make_train(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
+    """The whole run as one jitted function, see `imitation.make_train`."""
+    return imitation.make_train(config, env, make_method(config, env), demonstrations)
+
+
+def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
+    """What a trained run plays, see `imitation.make_policy`."""
+    return imitation.make_policy(config, env, make_method(config, env), greedy)
+
+
+def recovered_rewards(config: Config, env: Environment, network_params: Any) -> RewardFunction:
+    """The logits read as if they were Q: what cloning says of rewards by accident, to compare others with."""
+    return imitation.make_reward_function(make_method(config, env), network_params)
+
+
+def _loss(networks: Critics, network_params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
+    """Cross-entropy of the actions, `[N]`."""
+    log_probs = jax.nn.log_softmax(networks.apply(network_params, batch.expert.obs))
+    losses = -take(log_probs, batch.expert.actions).mean(0)
+    return losses, {"cross_entropy": losses}
+
+
+def _rewards(config: Config, networks: Critics, network_params: Any, transitions: Transitions) -> jax.Array:
+    logits = networks.apply(network_params, transitions.obs)
+    next_values = soft_max(networks.apply(network_params, transitions.next_obs), 1.0)
+    return take(logits, transitions.actions) - discounted_targets(next_values, transitions.terminated, config.discount)
+
+
+def main() -> None:
+    """The command `python -m baselines.cloning`."""
+    from baselines.training.command import train_command
+
+    train_command("cloning", Config, imitation.with_demonstrations(make_trainer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Multi-agent marginal Q-learning: what each agent wants, read from demonstrations of all.
+
+Every agent has a critic of its own actions, marginalised over what the others do, and acts by a softmax of it. To the
+agent the others are part of the game, so that inverse soft-Q learning of a single agent applies (`training.soft_q`).
+The marginal is either implicit, since transitions are samples of what the others do, or explicit: a critic of joint
+actions, averaged over the others' policies as fitted to the demonstrations.
+
+Source: Haynam et al. 2025 (arXiv:2503.04679). The loss of its code (USC-Lira/ma-mql @ 7f3da20) is
+`Config(reg_samples="expert", value_samples="policy", alpha=1, inverse_temperature=1)`.
+"""
+
+import dataclasses
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+
+from baselines.demonstrations import Demonstrations
+from baselines.training import critics, imitation, soft_q
+from baselines.training.critics import Critics, count_actions, count_joint_actions, joint_index, make_critics
+from baselines.training.experience import Transitions
+from baselines.training.imitation import Method, RewardFunction
+from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max, take
+from baselines.training.trainer import Policy, Train, Trainer
+from jaxdilemmas.environment import Environment
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(SoftQConfig):
+    """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation.ImitationConfig`.
+
+    Attributes:
+      marginalisation: "sampled": critics of own actions, or "explicit": critics of joint actions, averaged over the
+        policies of the others, for few agents and actions.
+    """
+
+    marginalisation: Literal["sampled", "explicit"] = "sampled"
+
+
+class ExplicitParams(NamedTuple):
+    """Of the critics of joint actions, and of the networks that are fitted to the actions in the demonstrations."""
+
+    critics: Any
+    policies: Any
+
+
+def make_method(config: Config, env: Environment) -> Method:
+    """What is trained, see `imitation.Method`."""
+    critic = _explicit(config, env) if config.marginalisation == "explicit" else soft_q.own_critic(config, env)
+    return soft_q.make_method(config, critic)
+
+
+def make_trainer(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
+    """Training as two pure functions, see `imitation.make_trainer`."""
+    return imitation.make_trainer(config, env, make_method(config, env), demonstrations)
+
+
+def make_train(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
+    """The whole run as one jitted function, see `imitation.make_train`."""
+    return imitation.make_train(config, env, make_method(config, env), demonstrations)
+
+
+def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
+    """What a trained run plays, see `imitation.make_policy`."""
+    return imitation.make_policy(config, env, make_method(config, env), greedy)
+
+
+def recovered_rewards(config: Config, env: Environment, network_params: Any) -> RewardFunction:
+    """The rewards that trained critics stand for: Q(s, a) - gamma V(s')."""
+    return imitation.make_reward_function(make_method(config, env), network_params)
+
+
+def _explicit(config: Config, env: Environment) -> Critic:
+    """Critics of joint actions and, to average over, what the others do in the demonstrations."""
+    num_actions = count_actions(env)
+    joint, policies = make_critics(config, env, count_joint_actions(env)), make_critics(config, env)
+
+    def init(key: jax.Array) -> ExplicitParams:
+        key_critics, key_policies = jax.random.split(key)
+        return ExplicitParams(joint.init(key_critics), policies.init(key_policies))
+
+    def read(network_params: ExplicitParams, obs: jax.Array) -> Reading:
+        q = joint.apply(network_params.critics, obs)
+        logits = jax.lax.stop_gradient(policies.apply(network_params.policies, obs))
+        marginal_q = critics.marginalise(q, jax.nn.softmax(logits), num_actions)
+        return Reading(q, marginal_q, soft_max(marginal_q, config.inverse_temperature))
+
+    return Critic(init, read, partial(joint_index, num_actions=num_actions), partial(_policy_loss, policies))
+
+
+def _policy_loss(policies: Critics, network_params: ExplicitParams, expert: Transitions) -> jax.Array:
+    """Cross-entropy of the actions in the demonstrations, `[N]`."""
+    log_probs = jax.nn.log_softmax(policies.apply(network_params.policies, expert.obs))
+    return -take(log_probs, expert.actions).mean(0)
+
+
+def main() -> None:
+    """The command `python -m baselines.mamql`."""
+    from baselines.training.command import train_command
+
+    train_command("mamql", Config, imitation.with_demonstrations(make_trainer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""What all imitators share: settings, the loop of gradient steps on demonstrations, and the policy they act by.
+
+An imitator is a `Method`: a loss on minibatches of transitions, values of actions to act by, and rewards that it reads
+out of its network. It may play meanwhile, and learn from what it met (`training.experience`).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import distrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+
+from baselines import demonstrations as recorded
+from baselines.demonstrations import Demonstrations
+from baselines.training import experience
+from baselines.training.experience import Experience, Playing, Transitions, choose, take_rows
+from baselines.training.rollout import sample_actions
+from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
+from jaxdilemmas.environment import Environment, require
+
+Metrics = dict[str, jax.Array]
+
+RewardFunction = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+"""(obs `[M, N, ...]`, actions `[M, N]` int32, next_obs `[M, N, ...]`, terminated `[M]` bool) -> rewards `[M, N]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImitationConfig:
+    """Settings that all imitators have.
+
+    Attributes:
+      demonstrations: file to learn from; not needed where a trained run plays.
+      num_transitions: how many of them, whole episodes drawn at random; None for all.
+      demonstration_seed: of that draw.
+      network: "mlp", or "set" where the game shows entities.
+      hidden_size: width of its layers.
+      reads: the agent's own observation, or those of all agents side by side, its own first.
+      batch_size: transitions of a minibatch, of demonstrations as of what was played.
+      gradient_steps: length of training.
+      learning_rate: of Adam.
+      l2: weight of the sum of squares of all parameters in the loss.
+      discount: gamma.
+      augment: whether each transition is seen under a random symmetry of the board, in games that name theirs.
+      acting_inverse_temperature: agents act by a softmax of this times the values of actions, or the logits.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    demonstrations: str = ""
+    num_transitions: int | None = None
+    demonstration_seed: int = 0
+    network: Literal["mlp", "set"] = "mlp"
+    hidden_size: int = 64
+    reads: Literal["own", "all"] = "own"
+    batch_size: int = 128
+    gradient_steps: int = 2000
+    learning_rate: float = 1e-3
+    l2: float = 1e-5
+    discount: float = 0.99
+    augment: bool = False
+    acting_inverse_temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        is_count = self.num_transitions is None or self.num_transitions >= 1
+        require(is_count, "num_transitions", self.num_transitions, "at least 1, or None for all")
+        for name in ("hidden_size", "batch_size", "gradient_steps"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.demonstration_seed >= 0, "demonstration_seed", self.demonstration_seed, "at least 0")
+        check_positive(self, "learning_rate", "acting_inverse_temperature")
+        require(0 <= self.l2 < float("inf"), "l2", self.l2, "at least 0")
+        require(0 <= self.discount <= 1, "discount", self.discount, "between 0 and 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientConfig(ImitationConfig):
+    """Settings of imitators that do nothing but gradient steps, on demonstrations and on what is played meanwhile.
+
+    Attributes:
+      steps_per_update: gradient steps between two reports, and between two rollouts where there are any.
+      final_learning_rate: at the end of training; a straight line from `learning_rate`.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    steps_per_update: int = 20
+    final_learning_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        most = self.gradient_steps
+        require(1 <= self.steps_per_update <= most, "steps_per_update", self.steps_per_update, f"from 1 to {most}")
+        require(self.final_learning_rate >= 0, "final_learning_rate", self.final_learning_rate, "at least 0")
+
+    @property
+    def num_updates(self) -> int:
+        """Reports of a run."""
+        return self.gradient_steps // self.steps_per_update
+
+    @property
+    def playing(self) -> Playing | None:
+        """What is played between gradient steps."""
+        return None
+
+
+def check_positive(config: Any, *names: str) -> None:
+    """Raises a ValueError if a setting is not a finite number above 0."""
+    for name in names:
+        require(0 < getattr(config, name) < float("inf"), name, getattr(config, name), "above 0")
+
+
+class Batch(NamedTuple):
+    """What a loss reads.
+
+    Attributes:
+      expert: transitions of demonstrations, drawn uniformly.
+      played: as many transitions of the learners' own; None for imitators that do not play.
+      initial_obs: `[M, N, ...]`, observations at the start of episodes.
+    """
+
+    expert: Transitions
+    played: Transitions | None
+    initial_obs: jax.Array
+
+
+class Method(NamedTuple):
+    """What makes an imitator.
+
+    Attributes:
+      init: key -> network_params.
+      loss: (network_params, `Batch`) -> (losses `[N]`, metrics); without the penalty on the size of parameters.
+      action_values: (network_params, obs `[M, N, ...]`) -> values of actions, or logits, `[M, N, A]`.
+      rewards: (network_params, `Transitions`) -> `[M, N]`.
+    """
+
+    init: Callable[[jax.Array], Any]
+    loss: Callable[[Any, Batch], tuple[jax.Array, Metrics]]
+    action_values: Callable[[Any, jax.Array], jax.Array]
+    rewards: Callable[[Any, Transitions], jax.Array]
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that training goes on from.
+
+    Attributes:
+      network_params: leading axis N.
+      opt_state: of Adam.
+      update_index: `[]` int32, updates done.
+      key: a JAX PRNG key.
+      experience: what was played; None for imitators that do not play.
+    """
+
+    network_params: Any
+    opt_state: Any
+    update_index: jax.Array
+    key: jax.Array
+    experience: Experience | None
+
+
+class Sources(NamedTuple):
+    """Where minibatches come from.
+
+    Attributes:
+      expert: the demonstrations, leading axis M.
+      starts: `[E]` int32, rows of `expert` in which episodes begin.
+    """
+
+    expert: Transitions
+    starts: jax.Array
+
+
+class Learner(NamedTuple):
+    """The fixed parts of a run; `sources` is called when training is traced."""
+
+    config: GradientConfig
+    env: Environment
+    method: Method
+    sources: Callable[[], Sources]
+
+
+def make_trainer(
+    config: GradientConfig, env: Environment, method: Method, demonstrations: Demonstrations | None = None
+) -> Trainer:
+    """Training as two pure functions.
+
+    Args:
+      config: the settings.
+      env: a game as `jaxdilemmas.make` returns it, without wrappers.
+      method: the imitator.
+      demonstrations: what to learn from; read from `config.demonstrations` when an update is traced, if left out.
+
+    Returns:
+      See `trainer.Trainer`. Metrics of an update: those of `method`, means over gradient steps; `env_steps`,
+      `episode_return`, `tagged_steps` `[N]` and the four social metrics, means over episodes that ended, NaN if none.
+    """
+    learner = make_learner(config, env, method, demonstrations)
+    return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+
+
+def make_train(
+    config: GradientConfig, env: Environment, method: Method, demonstrations: Demonstrations | None = None
+) -> Train:
+    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return jax.jit(partial(scan_updates, make_trainer(config, env, method, demonstrations), config.num_updates))
+
+
+def make_policy(config: ImitationConfig, env: Environment, method: Method, greedy: bool = False) -> Policy:
+    """What a trained run plays, see `act_by`."""
+    return act_by(config, env, method.action_values, greedy)
+
+
+def act_by(
+    config: ImitationConfig,
+    env: Environment,
+    action_values: Callable[[Any, jax.Array], jax.Array],
+    greedy: bool = False,
+) -> Policy:
+    """Actions drawn from a softmax of scaled values or logits, or the best ones when `greedy`; see `Method`."""
+
+    def act(network_params: Any, obs: jax.Array, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        values = action_values(network_params, obs[None])[0]
+        if greedy:
+            return jnp.argmax(values, axis=-1).astype(jnp.int32), memory
+        policy = distrax.Categorical(logits=config.acting_inverse_temperature * values)
+        return sample_actions(key, policy), memory
+
+    return Policy(act, jnp.zeros((env.num_agents, 0)))
+
+
+def make_reward_function(method: Method, network_params: Any) -> RewardFunction:
+    """The rewards that a trained network holds."""
+
+    def rewards(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
+        return method.rewards(network_params, Transitions(obs, actions, next_obs, terminated))
+
+    return rewards
+
+
+def make_learner(
+    config: GradientConfig, env: Environment, method: Method, demonstrations: Demonstrations | None
+) -> Learner:
+    """What is fixed in a run, see `make_trainer`."""
+    return Learner(config, env, method, partial(make_sources, config, env, demonstrations))
+
+
+def load_demonstrations(config: ImitationConfig, env: Environment) -> Demonstrations:
+    """What the settings name.
+
+    Raises:
+      ValueError: they name no file, or it does not hold demonstrations of this game.
+    """
+    require(bool(config.demonstrations), "demonstrations", config.demonstrations, "the path of a file of them")
+    return recorded.load(config.demonstrations, env)
+
+
+def make_sources(config: ImitationConfig, env: Environment, demonstrations: Demonstrations | None) -> Sources:
+    """The demonstrations to learn from.
+
+    Raises:
+      ValueError: there are none, they are not of this game, or fewer than asked for.
+    """
+    if demonstrations is None:
+        demonstrations = load_demonstrations(config, env)
+    recorded.check_fits(demonstrations, env)
+    if config.num_transitions is not None:
+        demonstrations = recorded.subsample(demonstrations, config.num_transitions, config.demonstration_seed)
+    expert = Transitions(*(jnp.asarray(getattr(demonstrations, name)) for name in Transitions._fields))
+    starts = np.flatnonzero(np.diff(demonstrations.episodes, prepend=demonstrations.episodes[0] - 1))
+    return Sources(expert, jnp.asarray(starts))
+
+
+def with_demonstrations(
+    make_trainer: Callable[[Any, Environment, Demonstrations], Trainer],
+) -> Callable[[Any, Environment], Trainer]:
+    """What a command calls: demonstrations are read and checked first, before anything is compiled or written."""
+
+    def make(config: Any, env: Environment) -> Trainer:
+        return make_trainer(config, env, load_demonstrations(config, env))
+
+    return make
+
+
+def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
+    """Fresh networks and environments."""
+    key, key_networks, key_play = jax.random.split(key, 3)
+    network_params = learner.method.init(key_networks)
+    playing = learner.config.playing
+    return TrainState(
+        network_params=network_params,
+        opt_state=make_optimizer(learner.config).init(network_params),
+        update_index=jnp.zeros((), jnp.int32),
+        key=key,
+        experience=None if playing is None else experience.start(playing, learner.env, key_play, env_params),
+    )
+
+
+def make_optimizer(config: GradientConfig) -> optax.GradientTransformation:
+    """Adam with a learning rate that runs in a straight line."""
+    num_steps = config.num_updates * config.steps_per_update
+    return optax.adam(optax.linear_schedule(config.learning_rate, config.final_learning_rate, num_steps))
+
+
+def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
+    """Plays, if it plays, learns from minibatches, and says how it went."""
+    config, sources = learner.config, learner.sources()
+    key, key_play, key_learn = jax.random.split(train_state.key, 3)
+    played, outcomes = train_state.experience, experience.no_outcomes(learner.env.num_agents)
+    if config.playing is not None and played is not None:
+        values = partial(learner.method.action_values, train_state.network_params)
+        played, outcomes = experience.play(config.playing, learner.env, values, played, key_play, env_params)
+
+    def step(carry: tuple[Any, Any], key: jax.Array) -> tuple[tuple[Any, Any], Metrics]:
+        batch = draw_batch(learner, sources, played, key, env_params)
+        return descend(learner, carry, batch)
+
+    start = (train_state.network_params, train_state.opt_state)
+    keys = jax.random.split(key_learn, config.steps_per_update)
+    (network_params, opt_state), metrics = jax.lax.scan(step, start, keys)
+    train_state = TrainState(network_params, opt_state, train_state.update_index + 1, key, played)
+    return train_state, outcomes | jax.tree.map(partial(jnp.mean, axis=0), metrics)
+
+
+def descend(learner: Learner, carry: tuple[Any, Any], batch: Batch) -> tuple[tuple[Any, Any], Metrics]:
+    """One gradient step, from and to (network_params, opt_state)."""
+    network_params, opt_state = carry
+
+    def loss(network_params: Any) -> tuple[jax.Array, Metrics]:
+        losses, metrics = learner.method.loss(network_params, batch)
+        size = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(network_params))
+        return losses.sum() + learner.config.l2 * size, metrics | {"loss": losses}
+
+    gradients, metrics = jax.grad(loss, has_aux=True)(network_params)
+    updates, opt_state = make_optimizer(learner.config).update(gradients, opt_state)
+    return (optax.apply_updates(network_params, updates), opt_state), metrics
+
+
+def draw_batch(learner: Learner, sources: Sources, played: Experience | None, key: jax.Array, env_params: Any) -> Batch:
+    """Rows drawn uniformly, with replacement, each turned by a symmetry of its own where `config.augment`."""
+    config, env, recorded_rows = learner.config, learner.env, sources.expert
+    key_rows, key_reset = jax.random.split(key)
+    chances = jax.random.uniform(key_rows, (6, config.batch_size))  # one call: each takes long to compile
+    expert = take_rows(recorded_rows, choose(chances[0], len(recorded_rows.actions)))
+    if played is None:
+        met = None
+        initial_obs = recorded_rows.obs[sources.starts[choose(chances[1], len(sources.starts))]]
+    else:
+        met = experience.draw(played.ring, chances[2])
+        keys = jax.random.split(key_reset, config.batch_size)
+        initial_obs = jax.vmap(lambda key: env.reset(key, env_params)[0])(keys)
+    if config.augment and hasattr(env, "num_symmetries"):
+        expert = turn(env, chances[3], expert)
+        met = None if met is None else turn(env, chances[4], met)
+        initial_obs = turn(env, chances[5], expert._replace(obs=initial_obs)).obs
+    return Batch(expert, met, initial_obs)
+
+
+def turn(env: Any, chances: jax.Array, transitions: Transitions) -> Transitions:
+    """Each row as it would look under a symmetry of the board, by its own number in [0, 1) and the same for all."""
+    indices = choose(chances, env.num_symmetries)
+    transform = jax.vmap(env.transform)
+    obs, actions = transform(indices, transitions.obs, transitions.actions)
+    next_obs, _ = transform(indices, transitions.next_obs, transitions.actions)
+    return transitions._replace(obs=obs, actions=actions, next_obs=next_obs)
