@@ -1,0 +1,153 @@
+"""The command that studies MAMQL: `python -m baselines.mamql_study --recording gems_expert.npz --output runs/study`.
+
+Imitators learn from demonstrations of Gems and other games, play, and say what rewards they recovered. A row is on disk
+as soon as it is done: the same command goes on where it was interrupted and adds what more stages, methods, sizes or
+seeds ask for. In the end, and with all done already, it writes tables, pictures and results.md.
+"""
+
+import dataclasses
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import tyro
+from rich.console import Console
+
+from baselines.analysis.tables import Row, write_csv
+from baselines.study.mamql import findings, pictures
+from baselines.study.mamql.options import Options, quick_options
+from baselines.study.mamql.report import Tables, fill_page, make_tables, write_results
+from baselines.study.mamql.stages import prepare, run_piece
+from baselines.study.processes import run_side_by_side
+from baselines.training.runs import describe_machine
+from jaxdilemmas.environment import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PLAIN_SECONDS = 10
+"""From one line about the progress to the next."""
+
+CURVES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "returns": ("play", ("return", "success", "length")),
+    "behaviour": ("behaviour", ("cross_entropy", "joint_disagreement")),
+    "recovery": ("recovery", ("raw_pearson", "raw_pearson_running", "fitted_pearson")),
+}
+"""Pictures of each expert on Gems: the table that they show, and what of it."""
+
+
+def begin(options: Options) -> None:
+    """Makes the directory, or checks that the rows in it are of the same kind.
+
+    Raises:
+      ValueError: the directory holds something else, or rows under other options.
+    """
+    path = options.output / "study.json"
+    training = json.loads(json.dumps(options.training()))
+    if options.output.exists():
+        require(path.is_file(), "output", str(options.output), "a new directory, or one with a study")
+        stored = json.loads(path.read_text(encoding="utf-8"))["training"]
+        for name, value in training.items():
+            is_same = value == stored[name]
+            if name == "experts":
+                value = training[name] = stored[name] | value
+                is_same = all(value[label] == other for label, other in stored[name].items())
+            require(is_same, name, value, f"the study in {options.output} has {stored[name]!r}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    content = {"training": training, "options": dataclasses.asdict(options), "about": describe_machine()}
+    path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def work(options: Options, console: Console) -> None:
+    """Does what is not done yet, and says how far it is.
+
+    Raises:
+      ValueError: demonstrations cannot be made.
+    """
+    pieces = options.pieces
+    todo = [piece for piece in pieces if not options.row_file(piece).is_file()]
+    console.print(f"{len(pieces) - len(todo)}/{len(pieces)} rows are there")
+    prepare(options)
+    last_time = time.monotonic()
+    for _ in run_side_by_side(partial(run_piece, options), todo, min(options.jobs, max(1, len(todo)))):
+        if time.monotonic() - last_time > PLAIN_SECONDS:
+            last_time = time.monotonic()
+            num_done = sum(options.row_file(piece).is_file() for piece in pieces)
+            console.print(f"{num_done}/{len(pieces)} rows")
+
+
+def conclude(options: Options) -> None:
+    """Writes the tables, the pictures and the results, and the page if one is named.
+
+    Raises:
+      ValueError: the page has no place for results.
+    """
+    rows = findings.read_rows(options)
+    tables = make_tables(rows)
+    for name, table in tables.items():
+        write_csv(options.output / f"{name}.csv", table)
+    figures = draw(tables, rows)
+    for name, figure in figures.items():
+        figure.savefig(options.output / f"{name}.png", dpi=120)
+    here = {name: f"{name}.png" for name in figures}
+    results = write_results(options, tables, here, describe_machine())
+    (options.output / "results.md").write_text(results, encoding="utf-8")
+    if options.page is not None:
+        folder = options.page.parent / "images"
+        folder.mkdir(exist_ok=True)
+        for name in figures:
+            shutil.copyfile(options.output / f"{name}.png", folder / f"mamql_{name}.png")
+        there = {name: f"images/mamql_{name}.png" for name in figures}
+        text = write_results(options, tables, there, describe_machine())
+        page = options.page.read_text(encoding="utf-8")
+        options.page.write_text(fill_page(page, text), encoding="utf-8")
+
+
+def draw(tables: Tables, rows: list[Row]) -> "dict[str, Figure]":
+    """Curves of stage table, an expert a figure."""
+    figures = {}
+    levels = {row["expert"]: row["expert_return"] for row in findings.of_stage(rows, "table")}
+    for expert, level in levels.items():
+        for name, (table, columns) in CURVES.items():
+            own = [row for row in tables.get(table, []) if row["expert"] == expert]
+            if own:
+                figure = pictures.curves(own, columns, f"Gems, expert: {expert}")
+                figures[f"{name}_{expert}"] = figure
+        pictures.add_level(figures[f"returns_{expert}"], level, "expert")
+    return figures
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m baselines.mamql_study`."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    start_time = time.monotonic()
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        default = quick_options() if "--quick" in arguments else None
+        options = read_options(arguments, default)
+        begin(options)
+        work(options, console)
+        conclude(options)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    seconds = time.monotonic() - start_time
+    console.print(f"results.md, tables and pictures are in {options.output}, after {seconds:.0f} s")
+
+
+def read_options(arguments: Sequence[str], default: Options | None) -> Options:
+    """The options of the command line, and where it says nothing the default ones."""
+    return tyro.cli(
+        Options,
+        prog="python -m baselines.mamql_study",
+        description=__doc__,
+        args=list(arguments),
+        default=default if default is not None else tyro.MISSING_NONPROP,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""What is measured of an imitator: how it plays, how far it is from the experts, and what rewards it recovered."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baselines.analysis.recovery import (
+    EventRewards,
+    Recovered,
+    behavioural_error,
+    constrained_regression,
+    reward_scores,
+)
+from baselines.analysis.state_features import make_state_features
+from baselines.demonstrations import Demonstrations, record
+from baselines.playing import Player, play_steps
+from baselines.study.mamql.imitators import Imitator
+
+AT_ONCE = 250
+"""Episodes played side by side."""
+
+EXPLORATION = 0.5
+"""How often an agent acts at random where transitions are explored."""
+
+NOISE = 0.3
+"""How often a noisy partner acts at random."""
+
+NUM_STEPS = 8
+"""Over which the regression sums demonstrated transitions; chosen once, on the recorded Gems data (docs/mamql.md)."""
+
+Numbers = dict[str, Any]
+
+
+def play(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndarray]:
+    """Plays whole episodes.
+
+    Returns:
+      By name: `return` `[E, N]`; `length` `[E]`; `success` `[E]` bool, whether the rule of the game ended the episode,
+      before or with the clock.
+    """
+
+    def outcome(key: jax.Array) -> dict[str, jax.Array]:
+        steps = play_steps(player, key)
+        is_played = steps.is_played
+        return {
+            "return": (steps.rewards * is_played[:, None]).sum(0),
+            "length": is_played.sum(),
+            "success": (steps.terminated & is_played).any(),
+        }
+
+    play_many = jax.jit(jax.vmap(outcome))
+    size = min(AT_ONCE, num_episodes)
+    keys = jax.random.split(key, (-(-num_episodes // size), size))
+    parts = [jax.device_get(play_many(some)) for some in keys]
+    return {name: np.concatenate([part[name] for part in parts])[:num_episodes] for name in parts[0]}
+
+
+def summarize_play(outcomes: dict[str, np.ndarray]) -> Numbers:
+    """Means over episodes; `return` over agents as well, with its standard error."""
+    returns = outcomes["return"]
+    per_episode = returns.mean(1)
+    return {
+        "return": float(per_episode.mean()),
+        "return_error": float(per_episode.std(ddof=1) / np.sqrt(len(per_episode))),
+        **{f"return_{agent}": float(value) for agent, value in enumerate(returns.mean(0))},
+        "success": float(outcomes["success"].mean()),
+        "length": float(outcomes["length"].mean()),
+    }
+
+
+def learning_speed(history: dict[str, np.ndarray], expert_return: float, share: float = 0.9) -> Numbers:
+    """How much was played in training.
+
+    Args:
+      history: metrics of updates, with `env_steps` `[U]` and `episode_return` `[U, N]`, NaN where no episode ended.
+      expert_return: mean over agents.
+      share: of it.
+
+    Returns:
+      `env_steps`, 0 for those who learn from demonstrations alone; `env_steps_to_90`, at the first update in which
+      episodes that ended had this share of the expert's return, NaN if none did; `train_seconds`.
+    """
+    played = np.asarray(history.get("env_steps", np.zeros(1))).ravel()
+    returns = np.asarray(history.get("episode_return", np.full((1, 1), np.nan)))
+    means = returns.reshape(len(returns), -1).mean(1)
+    reached = np.flatnonzero(means >= share * expert_return)
+    return {
+        "env_steps": float(played[-1]),
+        "env_steps_to_90": float(played[reached[0]]) if len(reached) and played[-1] > 0 else float("nan"),
+        "train_seconds": float(history.get("seconds", np.nan)),
+    }
+
+
+def behaviour(imitator: Imitator, held_out: Demonstrations) -> Numbers:
+    """The behavioural error on expert states that were not learnt from; means over agents."""
+    error = behavioural_error(imitator.log_probs(held_out.obs), held_out.actions)
+    return {
+        "cross_entropy": float(error.cross_entropy.mean()),
+        "disagreement": float(error.disagreement.mean()),
+        "joint_disagreement": error.joint_disagreement,
+    }
+
+
+def explore(imitator: Imitator, shown: np.ndarray, key: jax.Array, num_transitions: int) -> Demonstrations:
+    """The imitator plays, but every agent acts at random in some steps.
+
+    Args:
+      imitator: who plays.
+      shown: `[N, A]` bool, actions that the demonstrations show; only of these random ones are drawn.
+      key: a JAX PRNG key, used once.
+      num_transitions: at least so many, in whole episodes.
+    """
+    player, chances = imitator.player, jnp.log(jnp.asarray(shown, jnp.float32))
+    return record(mix_in_random(player, chances, jnp.full(len(shown), EXPLORATION)), key, num_transitions)
+
+
+def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player:
+    """Agents some of whose actions are random.
+
+    Args:
+      player: what they do else.
+      logits: `[N, A]`, of random actions.
+      share: `[N]`, how often each acts so.
+    """
+
+    def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        key_act, key_which, key_random = jax.random.split(key, 3)
+        actions, memory = player.act(obs, state, memory, key_act)
+        is_random = jax.random.uniform(key_which, share.shape) < share
+        drawn = jax.random.categorical(key_random, logits).astype(actions.dtype)
+        return jnp.where(is_random, drawn, actions), memory
+
+    return Player(player.env, act, player.initial_memory)
+
+
+def noisy(player: Player) -> Player:
+    """All agents but the first act at random in some steps."""
+    num_agents, num_actions = player.env.num_agents, int(getattr(player.env.action_space, "n", 0))
+    share = NOISE * (jnp.arange(num_agents) > 0)
+    return mix_in_random(player, jnp.zeros((num_agents, num_actions)), share)
+
+
+def shown_actions(demonstrations: Demonstrations) -> np.ndarray:
+    """Which actions each agent takes at least once, `[N, A]` bool."""
+    header = demonstrations.header
+    numbers = np.arange(header.num_actions)
+    return (demonstrations.actions[..., None] == numbers).any(0)
+
+
+def regress(
+    imitator: Imitator, demonstrations: Demonstrations, explored: Demonstrations, events: tuple[str, ...]
+) -> EventRewards:
+    """`constrained_regression` on demonstrations and as many or fewer explored transitions.
+
+    Args:
+      imitator: whose rewards; its soft values of states are among the features.
+      demonstrations: the first of them are taken.
+      explored: see `explore`.
+      events: names; all that the game tells if there are none.
+    """
+    shown = first_rows(demonstrations, len(explored.obs))
+    parts, describe = (shown, explored), make_state_features(imitator.env)
+
+    def features(obs: np.ndarray) -> np.ndarray:
+        values = np.logaddexp.reduce(imitator.action_values(obs), axis=-1)
+        return np.concatenate([describe(obs), values[..., None]], axis=-1)
+
+    names = events or tuple(explored.events)
+    alone = -1 - np.arange(len(explored.obs))  # steps of explored episodes do not go on as the demonstrators would
+    recovered = Recovered(
+        targets=np.concatenate([imitator.rewards(part) for part in parts]),
+        events={name: np.concatenate([part.events[name] for part in parts]) for name in names},
+        features=np.concatenate([features(part.obs) for part in parts]),
+        next_features=np.concatenate([features(part.next_obs) for part in parts]),
+        terminated=np.concatenate([part.terminated for part in parts]),
+        episodes=np.concatenate([shown.episodes, alone]),
+    )
+    return constrained_regression(recovered, imitator.config.discount, NUM_STEPS)
+
+
+def first_rows(demonstrations: Demonstrations, count: int) -> Demonstrations:
+    """At most so many transitions, from the start."""
+    names = ("obs", "actions", "rewards", "next_obs", "terminated", "truncated", "episodes")
+    cut = {name: getattr(demonstrations, name)[:count] for name in names}
+    events = {name: values[:count] for name, values in demonstrations.events.items()}
+    return demonstrations._replace(**cut, events=events, states={})
+
+
+def recovery(imitator: Imitator, fitted: EventRewards, held_out: Demonstrations) -> list[Numbers]:
+    """Of each agent how well raw and fitted rewards match the game's own, on steps that were not learnt from."""
+    kinds = {"raw": imitator.rewards(held_out), "fitted": fitted.rewards(held_out.events)}
+    scores = {
+        kind: reward_scores(rewards, held_out.rewards, held_out.terminated, held_out.episodes)
+        for kind, rewards in kinds.items()
+    }
+    return [
+        {f"{kind}_{name}": value for kind, agents in scores.items() for name, value in agents[agent].items()}
+        | {"explained": float(fitted.explained[agent])}
+        for agent in range(held_out.rewards.shape[1])
+    ]

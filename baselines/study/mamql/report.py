@@ -1,0 +1,116 @@
+"""The results of the study of MAMQL as text: every table in words that say what stands in it."""
+
+from collections.abc import Callable
+
+from baselines.analysis.tables import Row, markdown_table
+from baselines.study.mamql import findings
+from baselines.study.mamql.options import Options, Stage
+
+Tables = dict[str, list[Row]]
+
+PLAY = ("return", "success", "length", "env_steps", "env_steps_to_90", "train_seconds")
+BEHAVIOUR = ("cross_entropy", "disagreement", "joint_disagreement")
+SCORES = ("pearson", "pearson_running", "pearson_other", "pearson_alone", "pearson_other_alone", "pearson_episodes")
+ERRORS = ("mse", "mse_affine", "mse_zero", "mse_mean")
+
+START, END = "<!-- results: start -->", "<!-- results: end -->"
+"""Marks of the page between which the results stand."""
+
+
+def make_tables(rows: list[Row]) -> Tables:
+    """All tables, by the name of their file; stages of which nothing is done have none."""
+    table, games = findings.of_stage(rows, "table"), findings.of_stage(rows, "games")
+    tables: Tables = {"runs": findings.run_rows(rows), "weights": findings.weight_rows(rows)}
+    if table:
+        tables |= {
+            "returns": findings.return_rows(table),
+            "gains": findings.difference_rows(table),
+            "play": findings.summary_rows(table, PLAY),
+            "behaviour": findings.summary_rows(table, BEHAVIOUR),
+            "recovery": findings.summary_rows(
+                table, (*(f"{kind}_{name}" for kind in ("raw", "fitted") for name in SCORES), "explained"), "agents"
+            ),
+            "errors": findings.summary_rows(
+                table, tuple(f"{kind}_{name}" for kind in ("raw", "fitted") for name in ERRORS), "agents"
+            ),
+            "gems_weights": findings.team_weight_rows(table),
+        }
+    if games:
+        tables |= {"games": findings.return_rows(games), "games_gains": findings.difference_rows(games)}
+    for stage, make in STAGE_TABLES.items():
+        some = findings.of_stage(rows, stage)
+        if some:
+            tables[stage] = make(some)
+    return {name: rows for name, rows in tables.items() if rows}
+
+
+def _numbers(rows: list[Row]) -> list[Row]:
+    """Means over seeds of all numbers that rows of a stage have."""
+    names = dict.fromkeys(name for row in rows for name in row["numbers"] if not name.endswith("_error"))
+    return findings.summary_rows(rows, tuple(names))
+
+
+STAGE_TABLES: dict[Stage, Callable[[list[Row]], list[Row]]] = {
+    "retrain": _numbers,
+    "partners": _numbers,
+    "stochastic": lambda rows: findings.difference_rows(rows) + findings.difference_rows(rows, "return_beside"),
+    "dilemmas": findings.team_weight_rows,
+}
+"""Of stages that have one table."""
+
+TEXTS: dict[str, str] = {
+    "returns": "Mean return per player, by method and number of demonstrations; ± is half of a 95 % "
+    "interval over seeds.",
+    "gains": "What MAMQL returns more than each other method, paired by seed.",
+    "play": "How agents play: success is the share of episodes that the rule of the game ends; env steps are those of "
+    "training, and those until episodes that ended had 90 % of the expert's return.",
+    "behaviour": "On expert states that nobody learnt from: cross-entropy in nats, how often the most likely action is "
+    "another than the expert's, and how often that is so for any agent.",
+    "recovery": "Correlations with the true reward on steps that nobody learnt from, means over agents: of raw rewards "
+    "Q - gamma V, and of fitted ones, the weighted events of the constrained regression. Running: without steps that "
+    "end the game; other: with the other agent's reward; alone: over steps in which not both are paid.",
+    "errors": "Mean squared errors of the same rewards, as they are and after the best scale and shift, beside "
+    "those of predicting 0 and the mean.",
+    "gems_weights": "Weights of events by the constrained regression; the true ones are 1 for own gems, 6 for shared "
+    "ones and 0 for others' gems.",
+    "retrain": "Return in the game itself of agents that IPPO trained on recovered rewards, raw and fitted, and on the "
+    "true ones.",
+    "partners": "Each agent's own return beside a partner that it did not learn from.",
+    "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: what MAMQL returns more "
+    "with itself, and beside such a partner.",
+    "games": "Mean return per agent on the other games, at the published numbers of demonstrations.",
+    "games_gains": "What MAMQL returns more there than each other method, paired by seed.",
+    "dilemmas": "Weights of events by team, means over agents; relative: to the largest of the team.",
+}
+"""What stands in a table, by its name; tables without a text are files alone."""
+
+
+def write_results(options: Options, tables: Tables, pictures: dict[str, str], about: dict[str, str]) -> str:
+    """The results in Markdown.
+
+    Args:
+      options: the study.
+      tables: of `make_tables`.
+      pictures: where each is, by name.
+      about: the machine and versions.
+    """
+    machine = ", ".join(f"{name} {value}" for name, value in about.items())
+    parts = [f"{options.seeds} seeds, {options.episodes:,} episodes each. {machine}\n"]
+    parts += [f"![{name.replace('_', ' ')}]({path})\n" for name, path in pictures.items()]
+    for name, text in TEXTS.items():
+        if name in tables:
+            parts.append(f"### {name.replace('_', ' ').capitalize()}\n\n{text}\n\n{markdown_table(tables[name])}")
+    return "\n".join(parts)
+
+
+def fill_page(page: str, results: str) -> str:
+    """The page with the results between its marks.
+
+    Raises:
+      ValueError: the page has not the two marks in their order.
+    """
+    head, start, rest = page.partition(START)
+    _, end, tail = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"the page has no place for results: it must have the lines {START} and {END}")
+    return f"{head}{START}\n\n{results}\n{END}{tail}"

@@ -1,0 +1,231 @@
+"""The work of the study: demonstrations are made once, then each piece learns, plays and writes its row."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxdilemmas
+from baselines import ippo
+from baselines.analysis.recovery import EventRewards
+from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save, split, subsample
+from baselines.playing import Player, find_player, make_team, scripted_player, trained_player
+from baselines.presets import preset
+from baselines.recovered_rewards import EventWeightedRewards, RecoveredRewards
+from baselines.study.mamql import measures
+from baselines.study.mamql.imitators import EVALUATE, EXPLORE, RETRAIN, Imitator, obtain
+from baselines.study.mamql.options import EVENTS, NOISY, RECORDED, TRUE_REWARD, Options, Piece, Stage, key_of, label
+from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.policies import scripted_policies
+
+Row = dict[str, Any]
+HELD_OUT = 0.1
+"""Share of the episodes that nobody learns from, but where more demonstrations are asked for than are left."""
+
+NUM_RECORDED = 20_000
+"""Transitions of the recorded Gems data; of other experts on Gems as many are recorded."""
+
+EPISODES_OF_DILEMMAS = 20
+"""In which agents of stage dilemmas are evaluated: they are long, and not what is asked."""
+
+
+class Task(NamedTuple):
+    """A piece with what it works on.
+
+    Attributes:
+      options: the study.
+      piece: which.
+      train: what is learnt from.
+      held_out: what is measured on; None where all is learnt from.
+      expert_return: mean over agents and episodes of all demonstrations.
+    """
+
+    options: Options
+    piece: Piece
+    train: Demonstrations
+    held_out: Demonstrations | None
+    expert_return: float
+
+    def key(self, purpose: int) -> jax.Array:
+        """A JAX PRNG key for one use."""
+        return key_of(f"{self.piece.stage}-{self.piece.model}", purpose)
+
+
+def prepare(options: Options) -> None:
+    """Makes the demonstrations that are not there yet.
+
+    Raises:
+      ValueError: those that are there are fewer than a piece asks for.
+    """
+    wanted: dict[tuple[str, str], int] = {}
+    for piece in options.pieces:
+        if not options.row_file(piece).is_file():
+            source = piece.game, piece.expert
+            wanted[source] = max(wanted.get(source, 0), piece.size)
+    for (game, expert), size in wanted.items():
+        path = options.demonstrations_file(game, expert)
+        if path.is_file():
+            found = load(path).header.num_transitions
+            is_enough = expert == RECORDED or found >= size
+            require(
+                is_enough, "sizes", size, f"the study in {options.output} has {found} transitions of {label(expert)}"
+            )
+            continue
+        demonstrations = make_demonstrations(options, game, expert, size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        unfinished.unlink(missing_ok=True)
+        save(unfinished, demonstrations)
+        os.replace(unfinished, path)
+
+
+def make_demonstrations(options: Options, game: str, expert: str, size: int) -> Demonstrations:
+    """Demonstrations of an expert: on Gems as many as are recorded, else `size` and those that are held out."""
+    if expert == RECORDED:
+        assert options.recording is not None  # checked with the options
+        return import_gems(options.recording)
+    player = find_expert(game, expert)
+    header = describe(player.env, game, {}, label(expert))
+    needed = max(size, NUM_RECORDED) if game == "gems" else round(1.1 * size / (1 - HELD_OUT))
+    total = max(needed, 1 + int(player.env.default_params.max_steps))  # two episodes, so that one can be held out
+    return record(player, key_of(f"{game}-{label(expert)}", EVALUATE), num_transitions=total, header=header)
+
+
+def find_expert(game: str, expert: str) -> Player:
+    """Who plays under a name; see `Options.experts` and `NOISY`."""
+    if expert.startswith(NOISY):
+        return measures.noisy(find_player(expert.removeprefix(NOISY), game, {}))
+    return find_player(expert, game, {})
+
+
+def run_piece(options: Options, piece: Piece) -> None:
+    """Does a piece, unless it is done, and writes its row; the work of a process."""
+    path = options.row_file(piece)
+    if path.is_file():
+        return
+    row = piece._asdict() | {"expert": label(piece.expert)} | STAGE_WORK[piece.stage](make_task(options, piece))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(row, default=float) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def make_task(options: Options, piece: Piece) -> Task:
+    """Loads the demonstrations of a piece and draws as many as it learns from."""
+    everything = load(options.demonstrations_file(piece.game, piece.expert))
+    train, held_out = split(everything, HELD_OUT)
+    is_all = piece.size > train.header.num_transitions
+    source = everything if is_all else train
+    count = min(piece.size, source.header.num_transitions)
+    chosen = subsample(source, count, piece.seed)
+    expert_return = float(np.mean(everything.header.returns))
+    return Task(options, piece, chosen, None if is_all else held_out, expert_return)
+
+
+def learn(task: Task) -> tuple[Imitator, Row]:
+    """Learns, plays and compares with the experts."""
+    options, piece = task.options, task.piece
+    imitator = obtain(options, piece, task.train)
+    episodes = EPISODES_OF_DILEMMAS if piece.stage == "dilemmas" else options.episodes
+    outcomes = measures.play(imitator.player, task.key(EVALUATE), max(2, min(episodes, options.episodes)))
+    numbers = measures.summarize_play(outcomes) | measures.learning_speed(imitator.history, task.expert_return)
+    if task.held_out is not None:
+        numbers |= measures.behaviour(imitator, task.held_out)
+    transitions = task.train.header.num_transitions
+    return imitator, {"transitions": transitions, "expert_return": task.expert_return, "numbers": numbers}
+
+
+def fit(task: Task, imitator: Imitator) -> EventRewards:
+    """Recovered rewards as weights of events."""
+    shown = measures.shown_actions(task.train)
+    explored = measures.explore(imitator, shown, task.key(EXPLORE), task.options.explored)
+    return measures.regress(imitator, task.train, explored, EVENTS.get(task.piece.game, ()))
+
+
+def table(task: Task) -> Row:
+    """Everything that is measured."""
+    imitator, row = learn(task)
+    if task.held_out is None:
+        return row
+    fitted = fit(task, imitator)
+    return row | {"agents": measures.recovery(imitator, fitted, task.held_out), "weights": weight_rows(fitted)}
+
+
+def weight_rows(fitted: EventRewards) -> list[Row]:
+    """One row for each agent and event."""
+    return [
+        {"agent": agent, "event": name, "weight": float(fitted.weights[agent, i])}
+        for agent in range(len(fitted.weights))
+        for i, name in enumerate(fitted.names)
+    ]
+
+
+def games(task: Task) -> Row:
+    """What is learnt, without rewards."""
+    return learn(task)[1]
+
+
+def stochastic(task: Task) -> Row:
+    """As `games`, and the first agent beside the noisy experts with whom it was seen."""
+    imitator, row = learn(task)
+    expert = find_expert(task.piece.game, task.piece.expert)
+    is_imitator = jnp.arange(imitator.env.num_agents) == 0
+    returns = play_returns(make_team(imitator.player, expert, is_imitator), task)
+    of_expert = play_returns(expert, task)
+    return row | {"numbers": row["numbers"] | {"return_beside": returns[0], "expert_beside": of_expert[0]}}
+
+
+def partners(task: Task) -> Row:
+    """Each agent beside others than those it learnt from: its own return, mean over the agents."""
+    imitator = obtain(task.options, task.piece, task.train)
+    num_agents, numbers = imitator.env.num_agents, {}
+    for name, make in scripted_policies(imitator.env).items():
+        other = scripted_player(imitator.env, make(imitator.env))
+        teams = [make_team(imitator.player, other, jnp.arange(num_agents) == seat) for seat in range(num_agents)]
+        returns = [play_returns(team, task)[seat] for seat, team in enumerate(teams)]
+        numbers[f"return_with_{name}"] = float(np.mean(returns))
+    return {"expert_return": task.expert_return, "numbers": numbers}
+
+
+def play_returns(player: Player, task: Task) -> list[float]:
+    """Mean returns, `[N]`; all players of a piece have the same luck."""
+    return measures.play(player, task.key(EVALUATE), task.options.episodes)["return"].mean(0).tolist()
+
+
+def retrain(task: Task) -> Row:
+    """The return of agents that learn by IPPO from recovered rewards, or the true one, played in the game itself."""
+    env = jaxdilemmas.make(task.piece.game)
+    if task.piece.method == TRUE_REWARD:
+        return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
+    imitator = obtain(task.options, task.piece, task.train)
+    fitted = fit(task, imitator)
+    paid = EventWeightedRewards(env, dict(zip(fitted.names, fitted.weights.T, strict=True)))
+    numbers = {
+        "return_raw": learn_anew(task, env, RecoveredRewards(env, imitator.reward_function)),
+        "return_fitted": learn_anew(task, env, paid),
+    }
+    return {"expert_return": task.expert_return, "numbers": numbers, "weights": weight_rows(fitted)}
+
+
+def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
+    """Trains IPPO on the rewards of `paid` and returns the mean return of the game itself."""
+    tuned = {name: value for name, value in preset("mamql", task.piece.game).items() if name in ("network",)}
+    tuned |= preset("ippo", task.piece.game) | {"total_env_steps": task.options.retrain_env_steps}
+    config = ippo.Config(**tuned)
+    train_state, _ = ippo.make_train(config, paid)(task.key(RETRAIN), env.default_params)
+    player = trained_player(env, ippo.make_policy(config, env), train_state.network_params)
+    return float(np.mean(play_returns(player, task)))
+
+
+STAGE_WORK: dict[Stage, Callable[[Task], Row]] = {
+    "table": table,
+    "retrain": retrain,
+    "partners": partners,
+    "stochastic": stochastic,
+    "games": games,
+    "dilemmas": table,
+}

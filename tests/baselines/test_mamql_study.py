@@ -1,0 +1,319 @@
+"""The study of MAMQL: a tiny one from end to end, each other stage once, and what it concludes from rows by hand."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxdilemmas
+from baselines import mamql_study
+from baselines.demonstrations import load
+from baselines.playing import scripted_player
+from baselines.study.mamql import findings, measures, options, stages
+from baselines.study.mamql.imitators import in_parts
+from baselines.study.mamql.options import Options, Piece, key_of, quick_options
+from baselines.study.mamql.report import END, START, fill_page
+from jaxdilemmas import policies
+
+TINY_SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
+TINY = [
+    *("--experts", "cooperative", "--methods", "mamql", "cloning", "--sizes", "30", "--seeds", "1"),
+    *("--settings", *TINY_SETTINGS, "--episodes", "4", "--explored", "100", "--jobs", "1"),
+]
+pytestmark = pytest.mark.usefixtures("quick_compiling")
+
+
+def tiny(path: Path, **changes: Any) -> Options:
+    """The options of the tiny study."""
+    own: dict[str, Any] = {"settings": TINY_SETTINGS, "episodes": 4, "explored": 100, "retrain_env_steps": 20_000}
+    some: dict[str, Any] = {"methods": ("mamql", "cloning"), "sizes": (30,), "seeds": 1, "experts": ("cooperative",)}
+    return Options(**(own | some | {"output": path, "jobs": 1} | changes))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the tiny study; its page is beside it."""
+    path = tmp_path_factory.mktemp("runs") / "study"
+    page = path.parent / "page.md"
+    page.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "NUM_RECORDED", 200)
+        mamql_study.main([*TINY, "--output", str(path), "--page", str(page)])
+    return path
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# From end to end
+
+
+def test_a_tiny_study_writes_rows_tables_pictures_and_the_page(study: Path) -> None:
+    rows = read(study / "runs.csv")
+    assert [(row["method"], row["size"], row["seed"]) for row in rows] == [("mamql", "30", "0"), ("cloning", "30", "0")]
+    for row in rows:
+        assert np.isfinite(
+            [float(row[name]) for name in ("return", "success", "length", "cross_entropy", "raw_mse")]
+        ).all()
+        assert 0 < float(row["length"]) <= 45 and row["transitions"] == "30"
+        assert (float(row["env_steps"]) > 0) == (row["method"] == "mamql")
+    assert {row["event"] for row in read(study / "weights.csv")} >= {"own_gems", "shared"}
+    page = (study.parent / "page.md").read_text()
+    assert page.startswith(f"before\n{START}") and page.endswith(f"{END}\nafter\n") and "old" not in page
+    assert "### Recovery" in page and (study / "results.md").is_file()
+    for name in ("returns_cooperative", "behaviour_cooperative", "recovery_cooperative"):
+        assert f"images/mamql_{name}.png" in page
+        with Image.open(study.parent / "images" / f"mamql_{name}.png") as image:
+            assert np.ptp(np.asarray(image.convert("L"))) > 100
+
+
+def test_what_is_done_is_not_done_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")}
+    monkeypatch.setattr(stages, "make_task", lambda *_: pytest.fail("a row was made again"))
+    monkeypatch.setattr(stages, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
+    mamql_study.main([*TINY, "--output", str(study)])
+    assert {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")} == before and len(before) == 2
+
+
+def test_a_row_that_is_lost_comes_back_the_same_from_the_trained_parameters(study: Path) -> None:
+    chosen = tiny(study)
+    piece = next(piece for piece in chosen.pieces if piece.method == "cloning")
+    path = chosen.row_file(piece)
+    before = path.read_text()
+    path.unlink()
+    stages.run_piece(chosen, piece)
+    assert json.loads(path.read_text()) == json.loads(before)
+
+
+def test_rows_of_other_options_do_not_get_mixed(study: Path) -> None:
+    for change in ({"episodes": 5}, {"settings": ()}, {"explored": 101}):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            mamql_study.begin(tiny(study, **change))
+    with pytest.raises(ValueError, match="a new directory, or one with a study"):
+        mamql_study.begin(tiny(study.parent))
+    with pytest.raises(ValueError, match=r"sizes=9999 is not allowed: .* has 2\d\d transitions"):
+        stages.prepare(tiny(study, sizes=(9999,)))
+
+
+def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: Path) -> None:
+    chosen = tiny(study)
+    everything = load(chosen.demonstrations_file("gems", "cooperative"))
+    piece = chosen.pieces[0]
+    some, whole = (stages.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
+    assert some.held_out is not None and set(some.train.episodes).isdisjoint(some.held_out.episodes)
+    assert whole.held_out is None and whole.train.header.num_transitions == everything.header.num_transitions
+    other = stages.make_task(chosen, piece._replace(seed=1, size=50))
+    assert set(other.train.episodes) != set(stages.make_task(chosen, piece._replace(size=50)).train.episodes)
+
+
+def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path) -> None:
+    chosen = tiny(study, stages=("retrain", "partners", "stochastic"), methods=("cloning",), seeds=1, retrain_size=30)
+    pieces = {(piece.stage, piece.method): piece for piece in chosen.pieces}
+    assert set(pieces) == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "NUM_RECORDED", 200)
+        stages.prepare(chosen)
+    for piece in pieces.values():
+        stages.run_piece(chosen, piece)
+    numbers = {row["stage"] + row["method"]: row["numbers"] for row in findings.read_rows(chosen)}
+    assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted"}
+    assert numbers["retraintrue_reward"].keys() == {"return"}
+    assert numbers["partnerscloning"].keys() == {f"return_with_{name}" for name in ("random", "greedy", "cooperative")}
+    assert {"return_beside", "expert_beside", "return"} <= numbers["stochasticcloning"].keys()
+    tables = mamql_study.make_tables(findings.read_rows(chosen))
+    assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["retraincloning"]["return_raw"])
+
+
+def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "GAMES", {"intersection": ("cautious", (40,))})
+    monkeypatch.setattr(options, "DILEMMAS", {"common_pool": ("cooperative",)})
+    chosen = tiny(tmp_path / "s", stages=("games", "dilemmas"), methods=("cloning",), seeds=1, dilemma_size=40)
+    stages.prepare(chosen)
+    for piece in chosen.pieces:
+        stages.run_piece(chosen, piece)
+    games, dilemma = findings.read_rows(chosen)
+    assert games["game"] == "intersection" and "weights" not in games and {"return_3"} <= games["numbers"].keys()
+    assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
+    tables = mamql_study.make_tables([games, dilemma])
+    assert [row["team"] for row in tables["dilemmas"]] == ["cooperative"] * len(tables["dilemmas"])
+    assert max(abs(row["relative"]) for row in tables["dilemmas"]) == 1
+
+
+# Options
+
+
+def test_every_method_gets_the_same_network_augmentation_budget_and_acting(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuned = {"network": "set", "hidden_size": 24, "augment": True, "gradient_steps": 10_000, "alpha": 7.0}
+    monkeypatch.setattr(options, "preset", lambda algorithm, env: tuned if algorithm == "mamql" else {"batch_size": 9})
+    chosen = quick_options()
+    configs = {method: chosen.config(method, "gems") for method in options.METHODS}
+    for config in configs.values():
+        assert (config.network, config.hidden_size, config.augment, config.gradient_steps) == ("set", 24, True, 10_000)
+        assert config.acting_inverse_temperature == 2
+    assert configs["mamql"].alpha == 7 and configs["iq_learn"].alpha != 7
+    assert configs["iq_learn_joint"].critic == "joint" and configs["gail"].method == "gail"
+
+
+def test_all_stages_ask_for_what_the_issue_asks(tmp_path: Path) -> None:
+    recording = tmp_path / "gems.npz"
+    recording.touch()
+    chosen = Options(stages=options.STAGES, recording=recording, experts=("recorded", "runs/mine"))
+    by_stage = {stage: [piece for piece in chosen.pieces if piece.stage == stage] for stage in options.STAGES}
+    assert len(by_stage["table"]) == 5 * 2 * 6 * 6 and len(set(chosen.pieces)) == len(chosen.pieces)
+    assert {piece.expert for piece in by_stage["stochastic"]} == {"noisy_runs/mine"}
+    assert {piece.size for piece in by_stage["games"]} == {500, 1000, 2000, 5000, 20_000, 35_000, 50_000, 70_000}
+    teams = {(piece.game, piece.expert) for piece in by_stage["dilemmas"]}
+    assert len(teams) == 8 and ("cleanup", "exploitative") in teams
+    assert len({chosen.row_file(piece) for piece in chosen.pieces}) == len(chosen.pieces)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "stages": {"stages": ("tables",)},
+    "methods": {"methods": ("mamql", "mamql")},
+    "sizes": {"sizes": (1,)},
+    "seeds": {"seeds": 0},
+    "episodes": {"episodes": 1},
+    "first_seed": {"first_seed": -1},
+    "experts": {"experts": ("runs/a", "others/a")},
+    "recording": {"experts": ("recorded",)},
+    "settings": {"settings": ("speed=3",)},
+    "hidden_size": {"settings": ("hidden_size=0",)},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_options_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{name}="):
+        tiny(tmp_path, **WRONG[name])
+
+
+def test_noisy_partners_need_an_expert_that_plays(tmp_path: Path) -> None:
+    (tmp_path / "gems.npz").touch()
+    with pytest.raises(ValueError, match="stage stochastic needs one that can play"):
+        tiny(tmp_path, stages=("stochastic",), experts=("recorded",), recording=tmp_path / "gems.npz")
+
+
+def test_quick_options_are_changed_by_those_that_are_given() -> None:
+    chosen = mamql_study.read_options(["--quick", "--seeds", "3"], quick_options())
+    assert chosen == replace(quick_options(), seeds=3) and chosen.quick
+    assert mamql_study.read_options(["--experts", "cooperative"], None) == Options(experts=("cooperative",))
+
+
+def test_a_wrong_option_ends_the_command_with_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mamql_study.main(["--output", str(tmp_path / "study")])
+    assert ended.value.code == 2 and "recording=None is not allowed" in capsys.readouterr().err
+    (tmp_path / "study").mkdir()
+    with pytest.raises(SystemExit, match=r"error: output=.* is not allowed: a new directory, or one with a study"):
+        mamql_study.main([*TINY, "--output", str(tmp_path / "study")])
+
+
+def test_keys_differ_by_name_and_purpose() -> None:
+    keys = [jax.random.key_data(key_of(*names)).tolist() for names in (("a", 0), ("a", 1), ("b", 0))]
+    assert len({tuple(key) for key in keys}) == 3
+
+
+# Measures
+
+
+def test_play_counts_success_by_the_rule_and_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measures, "AT_ONCE", 8)
+    env = jaxdilemmas.make("gems", most_team_reward=0.0, max_steps=20)
+    outcomes = measures.play(scripted_player(env, policies.scripted(env, "cooperative")), jax.random.key(0), 20)
+    assert outcomes["return"].shape == (20, 2) and outcomes["length"].shape == (20,)
+    is_paid = outcomes["return"].sum(1) > 0
+    np.testing.assert_array_equal(outcomes["success"], is_paid)
+    assert (outcomes["length"][~is_paid] == 20).all() and len(np.unique(outcomes["return"], axis=0)) > 1
+    numbers = measures.summarize_play(outcomes)
+    assert numbers["return"] == pytest.approx(outcomes["return"].mean())
+    assert numbers["return_1"] == pytest.approx(outcomes["return"][:, 1].mean())
+
+
+def test_speed_is_read_from_the_first_update_that_was_good_enough() -> None:
+    history = {
+        "env_steps": np.array([10.0, 20.0, 30.0, 40.0]),
+        "episode_return": np.array([[np.nan, np.nan], [8.0, 9.0], [9.0, 10.0], [5.0, 5.0]]),
+        "seconds": np.array(3.0),
+    }
+    speed = measures.learning_speed(history, expert_return=10.0)
+    assert speed == {"env_steps": 40, "env_steps_to_90": 30, "train_seconds": 3}
+    assert np.isnan(measures.learning_speed(history, expert_return=20.0)["env_steps_to_90"])
+
+
+def test_random_actions_are_mixed_in_as_often_as_asked_and_only_allowed_ones() -> None:
+    env = jaxdilemmas.make("gems")
+    always_stay = scripted_player(env, lambda key, state: jnp.full(2, 4, jnp.int32))
+    logits = jnp.log(jnp.array([[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], jnp.float32))
+    player = measures.mix_in_random(always_stay, logits, jnp.array([0.0, 0.5]))
+    keys = jax.random.split(jax.random.key(0), 400)
+    actions = np.asarray(jax.vmap(lambda key: player.act(jnp.zeros(()), None, None, key)[0])(keys))
+    assert (actions[:, 0] == 4).all()
+    assert set(actions[:, 1].tolist()) == {0, 1, 2, 4} and 0.4 < (actions[:, 1] != 4).mean() < 0.6
+
+
+def test_parts_that_overlap_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baselines.study.mamql.imitators.AT_ONCE", 4)
+    values = np.arange(10.0)
+    np.testing.assert_array_equal(in_parts(lambda x, y: x + y, values, values), 2 * values)
+    np.testing.assert_array_equal(in_parts(lambda x: x, values[:3]), values[:3])
+
+
+# Findings
+
+
+def row(method: str, size: int, seed: int, value: float, **more: Any) -> dict[str, Any]:
+    """A row by hand."""
+    piece = Piece("table", "gems", "recorded", method, size, seed)._asdict()
+    return piece | {"expert_return": 13.0, "numbers": {"return": value}} | more
+
+
+def test_gains_are_paired_by_seed_and_judged_by_their_interval() -> None:
+    rows = [row("mamql", 1000, seed, 10 + seed) for seed in range(5)]
+    rows += [row("cloning", 1000, seed, 9 + seed + 0.01 * (seed % 2)) for seed in range(5)]
+    rows += [row("iq_learn", 1000, seed, 14 - seed) for seed in range(5)] + [row("airl", 1000, 0, 30.0)]
+    gains = {found["than"]: found for found in findings.difference_rows(rows)}
+    assert gains["cloning"]["gain in return"].mean == pytest.approx(1 - 0.004)
+    verdicts = [gains[name]["verdict"] for name in ("cloning", "iq_learn", "airl")]
+    assert verdicts == ["better", "undecided", "undecided"] and gains["airl"]["seeds"] == 1
+    worse = findings.difference_rows([found | {"method": "mamql"} for found in rows[5:10]] + rows[10:15])
+    assert worse[0]["verdict"] == "undecided"
+
+
+def test_published_numbers_stand_beside_ours() -> None:
+    rows = [row(method, size, 0, 12.0) for method in ("mamql", "cloning") for size in (300, 1000)]
+    small, large = findings.return_rows(rows)
+    assert np.isnan(small["published mamql"]) and large["published mamql"] == 8.54
+    assert large["published iql-ma"] == 2.36 and large["mamql"].mean == 12 and large["expert return"] == 13
+
+
+def test_scores_are_means_over_agents_and_then_over_seeds() -> None:
+    rows = [
+        row("mamql", 300, seed, 12.0, agents=[{"raw_pearson": 0.1 + seed}, {"raw_pearson": 0.3 + seed}])
+        for seed in (0, 1)
+    ]
+    (found,) = findings.summary_rows(rows, ("raw_pearson", "other"), "agents")
+    assert found["raw_pearson"].mean == pytest.approx(0.7) and found["seeds"] == 2 and np.isnan(found["other"].mean)
+    assert findings.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), "agents") == []
+
+
+def test_weights_of_a_team_are_compared_with_its_largest() -> None:
+    weights = [{"agent": agent, "event": "a", "weight": -2.0 - agent} for agent in (0, 1)]
+    weights += [{"agent": 0, "event": "b", "weight": 1.0}]
+    a, b = findings.team_weight_rows([row("mamql", 300, 0, 1.0, weights=weights)])
+    assert (a["event"], a["weight"].mean, a["relative"]) == ("a", -2.5, -1) and b["relative"] == pytest.approx(0.4)
+
+
+def test_a_page_without_a_place_for_results_is_refused() -> None:
+    assert fill_page(f"a{START}b{END}c", "x") == f"a{START}\n\nx\n{END}c"
+    for page in ("", START, f"{END}{START}"):
+        with pytest.raises(ValueError, match="the page has no place for results"):
+            fill_page(page, "x")

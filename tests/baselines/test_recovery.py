@@ -1,0 +1,246 @@
+"""How well rewards and behaviour are recovered: numbers worked out by hand, and data whose rewards are known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from baselines.analysis.recovery import (
+    EventRewards,
+    Recovered,
+    affine_error,
+    behavioural_error,
+    constrained_regression,
+    event_feature,
+    event_names,
+    mean_of_others,
+    pearson,
+    reward_scores,
+    spearman,
+)
+from baselines.analysis.state_features import FAR, NUM_RANDOM, entity_features, make_state_features, random_features
+from jaxdilemmas.envs.gems import ENTITY_KINDS
+
+DISCOUNT = 0.9
+WEIGHTS = np.array([[1.0, 6.0, 0.0], [2.0, 3.0, -1.0]])
+"""Of own gems, shared ones and the other agent's gems."""
+
+
+def scores(recovered: Any, rewards: Any, terminated: Any = None, episodes: Any = None) -> list[dict[str, float]]:
+    recovered, rewards = np.asarray(recovered, float), np.asarray(rewards, float)
+    terminated = np.zeros(len(rewards), bool) if terminated is None else np.asarray(terminated)
+    return reward_scores(recovered, rewards, terminated, np.zeros(len(rewards)) if episodes is None else episodes)
+
+
+# Correlations and errors
+
+
+def test_correlation_is_that_of_a_textbook() -> None:
+    first, second = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])
+    assert pearson(first, second) == pytest.approx(0.8) == spearman(first, second)
+    assert spearman(first, np.exp(5 * first)) == pytest.approx(1)
+    assert np.isnan(pearson(first, np.ones(4))) and np.isnan(pearson(first[:0], first[:0]))
+
+
+def test_tied_values_share_their_mean_rank() -> None:
+    assert spearman(np.array([0.0, 0.0, 1.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(np.sqrt(0.75))
+
+
+def test_affine_error_forgives_scale_shift_and_sign_but_not_noise() -> None:
+    true = np.array([0.0, 1.0, 6.0, 0.0])
+    assert affine_error(3 - 2 * true, true) == pytest.approx(0)
+    assert affine_error(np.zeros(4), true) == pytest.approx(true.var())
+    noisy = true + np.array([1.0, -1.0, 0.0, 0.0])
+    slope, shift = np.polyfit(noisy, true, 1)
+    assert affine_error(noisy, true) == pytest.approx(np.mean((slope * noisy + shift - true) ** 2))
+
+
+def test_predicting_nothing_and_the_mean_stand_beside_the_error() -> None:
+    (own,) = scores([[2.0], [2.0], [0.0]], [[0.0], [1.0], [5.0]])
+    assert own["mse"] == pytest.approx((4 + 1 + 25) / 3)
+    assert own["mse_zero"] == pytest.approx(26 / 3) and own["mse_mean"] == pytest.approx(26 / 3 - 4)
+    assert own["mse_affine"] < own["mse_mean"]
+
+
+def test_steps_that_end_the_game_can_carry_all_of_a_correlation() -> None:
+    rewards = [[0.0], [1.0], [6.0], [1.0], [0.0], [6.0]]
+    recovered = [[1.0], [0.0], [9.0], [0.0], [1.0], [9.0]]
+    (own,) = scores(recovered, rewards, terminated=[0, 0, 1, 0, 0, 1])
+    assert own["pearson"] > 0.9 and own["pearson_running"] == pytest.approx(-1)
+
+
+def test_sums_over_episodes_are_compared_as_well() -> None:
+    episodes = np.array([4, 4, 7, 7, 9, 9])
+    rewards = np.array([[1.0], [0.0], [2.0], [0.0], [3.0], [0.0]])
+    recovered = np.array([[0.0], [1.0], [0.0], [2.0], [0.0], [3.0]])
+    (own,) = scores(recovered, rewards, episodes=episodes)
+    assert own["pearson_episodes"] == pytest.approx(1) == own["spearman_episodes"] and own["pearson"] < 0
+
+
+def test_rewards_of_the_other_agent_are_told_from_ones_own_where_only_one_is_paid() -> None:
+    rewards = np.array([[6.0, 6.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    for_oneself, for_the_team = scores(np.stack([rewards[:, 0], rewards.sum(1)], 1), rewards)
+    assert for_oneself["pearson_alone"] == pytest.approx(1) and for_oneself["pearson_other_alone"] < 0
+    assert for_the_team["pearson_alone"] == pytest.approx(0.5) == for_the_team["pearson_other_alone"]
+    assert for_oneself["pearson_other"] == for_oneself["pearson_rewards"] > 0.9
+
+
+def test_the_others_are_a_mean_and_nobody_is_zero() -> None:
+    np.testing.assert_array_equal(mean_of_others(np.array([[1.0, 2.0, 6.0]])), [[4.0, 3.5, 1.5]])
+    np.testing.assert_array_equal(mean_of_others(np.array([[5.0]])), [[0.0]])
+
+
+def test_scores_of_arrays_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"recovered=\(3, 2\) is not allowed: the shape of rewards, \(3, 1\)"):
+        scores(np.zeros((3, 2)), np.zeros((3, 1)))
+    with pytest.raises(ValueError, match=r"episodes=\(2,\) is not allowed"):
+        scores(np.zeros((3, 1)), np.zeros((3, 1)), episodes=np.zeros(2))
+
+
+def test_behavioural_error_counts_surprise_and_other_choices() -> None:
+    probabilities = np.array([[[0.5, 0.5], [0.9, 0.1]], [[0.8, 0.2], [0.3, 0.7]], [[0.2, 0.8], [0.6, 0.4]]])
+    actions = np.array([[0, 1], [0, 1], [0, 1]])
+    error = behavioural_error(np.log(probabilities), actions)
+    expected = -np.log([[0.5, 0.1], [0.8, 0.7], [0.2, 0.4]]).mean(0)
+    np.testing.assert_allclose(error.cross_entropy, expected)
+    np.testing.assert_allclose(error.disagreement, [1 / 3, 2 / 3])
+    assert error.joint_disagreement == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="log_probs"):
+        behavioural_error(np.log(probabilities), actions[:2])
+
+
+# The constrained regression
+
+
+def make_recovered(noise: float = 0.0, num_features: int = 5) -> Recovered:
+    """Rewards of WEIGHTS hidden under shaping by a function that is linear in the features."""
+    rng = np.random.default_rng(3)
+    own = (rng.random((4000, 2)) < 0.2) * 1.0
+    shared = np.repeat(rng.random((4000, 1)) < 0.1, 2, axis=1) * 1.0
+    features = rng.normal(size=(4001, 2, num_features))
+    terminated, episodes = rng.random(4000) < 0.02, np.arange(4000) // 50
+    events = {"own_gems": own, "shared": shared}
+    truth = EventRewards(("own_gems", "shared", "own_gems of others"), WEIGHTS, np.ones(2)).rewards(events)
+    potential = features @ np.arange(1, num_features + 1)
+    goes_on = DISCOUNT * (1 - terminated)[:, None]
+    targets = truth + goes_on * potential[1:] - potential[:-1] - 0.7 + noise * rng.normal(size=truth.shape)
+    return Recovered(targets, events, features[:-1], features[1:], terminated, episodes)
+
+
+@pytest.mark.parametrize("num_steps", [1, 5, 80])
+def test_regression_takes_the_shaping_away(num_steps: int) -> None:
+    recovered = make_recovered()
+    fitted = constrained_regression(recovered, DISCOUNT, num_steps, ridge=0)
+    assert fitted.names == ("own_gems", "shared", "own_gems of others", "own_gems of all")
+    np.testing.assert_allclose(fitted.weights, np.pad(WEIGHTS, ((0, 0), (0, 1))), atol=1e-8)
+    np.testing.assert_allclose(fitted.explained, 1)
+    raw = reward_scores(recovered.targets, fitted.rewards(recovered.events), recovered.terminated, recovered.episodes)
+    assert all(agent["pearson"] < 0.5 for agent in raw)
+
+
+def test_sums_over_steps_suffer_less_from_a_value_that_the_features_cannot_express() -> None:
+    recovered = make_recovered()._replace(terminated=np.zeros(4000, bool), episodes=np.zeros(4000))
+    happens = np.flatnonzero(np.append(recovered.events["shared"][:, 0], 1))
+    wait = happens[np.searchsorted(happens, np.arange(4001))] - np.arange(4001)
+    hidden = -np.minimum(wait, 6.0)[:, None]  # rises until the event, then falls
+    truth = EventRewards(("own_gems", "shared", "own_gems of others"), WEIGHTS, np.ones(2)).rewards(recovered.events)
+    targets = truth + DISCOUNT * hidden[1:] - hidden[:-1]
+    spoilt = recovered._replace(targets=targets)
+    errors = [
+        np.abs(constrained_regression(spoilt, DISCOUNT, num_steps).weights[:, 1] - WEIGHTS[:, 1]).mean()
+        for num_steps in (1, 8)
+    ]
+    assert errors[1] < 0.75 * errors[0]
+
+
+def test_value_beyond_the_end_of_a_game_does_not_count() -> None:
+    recovered = make_recovered()
+    changed = recovered.next_features + 100 * recovered.terminated[:, None, None]
+    fitted, same = (constrained_regression(r, DISCOUNT) for r in (recovered, recovered._replace(next_features=changed)))
+    np.testing.assert_allclose(fitted.weights, same.weights, atol=1e-9)
+
+
+def test_a_sum_stops_where_the_episode_does() -> None:
+    recovered = make_recovered()
+    alone = recovered._replace(episodes=np.arange(4000))
+    by_step = constrained_regression(recovered, DISCOUNT, 1).weights
+    np.testing.assert_array_equal(constrained_regression(alone, DISCOUNT, 9).weights, by_step)
+    assert not np.array_equal(constrained_regression(make_recovered(0.1), DISCOUNT, 9).weights, by_step)
+
+
+def test_events_that_repeat_or_never_vary_are_no_features() -> None:
+    both = np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
+    own = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    events = {"own": own, "both": both, "again": own, "never": 0 * own}
+    assert event_names(events) == ("own", "both", "own of others", "own of all")
+
+
+def test_features_of_events_are_own_of_others_or_of_all() -> None:
+    events = {"taken": np.array([[2.0, 0.0, 1.0]])}
+    for name, expected in {"taken": [2, 0, 1], "taken of others": [1, 3, 2], "taken of all": [0, 0, 0]}.items():
+        np.testing.assert_array_equal(event_feature(name, events), [expected])
+    for name in ("given", "taken of some"):
+        with pytest.raises(ValueError, match=rf"event='{name}' is not allowed: one of taken, alone, of others"):
+            event_feature(name, events)
+
+
+def test_bad_input_of_the_regression_is_refused() -> None:
+    good = make_recovered()
+    wrong: dict[str, dict[str, Any]] = {
+        "targets": {"targets": good.targets[:, 0]},
+        "features": {"features": good.features[:-1]},
+        "next_features": {"next_features": good.next_features[..., :2]},
+        "terminated": {"terminated": good.terminated[:-1]},
+        "events": {"events": {"never": np.zeros((4000, 2))}},
+    }
+    for name, change in wrong.items():
+        with pytest.raises(ValueError, match=f"^{name}="):
+            constrained_regression(good._replace(**change), DISCOUNT)
+    with pytest.raises(ValueError, match="targets='a number' is not allowed: all must be finite"):
+        constrained_regression(good._replace(targets=good.targets * np.nan), DISCOUNT)
+    with pytest.raises(ValueError, match="num_steps=0"):
+        constrained_regression(good, DISCOUNT, 0)
+
+
+# Features of states
+
+
+def test_entity_features_do_not_mind_the_order_of_a_kind_nor_where_the_board_is() -> None:
+    env = jaxdilemmas.make("gems")
+    kinds = ENTITY_KINDS
+    rng = np.random.default_rng(0)
+    obs = rng.integers(0, 15, (4, 2, 11, 2)).astype(np.int8)
+    obs[:, :, 4] = -1
+    described = make_state_features(env)(obs)
+    assert described.shape[:2] == (4, 2) and np.isfinite(described).all()
+    shuffled = obs[:, :, [0, 1, 3, 2, 4, 7, 5, 6, 8, 10, 9]]
+    np.testing.assert_allclose(described, entity_features(shuffled, kinds))
+    moved = np.where(obs < 0, obs, obs + 1)
+    np.testing.assert_allclose(described, entity_features(moved, kinds))
+    assert not np.allclose(described[0, 0], described[0, 1])
+
+
+def test_entities_that_are_not_there_are_far_away() -> None:
+    kinds = np.array([0, 1, 2])
+    there, gone = (entity_features(np.array([[0, 0], [5, 5], place]), kinds) for place in ([0, 3], [-1, -1]))
+    assert 3 in there and FAR in gone and there.shape == gone.shape
+
+
+def test_random_features_are_always_the_same_and_tell_tiles_apart() -> None:
+    tiles = np.array([[[0, 1], [2, 0]], [[1, 0], [2, 0]]], np.uint8)
+    described = random_features(tiles, (2, 2), num_tiles=3)
+    assert described.shape == (2, NUM_RANDOM)
+    np.testing.assert_array_equal(described, random_features(tiles, (2, 2), num_tiles=3))
+    assert not np.allclose(described[0], described[1])
+
+
+def test_what_a_game_shows_decides_its_features() -> None:
+    gathering, pool = (jaxdilemmas.make(name) for name in ("gathering", "common_pool"))
+    window = np.zeros((1, 2, *gathering.observation_space.shape), np.uint8)
+    assert make_state_features(gathering)(window).shape == (1, 2, NUM_RANDOM)
+    size = int(np.prod(pool.observation_space.shape))
+    amounts = np.full((1, 4, *pool.observation_space.shape), 0.5)
+    described = make_state_features(pool)(amounts)
+    assert described.shape == (1, 4, size + NUM_RANDOM)
+    np.testing.assert_array_equal(described[..., :size].ravel(), amounts.ravel())
