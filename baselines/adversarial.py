@@ -19,6 +19,7 @@ from flax import struct
 
 from baselines import ippo
 from baselines.demonstrations import Demonstrations
+from baselines.training import critics
 from baselines.training.discriminators import (
     Adversary,
     Discriminators,
@@ -249,8 +250,7 @@ def action_logits(players: Players, policies: Any, obs: jax.Array) -> jax.Array:
 
 def action_log_probs(players: Players, policies: Any, transitions: Transitions) -> jax.Array:
     """Log-probabilities `[M, N]` of what was done, under the agents' policies."""
-    log_policy = jax.nn.log_softmax(action_logits(players, policies, transitions.obs))
-    return jnp.take_along_axis(log_policy, transitions.actions[..., None], axis=-1)[..., 0]
+    return critics.log_probs(action_logits(players, policies, transitions.obs), transitions.actions)
 
 
 def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
@@ -288,7 +288,7 @@ def clone(learner: Learner, generator: ippo.TrainState, expert: Transitions, key
 
     def loss(policies: Any, batch: Transitions) -> jax.Array:
         log_probs = action_log_probs(learner.generator.players, policies, batch)
-        return learner.config.l2 * sum_of_squares(policies) - log_probs.mean(axis=0).sum()
+        return learner.config.l2 * optax.tree.norm(policies, squared=True) - log_probs.mean(axis=0).sum()
 
     def step(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
         batch = draw(learner, expert, jax.random.fold_in(key, index))
@@ -328,7 +328,9 @@ def loss(
     expert_logits, played_logits = logits(expert), logits(played)
     losses = cross_entropy(expert_logits, played_logits)
     means = {"expert_logits": expert_logits.mean(axis=0), "played_logits": played_logits.mean(axis=0)}
-    return losses.sum() + learner.config.l2 * sum_of_squares(discriminators), {"discriminator_loss": losses} | means
+    return losses.sum() + learner.config.l2 * optax.tree.norm(discriminators, squared=True), {
+        "discriminator_loss": losses
+    } | means
 
 
 def learnt_rewards(learner: Learner, discriminators: Any, trajectory: Trajectory) -> jax.Array:
@@ -360,11 +362,6 @@ def descend(learner: Learner, gradients: Any, carry: tuple[Any, Any]) -> tuple[A
     """One step of Adam, from and to (parameters, opt_state)."""
     updates, opt_state = learner.optimizer.update(gradients, carry[1])
     return optax.apply_updates(carry[0], updates), opt_state
-
-
-def sum_of_squares(parameters: Any) -> jax.Array:
-    """Of all parameters of all agents, `[]`."""
-    return optax.tree.norm(parameters, squared=True)
 
 
 def main() -> None:

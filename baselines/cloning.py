@@ -8,10 +8,10 @@ import jax
 
 from baselines.demonstrations import Demonstrations
 from baselines.training import imitation
-from baselines.training.critics import Critics, make_critics
+from baselines.training.critics import Critics, log_probs, make_critics, take
 from baselines.training.experience import Transitions
 from baselines.training.imitation import Batch, GradientConfig, Method, Metrics, RewardFunction
-from baselines.training.soft_q import discounted_targets, soft_max, take
+from baselines.training.soft_q import discounted_targets, soft_max
 from baselines.training.trainer import Policy, Train, Trainer
 from jaxdilemmas.environment import Environment
 
@@ -49,8 +49,7 @@ def recovered_rewards(config: Config, env: Environment, network_params: Any) -> 
 
 def _loss(networks: Critics, network_params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
     """Cross-entropy of the actions, `[N]`."""
-    log_probs = jax.nn.log_softmax(networks.apply(network_params, batch.expert.obs))
-    losses = -take(log_probs, batch.expert.actions).mean(0)
+    losses = -log_probs(networks.apply(network_params, batch.expert.obs), batch.expert.actions).mean(0)
     return losses, {"cross_entropy": losses}
 
 

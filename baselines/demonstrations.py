@@ -60,7 +60,8 @@ def check_fits(demonstrations: Demonstrations, env: Environment, env_id: str | N
     Args:
       demonstrations: to learn from.
       env: the game.
-      env_id: its id, which is compared if it is given.
+      env_id: its id; without it the class of the game is compared. Its keyword arguments and params may be others than
+        those of the demonstrations, as long as agents, actions and observations are the same.
 
     Raises:
       ValueError: they are of another game, version, number of agents or actions, or observation, or break a rule of

@@ -88,7 +88,7 @@ def find_ends(header: Header, rewards: np.ndarray, done: np.ndarray) -> dict[str
     team = np.cumsum(rewards.sum(axis=1, dtype=np.float64))
     before = np.append(0, team)[first]
     terminated = team - before > rules["most_team_reward"]
-    truncated = ~terminated & (steps >= rules["max_steps"])
+    truncated = steps >= rules["max_steps"]
     wrong = np.flatnonzero((terminated | truncated) != done)
     rule = f"rewards of a team above {rules['most_team_reward']:g}, or step {rules['max_steps']}, end an episode"
     header.require(not wrong.size, "done", f"{done[wrong[:1]]} at row {wrong[:1]}", rule)

@@ -2,7 +2,7 @@
 
 With critic "independent" an agent learns from its own observations and actions as if it were alone. With critic "joint"
 its critic judges joint actions and the agent is taken for a controller that chooses for all; it acts by its own part of
-that choice.
+that choice, at another inverse temperature by that power of it.
 
 Source: Garg et al. 2021 (arXiv:2106.12142); `training.soft_q` has the objective.
 """

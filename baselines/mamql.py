@@ -20,7 +20,7 @@ from baselines.training import critics, imitation, soft_q
 from baselines.training.critics import Critics, count_actions, count_joint_actions, joint_index, make_critics
 from baselines.training.experience import Transitions
 from baselines.training.imitation import Method, RewardFunction
-from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max, take
+from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max
 from baselines.training.trainer import Policy, Train, Trainer
 from jaxdilemmas.environment import Environment
 
@@ -30,8 +30,9 @@ class Config(SoftQConfig):
     """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation.ImitationConfig`.
 
     Attributes:
-      marginalisation: "sampled": critics of own actions, or "explicit": critics of joint actions, averaged over the
-        policies of the others, for few agents and actions.
+      marginalisation: "sampled": critics of own actions, or "explicit": critics of joint actions, averaged over
+        policies of the others that are fitted to the demonstrations, also where learners played; for few agents and
+        actions. In the limit both are the same where the demonstrators act independently of each other.
     """
 
     marginalisation: Literal["sampled", "explicit"] = "sampled"
@@ -90,8 +91,7 @@ def _explicit(config: Config, env: Environment) -> Critic:
 
 def _policy_loss(policies: Critics, network_params: ExplicitParams, expert: Transitions) -> jax.Array:
     """Cross-entropy of the actions in the demonstrations, `[N]`."""
-    log_probs = jax.nn.log_softmax(policies.apply(network_params.policies, expert.obs))
-    return -take(log_probs, expert.actions).mean(0)
+    return -critics.log_probs(policies.apply(network_params.policies, expert.obs), expert.actions).mean(0)
 
 
 def main() -> None:

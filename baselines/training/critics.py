@@ -89,6 +89,16 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
     return Critics(init, apply)
 
 
+def take(q: jax.Array, index: jax.Array) -> jax.Array:
+    """Of each row one number: `[M, N, K]` float32, `[M, N]` int32 -> `[M, N]`."""
+    return jnp.take_along_axis(q, index[..., None], axis=-1)[..., 0]
+
+
+def log_probs(logits: jax.Array, actions: jax.Array) -> jax.Array:
+    """Log-probabilities of actions under a softmax: `[M, N, A]` float32, `[M, N]` int32 -> `[M, N]`."""
+    return take(jax.nn.log_softmax(logits), actions)
+
+
 def count_actions(env: Environment) -> int:
     """A, the number of actions of an agent.
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from baselines.training.critics import count_actions, count_joint_actions, joint_index, make_critics
+from baselines.training.critics import count_actions, count_joint_actions, joint_index, make_critics, take
 from baselines.training.experience import Transitions
 from baselines.training.imitation import ImitationConfig
 from jaxdilemmas.environment import Environment
@@ -63,7 +63,7 @@ def make_discriminators(config: ImitationConfig, env: Environment, method: Adver
     def judge(network_params: Any, transitions: Transitions, log_probs: jax.Array) -> Judgement:
         outputs = critics.apply(network_params, transitions.obs)
         actions = joint_index(transitions.actions, num_actions) if reads_all else transitions.actions
-        scores = jnp.take_along_axis(outputs, actions[..., None], axis=-1)[..., 0]
+        scores = take(outputs, actions)
         if method == "gail":
             return Judgement(scores, scores)
         following = critics.apply(network_params, transitions.next_obs)[..., -1]

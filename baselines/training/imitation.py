@@ -251,27 +251,26 @@ def make_learner(
     return Learner(config, env, method, partial(make_sources, config, env, demonstrations))
 
 
-def load_demonstrations(config: ImitationConfig, env: Environment) -> Demonstrations:
-    """What the settings name.
+def choose_demonstrations(
+    config: ImitationConfig, env: Environment, demonstrations: Demonstrations | None = None
+) -> Demonstrations:
+    """As many demonstrations as the settings say, of those given or in the file that they name.
 
     Raises:
-      ValueError: they name no file, or it does not hold demonstrations of this game.
+      ValueError: they name no file, it does not hold demonstrations of this game, or fewer than asked for.
     """
-    require(bool(config.demonstrations), "demonstrations", config.demonstrations, "the path of a file of them")
-    return recorded.load(config.demonstrations, env)
+    if demonstrations is None:
+        require(bool(config.demonstrations), "demonstrations", config.demonstrations, "the path of a file of them")
+        demonstrations = recorded.load(config.demonstrations, env)
+    recorded.check_fits(demonstrations, env)
+    if config.num_transitions is None:
+        return demonstrations
+    return recorded.subsample(demonstrations, config.num_transitions, config.demonstration_seed)
 
 
 def make_sources(config: ImitationConfig, env: Environment, demonstrations: Demonstrations | None) -> Sources:
-    """The demonstrations to learn from.
-
-    Raises:
-      ValueError: there are none, they are not of this game, or fewer than asked for.
-    """
-    if demonstrations is None:
-        demonstrations = load_demonstrations(config, env)
-    recorded.check_fits(demonstrations, env)
-    if config.num_transitions is not None:
-        demonstrations = recorded.subsample(demonstrations, config.num_transitions, config.demonstration_seed)
+    """What to learn from, see `choose_demonstrations`."""
+    demonstrations = choose_demonstrations(config, env, demonstrations)
     expert = Transitions(*(jnp.asarray(getattr(demonstrations, name)) for name in Transitions._fields))
     starts = np.flatnonzero(np.diff(demonstrations.episodes, prepend=demonstrations.episodes[0] - 1))
     return Sources(expert, jnp.asarray(starts))
@@ -283,7 +282,7 @@ def with_demonstrations(
     """What a command calls: demonstrations are read and checked first, before anything is compiled or written."""
 
     def make(config: Any, env: Environment) -> Trainer:
-        return make_trainer(config, env, load_demonstrations(config, env))
+        return make_trainer(config, env, choose_demonstrations(config, env))
 
     return make
 
@@ -334,8 +333,9 @@ def descend(learner: Learner, carry: tuple[Any, Any], batch: Batch) -> tuple[tup
 
     def loss(network_params: Any) -> tuple[jax.Array, Metrics]:
         losses, metrics = learner.method.loss(network_params, batch)
-        size = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(network_params))
-        return losses.sum() + learner.config.l2 * size, metrics | {"loss": losses}
+        return losses.sum() + learner.config.l2 * optax.tree.norm(network_params, squared=True), metrics | {
+            "loss": losses
+        }
 
     gradients, metrics = jax.grad(loss, has_aux=True)(network_params)
     updates, opt_state = make_optimizer(learner.config).update(gradients, opt_state)

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from baselines.training.critics import make_critics
+from baselines.training.critics import make_critics, take
 from baselines.training.experience import Playing, Transitions
 from baselines.training.imitation import Batch, GradientConfig, Method, Metrics, check_positive
 from jaxdilemmas.environment import Environment, require
@@ -126,11 +126,6 @@ class Critic(NamedTuple):
 def soft_max(q: jax.Array, inverse_temperature: float, axis: int = -1) -> jax.Array:
     """The soft maximum, log sum exp(lambda q) / lambda along an axis."""
     return jax.nn.logsumexp(inverse_temperature * q, axis=axis) / inverse_temperature
-
-
-def take(q: jax.Array, index: jax.Array) -> jax.Array:
-    """`[M, N, K]` float32, `[M, N]` int32 -> `[M, N]`."""
-    return jnp.take_along_axis(q, index[..., None], axis=-1)[..., 0]
 
 
 def discounted_targets(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import jaxdilemmas
 from baselines.training.runs import as_tuples
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.spaces import Discrete
@@ -68,7 +69,7 @@ class Demonstrations(NamedTuple):
       rewards: `[M, N]` float32, the game's own.
       next_obs: `[M, N, ...]`, what they saw then, before any reset.
       terminated: `[M]` bool, the game ended.
-      truncated: `[M]` bool, the clock ended it.
+      truncated: `[M]` bool, the clock ran out, be it in the step that ended the game.
       episodes: `[M]` int32, the number of the episode, which never falls.
       events: `[M, N]` float32 each, the info of the game.
       states: `[M, ...]` each, the state in which agents acted, its arrays by path; empty unless it was recorded.
@@ -171,11 +172,25 @@ def ends(demonstrations: Demonstrations) -> np.ndarray:
 def check_header(header: Header, env: Environment, env_id: str | None = None) -> None:
     """The part of `check_fits` that needs the header alone."""
     found = describe(env)
-    expected = {"env_id": env_id or header.env_id, "env_version": found.env_version}
+    _check_game(header, env, env_id)
+    expected: dict[str, Any] = {"env_version": found.env_version}
     expected |= {name: getattr(found, name) for name in ("num_agents", "num_actions", "obs_shape", "obs_dtype")}
     for name, wanted in expected.items():
         value = getattr(header, name)
         header.require(value == wanted, name, value, f"{env_id or type(env).__name__} has {wanted!r}")
+
+
+def _check_game(header: Header, env: Environment, env_id: str | None) -> None:
+    """Compares ids or, without one, the class of the game with that of the game that the header names, if it does."""
+    game = env_id or type(env).__name__
+    if env_id is not None or not header.env_id:
+        header.require(env_id in (None, header.env_id), "env_id", header.env_id, f"{game} has {env_id!r}")
+        return
+    try:
+        named = jaxdilemmas.make(header.env_id, **header.env_kwargs)
+    except ValueError as error:
+        raise ValueError(f"{header.path or 'demonstrations'}: the game that they name: {error}") from error
+    header.require(type(named) is type(env), "env_id", header.env_id, f"demonstrations of {game} are needed")
 
 
 def check_contents(demonstrations: Demonstrations) -> None:
@@ -197,7 +212,9 @@ def check_contents(demonstrations: Demonstrations) -> None:
     actions = demonstrations.actions
     outside = actions[(actions < 0) | (actions >= header.num_actions)]
     header.require(not outside.size, "actions", outside[:1].tolist(), f"from 0 to {header.num_actions - 1}")
-    header.require(bool(np.all(np.diff(demonstrations.episodes) >= 0)), "episodes", "a number", "it must never fall")
+    falls = np.flatnonzero(np.diff(demonstrations.episodes) < 0)
+    fall = demonstrations.episodes[falls[:1, None] + [0, 1]].tolist()
+    header.require(not falls.size, "episodes", fall, f"numbers must never fall, as in row {falls[:1] + 1}")
     is_over = demonstrations.terminated | demonstrations.truncated
     num_early = int(is_over.sum() - is_over[ends(demonstrations)].sum())
     header.require(num_early == 0, "terminated", num_early, "no transition may follow the end of an episode")

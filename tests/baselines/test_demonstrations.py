@@ -1,5 +1,6 @@
 """Demonstrations: what is recorded, what files hold, what is refused, and how they are sampled."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from baselines.demonstrations import (
 from baselines.playing import Player, find_player
 from baselines.training import blocks
 from baselines.training.packing import unpack
-from baselines.training.transitions import episode_returns, from_arrays, to_arrays
+from baselines.training.transitions import check_header, episode_returns, from_arrays, to_arrays
 from jaxdilemmas.environment import Environment
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -388,6 +389,14 @@ def test_demonstrations_of_another_game_are_refused(
         check_fits(load(path), env, env_id)
 
 
+def test_demonstrations_of_a_game_that_looks_alike_are_refused_without_its_id() -> None:
+    header = describe(jaxdilemmas.make("gathering"), "gathering", {})
+    check_header(header, jaxdilemmas.make("gathering", max_steps=7))
+    alike = dataclasses.replace(header, env_id="commons", env_kwargs={"num_agents": 2})
+    with pytest.raises(ValueError, match=r"env_id='commons' is not allowed: demonstrations of Gathering are needed"):
+        check_header(alike, jaxdilemmas.make("gathering"))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("env_version", "0.1"), ("num_actions", 3), ("obs_shape", (3,)), ("obs_dtype", "int8")],
@@ -421,7 +430,7 @@ CHANGES = {
     "state": (put("states.stock", 0, np.nan), r"states\.stock=\[nan\]"),
     "action": (put("actions", 1, 2), r"actions=\[2\] is not allowed: from 0 to 1"),
     "negative action": (put("actions", 1, -1), r"actions=\[-1\] is not allowed: from 0 to 1"),
-    "episode": (put("episodes", -1, 0), "episodes=.*it must never fall"),
+    "episode": (put("episodes", -1, 0), "episodes=.*numbers must never fall"),
     "end": (put("terminated", 0, True), "terminated=1 is not allowed: no transition may follow the end"),
     "dtype": (cast("actions", np.int64), r"actions='int64 \(\d+, 2\)' is not allowed: int32 \(\d+, 2\) is expected"),
     "type of flags": (cast("truncated", np.uint8), r"truncated='uint8 "),

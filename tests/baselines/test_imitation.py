@@ -223,6 +223,14 @@ def command(name: str, path: Path, runs: Path, *options: str) -> None:
     train_command(name, algorithm.Config, make_trainer, ["--runs-dir", str(runs), *game, *settings, *options])
 
 
+def test_too_few_demonstrations_are_refused_before_anything_is_written(recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        SystemExit, match=r"probe\.demos: num_transitions=10000 is not allowed: a whole number from 1 to"
+    ):
+        command("cloning", recording, tmp_path, "--name=a", "--num-transitions=10000")
+    assert not (tmp_path / "a").exists()
+
+
 def test_mamql_is_resumed_bitwise_and_plays_without_its_demonstrations(recording: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(recording, tmp_path / "moved.demos"))
     play = ("--num-envs=4", "--rollout-steps=2", "--capacity=16")
