@@ -1,9 +1,13 @@
 """What tests share."""
 
+import os
 from collections.abc import Iterator
 
 import jax
 import pytest
+
+# The older emitters of XLA compile for a CPU in half the time; the flags are read where the first array is made.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
 
 @pytest.fixture(scope="module")

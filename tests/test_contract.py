@@ -1,6 +1,6 @@
 """Every registered game keeps the contract, and an environment that breaks one sentence of it is told which."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,13 +15,7 @@ from jaxdilemmas.environment import Info, Transition
 from jaxdilemmas.spaces import Space
 from jaxdilemmas.testing import Probe, check_environment, run_check
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _compile_fast() -> Iterator[None]:
-    """Compiling is most of what the checks take: XLA does less of it here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 
 class PotParams(struct.PyTreeNode):
@@ -258,15 +252,21 @@ BROKEN: dict[type[Pot], tuple[Callable[[Probe], None], str]] = {
 """Each environment, the check that must reject it, and what the message must say."""
 
 
-BUSY: dict[str, Any] = {"num_agents": 2, "timeout_steps": 1, "hits_to_tag": 1}
-"""Much happens in few steps; as many agents in every game, so that steps without jit compile their operations once."""
+TWO: dict[str, Any] = {"num_agents": 2}
+"""As many agents in every game, so that steps without jit compile their operations once."""
+
+BUSY: dict[str, Any] = TWO | {"timeout_steps": 1, "hits_to_tag": 1}
+"""Much happens in few steps."""
 
 KEYWORDS: dict[str, dict[str, Any]] = {
+    "cleanup": TWO,
     "cleanup_gallego": BUSY | {"map": "small", "observation": "rgb"},
+    "cleanup_meltingpot": TWO | {"timeout_steps": 1},
     "commons": BUSY,
     "commons_gallego": BUSY | {"observation": "one_hot"},
     "gathering": BUSY | {"apple_respawn_steps": 1},
     "gathering_gallego": BUSY | {"apple_respawn_steps": 1, "map": "small", "observation": "rgb"},
+    "harvest": TWO | {"timeout_steps": 1},
 }
 """How games are made for the check; together they have every kind of observation."""
 
