@@ -2,7 +2,8 @@
 
 Imitators learn from demonstrations of Gems and other games, play, and say what rewards they recovered. A row is on disk
 as soon as it is done: the same command goes on where it was interrupted and adds what more stages, methods, sizes or
-seeds ask for. In the end, and with all done already, it writes tables, pictures and results.md.
+seeds ask for. In the end, and with all done already, it writes tables, pictures and results.md. With --quick it makes
+a part of the study in about ten minutes, on a scripted expert; other options are then changes to that part.
 """
 
 import dataclasses
@@ -12,13 +13,14 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 from rich.console import Console
 
 from baselines.analysis.tables import Row, write_csv
 from baselines.study.mamql import findings, pictures
+from baselines.study.mamql.budgets import budget_rows
 from baselines.study.mamql.options import Options, quick_options
 from baselines.study.mamql.report import Tables, fill_page, make_tables, write_results
 from baselines.study.mamql.stages import prepare, run_piece
@@ -29,13 +31,17 @@ from jaxdilemmas.environment import require
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+QUICK = "--quick"
+"""Stands for other defaults, so that it is no option of `Options`."""
+
 PLAIN_SECONDS = 10
 """From one line about the progress to the next."""
 
 CURVES: dict[str, tuple[str, tuple[str, ...]]] = {
     "returns": ("play", ("return", "success", "length")),
     "behaviour": ("behaviour", ("cross_entropy", "joint_disagreement")),
-    "recovery": ("recovery", ("raw_pearson", "raw_pearson_running", "fitted_pearson")),
+    "recovery": ("recovery", ("raw_pearson_alone", "raw_pearson", "raw_pearson_running")),
+    "fitted": ("fitted", ("fitted_pearson_alone", "fitted_pearson_other_alone", "fitted_pearson")),
 }
 """Pictures of each expert on Gems: the table that they show, and what of it."""
 
@@ -44,22 +50,54 @@ def begin(options: Options) -> None:
     """Makes the directory, or checks that the rows in it are of the same kind.
 
     Raises:
-      ValueError: the directory holds something else, or rows under other options.
+      ValueError: the directory holds something else, or rows under other options or settings.
     """
     path = options.output / "study.json"
     training = json.loads(json.dumps(options.training()))
     if options.output.exists():
         require(path.is_file(), "output", str(options.output), "a new directory, or one with a study")
-        stored = json.loads(path.read_text(encoding="utf-8"))["training"]
-        for name, value in training.items():
-            is_same = value == stored[name]
-            if name == "experts":
-                value = training[name] = stored[name] | value
-                is_same = all(value[label] == other for label, other in stored[name].items())
-            require(is_same, name, value, f"the study in {options.output} has {stored[name]!r}")
+        training = add_training(options, stored_training(options), training)
     options.output.mkdir(parents=True, exist_ok=True)
     content = {"training": training, "options": dataclasses.asdict(options), "about": describe_machine()}
     path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def stored_training(options: Options) -> dict[str, Any]:
+    """What the study says of its rows, see `Options.training`; empty if there is none yet."""
+    path = options.output / "study.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["training"] if path.is_file() else {}
+    return found
+
+
+def add_training(options: Options, stored: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
+    """What is stored with what is new, experts and configs by name.
+
+    Raises:
+      ValueError: they differ; or the study is older than its settings, which then cannot be compared, and asks for more
+        rows than it has.
+    """
+    if "configs" not in stored:
+        missing = sum(not options.row_file(piece).is_file() for piece in options.pieces)
+        require(not missing, "output", str(options.output), f"no settings are stored for the rows, and {missing} lack")
+        return stored
+    both = dict(stored)
+    for name, value in training.items():
+        if name in ("experts", "configs"):
+            for part, new in value.items():
+                _check_same(options, f"{name}: {part}", stored[name].get(part, new), new)
+            both[name] = stored[name] | value
+        elif value is not None:
+            _check_same(options, name, value if stored[name] is None else stored[name], value)
+            both[name] = value
+    return both
+
+
+def _check_same(options: Options, name: str, stored: Any, new: Any) -> None:
+    """Raises a ValueError that says what differs."""
+    if isinstance(stored, dict) and isinstance(new, dict):
+        for part in stored | new:
+            _check_same(options, f"{name}, {part}", stored.get(part), new.get(part))
+    require(new == stored, name, new, f"the study in {options.output} has {stored!r}")
 
 
 def work(options: Options, console: Console) -> None:
@@ -71,6 +109,8 @@ def work(options: Options, console: Console) -> None:
     pieces = options.pieces
     todo = [piece for piece in pieces if not options.row_file(piece).is_file()]
     console.print(f"{len(pieces) - len(todo)}/{len(pieces)} rows are there")
+    for reason in options.left_out:
+        console.print(f"left out: {reason}")
     prepare(options)
     last_time = time.monotonic()
     for _ in run_side_by_side(partial(run_piece, options), todo, min(options.jobs, max(1, len(todo)))):
@@ -87,7 +127,9 @@ def conclude(options: Options) -> None:
       ValueError: the page has no place for results.
     """
     rows = findings.read_rows(options)
-    tables = make_tables(rows)
+    training = stored_training(options)
+    budgets = budget_rows(training.get("configs", {}), options.explored)
+    tables = ({"budgets": budgets} if budgets else {}) | make_tables(rows)
     for name, table in tables.items():
         write_csv(options.output / f"{name}.csv", table)
     figures = draw(tables, rows)
@@ -127,8 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     start_time = time.monotonic()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        default = quick_options() if "--quick" in arguments else None
-        options = read_options(arguments, default)
+        options = read_options(arguments)
         begin(options)
         work(options, console)
         conclude(options)
@@ -138,14 +179,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     console.print(f"results.md, tables and pictures are in {options.output}, after {seconds:.0f} s")
 
 
-def read_options(arguments: Sequence[str], default: Options | None) -> Options:
-    """The options of the command line, and where it says nothing the default ones."""
+def read_options(arguments: Sequence[str]) -> Options:
+    """The options of the command line; where it says nothing the default ones, or with --quick those of that."""
     return tyro.cli(
         Options,
         prog="python -m baselines.mamql_study",
         description=__doc__,
-        args=list(arguments),
-        default=default if default is not None else tyro.MISSING_NONPROP,
+        args=[argument for argument in arguments if argument != QUICK],
+        default=quick_options() if QUICK in arguments else tyro.MISSING_NONPROP,
     )
 
 

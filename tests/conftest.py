@@ -7,6 +7,7 @@ import jax
 import pytest
 
 # The older emitters of XLA compile for a CPU in half the time; the flags are read where the first array is made.
+# They add up in another order: what is compared bit by bit with recordings asks for the usual ones.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
 

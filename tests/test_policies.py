@@ -24,6 +24,7 @@ from jaxdilemmas.metrics import social_metrics
 from tests.reference import policies as reference
 from tests.reference.self_play import play_reference
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 DATA = pathlib.Path(__file__).parent / "data"
 RECORDING = DATA / "gathering_large_n10_bfs_s0.npz"
 PUBLISHED = json.loads((DATA / "gallego_selfplay_baselines.json").read_text())

@@ -11,6 +11,7 @@ import jaxdilemmas
 from jaxdilemmas import AutoReset, Environment, EpisodeStatistics, TransformRewards, preferences
 from jaxdilemmas.preferences import Preference
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 LENGTH = 6
 
 

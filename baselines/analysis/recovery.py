@@ -6,7 +6,7 @@ of predicting 0 and the mean, beside each correlation that with the other agents
 takes the shaping away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,42 +39,76 @@ def reward_scores(
         pearson_other: of the others' reward, step by step; pearson_rewards: of the two true rewards, which bounds it;
         pearson_alone, pearson_other_alone: of the agent's and the others' reward over steps in which not both are paid;
         mse, mse_affine: mean squared error as it is, and after the best scale and shift;
-        mse_zero, mse_mean: of predicting 0, and the mean of the true reward.
+        mse_zero, mse_mean: of predicting 0, and the mean of the true reward;
+        mse_affine_running, mse_zero_running, mse_mean_running: the same without the steps that ended the game;
+        mse_affine_other: of the others' reward.
 
     Raises:
       ValueError: the shapes do not fit.
     """
     require(recovered.shape == rewards.shape, "recovered", recovered.shape, f"the shape of rewards, {rewards.shape}")
+    sights = _sights(rewards, terminated, episodes)
+    return [_score(column, sight) for column, sight in zip(np.asarray(recovered, np.float64).T, sights, strict=True)]
+
+
+class Sight(NamedTuple):
+    """What a recovered reward of an agent may be compared with.
+
+    Attributes:
+      own: `[M]`, the agent's true reward.
+      other: `[M]`, the mean of the others'.
+      is_running: `[M]` bool, steps that did not end the game.
+      is_alone: `[M]` bool, steps in which not both are paid.
+      episodes: `[M]`, numbers.
+    """
+
+    own: np.ndarray
+    other: np.ndarray
+    is_running: np.ndarray
+    is_alone: np.ndarray
+    episodes: np.ndarray
+
+    def pairs(self) -> dict[str, tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]]:
+        """By name of the correlation: what becomes of a recovered reward `[M, ...]`, and what it is compared with."""
+        return {
+            "pearson": (lambda x: x, self.own),
+            "pearson_running": (lambda x: x[self.is_running], self.own[self.is_running]),
+            "pearson_episodes": (self.sums, self.sums(self.own)),
+            "pearson_other": (lambda x: x, self.other),
+            "pearson_alone": (lambda x: x[self.is_alone], self.own[self.is_alone]),
+            "pearson_other_alone": (lambda x: x[self.is_alone], self.other[self.is_alone]),
+        }
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over episodes, `[M, ...]` -> `[E, ...]`."""
+        return (np.unique(self.episodes)[:, None] == self.episodes).astype(np.float64) @ values
+
+
+def _sights(rewards: np.ndarray, terminated: np.ndarray, episodes: np.ndarray) -> list[Sight]:
+    """Of each agent; see `reward_scores`."""
     for name, array in {"terminated": terminated, "episodes": episodes}.items():
         require(array.shape == rewards.shape[:1], name, array.shape, f"{rewards.shape[:1]}")
-    recovered, rewards = np.asarray(recovered, np.float64), np.asarray(rewards, np.float64)
-    others = mean_of_others(rewards)
-    columns = zip(recovered.T, rewards.T, others.T, strict=True)
-    return [_score(*column, ~np.asarray(terminated, bool), episodes) for column in columns]
+    rewards, is_running = np.asarray(rewards, np.float64), ~np.asarray(terminated, bool)
+    pairs = zip(rewards.T, mean_of_others(rewards).T, strict=True)
+    return [Sight(own, other, is_running, (own == 0) | (other == 0), episodes) for own, other in pairs]
 
 
-def _score(
-    recovered: np.ndarray, own: np.ndarray, other: np.ndarray, is_running: np.ndarray, episodes: np.ndarray
-) -> dict[str, float]:
-    """The numbers of one agent, `[M]` each; see `reward_scores`."""
-    sums = [_sums(values, episodes) for values in (recovered, own)]
-    running = recovered[is_running], own[is_running]
-    is_alone = (own == 0) | (other == 0)
-    return {
-        "pearson": pearson(recovered, own),
+def _score(recovered: np.ndarray, sight: Sight) -> dict[str, float]:
+    """The numbers of one agent, recovered `[M]`; see `reward_scores`."""
+    own, running = sight.own, sight.is_running
+    return {name: pearson(see(recovered), true) for name, (see, true) in sight.pairs().items()} | {
+        "pearson_rewards": pearson(own, sight.other),
         "spearman": spearman(recovered, own),
-        "pearson_running": pearson(*running),
-        "spearman_running": spearman(*running),
-        "pearson_episodes": pearson(*sums),
-        "spearman_episodes": spearman(*sums),
-        "pearson_other": pearson(recovered, other),
-        "pearson_rewards": pearson(own, other),
-        "pearson_alone": pearson(recovered[is_alone], own[is_alone]),
-        "pearson_other_alone": pearson(recovered[is_alone], other[is_alone]),
-        "mse": float(np.mean((recovered - own) ** 2)),
+        "spearman_running": spearman(recovered[running], own[running]),
+        "spearman_episodes": spearman(sight.sums(recovered), sight.sums(own)),
+        "mse": _mean((recovered - own) ** 2),
         "mse_affine": affine_error(recovered, own),
-        "mse_zero": float(np.mean(own**2)),
-        "mse_mean": float(own.var()),
+        "mse_zero": _mean(own**2),
+        "mse_mean": affine_error(0 * own, own),
+        "mse_affine_running": affine_error(recovered[running], own[running]),
+        "mse_zero_running": _mean(own[running] ** 2),
+        "mse_mean_running": affine_error(0 * own[running], own[running]),
+        "mse_affine_other": affine_error(recovered, sight.other),
     }
 
 
@@ -83,9 +117,8 @@ def mean_of_others(values: np.ndarray) -> np.ndarray:
     return (values.sum(1, keepdims=True) - values) / max(1, values.shape[1] - 1)
 
 
-def _sums(values: np.ndarray, episodes: np.ndarray) -> np.ndarray:
-    """Sums over episodes, `[E]`."""
-    return np.bincount(np.unique(episodes, return_inverse=True)[1], values)
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float:
@@ -103,9 +136,56 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def affine_error(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Mean squared error after the best scale and shift of `predicted` `[M]`, which may turn it round."""
+    """Mean squared error after the best scale and shift of `predicted` `[M]`, which may turn it round; NaN of none."""
     correlation = pearson(predicted, true)
-    return float(true.var() * (1 - (0 if np.isnan(correlation) else correlation) ** 2))
+    return _mean((true - _mean(true)) ** 2) * (1 - (0 if np.isnan(correlation) else correlation) ** 2)
+
+
+def random_scores(
+    names: Sequence[str],
+    events: Mapping[str, np.ndarray],
+    rewards: np.ndarray,
+    terminated: np.ndarray,
+    episodes: np.ndarray,
+    num_draws: int = 1000,
+) -> list[dict[str, float]]:
+    """How rewards compare with the game's own that weigh events at random: what a fitted score must be held against.
+
+    Args:
+      names: of the features, see `event_names`.
+      events: `[M, N]` each, by name.
+      rewards: `[M, N]`, the game's own.
+      terminated: `[M]` bool.
+      episodes: `[M]`, numbers.
+      num_draws: vectors of weights, independent standard normal ones, always the same.
+
+    Returns:
+      For each agent median and 95 % quantile of the absolute value of each Pearson correlation of `reward_scores`, as
+      `<name>_median` and `<name>_q95`; a constant prediction counts as 0, and NaN stands where the truth is constant.
+
+    Raises:
+      ValueError: the shapes do not fit.
+    """
+    weights = np.random.default_rng(0).normal(size=(len(names), num_draws))
+    drawn = np.moveaxis(_columns(names, events), 1, 0) @ weights  # [N, M, draws]
+    return [
+        {
+            f"{name}_{part}": float(np.quantile(np.abs(_correlations(see(values), true)), level))
+            for name, (see, true) in sight.pairs().items()
+            for part, level in {"median": 0.5, "q95": 0.95}.items()
+        }
+        for values, sight in zip(drawn, _sights(rewards, terminated, episodes), strict=True)
+    ]
+
+
+def _correlations(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Of each column of `[M, D]` with `[M]`; 0 of a constant column, NaN where `true` is constant or empty."""
+    if not len(true) or np.ptp(true) == 0:
+        return np.full(predicted.shape[1], np.nan)
+    centred, true = predicted - predicted.mean(0), true - true.mean()
+    sizes = np.linalg.norm(centred, axis=0) * np.linalg.norm(true)
+    is_constant = np.ptp(predicted, axis=0) == 0
+    return np.where(is_constant, 0.0, true @ centred / np.where(is_constant, 1.0, sizes))
 
 
 # Behaviour
@@ -232,8 +312,9 @@ def constrained_regression(
     """Recovered rewards as weights of events, shaping taken away.
 
     For each agent i, least squares of r_i(s, a) = w . f(s, a) + gamma (1 - d) Phi(s') - Phi(s) + b on the targets:
-    f are the events of the joint action (see `event_names`), Phi(s) = theta . features(s), and the constant b is a
-    constant part of Phi, which also holds what all steps earn alike. Only w is kept.
+    f are the events of the joint action (see `event_names`) and Phi(s) = theta . features(s) + c. Both constants are
+    needed: b is what all steps earn alike, while c gives (gamma - 1) c where the game goes on and -c where it ends, so
+    that without it the offset of V would be put down to events that end the game. Only w is kept.
 
     The targets Q(s, a) - gamma (1 - d) V(s') equal log pi(a | s) / lambda + V(s) - gamma (1 - d) V(s'), so V should be
     among the features. And w is told from shaping only if the same states are left by different actions: transitions
@@ -257,13 +338,15 @@ def constrained_regression(
     names = event_names(recovered.events)
     require(bool(names), "events", sorted(recovered.events), "at least one that varies")
     last = _last_steps(recovered, num_steps)
-    constant = np.ones((*recovered.targets.shape, 1))
-    columns = np.concatenate([recovered.targets[..., None], _columns(names, recovered.events), constant], axis=-1)
+    ones = np.ones((*recovered.targets.shape, 1))
+    columns = np.concatenate([recovered.targets[..., None], _columns(names, recovered.events), ones], axis=-1)
     sums = _discounted_sums(columns, last, discount)
     length = last - np.arange(len(last)) + 1
     goes_on = discount**length * (1 - recovered.terminated[last].astype(np.float64))
-    shaping = goes_on[:, None, None] * recovered.next_features[last] - recovered.features
-    design = np.concatenate([sums[..., 1:], shaping], axis=-1)
+    features, next_features = (
+        np.concatenate([values, ones], axis=-1) for values in (recovered.features, recovered.next_features[last])
+    )
+    design = np.concatenate([sums[..., 1:], goes_on[:, None, None] * next_features - features], axis=-1)
     solved = [_least_squares(design[:, i], sums[:, i, 0], ridge) for i in range(design.shape[1])]
     weights = np.stack([coefficients[: len(names)] for coefficients, _ in solved])
     return EventRewards(names, weights, np.array([explained for _, explained in solved]))
@@ -279,7 +362,9 @@ def _check_recovered(recovered: Recovered) -> None:
     for name in ("terminated", "episodes"):
         require(getattr(recovered, name).shape == shape[:1], name, getattr(recovered, name).shape, f"{shape[:1]}")
     for name in ("targets", "features", "next_features"):
-        require(bool(np.isfinite(getattr(recovered, name)).all()), name, "a number", "all must be finite")
+        values = getattr(recovered, name)
+        for value in values[~np.isfinite(values)][:1]:
+            require(False, name, float(value), "all must be finite")
 
 
 def _last_steps(recovered: Recovered, num_steps: int) -> np.ndarray:
@@ -301,12 +386,12 @@ def _discounted_sums(columns: np.ndarray, last: np.ndarray, discount: float) -> 
 
 
 def _least_squares(design: np.ndarray, target: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
-    """Coefficients `[C]` and the share of the variance that they explain."""
+    """Coefficients `[C]`, the smallest where columns repeat each other, and the share of the variance they explain."""
     scale = np.sqrt((design**2).mean(0))
     scale = np.where(scale > 0, scale, 1.0)
     scaled = design / scale
     gram = scaled.T @ scaled / len(scaled) + ridge * np.eye(design.shape[1])
-    coefficients = np.linalg.solve(gram, scaled.T @ target / len(scaled))
+    coefficients = np.linalg.lstsq(gram, scaled.T @ target / len(scaled))[0]
     residuals = target - scaled @ coefficients
     variance = float(np.var(target))
     return coefficients / scale, 1 - float(np.mean(residuals**2)) / variance if variance > 0 else float("nan")

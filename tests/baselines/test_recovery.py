@@ -16,6 +16,7 @@ from baselines.analysis.recovery import (
     event_names,
     mean_of_others,
     pearson,
+    random_scores,
     reward_scores,
     spearman,
 )
@@ -68,6 +69,44 @@ def test_steps_that_end_the_game_can_carry_all_of_a_correlation() -> None:
     recovered = [[1.0], [0.0], [9.0], [0.0], [1.0], [9.0]]
     (own,) = scores(recovered, rewards, terminated=[0, 0, 1, 0, 0, 1])
     assert own["pearson"] > 0.9 and own["pearson_running"] == pytest.approx(-1)
+
+
+def test_steps_that_end_the_game_are_left_out_of_errors_and_their_predictors_alike() -> None:
+    rewards, recovered = [[0.0, 3.0], [1.0, 0.0], [6.0, 1.0]], [[0.0, 0.0], [2.0, 1.0], [-9.0, 0.0]]
+    own, _ = scores(recovered, rewards, terminated=[0, 0, 1])
+    assert own["mse_affine_running"] == pytest.approx(0) and own["mse_affine"] > 0.1
+    assert own["mse_zero_running"] == pytest.approx(0.5) and own["mse_mean_running"] == pytest.approx(0.25)
+    expected = affine_error(np.array([0.0, 2.0, -9.0]), np.array([3.0, 0.0, 1.0]))
+    assert own["mse_affine_other"] == pytest.approx(expected)
+    (nothing,) = scores([[1.0], [2.0]], [[1.0], [2.0]], terminated=[1, 1])
+    assert np.isnan([nothing[f"mse_{name}_running"] for name in ("affine", "zero", "mean")]).all()
+
+
+def test_weights_at_random_score_what_a_loop_over_them_does() -> None:
+    rng = np.random.default_rng(1)
+    events = {"own": rng.integers(0, 2, (60, 2)) * 1.0, "both": np.repeat(rng.integers(0, 2, (60, 1)), 2, 1) * 1.0}
+    names, episodes, terminated = event_names(events), np.arange(60) // 7, rng.random(60) < 0.2
+    rewards = EventRewards(names, np.array([[1.0, 6, 0, 0], [0, 1, 2, 0]]), np.ones(2)).rewards(events)
+    drawn = np.random.default_rng(0).normal(size=(len(names), 40))
+    one_by_one = [
+        scores(EventRewards(names, np.stack([w, w]), np.ones(2)).rewards(events), rewards, terminated, episodes)
+        for w in drawn.T
+    ]
+    found = random_scores(names, events, rewards, terminated, episodes, num_draws=40)
+    for agent in (0, 1):
+        for name in ("pearson", "pearson_running", "pearson_alone", "pearson_other_alone", "pearson_episodes"):
+            expected = np.quantile([abs(each[agent][name]) for each in one_by_one], [0.5, 0.95])
+            np.testing.assert_allclose([found[agent][f"{name}_{part}"] for part in ("median", "q95")], expected)
+
+
+def test_shared_gems_alone_can_pass_for_a_recovered_reward() -> None:
+    events = {"own_gems": (np.arange(400) % 10 == 0)[:, None] * [1.0, 0.0], "shared": (np.arange(400) % 9 == 1) * 1.0}
+    events["shared"] = np.repeat(events["shared"][:, None], 2, axis=1)
+    rewards = EventRewards(("own_gems", "shared"), np.array([[1.0, 6.0], [1.0, 6.0]]), np.ones(2)).rewards(events)
+    blind, _ = scores(events["shared"], rewards)
+    assert blind["pearson"] > 0.95 and np.isnan(blind["pearson_alone"])
+    null, _ = random_scores(("own_gems", "shared"), events, rewards, np.zeros(400), np.zeros(400))
+    assert null["pearson_median"] > 0.75 and null["pearson_q95"] > 0.99
 
 
 def test_sums_over_episodes_are_compared_as_well() -> None:
@@ -161,6 +200,20 @@ def test_value_beyond_the_end_of_a_game_does_not_count() -> None:
     np.testing.assert_allclose(fitted.weights, same.weights, atol=1e-9)
 
 
+@pytest.mark.parametrize("num_steps", [1, 8])
+def test_an_offset_of_the_value_is_not_put_down_to_events_that_end_the_game(num_steps: int) -> None:
+    recovered = make_recovered()
+    terminated = recovered.terminated | ((recovered.events["shared"][:, 0] > 0) & (np.arange(4000) % 3 > 0))
+    potential = recovered.features @ np.arange(1, 6), recovered.next_features @ np.arange(1, 6)
+    plain = recovered.targets + potential[0] - DISCOUNT * (1 - recovered.terminated)[:, None] * potential[1]
+    goes_on = DISCOUNT * (1 - terminated)[:, None]
+    targets = plain + goes_on * (potential[1] + 100) - (potential[0] + 100)
+    fitted = constrained_regression(
+        recovered._replace(terminated=terminated, targets=targets), DISCOUNT, num_steps, ridge=1e-12
+    )
+    np.testing.assert_allclose(fitted.weights[:, :3], WEIGHTS, atol=1e-3)
+
+
 def test_a_sum_stops_where_the_episode_does() -> None:
     recovered = make_recovered()
     alone = recovered._replace(episodes=np.arange(4000))
@@ -197,7 +250,7 @@ def test_bad_input_of_the_regression_is_refused() -> None:
     for name, change in wrong.items():
         with pytest.raises(ValueError, match=f"^{name}="):
             constrained_regression(good._replace(**change), DISCOUNT)
-    with pytest.raises(ValueError, match="targets='a number' is not allowed: all must be finite"):
+    with pytest.raises(ValueError, match="targets=nan is not allowed: all must be finite"):
         constrained_regression(good._replace(targets=good.targets * np.nan), DISCOUNT)
     with pytest.raises(ValueError, match="num_steps=0"):
         constrained_regression(good, DISCOUNT, 0)

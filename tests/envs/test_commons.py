@@ -14,6 +14,7 @@ from tests.reference.commons import Commons as SlowCommons
 from tests.reference.gathering import VOID
 from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, put, random_actions, replay, start
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
 NORTH, EAST, SOUTH, WEST = range(4)
 PADDOCK = """

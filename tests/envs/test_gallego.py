@@ -11,6 +11,7 @@ from tests.reference.gallego import Game
 from tests.reference.recordings import FIELDS, Recording, load
 from tests.reference.rollouts import random_actions, replay, start
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 GATHERING = {
     "gathering_small_n2_random_s0": "small",
     "gathering_default_n4_beamy_s0": "default",

@@ -26,7 +26,11 @@ PUBLISHED: dict[tuple[str, str, int], float] = {
     },
 }
 """Policy average reward by game, method and transitions, read off the README figures of USC-Lira/ma-mql @ 7f3da20 to
-within 0.05; its "IQL MA" stands beside our IQ-Learn with joint actions. Its unit for Overcooked cannot be told."""
+within 0.05; its "IQL MA" stands beside our IQ-Learn with joint actions. Its unit for Overcooked cannot be told; its
+Intersection is another game than ours with another reward, and its numbers do not carry over."""
+
+FIRST = "mamql"
+"""The method that others are compared with."""
 
 GROUP = ("game", "expert", "method", "size")
 
@@ -86,14 +90,71 @@ def summary_rows(rows: list[Row], names: tuple[str, ...], part: str = "numbers")
       rows: of one stage.
       names: of numbers, or with `part` "agents" of recovery scores, means over agents.
       part: where they are found.
+
+    Returns:
+      Beside the means `seeds`, how many the one of the fewest is of; numbers that no seed has do not count.
     """
     table = []
     for group, members in groups(rows).items():
         sources = [agent_means(row) if part == "agents" else row["numbers"] for row in members]
         if any(sources):
-            row: Row = dict(zip(GROUP, group, strict=True)) | {"seeds": len(members)}
-            table.append(row | {name: estimate(sources, lambda s, n=name: s.get(n, NAN)) for name in names})  # type: ignore[misc]
+            estimates = {name: estimate(sources, lambda s, n=name: s.get(n, NAN)) for name in names}  # type: ignore[misc]
+            row: Row = dict(zip(GROUP, group, strict=True)) | {"seeds": _least_count(sources, names)}
+            table.append(row | estimates)
     return table
+
+
+def _least_count(sources: list[Row], names: tuple[str, ...]) -> int:
+    counts = [sum(bool(np.isfinite(source.get(name, NAN))) for source in sources) for name in names]
+    return min((count for count in counts if count), default=0)
+
+
+def play_rows(rows: list[Row], names: tuple[str, ...], speed: str = "env_steps_to_90") -> list[Row]:
+    """As `summary_rows`, and how soon agents that play in training were good.
+
+    Args:
+      rows: of one stage.
+      names: of numbers.
+      speed: a number that seeds have if they got so far: `reached`, of how many that is so, nothing for
+        methods that do not play, and the median, for which the others count as infinite; NaN where it is one of them.
+    """
+    table = summary_rows(rows, names)
+    for row, members in zip(table, groups(rows).values(), strict=True):
+        values = np.array([member["numbers"].get(speed, NAN) for member in members], np.float64)
+        median = float(np.median(np.where(np.isnan(values), np.inf, values)))
+        is_playing = any(member["numbers"].get("env_steps", 0) > 0 for member in members)
+        row["reached"] = f"{int(np.isfinite(values).sum())} of {len(values)}" if is_playing else ""
+        row[f"{speed}_median"] = median if np.isfinite(median) else NAN
+    return table
+
+
+NULLS: dict[str, Callable[[str], str]] = {
+    "shared alone": lambda name: f"fixed_shared_{name}",
+    "own + shared, 1:1": lambda name: f"fixed_one_to_one_{name}",
+    "random weights, median |r|": lambda name: f"random_{name}_median",
+    "random weights, 95 % quantile of |r|": lambda name: f"random_{name}_q95",
+}
+"""Rewards that nobody recovered, as they stand among the methods, and where their scores are found."""
+
+
+def fitted_rows(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
+    """Correlations of fitted rewards by method, and after the methods of each expert and size those of `NULLS`."""
+    found = [row for row in rows if row.get("agents")]
+    table = []
+    for members in groups(found, ("game", "expert", "size")).values():
+        table += summary_rows(members, tuple(f"fitted_{name}" for name in names), "agents")
+        first = members[0]["method"]  # their scores are those of the held-out steps, whoever learnt
+        for label, place in NULLS.items():
+            own = [member | {"method": label} for member in members if member["method"] == first]
+            (null,) = summary_rows(own, tuple(place(name) for name in names), "agents")
+            if null["seeds"]:
+                table.append({new: null[old] for new, old in _renamed(null, names, place)})
+    return table
+
+
+def _renamed(null: Row, names: tuple[str, ...], place: Callable[[str], str]) -> list[tuple[str, str]]:
+    new_names = {place(name): f"fitted_{name}" for name in names}
+    return [(new_names.get(name, name), name) for name in null]
 
 
 def return_rows(rows: list[Row]) -> list[Row]:
@@ -110,24 +171,38 @@ def return_rows(rows: list[Row]) -> list[Row]:
     return table
 
 
-def difference_rows(rows: list[Row], name: str = "return", first: str = "mamql") -> list[Row]:
-    """What a method has more than each other, paired by seed, which draws the demonstrations.
+def difference_rows(rows: list[Row], name: str = "return") -> list[Row]:
+    """What MAMQL has more than each other method, paired by seed, which draws the demonstrations.
 
     A verdict is "better" or "worse" if the 95 % interval of the difference leaves out 0, and else "undecided"; each for
     itself, without a correction for how many there are.
+
+    Args:
+      rows: of one stage.
+      name: of the number.
+
+    Returns:
+      For each game, expert, size and method `than`: `seeds`, those in which both have the number; means of MAMQL and of
+      the other over them; the `gain` and its `verdict`.
     """
     table = []
     for (game, expert, size), members in groups(rows, ("game", "expert", "size")).items():
         by_method = {(row["method"], row["seed"]): row["numbers"].get(name, NAN) for row in members}
-        for other in dict.fromkeys(row["method"] for row in members):
-            seeds = [seed for method, seed in by_method if method == other and (first, seed) in by_method]
-            if other == first or not seeds:
-                continue
-            values = [{"gain": by_method[first, seed] - by_method[other, seed]} for seed in seeds]
-            gain = estimate(values, lambda row: row["gain"])
-            row = {"game": game, "expert": expert, "size": size, "than": other, "seeds": len(seeds)}
-            table.append(row | {f"gain in {name}": gain, "verdict": verdict(gain)})
+        for other in dict.fromkeys(row["method"] for row in members if row["method"] != FIRST):
+            pairs = [(by_method.get((FIRST, seed), NAN), value) for (m, seed), value in by_method.items() if m == other]
+            both = [{"own": own, "other": theirs} for own, theirs in pairs if np.isfinite([own, theirs]).all()]
+            if both:
+                gain = estimate(both, lambda pair: pair["own"] - pair["other"])
+                means = {FIRST: estimate(both, lambda p: p["own"]), "other": estimate(both, lambda p: p["other"])}
+                row = {"game": game, "expert": expert, "size": size, "than": other, "seeds": len(both)}
+                table.append(row | means | {"gain": gain, "verdict": verdict(gain)})
     return table
+
+
+def stochastic_rows(rows: list[Row]) -> list[Row]:
+    """`difference_rows` of stage stochastic: of imitators by themselves, and of the first beside the noisy experts."""
+    teams = {"imitators": "return", "first imitator, noisy experts": "return_beside"}
+    return [{"team": team} | row for team, name in teams.items() for row in difference_rows(rows, name)]
 
 
 def verdict(gain: Estimate) -> str:

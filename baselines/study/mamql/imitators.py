@@ -17,6 +17,7 @@ from baselines.playing import Player, trained_player
 from baselines.study.mamql.options import METHODS, Options, Piece, key_of
 from baselines.training.imitation import RewardFunction
 from baselines.training.runs import load_parameters, save_parameters
+from baselines.training.soft_q import soft_max
 from jaxdilemmas.environment import Environment
 
 TRAIN, EVALUATE, EXPLORE, RETRAIN = range(4)
@@ -62,6 +63,16 @@ class Imitator(NamedTuple):
             players = self.module.make_players(self.config, self.env)
             values = partial(self.module.action_logits, players, self.network_params["policies"])
         return in_parts(values, obs)
+
+    def state_values(self, obs: np.ndarray) -> np.ndarray:
+        """Soft values V of states, `[M, N, ...]` -> `[M, N, 1]`; `[M, N, 0]` where numbers of actions are no values.
+
+        The latter is so of adversarial methods, whose agents have logits and whose rewards are another network's.
+        """
+        if not hasattr(self.module, "make_method"):
+            return np.zeros((*obs.shape[:2], 0))
+        inverse_temperature = getattr(self.config, "inverse_temperature", 1.0)  # logits of cloning are read as Q
+        return np.asarray(soft_max(jnp.asarray(self.action_values(obs)), inverse_temperature))[..., None]
 
     def log_probs(self, obs: np.ndarray) -> np.ndarray:
         """Of all actions, as the agents act: `[M, N, ...]` -> `[M, N, A]`."""

@@ -11,6 +11,8 @@ from baselines.analysis.recovery import (
     Recovered,
     behavioural_error,
     constrained_regression,
+    event_feature,
+    random_scores,
     reward_scores,
 )
 from baselines.analysis.state_features import make_state_features
@@ -37,8 +39,8 @@ def play(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndar
     """Plays whole episodes.
 
     Returns:
-      By name: `return` `[E, N]`; `length` `[E]`; `success` `[E]` bool, whether the rule of the game ended the episode,
-      before or with the clock.
+      By name: `return` `[E, N]`; `length` `[E]`; `terminated` `[E]` bool, whether the rule of the game ended the
+      episode, before or with the clock. On Gems that is a success, on Intersection a crash is one of its ways.
     """
 
     def outcome(key: jax.Array) -> dict[str, jax.Array]:
@@ -47,7 +49,7 @@ def play(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndar
         return {
             "return": (steps.rewards * is_played[:, None]).sum(0),
             "length": is_played.sum(),
-            "success": (steps.terminated & is_played).any(),
+            "terminated": (steps.terminated & is_played).any(),
         }
 
     play_many = jax.jit(jax.vmap(outcome))
@@ -65,32 +67,52 @@ def summarize_play(outcomes: dict[str, np.ndarray]) -> Numbers:
         "return": float(per_episode.mean()),
         "return_error": float(per_episode.std(ddof=1) / np.sqrt(len(per_episode))),
         **{f"return_{agent}": float(value) for agent, value in enumerate(returns.mean(0))},
-        "success": float(outcomes["success"].mean()),
+        "terminated": float(outcomes["terminated"].mean()),
         "length": float(outcomes["length"].mean()),
     }
 
 
-def learning_speed(history: dict[str, np.ndarray], expert_return: float, share: float = 0.9) -> Numbers:
+def learning_speed(
+    history: dict[str, np.ndarray], expert_return: float, num_updates: int, share: float = 0.9
+) -> Numbers:
     """How much was played in training.
 
     Args:
-      history: metrics of updates, with `env_steps` `[U]` and `episode_return` `[U, N]`, NaN where no episode ended.
+      history: metrics of U updates, with `env_steps` `[U]` and `episode_return` `[U, N]`, NaN where no episode ended.
       expert_return: mean over agents.
-      share: of it.
+      num_updates: that are averaged over, see `updates_of_episodes`.
+      share: of the expert's return.
 
     Returns:
-      `env_steps`, 0 for those who learn from demonstrations alone; `env_steps_to_90`, at the first update in which
-      episodes that ended had this share of the expert's return, NaN if none did; `train_seconds`.
+      `env_steps`, 0 for those who learn from demonstrations alone; `env_steps_to_90`, at the end of the first window of
+      `num_updates` in which mean returns of updates were on average this share of the expert's, NaN if there is none;
+      `train_seconds`.
     """
     played = np.asarray(history.get("env_steps", np.zeros(1))).ravel()
     returns = np.asarray(history.get("episode_return", np.full((1, 1), np.nan)))
     means = returns.reshape(len(returns), -1).mean(1)
-    reached = np.flatnonzero(means >= share * expert_return)
+    ends = range(num_updates, len(means) + 1) if played[-1] > 0 else ()
+    windows = ((end, means[end - num_updates : end]) for end in ends)
+    reached = [end for end, some in windows if not np.isnan(some).all() and np.nanmean(some) >= share * expert_return]
     return {
         "env_steps": float(played[-1]),
-        "env_steps_to_90": float(played[reached[0]]) if len(reached) and played[-1] > 0 else float("nan"),
+        "env_steps_to_90": float(played[reached[0] - 1]) if reached else float("nan"),
         "train_seconds": float(history.get("seconds", np.nan)),
     }
+
+
+def updates_of_episodes(config: Any, max_steps: int, num_episodes: int = 100) -> int:
+    """After how many updates at least so many episodes have ended, since none is longer than `max_steps`.
+
+    Args:
+      config: settings with `num_envs` and `rollout_steps`; 1 where it has none, as nothing is played.
+      max_steps: of an episode.
+      num_episodes: at least.
+    """
+    if not hasattr(config, "num_envs"):
+        return 1
+    per_env = -(-num_episodes // config.num_envs)
+    return int(-(-per_env * max_steps // config.rollout_steps))
 
 
 def behaviour(imitator: Imitator, held_out: Demonstrations) -> Numbers:
@@ -152,11 +174,11 @@ def shown_actions(demonstrations: Demonstrations) -> np.ndarray:
 def regress(
     imitator: Imitator, demonstrations: Demonstrations, explored: Demonstrations, events: tuple[str, ...]
 ) -> EventRewards:
-    """`constrained_regression` on demonstrations and as many or fewer explored transitions.
+    """`constrained_regression` on explored transitions and as many demonstrated ones, or all if there are fewer.
 
     Args:
-      imitator: whose rewards; its soft values of states are among the features.
-      demonstrations: the first of them are taken.
+      imitator: whose rewards; its soft values of states, if it has any, are among the features.
+      demonstrations: the first of them are taken, so that few stand beside many explored ones.
       explored: see `explore`.
       events: names; all that the game tells if there are none.
     """
@@ -164,8 +186,7 @@ def regress(
     parts, describe = (shown, explored), make_state_features(imitator.env)
 
     def features(obs: np.ndarray) -> np.ndarray:
-        values = np.logaddexp.reduce(imitator.action_values(obs), axis=-1)
-        return np.concatenate([describe(obs), values[..., None]], axis=-1)
+        return np.concatenate([describe(obs), imitator.state_values(obs)], axis=-1)
 
     names = events or tuple(explored.events)
     alone = -1 - np.arange(len(explored.obs))  # steps of explored episodes do not go on as the demonstrators would
@@ -188,13 +209,30 @@ def first_rows(demonstrations: Demonstrations, count: int) -> Demonstrations:
     return demonstrations._replace(**cut, events=events, states={})
 
 
-def recovery(imitator: Imitator, fitted: EventRewards, held_out: Demonstrations) -> list[Numbers]:
-    """Of each agent how well raw and fitted rewards match the game's own, on steps that were not learnt from."""
+Weights = dict[str, dict[str, float]]
+"""Weights of events, by a name for them."""
+
+
+def recovery(imitator: Imitator, fitted: EventRewards, held_out: Demonstrations, fixed: Weights) -> list[Numbers]:
+    """Of each agent how well rewards match the game's own, on steps that were not learnt from.
+
+    Args:
+      imitator: whose raw rewards are looked at.
+      fitted: its fitted ones.
+      held_out: the steps.
+      fixed: rewards that nobody recovered, to compare with.
+
+    Returns:
+      `reward_scores` with names that begin with raw, fitted or fixed and the name of the weights, `random_scores` of
+      weights at random on the same features, and `explained`.
+    """
     kinds = {"raw": imitator.rewards(held_out), "fitted": fitted.rewards(held_out.events)}
-    scores = {
-        kind: reward_scores(rewards, held_out.rewards, held_out.terminated, held_out.episodes)
-        for kind, rewards in kinds.items()
-    }
+    for name, weights in fixed.items():
+        parts = [weight * event_feature(event, held_out.events) for event, weight in weights.items()]
+        kinds[f"fixed_{name}"] = np.sum(parts, axis=0)
+    truth = held_out.rewards, held_out.terminated, held_out.episodes
+    scores = {kind: reward_scores(rewards, *truth) for kind, rewards in kinds.items()}
+    scores["random"] = random_scores(fitted.names, held_out.events, *truth)
     return [
         {f"{kind}_{name}": value for kind, agents in scores.items() for name, value in agents[agent].items()}
         | {"explained": float(fitted.explained[agent])}

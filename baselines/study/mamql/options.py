@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import itertools
 import os
@@ -11,34 +12,54 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
+import jaxdilemmas
 from baselines.presets import preset
+from baselines.training.critics import MAX_JOINT_ACTIONS, count_actions
 from baselines.training.options import parse_env_kwargs
-from jaxdilemmas.environment import require
+from jaxdilemmas.environment import Environment, require
 
 Stage = Literal["table", "retrain", "partners", "stochastic", "games", "dilemmas"]
 STAGES: tuple[Stage, ...] = ("table", "retrain", "partners", "stochastic", "games", "dilemmas")
 
 
 class Method(NamedTuple):
-    """An imitator: a module of `baselines`, and the settings that make it this one."""
+    """An imitator of the study.
+
+    Attributes:
+      algorithm: a module of `baselines`.
+      settings: what makes it this method.
+      elsewhere: more of them, outside Gems, where an observation does not show all.
+      own_budget: whether the gradient steps tuned for it win over those that methods share.
+    """
 
     algorithm: str
     settings: dict[str, Any]
+    elsewhere: dict[str, Any]
+    own_budget: bool = False
 
+
+READS_ALL = {"reads": "all"}
+ONLINE = {"mode": "online", "reg_samples": "mixture", "value_samples": "half"}
 
 METHODS: dict[str, Method] = {
-    "mamql": Method("mamql", {}),
-    "cloning": Method("cloning", {}),
-    "iq_learn": Method("iq_learn", {"critic": "independent"}),
-    "iq_learn_joint": Method("iq_learn", {"critic": "joint"}),
-    "airl": Method("adversarial", {"method": "airl"}),
-    "gail": Method("adversarial", {"method": "gail"}),
+    "mamql": Method("mamql", {}, READS_ALL),
+    "cloning": Method("cloning", {}, {}),
+    "iq_learn": Method("iq_learn", {"critic": "independent"}, {}),
+    "iq_learn_joint": Method("iq_learn", {"critic": "joint"}, READS_ALL),
+    "airl": Method("adversarial", {"method": "airl"}, {}, own_budget=True),
+    "gail": Method("adversarial", {"method": "gail"}, {}, own_budget=True),
+    "iq_learn_online": Method("iq_learn", {"critic": "independent"} | ONLINE, {}),
 }
+"""The last is an ablation: what MAMQL with sampled marginals has beside independent IQ-Learn, without what it reads."""
+
+COMPARED = tuple(method for method in METHODS if method != "iq_learn_online")
+"""Methods of the study unless others are named."""
+
 SHARED = (
     *("network", "hidden_size", "batch_size", "gradient_steps", "discount", "augment"),
     "acting_inverse_temperature",
 )
-"""Settings that every method takes from the tuned ones of MAMQL: the same network, augmentation, budget and acting."""
+"""Settings that methods take from the tuned ones of MAMQL; see `Method.own_budget`."""
 
 RECORDED = "recorded"
 """The expert of the recorded Gems data."""
@@ -54,7 +75,7 @@ GAMES: dict[str, tuple[str, tuple[int, ...]]] = {
     "intersection": ("cautious", (5000, 20_000, 35_000, 50_000, 70_000)),
 }
 """Games of stage games: the scripted expert and the published numbers of demonstrations (USC-Lira/ma-mql @ 7f3da20,
-README figures)."""
+README figures). The published Intersection is another game with another reward."""
 
 DILEMMAS: dict[str, tuple[str, ...]] = {
     "gathering": ("cooperative", "greedy", "exploitative"),
@@ -70,6 +91,11 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "common_pool": ("effort",),
 }
 """Events that recovered rewards are weights of; all of the game's info where nothing stands here."""
+
+FIXED: dict[str, dict[str, dict[str, float]]] = {
+    "gems": {"shared": {"shared": 1.0}, "one_to_one": {"own_gems": 1.0, "shared": 1.0}}
+}
+"""Weights of events that nobody recovered, by game and name: what fitted ones are held against."""
 
 
 class Piece(NamedTuple):
@@ -118,11 +144,11 @@ class Options:
       recording: the recorded Gems expert data, an npz file; needed for the expert "recorded".
       settings: of all methods that have them as name=value, such as gradient_steps=500; for trials.
       episodes: in which agents are evaluated.
-      explored: transitions with random actions that the regression of rewards reads, beside as many demonstrations.
+      explored: steps of the game with random actions, at least, that the regression of rewards plays and reads beside
+        the demonstrations, of which it takes as many where there are so many.
       retrain_size: of demonstrations, in stage retrain.
       retrain_env_steps: for which IPPO trains on a reward.
       dilemma_size: transitions of a team, in stage dilemmas.
-      quick: a part of the study in about ten minutes; other options are then read as changes to it.
       jobs: processes at work side by side.
       output: directory; what it holds is not done again.
       page: a page in Markdown into which the results are written, between its marks; the pictures go beside it.
@@ -132,7 +158,7 @@ class Options:
     """
 
     stages: tuple[Stage, ...] = ("table",)
-    methods: tuple[str, ...] = tuple(METHODS)
+    methods: tuple[str, ...] = COMPARED
     sizes: tuple[int, ...] = (30, 100, 300, 1000, 10_000, 20_000)
     seeds: int = 5
     first_seed: int = 0
@@ -144,7 +170,6 @@ class Options:
     retrain_size: int = 10_000
     retrain_env_steps: int = 2_000_000
     dilemma_size: int = 10_000
-    quick: bool = False
     jobs: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
     output: Path = Path("runs/mamql_study")
     page: Path | None = None
@@ -171,13 +196,17 @@ class Options:
         self._check_settings()
 
     def _check_settings(self) -> None:
-        """All methods are made, so that wrong settings are found."""
+        """All methods are made for all games of theirs, so that wrong settings are found."""
         settings = parse_env_kwargs(self.settings)
         known = {name for method in METHODS.values() for name in _fields(method.algorithm)}
         unknown = sorted(settings.keys() - known)
         require(not unknown, "settings", unknown, f"of {', '.join(sorted(known))}")
-        for method in self.methods:
-            self.config(method, "gems")
+        if "retrain" in self.stages:
+            self.retraining("gems")
+        for (method, game), config in self.configs().items():
+            module = _module(METHODS[method].algorithm)
+            make = module.make_method if hasattr(module, "make_method") else module.make_learner
+            make(config, game_of(game))
 
     def config(self, method: str, game: str) -> Any:
         """The settings of a method on a game.
@@ -185,12 +214,33 @@ class Options:
         Raises:
           ValueError: a setting is not allowed.
         """
-        algorithm, own = METHODS[method]
-        fields = _fields(algorithm)
-        shared = {name: value for name, value in preset("mamql", game).items() if name in SHARED}
-        chosen = {name: value for name, value in parse_env_kwargs(self.settings).items() if name in fields}
-        module = importlib.import_module(f"baselines.{algorithm}")
-        return module.Config(**(preset(algorithm, game) | shared | own | chosen))
+        algorithm, own, elsewhere, own_budget = METHODS[method]
+        tuned = preset(algorithm, game)
+        kept = {"gradient_steps"} & tuned.keys() if own_budget else set()
+        shared = {name: value for name, value in preset("mamql", game).items() if name in SHARED and name not in kept}
+        own = own if game == "gems" else own | elsewhere
+        given = parse_env_kwargs(self.settings).items()
+        chosen = {name: value for name, value in given if name in _fields(algorithm)}
+        return _module(algorithm).Config(**(tuned | shared | own | chosen))
+
+    def configs(self) -> dict[tuple[str, str], Any]:
+        """The settings of all that learn, by method and game."""
+        learners = dict.fromkeys((piece.method, piece.game) for piece in self.pieces if piece.method != TRUE_REWARD)
+        return {learner: self.config(*learner) for learner in learners}
+
+    def retraining(self, game: str) -> Any:
+        """The settings of IPPO in stage retrain."""
+        network = {name: value for name, value in preset("mamql", game).items() if name == "network"}
+        return _module("ippo").Config(**(network | preset("ippo", game)), total_env_steps=self.retrain_env_steps)
+
+    def can_learn(self, method: str, game: str) -> bool:
+        """Whether the method is one for the game: critics of joint actions are for few of them."""
+        if method == TRUE_REWARD:
+            return True
+        config = self.config(method, game)
+        is_joint = getattr(config, "critic", "") == "joint" or getattr(config, "marginalisation", "") == "explicit"
+        is_joint |= METHODS[method].algorithm == "adversarial" and config.reads == "all"
+        return not is_joint or joint_actions(game) <= MAX_JOINT_ACTIONS
 
     @property
     def all_seeds(self) -> range:
@@ -199,7 +249,22 @@ class Options:
 
     @property
     def pieces(self) -> list[Piece]:
-        """All rows of all chosen stages, seed by seed, so that an interrupted study has some of everything."""
+        """All rows of the chosen stages that can be, seed by seed, so that an interrupted study has some of all."""
+        learners = {(piece.method, piece.game) for piece in self._asked}
+        able = {learner for learner in learners if self.can_learn(*learner)}
+        return [piece for piece in self._asked if (piece.method, piece.game) in able]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Methods and games that were asked for and cannot be, with the reason."""
+        asked = dict.fromkeys((piece.game, piece.method) for piece in self._asked)
+        pairs = [(game, method) for game, method in asked if not self.can_learn(method, game)]
+        most = f"critics have at most {MAX_JOINT_ACTIONS:,}"
+        return [f"{method} on {game}: {joint_actions(game):,} joint actions, {most}" for game, method in pairs]
+
+    @property
+    def _asked(self) -> list[Piece]:
+        """All rows of all chosen stages."""
         makers = {
             "table": self._table,
             "retrain": self._retrain,
@@ -250,21 +315,46 @@ class Options:
         return self.output / "demonstrations" / f"{game}-{label(expert)}.demos"
 
     def training(self) -> dict[str, Any]:
-        """What rows in a directory have in common, for JSON."""
+        """What rows in a directory have in common, for JSON; None for what these options leave open."""
         names = ("settings", "episodes", "explored", "retrain_env_steps")
-        return {name: getattr(self, name) for name in names} | {"experts": {label(e): e for e in self.experts}}
+        is_retraining = "retrain" in self.stages
+        return {name: getattr(self, name) for name in names} | {
+            "recording": _checksum(self.recording),
+            "retraining": dataclasses.asdict(self.retraining("gems")) if is_retraining else None,
+            "experts": {label(expert): expert for expert in self.experts},
+            "configs": {f"{m} on {game}": dataclasses.asdict(c) for (m, game), c in self.configs().items()},
+        }
 
 
 def quick_options() -> Options:
-    """The part of the study that `--quick` makes, before its other options; a recording must still be named."""
+    """The part of the study that `--quick` makes, before its other options."""
     parts: dict[str, Any] = {"methods": ("mamql", "cloning", "iq_learn"), "sizes": (100, 1000), "seeds": 2}
-    return Options(experts=("cooperative",), quick=True, episodes=1000, explored=6000, **parts)
+    return Options(experts=("cooperative",), episodes=1000, explored=6000, **parts)
 
 
 @functools.cache
 def _fields(algorithm: str) -> frozenset[str]:
-    config = importlib.import_module(f"baselines.{algorithm}").Config
-    return frozenset(field.name for field in dataclasses.fields(config))
+    return frozenset(field.name for field in dataclasses.fields(_module(algorithm).Config))
+
+
+def _module(algorithm: str) -> Any:
+    return importlib.import_module(f"baselines.{algorithm}")
+
+
+@functools.cache
+def game_of(name: str) -> Environment:
+    """The game of that id, as it is by default."""
+    return jaxdilemmas.make(name)
+
+
+def joint_actions(game: str) -> int:
+    """How many joint actions a game has."""
+    return int(count_actions(game_of(game)) ** game_of(game).num_agents)
+
+
+def _checksum(path: Path | None) -> str | None:
+    """SHA-256 of a file, None if there is none."""
+    return None if path is None or not path.is_file() else hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def key_of(name: str, purpose: int) -> jax.Array:

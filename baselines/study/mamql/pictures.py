@@ -25,12 +25,14 @@ def curves(rows: Sequence[Row], names: Sequence[str], title: str) -> "Figure":
 
     figure = Figure(figsize=(4.6 * len(names), 3.6), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
+    sizes = [row["size"] for row in rows]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     for axes, name in zip(panels, names, strict=True):
         for i, method in enumerate(methods):
             own = sorted((row for row in rows if row["method"] == method), key=lambda row: row["size"])
             _draw(axes, [row["size"] for row in own], [row[name] for row in own], method, f"C{i}")
         axes.set_xscale("log")
+        axes.set_xlim(min(sizes) / 1.2, max(sizes) * 1.2)  # also of a panel without a number
         axes.set_xlabel("transitions of demonstrations")
         axes.set_title(name.replace("_", " "), fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)

@@ -8,10 +8,14 @@ from baselines.study.mamql.options import Options, Stage
 
 Tables = dict[str, list[Row]]
 
-PLAY = ("return", "success", "length", "env_steps", "env_steps_to_90", "train_seconds")
+PLAY = ("return", "success", "length", "env_steps", "train_seconds")
+PLAY_ELSEWHERE = ("return", "terminated", "length")
 BEHAVIOUR = ("cross_entropy", "disagreement", "joint_disagreement")
-SCORES = ("pearson", "pearson_running", "pearson_other", "pearson_alone", "pearson_other_alone", "pearson_episodes")
-ERRORS = ("mse", "mse_affine", "mse_zero", "mse_mean")
+SCORES = ("pearson_alone", "pearson_other_alone", "pearson", "pearson_running", "pearson_other", "pearson_episodes")
+ERRORS = (
+    *("mse", "mse_affine", "mse_zero", "mse_mean", "mse_affine_running", "mse_zero_running", "mse_mean_running"),
+    "mse_affine_other",
+)
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
 """Marks of the page between which the results stand."""
@@ -25,18 +29,21 @@ def make_tables(rows: list[Row]) -> Tables:
         tables |= {
             "returns": findings.return_rows(table),
             "gains": findings.difference_rows(table),
-            "play": findings.summary_rows(table, PLAY),
+            "play": findings.play_rows(table, PLAY),
             "behaviour": findings.summary_rows(table, BEHAVIOUR),
-            "recovery": findings.summary_rows(
-                table, (*(f"{kind}_{name}" for kind in ("raw", "fitted") for name in SCORES), "explained"), "agents"
-            ),
+            "recovery": findings.summary_rows(table, (*(f"raw_{name}" for name in SCORES), "explained"), "agents"),
+            "fitted": findings.fitted_rows(table, SCORES),
             "errors": findings.summary_rows(
                 table, tuple(f"{kind}_{name}" for kind in ("raw", "fitted") for name in ERRORS), "agents"
             ),
             "gems_weights": findings.team_weight_rows(table),
         }
     if games:
-        tables |= {"games": findings.return_rows(games), "games_gains": findings.difference_rows(games)}
+        tables |= {
+            "games": findings.return_rows(games),
+            "games_gains": findings.difference_rows(games),
+            "games_play": findings.play_rows(games, PLAY_ELSEWHERE),
+        }
     for stage, make in STAGE_TABLES.items():
         some = findings.of_stage(rows, stage)
         if some:
@@ -53,33 +60,46 @@ def _numbers(rows: list[Row]) -> list[Row]:
 STAGE_TABLES: dict[Stage, Callable[[list[Row]], list[Row]]] = {
     "retrain": _numbers,
     "partners": _numbers,
-    "stochastic": lambda rows: findings.difference_rows(rows) + findings.difference_rows(rows, "return_beside"),
+    "stochastic": findings.stochastic_rows,
     "dilemmas": findings.team_weight_rows,
 }
 """Of stages that have one table."""
 
 TEXTS: dict[str, str] = {
+    "budgets": "What each method may spend in a run, from its settings: gradient steps of critics, clones or "
+    "discriminators and their learning rate, which runs in a straight line; cloning steps before them; policy steps of "
+    "IPPO; steps of the game played in training. Update-to-data ratio: gradient steps, and transitions that they read, "
+    "per step of the game. Explored: steps of the game that the regression of rewards plays, for every method, also "
+    "for those that learn offline.",
     "returns": "Mean return per player, by method and number of demonstrations; ± is half of a 95 % "
     "interval over seeds.",
     "gains": "What MAMQL returns more than each other method, paired by seed.",
     "play": "How agents play: success is the share of episodes that the rule of the game ends; env steps are those of "
-    "training, and those until episodes that ended had 90 % of the expert's return.",
+    "training. Reached: of how many seeds updates with at least 100 episodes had on average 90 % of the expert's "
+    "return, and the median of env steps until then, none if half of the seeds or more never had it.",
     "behaviour": "On expert states that nobody learnt from: cross-entropy in nats, how often the most likely action is "
     "another than the expert's, and how often that is so for any agent.",
-    "recovery": "Correlations with the true reward on steps that nobody learnt from, means over agents: of raw rewards "
-    "Q - gamma V, and of fitted ones, the weighted events of the constrained regression. Running: without steps that "
-    "end the game; other: with the other agent's reward; alone: over steps in which not both are paid.",
-    "errors": "Mean squared errors of the same rewards, as they are and after the best scale and shift, beside "
-    "those of predicting 0 and the mean.",
-    "gems_weights": "Weights of events by the constrained regression; the true ones are 1 for own gems, 6 for shared "
-    "ones and 0 for others' gems.",
+    "gems_weights": "Weights of events by the constrained regression, with intervals over seeds; the true ones are 1 "
+    "for own gems, 6 for shared ones and 0 for others' gems. Relative: to the largest.",
+    "fitted": "Correlations of the weighted events of the constrained regression with the true reward on steps that "
+    "nobody learnt from, means over agents, and under the methods those of weights that nobody recovered. Alone: over "
+    "steps in which not both are paid; other: with the other agent's reward; running: without steps that end the game. "
+    "What is no better than random weights shows no recovery.",
+    "recovery": "The same correlations of raw rewards Q - gamma V. Explained: the share of their variance that events "
+    "and shaping explain.",
+    "errors": "Mean squared errors of raw and fitted rewards, as they are and after the best scale and shift, beside "
+    "those of predicting 0 and the mean; running: without steps that end the game; other: of the other agent's reward.",
     "retrain": "Return in the game itself of agents that IPPO trained on recovered rewards, raw and fitted, and on the "
     "true ones.",
     "partners": "Each agent's own return beside a partner that it did not learn from.",
-    "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: what MAMQL returns more "
-    "with itself, and beside such a partner.",
-    "games": "Mean return per agent on the other games, at the published numbers of demonstrations.",
+    "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: returns of MAMQL and of "
+    "each other method, and what MAMQL has more, of imitators by themselves and of the first beside such partners.",
+    "games": "Mean return per agent on the other games, at the published numbers of demonstrations. The published "
+    "numbers of Intersection are of another game with another reward and do not carry over: they are no measure of "
+    "ours.",
     "games_gains": "What MAMQL returns more there than each other method, paired by seed.",
+    "games_play": "How agents play there. Terminated: the share of episodes that the game ended before or with the "
+    "clock, on Intersection by arrivals or by a crash, so that it is no success.",
     "dilemmas": "Weights of events by team, means over agents; relative: to the largest of the team.",
 }
 """What stands in a table, by its name; tables without a text are files alone."""

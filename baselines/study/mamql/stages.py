@@ -14,11 +14,21 @@ from baselines import ippo
 from baselines.analysis.recovery import EventRewards
 from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save, split, subsample
 from baselines.playing import Player, find_player, make_team, scripted_player, trained_player
-from baselines.presets import preset
 from baselines.recovered_rewards import EventWeightedRewards, RecoveredRewards
 from baselines.study.mamql import measures
 from baselines.study.mamql.imitators import EVALUATE, EXPLORE, RETRAIN, Imitator, obtain
-from baselines.study.mamql.options import EVENTS, NOISY, RECORDED, TRUE_REWARD, Options, Piece, Stage, key_of, label
+from baselines.study.mamql.options import (
+    EVENTS,
+    FIXED,
+    NOISY,
+    RECORDED,
+    TRUE_REWARD,
+    Options,
+    Piece,
+    Stage,
+    key_of,
+    label,
+)
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.policies import scripted_policies
 
@@ -51,7 +61,10 @@ class Task(NamedTuple):
     expert_return: float
 
     def key(self, purpose: int) -> jax.Array:
-        """A JAX PRNG key for one use."""
+        """A JAX PRNG key for one purpose, the same each time.
+
+        All that a piece plays to evaluate is played under one key: teams that it compares have the same luck by design.
+        """
         return key_of(f"{self.piece.stage}-{self.piece.model}", purpose)
 
 
@@ -132,18 +145,38 @@ def learn(task: Task) -> tuple[Imitator, Row]:
     imitator = obtain(options, piece, task.train)
     episodes = EPISODES_OF_DILEMMAS if piece.stage == "dilemmas" else options.episodes
     outcomes = measures.play(imitator.player, task.key(EVALUATE), max(2, min(episodes, options.episodes)))
-    numbers = measures.summarize_play(outcomes) | measures.learning_speed(imitator.history, task.expert_return)
+    window = measures.updates_of_episodes(imitator.config, int(imitator.env.default_params.max_steps))
+    numbers = measures.summarize_play(outcomes)
+    numbers |= measures.learning_speed(imitator.history, task.expert_return, window)
+    if piece.game == "gems":
+        numbers["success"] = numbers["terminated"]  # what ends the game is enough of a return
     if task.held_out is not None:
         numbers |= measures.behaviour(imitator, task.held_out)
     transitions = task.train.header.num_transitions
     return imitator, {"transitions": transitions, "expert_return": task.expert_return, "numbers": numbers}
 
 
-def fit(task: Task, imitator: Imitator) -> EventRewards:
+class Fit(NamedTuple):
+    """Recovered rewards as weights of events, and how many demonstrated and explored steps they were read from."""
+
+    rewards: EventRewards
+    demonstrated: int
+    explored: int
+
+    @property
+    def row(self) -> Row:
+        """For the row of a piece."""
+        counts = {"fitted_on_demonstrated": self.demonstrated, "fitted_on_explored": self.explored}
+        return {"weights": weight_rows(self.rewards)} | counts
+
+
+def fit(task: Task, imitator: Imitator) -> Fit:
     """Recovered rewards as weights of events."""
     shown = measures.shown_actions(task.train)
     explored = measures.explore(imitator, shown, task.key(EXPLORE), task.options.explored)
-    return measures.regress(imitator, task.train, explored, EVENTS.get(task.piece.game, ()))
+    rewards = measures.regress(imitator, task.train, explored, EVENTS.get(task.piece.game, ()))
+    num_explored = len(explored.obs)
+    return Fit(rewards, min(num_explored, task.train.header.num_transitions), num_explored)
 
 
 def table(task: Task) -> Row:
@@ -152,7 +185,8 @@ def table(task: Task) -> Row:
     if task.held_out is None:
         return row
     fitted = fit(task, imitator)
-    return row | {"agents": measures.recovery(imitator, fitted, task.held_out), "weights": weight_rows(fitted)}
+    fixed = FIXED.get(task.piece.game, {})
+    return row | {"agents": measures.recovery(imitator, fitted.rewards, task.held_out, fixed)} | fitted.row
 
 
 def weight_rows(fitted: EventRewards) -> list[Row]:
@@ -192,7 +226,7 @@ def partners(task: Task) -> Row:
 
 
 def play_returns(player: Player, task: Task) -> list[float]:
-    """Mean returns, `[N]`; all players of a piece have the same luck."""
+    """Mean returns, `[N]`."""
     return measures.play(player, task.key(EVALUATE), task.options.episodes)["return"].mean(0).tolist()
 
 
@@ -203,19 +237,18 @@ def retrain(task: Task) -> Row:
         return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
     imitator = obtain(task.options, task.piece, task.train)
     fitted = fit(task, imitator)
-    paid = EventWeightedRewards(env, dict(zip(fitted.names, fitted.weights.T, strict=True)))
+    weights = dict(zip(fitted.rewards.names, fitted.rewards.weights.T, strict=True))
+    paid = EventWeightedRewards(env, weights)
     numbers = {
         "return_raw": learn_anew(task, env, RecoveredRewards(env, imitator.reward_function)),
         "return_fitted": learn_anew(task, env, paid),
     }
-    return {"expert_return": task.expert_return, "numbers": numbers, "weights": weight_rows(fitted)}
+    return {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
 
 
 def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
     """Trains IPPO on the rewards of `paid` and returns the mean return of the game itself."""
-    tuned = {name: value for name, value in preset("mamql", task.piece.game).items() if name in ("network",)}
-    tuned |= preset("ippo", task.piece.game) | {"total_env_steps": task.options.retrain_env_steps}
-    config = ippo.Config(**tuned)
+    config = task.options.retraining(task.piece.game)
     train_state, _ = ippo.make_train(config, paid)(task.key(RETRAIN), env.default_params)
     player = trained_player(env, ippo.make_policy(config, env), train_state.network_params)
     return float(np.mean(play_returns(player, task)))
