@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import jax
 import pytest
 
-# The older emitters of XLA compile for a CPU in half the time; the flags are read where the first array is made.
-# They add up in another order: what is compared bit by bit with recordings asks for the usual ones.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+from tests.reference.compiling import QUICK_FLAGS
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + QUICK_FLAGS  # read where the first array is made
 
 
 @pytest.fixture(scope="module")

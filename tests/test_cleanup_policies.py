@@ -26,6 +26,7 @@ from tests.reference import policies as reference
 from tests.reference.movement import target_cell
 from tests.reference.views import Cell, cell_at, is_inside
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 FINE, STAND, CLEAN = 6, 7, 8
 BOARD = """
 ***************

@@ -22,6 +22,7 @@ from jaxdilemmas.spaces import Box
 from jaxdilemmas.wrappers import AutoReset
 from tests.baselines.test_ippo import compile_quickly
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
 DATA = Path(__file__).parent.parent / "data" / "common_pool.npz"
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas import Environment
+from tests.reference.compiling import USUAL_OPTIONS
 from tests.reference.gathering import Gathering
 from tests.reference.gems import Gems
 from tests.reference.lab2d import Lab2D
@@ -84,7 +85,7 @@ def compiled_replay(env: Environment) -> Any:
 
         return jax.lax.scan(step, state, (draws, actions))[1]
 
-    return jax.jit(run, compiler_options={"xla_cpu_use_fusion_emitters": True})
+    return jax.jit(run, compiler_options=USUAL_OPTIONS)
 
 
 def replay(env: Environment, state: Any, draws: Any, actions: np.ndarray, params: Any = None) -> Rollout:
