@@ -6,13 +6,11 @@ from typing import Any
 
 import jax
 
-from baselines.demonstrations import Demonstrations
 from baselines.training import imitation
 from baselines.training.critics import Critics, log_probs, make_critics, take
 from baselines.training.experience import Transitions
-from baselines.training.imitation import Batch, GradientConfig, Method, Metrics, RewardFunction
+from baselines.training.imitation import Batch, GradientConfig, Method, Metrics
 from baselines.training.soft_q import discounted_targets, soft_max
-from baselines.training.trainer import Policy, Train, Trainer
 from jaxdilemmas.environment import Environment
 
 
@@ -22,29 +20,15 @@ class Config(GradientConfig):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `imitation.Method`."""
+    """What is trained, see `imitation.Method`.
+
+    Its rewards are the logits read as if they were Q: what cloning says of rewards by accident, to compare others with.
+    """
     networks = make_critics(config, env)
     return Method(networks.init, partial(_loss, networks), networks.apply, partial(_rewards, config, networks))
 
 
-def make_trainer(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
-    """Training as two pure functions, see `imitation.make_trainer`."""
-    return imitation.make_trainer(config, env, make_method(config, env), demonstrations)
-
-
-def make_train(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
-    """The whole run as one jitted function, see `imitation.make_train`."""
-    return imitation.make_train(config, env, make_method(config, env), demonstrations)
-
-
-def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """What a trained run plays, see `imitation.make_policy`."""
-    return imitation.make_policy(config, env, make_method(config, env), greedy)
-
-
-def recovered_rewards(config: Config, env: Environment, network_params: Any) -> RewardFunction:
-    """The logits read as if they were Q: what cloning says of rewards by accident, to compare others with."""
-    return imitation.make_reward_function(make_method(config, env), network_params)
+make_trainer, make_train, make_policy, recovered_rewards = imitation.functions_of(make_method)
 
 
 def _loss(networks: Critics, network_params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:

@@ -13,12 +13,10 @@ from typing import Any, Literal
 
 import jax
 
-from baselines.demonstrations import Demonstrations
 from baselines.training import imitation, soft_q
 from baselines.training.critics import count_actions, count_joint_actions, joint_index, make_critics, split_joint
-from baselines.training.imitation import Method, RewardFunction
+from baselines.training.imitation import Method
 from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max
-from baselines.training.trainer import Policy, Train, Trainer
 from jaxdilemmas.environment import Environment
 
 
@@ -39,29 +37,15 @@ class Config(SoftQConfig):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `imitation.Method`."""
+    """What is trained, see `imitation.Method`.
+
+    The rewards that it recovers are Q(s, a) - gamma V(s'), with critic "joint" of joint actions.
+    """
     critic = _joint(config, env) if config.critic == "joint" else soft_q.own_critic(config, env)
     return soft_q.make_method(config, critic)
 
 
-def make_trainer(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
-    """Training as two pure functions, see `imitation.make_trainer`."""
-    return imitation.make_trainer(config, env, make_method(config, env), demonstrations)
-
-
-def make_train(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
-    """The whole run as one jitted function, see `imitation.make_train`."""
-    return imitation.make_train(config, env, make_method(config, env), demonstrations)
-
-
-def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """What a trained run plays, see `imitation.make_policy`."""
-    return imitation.make_policy(config, env, make_method(config, env), greedy)
-
-
-def recovered_rewards(config: Config, env: Environment, network_params: Any) -> RewardFunction:
-    """The rewards that trained critics stand for: Q(s, a) - gamma V(s'), with critic "joint" of joint actions."""
-    return imitation.make_reward_function(make_method(config, env), network_params)
+make_trainer, make_train, make_policy, recovered_rewards = imitation.functions_of(make_method)
 
 
 def _joint(config: Config, env: Environment) -> Critic:

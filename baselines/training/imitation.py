@@ -166,12 +166,7 @@ class TrainState(struct.PyTreeNode):
 
 
 class Sources(NamedTuple):
-    """Where minibatches come from.
-
-    Attributes:
-      expert: the demonstrations, leading axis M.
-      starts: `[E]` int32, rows of `expert` in which episodes begin.
-    """
+    """Where minibatches come from: demonstrations, leading axis M, and rows in which episodes begin, `[E]` int32."""
 
     expert: Transitions
     starts: jax.Array
@@ -212,11 +207,6 @@ def make_train(
     return jax.jit(partial(scan_updates, make_trainer(config, env, method, demonstrations), config.num_updates))
 
 
-def make_policy(config: ImitationConfig, env: Environment, method: Method, greedy: bool = False) -> Policy:
-    """What a trained run plays, see `act_by`."""
-    return act_by(config, env, method.action_values, greedy)
-
-
 def act_by(
     config: ImitationConfig,
     env: Environment,
@@ -242,6 +232,42 @@ def make_reward_function(method: Method, network_params: Any) -> RewardFunction:
         return method.rewards(network_params, Transitions(obs, actions, next_obs, terminated))
 
     return rewards
+
+
+class Functions(NamedTuple):
+    """What the module of an imitator offers, as other algorithms do: see `functions_of`."""
+
+    make_trainer: Callable[..., Trainer]
+    make_train: Callable[..., Train]
+    make_policy: Callable[..., Policy]
+    recovered_rewards: Callable[[Any, Environment, Any], RewardFunction]
+
+
+def functions_of(make_imitator: Callable[[Any, Environment], Method]) -> Functions:
+    """The functions of an imitator's module.
+
+    Args:
+      make_imitator: (config, env) -> `Method`.
+
+    Returns:
+      make_trainer and make_train, (config, env, demonstrations=None): those of this module for the imitator;
+      make_policy, (config, env, greedy=False): what a trained run plays, see `act_by`; recovered_rewards, (config, env,
+      network_params): the rewards that a trained network holds.
+    """
+
+    def trainer(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
+        return make_trainer(config, env, make_imitator(config, env), demonstrations)
+
+    def train(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
+        return make_train(config, env, make_imitator(config, env), demonstrations)
+
+    def policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
+        return act_by(config, env, make_imitator(config, env).action_values, greedy)
+
+    def rewards(config: Any, env: Environment, network_params: Any) -> RewardFunction:
+        return make_reward_function(make_imitator(config, env), network_params)
+
+    return Functions(trainer, train, policy, rewards)
 
 
 def make_learner(

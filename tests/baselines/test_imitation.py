@@ -198,7 +198,7 @@ def test_agents_act_by_a_softmax_of_the_inverse_temperature_times_the_values() -
     values = jnp.array([[0.0, 1.0], [0.5, 0.0]])
     method = cloning.make_method(cloning.Config(), ENV)._replace(action_values=lambda params, obs: values[None])
     config = dataclasses.replace(ONLINE, acting_inverse_temperature=3.0)
-    policy = imitation.make_policy(config, ENV, method)
+    policy = imitation.act_by(config, ENV, method.action_values)
     keys = jax.random.split(jax.random.key(0), 20_000)
     actions = jax.jit(jax.vmap(lambda key: policy.act(None, jnp.zeros((2, 1)), policy.initial_memory, key)[0]))(keys)
     assert actions.dtype == jnp.int32
