@@ -14,10 +14,10 @@ from PIL import Image
 
 import jaxdilemmas
 from baselines import mamql_study
-from baselines.demonstrations import load
+from baselines.demonstrations import load, record
 from baselines.playing import scripted_player
 from baselines.study.mamql import findings, measures, options, stages
-from baselines.study.mamql.imitators import in_parts
+from baselines.study.mamql.imitators import in_parts, obtain
 from baselines.study.mamql.options import Options, Piece, key_of, quick_options
 from baselines.study.mamql.report import END, START, fill_page
 from jaxdilemmas import policies
@@ -103,6 +103,18 @@ def test_a_row_that_is_lost_comes_back_the_same_from_the_trained_parameters(stud
     assert json.loads(path.read_text()) == json.loads(before)
 
 
+def test_what_was_just_learnt_plays_a_game_of_tiles_as_what_was_loaded(tmp_path: Path) -> None:
+    chosen = tiny(tmp_path)
+    env = jaxdilemmas.make("commons", num_agents=2)
+    shown = record(scripted_player(env, policies.random(env)), jax.random.key(0), num_transitions=20)
+    piece = Piece("dilemmas", "commons", "random", "cloning", 20, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jaxdilemmas, "make", lambda game: env)
+        new, loaded = obtain(chosen, piece, shown), obtain(chosen, piece, shown)
+    outcomes = [measures.play(imitator.player, jax.random.key(1), 2) for imitator in (new, loaded)]
+    np.testing.assert_array_equal(outcomes[0]["return"], outcomes[1]["return"])
+
+
 def test_rows_of_other_options_do_not_get_mixed(study: Path) -> None:
     for change in ({"episodes": 5}, {"settings": ()}, {"explored": 101}):
         with pytest.raises(ValueError, match=next(iter(change))):
@@ -174,7 +186,7 @@ def test_every_method_gets_the_same_network_augmentation_budget_and_acting(monke
     assert configs["iq_learn_joint"].critic == "joint" and configs["gail"].method == "gail"
 
 
-def test_all_stages_ask_for_what_the_issue_asks(tmp_path: Path) -> None:
+def test_all_stages_have_their_games_methods_sizes_and_seeds(tmp_path: Path) -> None:
     recording = tmp_path / "gems.npz"
     recording.touch()
     chosen = Options(stages=options.STAGES, recording=recording, experts=("recorded", "runs/mine"))

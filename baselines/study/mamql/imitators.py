@@ -124,7 +124,8 @@ def obtain(options: Options, piece: Piece, demonstrations: Demonstrations) -> Im
         unfinished = path.with_suffix(f".part{os.getpid()}")
         save_parameters(unfinished, learnt)
         os.replace(unfinished, path)
-    return Imitator(env, module, config, learnt.network_params, learnt.history | {"seconds": learnt.seconds})
+    network_params = jax.tree.map(jnp.asarray, learnt.network_params)  # as constants of a program NumPy's do not do
+    return Imitator(env, module, config, network_params, learnt.history | {"seconds": learnt.seconds})
 
 
 class Learnt(NamedTuple):
