@@ -158,15 +158,17 @@ def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, mon
 
 def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "GAMES", {"intersection": ("cautious", (40,))})
-    monkeypatch.setattr(options, "DILEMMAS", {"common_pool": ("cooperative",)})
+    monkeypatch.setattr(options, "DILEMMAS", {"common_pool": ("cooperative", "exploitative")})
     chosen = tiny(tmp_path / "s", stages=("games", "dilemmas"), methods=("cloning",), seeds=1, dilemma_size=40)
     stages.prepare(chosen)
     for piece in chosen.pieces:
         stages.run_piece(chosen, piece)
-    games, dilemma = findings.read_rows(chosen)
+    games, dilemma, gap = findings.read_rows(chosen)
     assert games["game"] == "intersection" and "weights" not in games and {"return_3"} <= games["numbers"].keys()
     assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
-    tables = mamql_study.make_tables([games, dilemma])
+    assert "weights" not in gap and "always the same" in gap["gap"]
+    tables = mamql_study.make_tables([games, dilemma, gap])
+    assert [(row["game"], row["expert"]) for row in tables["gaps"]] == [("common_pool", "exploitative")]
     assert [row["team"] for row in tables["dilemmas"]] == ["cooperative"] * len(tables["dilemmas"])
     assert max(abs(row["relative"]) for row in tables["dilemmas"]) == 1
 

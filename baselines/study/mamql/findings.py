@@ -68,6 +68,11 @@ def weight_rows(rows: list[Row]) -> list[Row]:
     return [{name: row[name] for name in plain} | weight for row in rows for weight in row.get("weights", [])]
 
 
+def gap_rows(rows: list[Row]) -> list[Row]:
+    """One row for each piece whose demonstrations do not let rewards be told, and why."""
+    return [{name: row[name] for name in ("stage", *GROUP, "seed", "gap")} for row in rows if "gap" in row]
+
+
 def groups(rows: list[Row], names: tuple[str, ...] = GROUP) -> dict[tuple[Any, ...], list[Row]]:
     """Rows that differ in their seed alone, in order of appearance."""
     found: dict[tuple[Any, ...], list[Row]] = {}

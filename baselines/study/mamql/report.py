@@ -25,6 +25,7 @@ def make_tables(rows: list[Row]) -> Tables:
     """All tables, by the name of their file; stages of which nothing is done have none."""
     table, games = findings.of_stage(rows, "table"), findings.of_stage(rows, "games")
     tables: Tables = {"runs": findings.run_rows(rows), "weights": findings.weight_rows(rows)}
+    tables["gaps"] = findings.gap_rows(rows)
     if table:
         tables |= {
             "returns": findings.return_rows(table),
@@ -101,6 +102,7 @@ TEXTS: dict[str, str] = {
     "games_play": "How agents play there. Terminated: the share of episodes that the game ended before or with the "
     "clock, on Intersection by arrivals or by a crash, so that it is no success.",
     "dilemmas": "Weights of events by team, means over agents; relative: to the largest of the team.",
+    "gaps": "Demonstrations that do not let rewards be told, and why.",
 }
 """What stands in a table, by its name; tables without a text are files alone."""
 
