@@ -71,12 +71,15 @@ def exploitative(env: GridEnvironment) -> Policy:
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del key
-        is_ahead, is_left, is_right = (_can_beam(env, state, (state.headings + turns) % 4) for turns in (0, 3, 1))
-        collect = _collect_nearest(ways, env, state)
-        actions = jnp.select([is_ahead, is_left, is_right], [BEAM, TURN_LEFT, TURN_RIGHT], collect)
-        return wait_out(state, actions)
+        return wait_out(state, beam_first(env, state, _collect_nearest(ways, env, state)))
 
     return policy
+
+
+def beam_first(env: GridEnvironment, state: Any, otherwise: jax.Array) -> jax.Array:
+    """Beams whoever stands in an agent's beam, turns to whom it would hit after one turn, else `otherwise`, `[N]`."""
+    is_ahead, is_left, is_right = (_can_beam(env, state, (state.headings + turns) % 4) for turns in (0, 3, 1))
+    return jnp.select([is_ahead, is_left, is_right], [BEAM, TURN_LEFT, TURN_RIGHT], otherwise)
 
 
 def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from baselines.study.mamql.imitators import in_parts, obtain
 from baselines.study.mamql.options import Options, Piece, key_of, quick_options
 from baselines.study.mamql.report import END, START, fill_page
 from jaxdilemmas import policies
+from jaxdilemmas.envs.cleanup import Cleanup
 
 TINY_SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 TINY = [
@@ -171,6 +172,21 @@ def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: p
     assert [(row["game"], row["expert"]) for row in tables["gaps"]] == [("common_pool", "exploitative")]
     assert [row["team"] for row in tables["dilemmas"]] == ["cooperative"] * len(tables["dilemmas"])
     assert max(abs(row["relative"]) for row in tables["dilemmas"]) == 1
+
+
+def test_motives_are_looked_at_without_the_warden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaxdilemmas, "make", lambda game: Cleanup(num_agents=3, max_steps=60))
+    monkeypatch.setattr(options, "game_of", jaxdilemmas.make)
+    chosen = tiny(tmp_path / "s", stages=("motives",), methods=("cloning",), seeds=1, dilemma_size=100)
+    piece = chosen.pieces[0]
+    assert [piece.expert for piece in chosen.pieces] == ["willing", "deterred"]
+    stages.prepare(chosen)
+    stages.run_piece(chosen, piece)
+    (row,) = findings.read_rows(chosen)
+    assert {weight["agent"] for weight in row["weights"]} == {0, 1} and len(row["agents"]) == 2
+    tables = mamql_study.make_tables([row])
+    assert tables["motives_play"][0]["expert_cleaned_beside_warden"].mean > 0
+    assert {line["event"] for line in tables["motives"]} >= set(options.EVENTS["cleanup"])
 
 
 # Options

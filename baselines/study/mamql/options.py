@@ -18,8 +18,8 @@ from baselines.training.critics import MAX_JOINT_ACTIONS, count_actions
 from baselines.training.options import parse_env_kwargs
 from jaxdilemmas.environment import Environment, require
 
-Stage = Literal["table", "retrain", "partners", "stochastic", "games", "dilemmas"]
-STAGES: tuple[Stage, ...] = ("table", "retrain", "partners", "stochastic", "games", "dilemmas")
+Stage = Literal["table", "retrain", "partners", "stochastic", "games", "dilemmas", "motives"]
+STAGES: tuple[Stage, ...] = ("table", "retrain", "partners", "stochastic", "games", "dilemmas", "motives")
 
 
 class Method(NamedTuple):
@@ -84,6 +84,9 @@ DILEMMAS: dict[str, tuple[str, ...]] = {
 }
 """Games of stage dilemmas, and whose demonstrations are looked at."""
 
+MOTIVES: dict[str, tuple[str, ...]] = {"cleanup": ("willing", "deterred")}
+"""Likewise of stage motives; `baselines.study.mamql.motives` has the teams."""
+
 EVENTS: dict[str, tuple[str, ...]] = {
     "gems": ("own_gems", "shared"),
     "gathering": ("collected", "hits_given", "tagged"),
@@ -135,7 +138,8 @@ class Options:
     Attributes:
       stages: table: all methods at all sizes on Gems; retrain: IPPO on recovered rewards; partners: agents of stage
         table beside others than in the demonstrations; stochastic: demonstrations of agents beside noisy ones; games:
-        Overcooked and Intersection; dilemmas: rewards of cooperative, greedy and exploitative teams.
+        Overcooked and Intersection; dilemmas: rewards of cooperative, greedy and exploitative teams; motives: of teams
+        that clean of their own accord and for fear of a beam.
       methods: who learns.
       sizes: transitions of demonstrations, of stages table, partners and stochastic.
       seeds: trainings of each, with demonstrations drawn anew.
@@ -148,7 +152,7 @@ class Options:
         the demonstrations, of which it takes as many where there are so many.
       retrain_size: of demonstrations, in stage retrain.
       retrain_env_steps: for which IPPO trains on a reward.
-      dilemma_size: transitions of a team, in stage dilemmas.
+      dilemma_size: transitions of a team, in stages dilemmas and motives.
       jobs: processes at work side by side.
       output: directory; what it holds is not done again.
       page: a page in Markdown into which the results are written, between its marks; the pictures go beside it.
@@ -188,7 +192,7 @@ class Options:
         require(0 <= self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
         labels = [label(expert) for expert in self.experts]
         require(len(set(labels)) == len(labels), "experts", self.experts, "of different names")
-        is_needed = RECORDED in self.experts and bool({*self.stages} - {"games", "dilemmas", "stochastic"})
+        is_needed = RECORDED in self.experts and bool({*self.stages} - {"games", "dilemmas", "motives", "stochastic"})
         is_there = self.recording is not None and self.recording.is_file()
         require(is_there or not is_needed, "recording", self.recording, "the file of the recorded Gems expert data")
         is_playable = self.experts != (RECORDED,) or "stochastic" not in self.stages
@@ -271,7 +275,8 @@ class Options:
             "partners": self._table,
             "stochastic": self._stochastic,
             "games": self._games,
-            "dilemmas": self._dilemmas,
+            "dilemmas": lambda: self._teams(DILEMMAS),
+            "motives": lambda: self._teams(MOTIVES),
         }
         return [Piece(stage, *rest) for stage in STAGES if stage in self.stages for rest in makers[stage]()]
 
@@ -297,8 +302,8 @@ class Options:
             for method in self.methods
         ]
 
-    def _dilemmas(self) -> list[tuple[str, str, str, int, int]]:
-        teams = [(game, expert) for game, experts in DILEMMAS.items() for expert in experts]
+    def _teams(self, games: dict[str, tuple[str, ...]]) -> list[tuple[str, str, str, int, int]]:
+        teams = [(game, expert) for game, experts in games.items() for expert in experts]
         parts = itertools.product(self.all_seeds, teams, self.methods)
         return [(*team, method, self.dilemma_size, seed) for seed, team, method in parts]
 

@@ -17,6 +17,8 @@ ERRORS = (
     "mse_affine_other",
 )
 
+CLEANED = tuple(f"{whose}cleaned_beside_{last}" for whose in ("", "expert_") for last in ("warden", "idle"))
+
 START, END = "<!-- results: start -->", "<!-- results: end -->"
 """Marks of the page between which the results stand."""
 
@@ -45,6 +47,9 @@ def make_tables(rows: list[Row]) -> Tables:
             "games_gains": findings.difference_rows(games),
             "games_play": findings.play_rows(games, PLAY_ELSEWHERE),
         }
+    motives = findings.of_stage(rows, "motives")
+    if motives:
+        tables["motives_play"] = findings.summary_rows(motives, CLEANED)
     for stage, make in STAGE_TABLES.items():
         some = findings.of_stage(rows, stage)
         if some:
@@ -63,6 +68,7 @@ STAGE_TABLES: dict[Stage, Callable[[list[Row]], list[Row]]] = {
     "partners": _numbers,
     "stochastic": findings.stochastic_rows,
     "dilemmas": findings.team_weight_rows,
+    "motives": findings.team_weight_rows,
 }
 """Of stages that have one table."""
 
@@ -102,6 +108,10 @@ TEXTS: dict[str, str] = {
     "games_play": "How agents play there. Terminated: the share of episodes that the game ended before or with the "
     "clock, on Intersection by arrivals or by a crash, so that it is no success.",
     "dilemmas": "Weights of events by team, means over agents; relative: to the largest of the team.",
+    "motives_play": "Waste that an agent cleans in an episode, a mean over all but the last agent, beside a warden, "
+    "who beams, and beside one that stands in its place: imitators, and those they learnt from. Willing agents follow "
+    "the cooperative policy always, deterred ones only while the warden is close.",
+    "motives": "Weights of events of these agents, means over all but the warden; relative: to the largest.",
     "gaps": "Demonstrations that do not let rewards be told, and why.",
 }
 """What stands in a table, by its name; tables without a text are files alone."""

@@ -13,9 +13,9 @@ import jaxdilemmas
 from baselines import ippo
 from baselines.analysis.recovery import EventRewards
 from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save, split, subsample
-from baselines.playing import Player, find_player, make_team, scripted_player, trained_player
+from baselines.playing import Player, find_player, make_team, play_many, scripted_player, trained_player
 from baselines.recovered_rewards import EventWeightedRewards, RecoveredRewards
-from baselines.study.mamql import measures
+from baselines.study.mamql import measures, motives
 from baselines.study.mamql.imitators import EVALUATE, EXPLORE, RETRAIN, Imitator, obtain
 from baselines.study.mamql.options import (
     EVENTS,
@@ -40,7 +40,7 @@ NUM_RECORDED = 20_000
 """Transitions of the recorded Gems data; of other experts on Gems as many are recorded."""
 
 EPISODES_OF_DILEMMAS = 20
-"""In which agents of stage dilemmas are evaluated: they are long, and not what is asked."""
+"""In which agents of stages dilemmas and motives are evaluated: they are long, and not what is asked."""
 
 
 class Task(NamedTuple):
@@ -66,6 +66,12 @@ class Task(NamedTuple):
         All that a piece plays to evaluate is played under one key: teams that it compares have the same luck by design.
         """
         return key_of(f"{self.piece.stage}-{self.piece.model}", purpose)
+
+    @property
+    def num_episodes(self) -> int:
+        """In which agents are evaluated."""
+        is_long = self.piece.stage in ("dilemmas", "motives")
+        return min(EPISODES_OF_DILEMMAS, self.options.episodes) if is_long else self.options.episodes
 
 
 def prepare(options: Options) -> None:
@@ -110,6 +116,8 @@ def make_demonstrations(options: Options, game: str, expert: str, size: int) -> 
 
 def find_expert(game: str, expert: str) -> Player:
     """Who plays under a name; see `Options.experts` and `NOISY`."""
+    if expert in motives.TEAMS:
+        return motives.find_team(game, expert)
     if expert.startswith(NOISY):
         return measures.noisy(find_player(expert.removeprefix(NOISY), game, {}))
     return find_player(expert, game, {})
@@ -143,8 +151,7 @@ def learn(task: Task) -> tuple[Imitator, Row]:
     """Learns, plays and compares with the experts."""
     options, piece = task.options, task.piece
     imitator = obtain(options, piece, task.train)
-    episodes = EPISODES_OF_DILEMMAS if piece.stage == "dilemmas" else options.episodes
-    outcomes = measures.play(imitator.player, task.key(EVALUATE), max(2, min(episodes, options.episodes)))
+    outcomes = measures.play(imitator.player, task.key(EVALUATE), task.num_episodes)
     window = measures.updates_of_episodes(imitator.config, int(imitator.env.default_params.max_steps))
     numbers = measures.summarize_play(outcomes)
     numbers |= measures.learning_speed(imitator.history, task.expert_return, window)
@@ -181,7 +188,11 @@ def fit(task: Task, imitator: Imitator) -> Fit:
 
 def table(task: Task) -> Row:
     """Everything that is measured."""
-    imitator, row = learn(task)
+    return recover(task, *learn(task))
+
+
+def recover(task: Task, imitator: Imitator, row: Row) -> Row:
+    """Adds what rewards were recovered, and how well, as far as there are demonstrations to measure it on."""
     if task.held_out is None:
         return row
     if (measures.shown_actions(task.train).sum(1) == 1).all():
@@ -198,6 +209,20 @@ def weight_rows(fitted: EventRewards) -> list[Row]:
         for agent in range(len(fitted.weights))
         for i, name in enumerate(fitted.names)
     ]
+
+
+def of_motives(task: Task) -> Row:
+    """As `table` but for the warden, and what the others clean beside it and beside one that stands, as a mean."""
+    imitator, row = learn(task)
+    teams = {"": imitator.player, "expert_": motives.TEAMS[task.piece.expert](task.piece.game)}
+    for name, player in teams.items():
+        for make_last in (motives.warden, motives.idle):
+            outcome = play_many(motives.beside(player, make_last), task.key(EVALUATE), task.num_episodes)
+            row["numbers"][f"{name}cleaned_beside_{make_last.__name__}"] = float(outcome["cleaned"][:, :-1].mean())
+    last = imitator.env.num_agents - 1
+    row = recover(task, imitator, row)
+    weights = [weight for weight in row.get("weights", []) if weight["agent"] < last]
+    return row | {"agents": row.get("agents", [])[:last], "weights": weights}
 
 
 def games(task: Task) -> Row:
@@ -263,4 +288,5 @@ STAGE_WORK: dict[Stage, Callable[[Task], Row]] = {
     "stochastic": stochastic,
     "games": games,
     "dilemmas": table,
+    "motives": of_motives,
 }
