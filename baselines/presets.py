@@ -14,6 +14,9 @@ GEMS_IMITATION: dict[str, Any] = {
 }
 """What imitators of Gems share, so that they can be compared: the network, the symmetries of the board, the budget."""
 
+LONGER: dict[str, Any] = {"learning_rate": 3e-3, "gradient_steps": 8000}
+"""Likewise of imitators of Overcooked and Intersection."""
+
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     # tuned on map="large" with num_agents=10
     ("ippo", "gathering_gallego"): {
@@ -55,6 +58,10 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("mamql", "gems"): GEMS_IMITATION,
     ("iq_learn", "gems"): GEMS_IMITATION,
     ("cloning", "gems"): GEMS_IMITATION,
+    # tuned on 1,000 transitions of Overcooked and 20,000 of Intersection
+    ("mamql", "overcooked"): LONGER | {"alpha": 1.0},
+    ("mamql", "intersection"): LONGER | {"alpha": 1.0},
+    **{(learner, game): LONGER for learner in ("iq_learn", "cloning") for game in ("overcooked", "intersection")},
     # for either method: they keep what cloning learnt, and a run on one core stays within a minute
     ("adversarial", "gems"): {
         "network": "set",

@@ -166,6 +166,7 @@ def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: p
         stages.run_piece(chosen, piece)
     games, dilemma, gap = findings.read_rows(chosen)
     assert games["game"] == "intersection" and "weights" not in games and {"return_3"} <= games["numbers"].keys()
+    assert games["numbers"]["return_greedy"] != games["numbers"]["return"]
     assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
     assert "weights" not in gap and "always the same" in gap["gap"]
     tables = mamql_study.make_tables([games, dilemma, gap])

@@ -47,7 +47,15 @@ class Imitator(NamedTuple):
     @property
     def player(self) -> Player:
         """The agents, who act as the method says, at the acting inverse temperature of its settings."""
-        policy = self.module.make_policy(self.config, self.env)
+        return self._player(greedy=False)
+
+    @property
+    def greedy_player(self) -> Player:
+        """The agents, who take their best action."""
+        return self._player(greedy=True)
+
+    def _player(self, greedy: bool) -> Player:
+        policy = self.module.make_policy(self.config, self.env, greedy=greedy)
         return trained_player(self.env, policy, self.network_params)
 
     @property

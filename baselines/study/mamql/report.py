@@ -9,7 +9,7 @@ from baselines.study.mamql.options import Options, Stage
 Tables = dict[str, list[Row]]
 
 PLAY = ("return", "success", "length", "env_steps", "train_seconds")
-PLAY_ELSEWHERE = ("return", "terminated", "length")
+PLAY_ELSEWHERE = ("return", "return_greedy", "terminated", "length", "env_steps", "train_seconds")
 BEHAVIOUR = ("cross_entropy", "disagreement", "joint_disagreement")
 SCORES = ("pearson_alone", "pearson_other_alone", "pearson", "pearson_running", "pearson_other", "pearson_episodes")
 ERRORS = (
@@ -45,6 +45,7 @@ def make_tables(rows: list[Row]) -> Tables:
         tables |= {
             "games": findings.return_rows(games),
             "games_gains": findings.difference_rows(games),
+            "games_greedy_gains": findings.difference_rows(games, "return_greedy"),
             "games_play": findings.play_rows(games, PLAY_ELSEWHERE),
         }
     motives = findings.of_stage(rows, "motives")
@@ -105,6 +106,7 @@ TEXTS: dict[str, str] = {
     "numbers of Intersection are of another game with another reward and do not carry over: they are no measure of "
     "ours.",
     "games_gains": "What MAMQL returns more there than each other method, paired by seed.",
+    "games_greedy_gains": "The same if all take their best action instead, as the published agents do on these games.",
     "games_play": "How agents play there. Terminated: the share of episodes that the game ended before or with the "
     "clock, on Intersection by arrivals or by a crash, so that it is no success.",
     "dilemmas": "Weights of events by team, means over agents; relative: to the largest of the team.",
