@@ -161,6 +161,16 @@ def test_so_many_env_steps_are_played_for_so_many_gradient_steps(demonstrations:
     assert metrics["episode_return"].shape == (4, 2)
 
 
+def test_iq_learn_of_own_actions_that_plays_is_mamql_with_sampled_marginals(demonstrations: Demonstrations) -> None:
+    settings = {name: value for name, value in vars(ONLINE).items() if name != "marginalisation"}
+    same = iq_learn.Config(**settings, critic="independent")
+    of_mamql, of_iq_learn = (
+        make(config, ENV, demonstrations)(jax.random.key(0), SEES_CUE)[0].network_params
+        for make, config in ((mamql.make_train, ONLINE), (iq_learn.make_train, same))
+    )
+    jax.tree.map(np.testing.assert_array_equal, of_mamql, of_iq_learn)
+
+
 def test_some_of_the_demonstrations_may_be_used(demonstrations: Demonstrations) -> None:
     config = dataclasses.replace(ONLINE, num_transitions=7)
     assert len(imitation.make_sources(config, ENV, demonstrations).expert.actions) == 7

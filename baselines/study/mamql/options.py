@@ -39,7 +39,6 @@ class Method(NamedTuple):
 
 
 READS_ALL = {"reads": "all"}
-ONLINE = {"mode": "online", "reg_samples": "mixture", "value_samples": "half"}
 
 METHODS: dict[str, Method] = {
     "mamql": Method("mamql", {}, READS_ALL),
@@ -48,9 +47,10 @@ METHODS: dict[str, Method] = {
     "iq_learn_joint": Method("iq_learn", {"critic": "joint"}, READS_ALL),
     "airl": Method("adversarial", {"method": "airl"}, {}, own_budget=True),
     "gail": Method("adversarial", {"method": "gail"}, {}, own_budget=True),
-    "iq_learn_online": Method("iq_learn", {"critic": "independent"} | ONLINE, {}),
+    "iq_learn_online": Method("mamql", {}, {}),
 }
-"""The last is an ablation: what MAMQL with sampled marginals has beside independent IQ-Learn, without what it reads."""
+"""The last is an ablation: MAMQL with sampled marginals that reads its own observation is independent IQ-Learn which
+plays in training, so that the two differ outside Gems and in what they read alone."""
 
 COMPARED = tuple(method for method in METHODS if method != "iq_learn_online")
 """Methods of the study unless others are named."""
