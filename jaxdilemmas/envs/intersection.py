@@ -285,12 +285,26 @@ def find_crashes(positions: jax.Array, directions: jax.Array, is_there: jax.Arra
 
     Source: the crash test of `vehicle/objects.py` in Farama-Foundation/HighwayEnv @ v1.8.2, without its look ahead.
     """
-    offsets = positions[:, None] - positions[:, :, None]  # [T, N, N, 2], from the first car to the second
-    sides = _turn(directions, jnp.array([0.0, 1.0]))
-    ahead, cosine = (jnp.abs((of * directions[:, :, None]).sum(-1)) for of in (offsets, directions[:, None]))
-    aside, sine = (jnp.abs((of * sides[:, :, None]).sum(-1)) for of in (offsets, directions[:, None]))
-    half_length, half_width = CAR_LENGTH / 2, CAR_WIDTH / 2
-    is_apart = ahead > half_length * (1 + cosine) + half_width * sine
-    is_apart |= aside > half_width * (1 + cosine) + half_length * sine
-    pairs = is_there[:, None] & is_there[:, :, None] & ~np.eye(positions.shape[1], dtype=bool)
-    return (pairs & ~is_apart & ~is_apart.swapaxes(1, 2)).any((0, 2))
+    first, second = np.triu_indices(positions.shape[1], 1)  # every pair of cars once
+    offsets = positions[:, second] - positions[:, first]  # [T, P, 2]
+    one, other = directions[:, first], directions[:, second]
+    cosine, sine = jnp.abs(_along(one, other)), jnp.abs(_across(one, other))
+    reach_ahead = CAR_LENGTH / 2 * (1 + cosine) + CAR_WIDTH / 2 * sine
+    reach_aside = CAR_WIDTH / 2 * (1 + cosine) + CAR_LENGTH / 2 * sine
+    is_apart = jnp.zeros(cosine.shape, bool)
+    for axis in (one, other):
+        is_apart |= jnp.abs(_along(axis, offsets)) > reach_ahead
+        is_apart |= jnp.abs(_across(axis, offsets)) > reach_aside
+    is_hit = (is_there[:, first] & is_there[:, second] & ~is_apart).any(0)  # [P]
+    is_in_pair = (np.stack([first, second]) == np.arange(positions.shape[1])[:, None, None]).any(1)  # [N, P]
+    return (is_in_pair & is_hit).any(1)
+
+
+def _along(axes: jax.Array, vectors: jax.Array) -> jax.Array:
+    """How far vectors `[..., 2]` go along unit vectors `[..., 2]`."""
+    return axes[..., 0] * vectors[..., 0] + axes[..., 1] * vectors[..., 1]
+
+
+def _across(axes: jax.Array, vectors: jax.Array) -> jax.Array:
+    """How far vectors `[..., 2]` go to the right of unit vectors `[..., 2]`."""
+    return axes[..., 0] * vectors[..., 1] - axes[..., 1] * vectors[..., 0]

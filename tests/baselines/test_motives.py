@@ -1,5 +1,7 @@
 """Teams that clean for different reasons: what a warden does, and what the others do when it is close or gone."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,7 +52,7 @@ def test_deterred_agents_collect_apples_where_the_warden_is_not_close() -> None:
 
 
 def test_a_warden_goes_to_both_places_and_fines_who_is_in_line() -> None:
-    env = jaxdilemmas.make("cleanup")
+    env: Any = jaxdilemmas.make("cleanup")
     team = scripted_player(env, motives.warden(env))
     steps = jax.jit(lambda key: play_steps(team, key, num_steps=2 * motives.PATROL_STEPS))(jax.random.key(2))
     rows = np.asarray(steps.states.positions)[:, :, 0]
