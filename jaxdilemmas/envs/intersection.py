@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, is_count, require
 from jaxdilemmas.spaces import Box, Discrete, Space
 
@@ -156,7 +157,9 @@ class Intersection(Environment):
         ends = jnp.asarray(CROSSING_LENGTHS)[state.turns] + EXIT_LENGTH
         is_there = is_driving & (progress < ends)
         roads = jnp.arange(self.num_agents)
-        crashes = find_crashes(*pose(progress, state.turns, roads), is_there)
+        poses = jax.lax.stop_gradient(pose(progress, state.turns, roads))
+        # a branch keeps XLA from working the poses out anew for every pair
+        crashes = compute_if_any(find_crashes, is_there.any(), *poses, is_there)
         arrived = is_driving & (progress[-1] >= ends) & ~crashes
         state = state.replace(
             progress=progress[-1],
