@@ -60,7 +60,7 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("cloning", "gems"): GEMS_IMITATION,
     # tuned on 1,000 transitions of Overcooked and 20,000 of Intersection
     ("mamql", "overcooked"): LONGER | {"alpha": 1.0},
-    ("mamql", "intersection"): LONGER | {"alpha": 1.0},
+    ("mamql", "intersection"): LONGER | {"alpha": 1.0, "capacity": 1024},
     **{(learner, game): LONGER for learner in ("iq_learn", "cloning") for game in ("overcooked", "intersection")},
     # for either method: they keep what cloning learnt, and a run on one core stays within a minute
     ("adversarial", "gems"): {
