@@ -45,7 +45,7 @@ ALLOWED = {
     "jaxdilemmas.envs.common_pool_network_policies": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.envs.gems": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.gems_policies": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
-    "jaxdilemmas.envs.intersection": CONTRACT | {"jax", "numpy", "flax"},
+    "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.intersection_policies": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.overcooked_policies": CONTRACT
