@@ -164,11 +164,14 @@ def test_so_many_env_steps_are_played_for_so_many_gradient_steps(demonstrations:
 def test_iq_learn_of_own_actions_that_plays_is_mamql_with_sampled_marginals(demonstrations: Demonstrations) -> None:
     settings = {name: value for name, value in vars(ONLINE).items() if name != "marginalisation"}
     same = iq_learn.Config(**settings, critic="independent")
-    of_mamql, of_iq_learn = (
-        make(config, ENV, demonstrations)(jax.random.key(0), SEES_CUE)[0].network_params
-        for make, config in ((mamql.make_train, ONLINE), (iq_learn.make_train, same))
+    offline = iq_learn.Config(**SMALL)
+    of_mamql, of_same, of_offline = (
+        jax.tree.leaves(make(config, ENV, demonstrations)(jax.random.key(0), SEES_CUE)[0].network_params)
+        for make, config in ((mamql.make_train, ONLINE), (iq_learn.make_train, same), (iq_learn.make_train, offline))
     )
-    jax.tree.map(np.testing.assert_array_equal, of_mamql, of_iq_learn)
+    assert len(of_mamql) == len(of_same) > 0
+    assert all(np.array_equal(*pair) for pair in zip(of_mamql, of_same, strict=True))
+    assert not any(np.array_equal(*pair) for pair in zip(of_mamql, of_offline, strict=True))
 
 
 def test_some_of_the_demonstrations_may_be_used(demonstrations: Demonstrations) -> None:
