@@ -14,6 +14,7 @@ import jax
 
 import jaxdilemmas
 from baselines.presets import preset
+from baselines.study.mamql.motives import TEAMS
 from baselines.training.critics import MAX_JOINT_ACTIONS, count_actions
 from baselines.training.options import parse_env_kwargs
 from jaxdilemmas.environment import Environment, require
@@ -84,7 +85,7 @@ DILEMMAS: dict[str, tuple[str, ...]] = {
 }
 """Games of stage dilemmas, and whose demonstrations are looked at."""
 
-MOTIVES: dict[str, tuple[str, ...]] = {"cleanup": ("willing", "deterred")}
+MOTIVES: dict[str, tuple[str, ...]] = {"cleanup": tuple(TEAMS)}
 """Likewise of stage motives; `baselines.study.mamql.motives` has the teams."""
 
 EVENTS: dict[str, tuple[str, ...]] = {
