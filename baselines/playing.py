@@ -215,7 +215,9 @@ def make_team(first: Player, second: Player, is_first: jax.Array) -> Player:
     return Player(first.env, act, (first.initial_memory, second.initial_memory))
 
 
-def play_steps(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Steps:
+def play_steps(
+    player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None, state: Any = None
+) -> Steps:
     """Plays one episode and keeps all of it.
 
     Args:
@@ -223,12 +225,13 @@ def play_steps(player: Player, key: jax.Array, params: Any = None, num_steps: in
       key: a JAX PRNG key, used once.
       params: numbers in the rules; the game's default when left out.
       num_steps: T; as many as an episode of the default length has when left out.
+      state: of the game, to go on from; a new episode when left out.
     """
     env = player.env
     params = env.default_params if params is None else params
     num_steps = int(env.default_params.max_steps) if num_steps is None else num_steps
     key, key_reset = jax.random.split(key)
-    obs, state = env.reset(key_reset, params)
+    obs, state = env.reset(key_reset, params) if state is None else (env.observe(state, params), state)
 
     def step(carry: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], Steps]:
         obs, state, memory, is_playing = carry

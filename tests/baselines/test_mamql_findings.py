@@ -124,11 +124,11 @@ def test_rewards_that_nobody_recovered_are_measured_on_the_same_steps(monkeypatc
     held_out = Demonstrations(None, None, None, rewards, None, np.zeros(4, bool), None, np.arange(4), events, {})  # type: ignore[arg-type]
     monkeypatch.setattr(Imitator, "rewards", lambda *_: rewards)
     fitted = EventRewards(("own_gems", "shared"), np.array([[1.0, 6], [1, 6]]), np.ones(2))
-    found = measures.recovery(Imitator(*[None] * 5), fitted, held_out, options.FIXED["gems"])  # type: ignore[arg-type]
+    found = measures.recovery(Imitator(*[None] * 5), {"fitted": fitted}, held_out, options.FIXED["gems"])  # type: ignore[arg-type]
     for agent in found:
         assert agent["raw_pearson"] == pytest.approx(1) == agent["fitted_pearson"]
         assert 0.9 < agent["fixed_shared_pearson"] < 1 and 0.5 < agent["fixed_one_to_one_pearson"] < 1
-        assert {"random_pearson_median", "random_pearson_alone_q95", "explained"} <= agent.keys()
+        assert {"random_pearson_median", "random_pearson_alone_q95", "fitted_explained"} <= agent.keys()
 
 
 # Options and budgets

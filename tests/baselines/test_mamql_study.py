@@ -149,12 +149,18 @@ def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, mon
         for piece in pieces.values():
             stages.run_piece(chosen, piece)
     numbers = {row["stage"] + row["method"]: row["numbers"] for row in findings.read_rows(chosen)}
-    assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted"}
+    assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
     assert numbers["retraintrue_reward"].keys() == {"return"}
     assert numbers["partnerscloning"].keys() == {f"return_with_{name}" for name in ("random", "greedy", "cooperative")}
     assert {"return_beside", "expert_beside", "return"} <= numbers["stochasticcloning"].keys()
     tables = mamql_study.make_tables(findings.read_rows(chosen))
     assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["retraincloning"]["return_raw"])
+    assert {row["regression"] for row in tables["weights"]} == {"constrained", "successor"}
+    assert [row["event"] for row in tables["retrain_weights"] if row["regression"] == "successor"] == [
+        row["event"] for row in tables["retrain_weights"] if row["regression"] == "constrained"
+    ]
+    (scores,) = tables["retrain_scores"]
+    assert scores["successor_pearson"].mean != scores["fitted_pearson"].mean
 
 
 def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

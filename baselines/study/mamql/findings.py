@@ -62,10 +62,19 @@ def agent_means(row: Row) -> dict[str, float]:
     return {name: float(np.mean([agent[name] for agent in agents])) for name in (agents[0] if agents else {})}
 
 
+WEIGHTS = {"constrained": "weights", "successor": "successor_weights"}
+"""Regressions of rewards on events, and where rows have what they found."""
+
+
 def weight_rows(rows: list[Row]) -> list[Row]:
-    """One row for each piece, agent and event."""
+    """One row for each piece, regression, agent and event."""
     plain = ("stage", *GROUP, "seed")
-    return [{name: row[name] for name in plain} | weight for row in rows for weight in row.get("weights", [])]
+    return [
+        {name: row[name] for name in plain} | {"regression": regression} | weight
+        for row in rows
+        for regression, place in WEIGHTS.items()
+        for weight in row.get(place, [])
+    ]
 
 
 def gap_rows(rows: list[Row]) -> list[Row]:
@@ -217,11 +226,20 @@ def verdict(gain: Estimate) -> str:
     return "worse" if gain.high < 0 else "undecided"
 
 
-def team_weight_rows(rows: list[Row]) -> list[Row]:
+def regression_rows(rows: list[Row]) -> list[Row]:
+    """`team_weight_rows` of each regression."""
+    return [
+        {"regression": regression} | row
+        for regression, place in WEIGHTS.items()
+        for row in team_weight_rows(rows, place)
+    ]
+
+
+def team_weight_rows(rows: list[Row], place: str = "weights") -> list[Row]:
     """Weights of events by team, means over agents and then over seeds; relative to the largest of the team as well."""
     table = []
     for (game, expert, method, size), members in groups(rows).items():
-        means = [_mean_weights(row["weights"]) for row in members if row.get("weights")]
+        means = [_mean_weights(row[place]) for row in members if row.get(place)]
         names = dict.fromkeys(name for weights in means for name in weights)
         estimates = {name: estimate(means, lambda w, n=name: w.get(n, NAN)) for name in names}  # type: ignore[misc]
         largest = max((abs(value.mean) for value in estimates.values()), default=NAN)

@@ -20,7 +20,7 @@ from baselines.training.runs import load_parameters, save_parameters
 from baselines.training.soft_q import soft_max
 from jaxdilemmas.environment import Environment
 
-TRAIN, EVALUATE, EXPLORE, RETRAIN = range(4)
+TRAIN, EVALUATE, EXPLORE, RETRAIN, FOLLOW = range(5)
 """Purposes of keys."""
 
 AT_ONCE = 2048

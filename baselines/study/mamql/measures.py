@@ -16,6 +16,7 @@ from baselines.analysis.recovery import (
     reward_scores,
 )
 from baselines.analysis.state_features import make_state_features
+from baselines.analysis.successors import Play, successor_rewards
 from baselines.demonstrations import Demonstrations, record
 from baselines.playing import Player, play_steps
 from baselines.study.mamql.imitators import Imitator
@@ -31,6 +32,12 @@ NOISE = 0.3
 
 NUM_STEPS = 8
 """Over which the regression sums demonstrated transitions; chosen once, on the recorded Gems data (docs/mamql.md)."""
+
+NUM_STATES = 3000
+"""From which each action's successors are played, three times over."""
+
+HORIZON = 45
+"""Steps of it: an episode of Gems."""
 
 Numbers = dict[str, Any]
 
@@ -134,8 +141,12 @@ def explore(imitator: Imitator, shown: np.ndarray, key: jax.Array, num_transitio
       key: a JAX PRNG key, used once.
       num_transitions: at least so many, in whole episodes.
     """
-    player, chances = imitator.player, jnp.log(jnp.asarray(shown, jnp.float32))
-    return record(mix_in_random(player, chances, jnp.full(len(shown), EXPLORATION)), key, num_transitions)
+    return record(_explorer(imitator, shown), key, num_transitions)
+
+
+def _explorer(imitator: Imitator, shown: np.ndarray) -> Player:
+    chances = jnp.log(jnp.asarray(shown, jnp.float32))
+    return mix_in_random(imitator.player, chances, jnp.full(len(shown), EXPLORATION))
 
 
 def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player:
@@ -209,32 +220,53 @@ def first_rows(demonstrations: Demonstrations, count: int) -> Demonstrations:
     return demonstrations._replace(**cut, events=events, states={})
 
 
+def follow(imitator: Imitator, shown: np.ndarray, key: jax.Array, names: tuple[str, ...], count: int) -> EventRewards:
+    """`successor_rewards` of actions that the demonstrations show, from states that the imitator explores.
+
+    Args:
+      imitator: whose rewards, and who plays.
+      shown: `[N, A]` bool.
+      key: a JAX PRNG key, used once.
+      names: of events.
+      count: of states, or as many as there are in an eighth as many episodes.
+    """
+    key_explore, key_follow = jax.random.split(key)
+    explore_once = jax.jit(jax.vmap(lambda key: play_steps(_explorer(imitator, shown), key)))
+    steps = explore_once(jax.random.split(key_explore, -(-count // 8)))
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(steps.is_played))[:count]
+    states = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], steps.states)
+    play = Play(imitator.player, imitator.reward_function, imitator.config.discount, HORIZON, names)
+    return successor_rewards(play, states, shown, key_follow)
+
+
 Weights = dict[str, dict[str, float]]
 """Weights of events, by a name for them."""
 
 
-def recovery(imitator: Imitator, fitted: EventRewards, held_out: Demonstrations, fixed: Weights) -> list[Numbers]:
+def recovery(
+    imitator: Imitator, fits: dict[str, EventRewards], held_out: Demonstrations, fixed: Weights
+) -> list[Numbers]:
     """Of each agent how well rewards match the game's own, on steps that were not learnt from.
 
     Args:
       imitator: whose raw rewards are looked at.
-      fitted: its fitted ones.
+      fits: what they are as weights of the same events, by name.
       held_out: the steps.
       fixed: rewards that nobody recovered, to compare with.
 
     Returns:
-      `reward_scores` with names that begin with raw, fitted or fixed and the name of the weights, `random_scores` of
-      weights at random on the same features, and `explained`.
+      `reward_scores` with names that begin with raw, the name of the fit, or fixed and the name of the weights,
+      `random_scores` of weights at random on the same features, and what each fit explained.
     """
-    kinds = {"raw": imitator.rewards(held_out), "fitted": fitted.rewards(held_out.events)}
+    kinds = {"raw": imitator.rewards(held_out)} | {kind: fit.rewards(held_out.events) for kind, fit in fits.items()}
     for name, weights in fixed.items():
         parts = [weight * event_feature(event, held_out.events) for event, weight in weights.items()]
         kinds[f"fixed_{name}"] = np.sum(parts, axis=0)
     truth = held_out.rewards, held_out.terminated, held_out.episodes
     scores = {kind: reward_scores(rewards, *truth) for kind, rewards in kinds.items()}
-    scores["random"] = random_scores(fitted.names, held_out.events, *truth)
+    scores["random"] = random_scores(next(iter(fits.values())).names, held_out.events, *truth)
     return [
         {f"{kind}_{name}": value for kind, agents in scores.items() for name, value in agents[agent].items()}
-        | {"explained": float(fitted.explained[agent])}
+        | {f"{kind}_explained": float(fit.explained[agent]) for kind, fit in fits.items()}
         for agent in range(held_out.rewards.shape[1])
     ]

@@ -17,6 +17,8 @@ ERRORS = (
     "mse_affine_other",
 )
 
+FIT_SCORES = (*SCORES[:4], "explained")
+
 CLEANED = tuple(f"{whose}cleaned_beside_{last}" for whose in ("", "expert_") for last in ("warden", "idle"))
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
@@ -25,53 +27,62 @@ START, END = "<!-- results: start -->", "<!-- results: end -->"
 
 def make_tables(rows: list[Row]) -> Tables:
     """All tables, by the name of their file; stages of which nothing is done have none."""
-    table, games = findings.of_stage(rows, "table"), findings.of_stage(rows, "games")
     tables: Tables = {"runs": findings.run_rows(rows), "weights": findings.weight_rows(rows)}
     tables["gaps"] = findings.gap_rows(rows)
-    if table:
-        tables |= {
-            "returns": findings.return_rows(table),
-            "gains": findings.difference_rows(table),
-            "play": findings.play_rows(table, PLAY),
-            "behaviour": findings.summary_rows(table, BEHAVIOUR),
-            "recovery": findings.summary_rows(table, (*(f"raw_{name}" for name in SCORES), "explained"), "agents"),
-            "fitted": findings.fitted_rows(table, SCORES),
-            "errors": findings.summary_rows(
-                table, tuple(f"{kind}_{name}" for kind in ("raw", "fitted") for name in ERRORS), "agents"
-            ),
-            "gems_weights": findings.team_weight_rows(table),
-        }
-    if games:
-        tables |= {
-            "games": findings.return_rows(games),
-            "games_gains": findings.difference_rows(games),
-            "games_greedy_gains": findings.difference_rows(games, "return_greedy"),
-            "games_play": findings.play_rows(games, PLAY_ELSEWHERE),
-        }
-    motives = findings.of_stage(rows, "motives")
-    if motives:
-        tables["motives_play"] = findings.summary_rows(motives, CLEANED)
-    for stage, make in STAGE_TABLES.items():
+    for stage, makers in STAGE_TABLES.items():
         some = findings.of_stage(rows, stage)
         if some:
-            tables[stage] = make(some)
+            tables |= {name: make(some) for name, make in makers.items()}
     return {name: rows for name, rows in tables.items() if rows}
 
 
-def _numbers(rows: list[Row]) -> list[Row]:
+def _all_numbers(rows: list[Row]) -> list[Row]:
     """Means over seeds of all numbers that rows of a stage have."""
     names = dict.fromkeys(name for row in rows for name in row["numbers"] if not name.endswith("_error"))
     return findings.summary_rows(rows, tuple(names))
 
 
-STAGE_TABLES: dict[Stage, Callable[[list[Row]], list[Row]]] = {
-    "retrain": _numbers,
-    "partners": _numbers,
-    "stochastic": findings.stochastic_rows,
-    "dilemmas": findings.team_weight_rows,
-    "motives": findings.team_weight_rows,
+Make = Callable[[list[Row]], list[Row]]
+
+
+def _numbers(*names: str) -> Make:
+    """Means over seeds of these numbers."""
+    return lambda rows: findings.summary_rows(rows, names)
+
+
+def _scores(*names: str) -> Make:
+    """Means over agents and seeds of these scores of rewards."""
+    return lambda rows: findings.summary_rows(rows, names, "agents")
+
+
+STAGE_TABLES: dict[Stage, dict[str, Make]] = {
+    "table": {
+        "returns": findings.return_rows,
+        "gains": findings.difference_rows,
+        "play": lambda rows: findings.play_rows(rows, PLAY),
+        "behaviour": _numbers(*BEHAVIOUR),
+        "recovery": _scores(*(f"raw_{name}" for name in SCORES), "fitted_explained"),
+        "fitted": lambda rows: findings.fitted_rows(rows, SCORES),
+        "errors": _scores(*(f"{kind}_{name}" for kind in ("raw", "fitted") for name in ERRORS)),
+        "gems_weights": findings.team_weight_rows,
+    },
+    "retrain": {
+        "retrain": _all_numbers,
+        "retrain_weights": findings.regression_rows,
+        "retrain_scores": _scores(*(f"{fit}_{name}" for fit in ("fitted", "successor") for name in FIT_SCORES)),
+    },
+    "partners": {"partners": _all_numbers},
+    "stochastic": {"stochastic": findings.stochastic_rows},
+    "games": {
+        "games": findings.return_rows,
+        "games_gains": findings.difference_rows,
+        "games_greedy_gains": lambda rows: findings.difference_rows(rows, "return_greedy"),
+        "games_play": lambda rows: findings.play_rows(rows, PLAY_ELSEWHERE),
+    },
+    "dilemmas": {"dilemmas": findings.team_weight_rows},
+    "motives": {"motives_play": _numbers(*CLEANED), "motives": findings.team_weight_rows},
 }
-"""Of stages that have one table."""
+"""What is made of the rows of a stage, by the name of its file."""
 
 TEXTS: dict[str, str] = {
     "budgets": "What each method may spend in a run, from its settings: gradient steps of critics, clones or "
@@ -97,8 +108,11 @@ TEXTS: dict[str, str] = {
     "and shaping explain.",
     "errors": "Mean squared errors of raw and fitted rewards, as they are and after the best scale and shift, beside "
     "those of predicting 0 and the mean; running: without steps that end the game; other: of the other agent's reward.",
-    "retrain": "Return in the game itself of agents that IPPO trained on recovered rewards, raw and fitted, and on the "
-    "true ones.",
+    "retrain": "Return in the game itself of agents that IPPO trained on recovered rewards: raw, weights of events by "
+    "the constrained regression (fitted) and by successors; and on the true ones.",
+    "retrain_weights": "Weights of events by both regressions; the true ones are 1 for own gems, 6 for shared ones and "
+    "0 for others' gems. Relative: to the largest.",
+    "retrain_scores": "Correlations of both weighted sums with the true reward, as above, and what they explain.",
     "partners": "Each agent's own return beside a partner that it did not learn from.",
     "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: returns of MAMQL and of "
     "each other method, and what MAMQL has more, of imitators by themselves and of the first beside such partners.",

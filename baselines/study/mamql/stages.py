@@ -16,7 +16,7 @@ from baselines.demonstrations import Demonstrations, describe, import_gems, load
 from baselines.playing import Player, find_player, make_team, play_many, scripted_player, trained_player
 from baselines.recovered_rewards import EventWeightedRewards, RecoveredRewards
 from baselines.study.mamql import measures, motives
-from baselines.study.mamql.imitators import EVALUATE, EXPLORE, RETRAIN, Imitator, obtain
+from baselines.study.mamql.imitators import EVALUATE, EXPLORE, FOLLOW, RETRAIN, Imitator, obtain
 from baselines.study.mamql.options import (
     EVENTS,
     FIXED,
@@ -186,6 +186,12 @@ def fit(task: Task, imitator: Imitator) -> Fit:
     return Fit(rewards, min(num_explored, task.train.header.num_transitions), num_explored)
 
 
+def follow(task: Task, imitator: Imitator, names: tuple[str, ...]) -> EventRewards:
+    """Recovered rewards as weights of these events, from what follows each action."""
+    count = min(measures.NUM_STATES, task.options.explored)
+    return measures.follow(imitator, measures.shown_actions(task.train), task.key(FOLLOW), names, count)
+
+
 def table(task: Task) -> Row:
     """Everything that is measured."""
     return recover(task, *learn(task))
@@ -199,7 +205,7 @@ def recover(task: Task, imitator: Imitator, row: Row) -> Row:
         return row | {"gap": "every agent does always the same, from which no reward can be told"}
     fitted = fit(task, imitator)
     fixed = FIXED.get(task.piece.game, {})
-    return row | {"agents": measures.recovery(imitator, fitted.rewards, task.held_out, fixed)} | fitted.row
+    return row | {"agents": measures.recovery(imitator, {"fitted": fitted.rewards}, task.held_out, fixed)} | fitted.row
 
 
 def weight_rows(fitted: EventRewards) -> list[Row]:
@@ -266,13 +272,16 @@ def retrain(task: Task) -> Row:
         return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
     imitator = obtain(task.options, task.piece, task.train)
     fitted = fit(task, imitator)
-    weights = dict(zip(fitted.rewards.names, fitted.rewards.weights.T, strict=True))
-    paid = EventWeightedRewards(env, weights)
-    numbers = {
-        "return_raw": learn_anew(task, env, RecoveredRewards(env, imitator.reward_function)),
-        "return_fitted": learn_anew(task, env, paid),
-    }
-    return {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
+    fits = {"fitted": fitted.rewards, "successor": follow(task, imitator, fitted.rewards.names)}
+    numbers = {"return_raw": learn_anew(task, env, RecoveredRewards(env, imitator.reward_function))}
+    for name, rewards in fits.items():
+        weights = dict(zip(rewards.names, rewards.weights.T, strict=True))
+        numbers[f"return_{name}"] = learn_anew(task, env, EventWeightedRewards(env, weights))
+    row: Row = {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
+    row["successor_weights"] = weight_rows(fits["successor"])
+    if task.held_out is not None:
+        row["agents"] = measures.recovery(imitator, fits, task.held_out, FIXED.get(task.piece.game, {}))
+    return row
 
 
 def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
