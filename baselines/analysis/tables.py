@@ -40,6 +40,23 @@ def markdown_table(rows: Sequence[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
+def spread(rows: Sequence[Row], index: Sequence[str], across: str, value: str) -> list[Row]:
+    """A long table as a wide one.
+
+    Args:
+      rows: at most one for each combination of `index` and `across`.
+      index: columns that are kept, a row for each combination.
+      across: a column whose entries become columns, in order of appearance.
+      value: what stands in them; NaN where a combination is missing.
+    """
+    holes = dict.fromkeys((str(row[across]) for row in rows), float("nan"))
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        kept = {name: row[name] for name in index}
+        found.setdefault(tuple(kept.values()), kept | holes)[str(row[across])] = row[value]
+    return list(found.values())
+
+
 def format_value(value: Any) -> str:
     """A number with four digits, an `Estimate` with its interval, nothing for what is not a number."""
     if isinstance(value, Estimate):

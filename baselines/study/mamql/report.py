@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from baselines.analysis.tables import Row, markdown_table
+from baselines.analysis.tables import Row, markdown_table, spread
 from baselines.study.mamql import findings
 from baselines.study.mamql.options import Options, Stage
 
@@ -92,14 +92,15 @@ TEXTS: dict[str, str] = {
     "for those that learn offline.",
     "returns": "Mean return per player, by method and number of demonstrations; ± is half of a 95 % "
     "interval over seeds.",
-    "gains": "What MAMQL returns more than each other method, paired by seed.",
+    "gains": "What MAMQL returns more than each other method, paired by seed. It is better or worse where the interval "
+    "leaves out 0, each for itself.",
     "play": "How agents play: success is the share of episodes that the rule of the game ends; env steps are those of "
     "training. Reached: of how many seeds updates with at least 100 episodes had on average 90 % of the expert's "
     "return, and the median of env steps until then, none if half of the seeds or more never had it.",
     "behaviour": "On expert states that nobody learnt from: cross-entropy in nats, how often the most likely action is "
     "another than the expert's, and how often that is so for any agent.",
     "gems_weights": "Weights of events by the constrained regression, with intervals over seeds; the true ones are 1 "
-    "for own gems, 6 for shared ones and 0 for others' gems. Relative: to the largest.",
+    "for own gems, 6 for shared ones and 0 for others' gems.",
     "fitted": "Correlations of the weighted events of the constrained regression with the true reward on steps that "
     "nobody learnt from, means over agents, and under the methods those of weights that nobody recovered. Alone: over "
     "steps in which not both are paid; other: with the other agent's reward; running: without steps that end the game. "
@@ -111,7 +112,7 @@ TEXTS: dict[str, str] = {
     "retrain": "Return in the game itself of agents that IPPO trained on recovered rewards: raw, weights of events by "
     "the constrained regression (fitted) and by successors; and on the true ones.",
     "retrain_weights": "Weights of events by both regressions; the true ones are 1 for own gems, 6 for shared ones and "
-    "0 for others' gems. Relative: to the largest.",
+    "0 for others' gems.",
     "retrain_scores": "Correlations of both weighted sums with the true reward, as above, and what they explain.",
     "partners": "Each agent's own return beside a partner that it did not learn from.",
     "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: returns of MAMQL and of "
@@ -133,6 +134,17 @@ TEXTS: dict[str, str] = {
 """What stands in a table, by its name; tables without a text are files alone."""
 
 
+_GAINS = (("game", "expert", "size"), "than", "gain")
+SPREAD: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "gains": _GAINS,
+    "games_gains": _GAINS,
+    "games_greedy_gains": _GAINS,
+    "gems_weights": (("team", "size", "event"), "method", "weight"),
+    "retrain_weights": (("team", "regression", "method"), "event", "weight"),
+}
+"""Tables that stand wide on the page, see `spread`; their files are long, with more columns."""
+
+
 def write_results(options: Options, tables: Tables, pictures: dict[str, str], about: dict[str, str]) -> str:
     """The results in Markdown.
 
@@ -147,7 +159,8 @@ def write_results(options: Options, tables: Tables, pictures: dict[str, str], ab
     parts += [f"![{name.replace('_', ' ')}]({path})\n" for name, path in pictures.items()]
     for name, text in TEXTS.items():
         if name in tables:
-            parts.append(f"### {name.replace('_', ' ').capitalize()}\n\n{text}\n\n{markdown_table(tables[name])}")
+            shown = spread(tables[name], *SPREAD[name]) if name in SPREAD else tables[name]
+            parts.append(f"### {name.replace('_', ' ').capitalize()}\n\n{text}\n\n{markdown_table(shown)}")
     return "\n".join(parts)
 
 
