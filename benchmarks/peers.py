@@ -76,6 +76,17 @@ PEERS = (
     Peer(
         library="JaxMARL",
         module="jaxmarl",
+        game="overcooked",
+        env_kwargs={},
+        clock="step",
+        length="max_steps",
+        observation="cramped_room, per cell: players with heading, counters, pots, what lies and cooks, in 26 channels",
+        like="overcooked",
+        cpu_env_steps=262_144,
+    ),
+    Peer(
+        library="JaxMARL",
+        module="jaxmarl",
         game="storm_np",
         env_kwargs={"num_agents": 7},
         clock="step",
@@ -94,8 +105,8 @@ PEERS = (
         cpu_env_steps=1_048_576,
     ),
 )
-"""STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents; the particles of MPE
-are a light game beside it."""
+"""STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents. Its Overcooked has the
+rules of ours, and the particles of MPE are a light game beside them."""
 
 
 def installed(peers: Sequence[Peer]) -> list[Peer]:
