@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from baselines.analysis.recovery import event_feature
+from baselines.analysis.events import event_feature
 from baselines.playing import load_run
 from baselines.training.imitation import RewardFunction
 from jaxdilemmas.environment import Environment, Transition, require
@@ -68,8 +68,9 @@ class EventWeightedRewards(Wrapper):
 
     Args:
       env: the game, without wrappers.
-      weights: by name of the feature as of `baselines.analysis.recovery.event_names`: "event" for the agent's own,
-        "event of others" for their sum, "event of all" for the least of all; one number, or `[N]`, one for each agent.
+      weights: by name of the feature as of `baselines.analysis.events.event_feature`: "event" for the agent's own,
+        "event of others" for their sum, "event of all" for the least of all, "time" for every step; one number, or
+        `[N]`, one for each agent.
 
     Raises:
       ValueError: the game's info has no such event, or a weight is not finite or of another shape.

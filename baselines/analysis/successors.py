@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.analysis.recovery import EventRewards, event_feature
+from baselines.analysis.events import EventRewards, event_feature
 from baselines.playing import Player, play_steps
 from baselines.training.imitation import RewardFunction
 from jaxdilemmas.environment import require
@@ -37,7 +37,7 @@ class Play(NamedTuple):
       reward_function: whose rewards are summed.
       discount: gamma.
       num_steps: T, after which play is cut; the clock of the game does not end it.
-      names: of the F events, see `baselines.analysis.recovery.event_names`.
+      names: of the F events, see `baselines.analysis.events.event_feature`.
     """
 
     player: Player

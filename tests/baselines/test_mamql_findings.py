@@ -117,7 +117,7 @@ def test_values_of_states_are_soft_maxima_at_the_temperature_of_training(monkeyp
 
 
 def test_rewards_that_nobody_recovered_are_measured_on_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    from baselines.analysis.recovery import EventRewards
+    from baselines.analysis.events import EventRewards
 
     events = {"own_gems": np.array([[1.0, 0], [0, 1], [0, 0], [0, 0]]), "shared": np.array([[0.0, 0]] * 3 + [[1, 1]])}
     rewards = events["own_gems"] + 6 * events["shared"]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from baselines.analysis.events import TIME
 from baselines.analysis.successors import Play, begin_with, sample_successors, successor_regression, successor_rewards
 from baselines.playing import Player, play_steps, scripted_player
 from jaxdilemmas import policies
@@ -71,6 +72,17 @@ def weights_of(player: Player, states: Any) -> np.ndarray:
 
 def test_shaping_of_any_form_is_taken_away_without_knowing_it(watchful: Player, states: Any) -> None:
     np.testing.assert_allclose(weights_of(watchful, states), [list(WEIGHTS.values())] * 2, atol=1e-3)
+
+
+def test_a_price_of_time_is_told_from_events(watchful: Player, states: Any) -> None:
+    def slow(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
+        return shaped(obs, actions, next_obs, terminated) - 0.75
+
+    tired = states.replace(team_reward=states.team_reward + 20.0)  # so that the first gem of anybody ends the game
+    play = Play(watchful, slow, DISCOUNT, 30, (*WEIGHTS, TIME))
+    found = successor_rewards(play, tired, ALL, jax.random.key(5))
+    np.testing.assert_allclose(found.weights, [[*WEIGHTS.values(), -0.75]] * 2, atol=1e-3)
+    assert successor_rewards(play._replace(names=tuple(WEIGHTS)), tired, ALL, jax.random.key(5)).explained.max() < 0.999
 
 
 def test_what_no_action_of_an_agent_changes_has_no_weight(player: Player, states: Any) -> None:

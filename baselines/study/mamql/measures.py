@@ -6,15 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.analysis.recovery import (
-    EventRewards,
-    Recovered,
-    behavioural_error,
-    constrained_regression,
-    event_feature,
-    random_scores,
-    reward_scores,
-)
+from baselines.analysis.events import EventRewards, event_feature
+from baselines.analysis.recovery import behavioural_error, random_scores, reward_scores
+from baselines.analysis.regression import Recovered, constrained_regression
 from baselines.analysis.state_features import make_state_features
 from baselines.analysis.successors import Play, successor_rewards
 from baselines.demonstrations import Demonstrations, record

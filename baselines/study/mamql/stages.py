@@ -11,7 +11,7 @@ import numpy as np
 
 import jaxdilemmas
 from baselines import ippo
-from baselines.analysis.recovery import EventRewards
+from baselines.analysis.events import EventRewards
 from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save, split, subsample
 from baselines.playing import Player, find_player, make_team, play_many, scripted_player, trained_player
 from baselines.recovered_rewards import EventWeightedRewards, RecoveredRewards

@@ -1,0 +1,80 @@
+"""Events that a game tells in `info`, as features of rewards: own ones, those of others, those of all."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxdilemmas.environment import require
+
+WHOSE = ("", "of others", "of all")
+"""Whose event a feature counts: the agent's own, the sum of the others', or the least of all."""
+
+TIME = "time"
+"""The feature that is 1 in every step. It is no shaping where a game can end."""
+
+
+class EventRewards(NamedTuple):
+    """Rewards that are a weighted sum of events.
+
+    Attributes:
+      names: of the F features, "event" for the agent's own, "event of others", "event of all".
+      weights: `[N, F]`, one row for each agent.
+      explained: `[N]`, the share of the variance of the targets that rewards and shaping explain together.
+    """
+
+    names: tuple[str, ...]
+    weights: np.ndarray
+    explained: np.ndarray
+
+    def rewards(self, events: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The weighted sum, without shaping: events `[M, N]` each -> `[M, N]`.
+
+        Raises:
+          ValueError: an event that has a weight is not there.
+        """
+        return np.einsum("mnf,nf->mn", event_columns(self.names, events), self.weights)
+
+
+def event_names(events: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """The features that events `[M, N]` give rise to: own, of others, of all.
+
+    What repeats another or never varies is left out.
+    """
+    kept: list[str] = []
+    seen: list[np.ndarray] = []
+    for whose in WHOSE:
+        for event in events:
+            name = f"{event} {whose}".strip()
+            column = event_feature(name, events)
+            if np.ptp(column) > 0 and not any(np.array_equal(column, other) for other in seen):
+                kept.append(name)
+                seen.append(column)
+    return tuple(kept)
+
+
+def event_feature(name: str, events: Mapping[str, Any]) -> Any:
+    """One feature of all agents: events `[..., N]` each, of NumPy or JAX -> `[..., N]`.
+
+    Args:
+      name: "event" for the agent's own, "event of others" for their sum, "event of all" for the least of all,
+        or `TIME`.
+      events: by name.
+
+    Raises:
+      ValueError: there is no such event, or the name says something else of it.
+    """
+    if name == TIME:
+        return 0 * next(iter(events.values())) + 1.0
+    event, _, whose = name.partition(" ")
+    is_known = event in events and whose in WHOSE
+    require(is_known, "event", name, f"one of {', '.join(sorted(events))}, alone, of others or of all")
+    own = events[event] * 1.0
+    if whose == "of others":
+        return own.sum(-1, keepdims=True) - own
+    return own.min(-1, keepdims=True) + 0 * own if whose == "of all" else own
+
+
+def event_columns(names: Sequence[str], events: Mapping[str, np.ndarray]) -> np.ndarray:
+    """All features of events `[M, N]`, `[M, N, F]` float64."""
+    return np.stack([np.asarray(event_feature(name, events), np.float64) for name in names], axis=-1)
