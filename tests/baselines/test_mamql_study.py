@@ -14,6 +14,7 @@ from PIL import Image
 
 import jaxdilemmas
 from baselines import mamql_study
+from baselines.analysis.events import EventRewards
 from baselines.demonstrations import load, record
 from baselines.playing import scripted_player
 from baselines.study.mamql import findings, measures, options, stages
@@ -161,6 +162,18 @@ def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, mon
     ]
     (scores,) = tables["retrain_scores"]
     assert scores["successor_pearson"].mean != scores["fitted_pearson"].mean
+
+
+def test_rewards_are_paid_at_the_same_scale_to_each_agent() -> None:
+    rewards = np.array([[300.0, 0.0, 0.1], [-400.0, 0.0, 0.0]])
+    scaled = rewards * stages.unit_scale(rewards)
+    np.testing.assert_allclose(np.sqrt((scaled**2).mean(0)), [1, 0, 1], rtol=1e-6)
+    env = jaxdilemmas.make("gems")
+    found = EventRewards(("own_gems",), np.array([[2.0], [3.0]]), np.ones(2))
+    paid = stages.event_rewards(env, found, np.array([10.0, 100.0], np.float32))
+    state = env.reset(jax.random.key(0))[1]
+    state = state.replace(gems=state.gems.at[:2].set(state.positions[:, None]))
+    np.testing.assert_array_equal(paid.step(jax.random.key(1), state, jnp.array([4, 4]))[2], [20, 300])
 
 
 def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,22 +266,38 @@ def play_returns(player: Player, task: Task) -> list[float]:
 
 
 def retrain(task: Task) -> Row:
-    """The return of agents that learn by IPPO from recovered rewards, or the true one, played in the game itself."""
+    """The return of agents that learn by IPPO from recovered rewards, or the true one, played in the game itself.
+
+    What is recovered has no scale of its own, so it is paid at the one of `unit_scale` on the demonstrations.
+    """
     env = jaxdilemmas.make(task.piece.game)
     if task.piece.method == TRUE_REWARD:
         return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
     imitator = obtain(task.options, task.piece, task.train)
     fitted = fit(task, imitator)
     fits = {"fitted": fitted.rewards, "successor": follow(task, imitator, fitted.rewards.names)}
-    numbers = {"return_raw": learn_anew(task, env, RecoveredRewards(env, imitator.reward_function))}
-    for name, rewards in fits.items():
-        weights = dict(zip(rewards.names, rewards.weights.T, strict=True))
-        numbers[f"return_{name}"] = learn_anew(task, env, EventWeightedRewards(env, weights))
+    scale = unit_scale(imitator.rewards(task.train))
+    paid = {"raw": RecoveredRewards(env, lambda *step: scale * imitator.reward_function(*step))} | {
+        name: event_rewards(env, rewards, unit_scale(rewards.rewards(task.train.events)))
+        for name, rewards in fits.items()
+    }
+    numbers = {f"return_{name}": learn_anew(task, env, game) for name, game in paid.items()}
     row: Row = {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
     row["successor_weights"] = weight_rows(fits["successor"])
     if task.held_out is not None:
         row["agents"] = measures.recovery(imitator, fits, task.held_out, FIXED.get(task.piece.game, {}))
     return row
+
+
+def unit_scale(rewards: np.ndarray) -> np.ndarray:
+    """What makes the root mean square of each agent's rewards 1, `[M, N]` -> `[N]` float32; 1 where all are 0."""
+    sizes = np.sqrt(np.square(rewards, dtype=np.float64).mean(axis=0))
+    return (1 / np.where(sizes > 0, sizes, 1)).astype(np.float32)
+
+
+def event_rewards(env: Environment, rewards: EventRewards, scale: np.ndarray) -> Environment:
+    """The game, paid by weights of events, times `[N]`."""
+    return EventWeightedRewards(env, dict(zip(rewards.names, rewards.weights.T * scale, strict=True)))
 
 
 def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
