@@ -276,7 +276,7 @@ def retrain(task: Task) -> Row:
     imitator = obtain(task.options, task.piece, task.train)
     fitted = fit(task, imitator)
     fits = {"fitted": fitted.rewards, "successor": follow(task, imitator, fitted.rewards.names)}
-    scale = unit_scale(imitator.rewards(task.train))
+    scale = jnp.asarray(unit_scale(imitator.rewards(task.train)))
     paid = {"raw": RecoveredRewards(env, lambda *step: scale * imitator.reward_function(*step))} | {
         name: event_rewards(env, rewards, unit_scale(rewards.rewards(task.train.events)))
         for name, rewards in fits.items()
