@@ -173,7 +173,7 @@ class Options:
     episodes: int = 1000
     explored: int = 18_000
     retrain_size: int = 10_000
-    retrain_env_steps: int = 2_000_000
+    retrain_env_steps: int = 600_000
     dilemma_size: int = 10_000
     jobs: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
     output: Path = Path("runs/mamql_study")
