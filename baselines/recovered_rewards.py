@@ -64,7 +64,7 @@ class RecoveredRewards(Wrapper):
 
 
 class EventWeightedRewards(Wrapper):
-    """Pays agents a weighted sum of the events in info, such as `constrained_regression` finds.
+    """Pays agents a weighted sum of the events in info, such as `constrained_regression` or `successor_rewards` find.
 
     Args:
       env: the game, without wrappers.

@@ -105,8 +105,8 @@ PEERS = (
         cpu_env_steps=1_048_576,
     ),
 )
-"""STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents. Its Overcooked has the
-rules of ours, and the particles of MPE are a light game beside them."""
+"""STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents. JaxMARL's Overcooked is
+close to ours by its rules, and the particles of MPE are a light game beside them."""
 
 
 def installed(peers: Sequence[Peer]) -> list[Peer]:

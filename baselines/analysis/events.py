@@ -11,16 +11,17 @@ WHOSE = ("", "of others", "of all")
 """Whose event a feature counts: the agent's own, the sum of the others', or the least of all."""
 
 TIME = "time"
-"""The feature that is 1 in every step. It is no shaping where a game can end."""
+"""The feature that is 1 in every step, unless a game has an event of that name; no shaping where a game can end."""
 
 
 class EventRewards(NamedTuple):
     """Rewards that are a weighted sum of events.
 
     Attributes:
-      names: of the F features, "event" for the agent's own, "event of others", "event of all".
+      names: of the F features, see `event_feature`.
       weights: `[N, F]`, one row for each agent.
-      explained: `[N]`, the share of the variance of the targets that rewards and shaping explain together.
+      explained: `[N]`, a share of variance: of targets, by rewards and shaping together (`constrained_regression`), or
+        of expected sums, by rewards alone (`successor_rewards`).
     """
 
     names: tuple[str, ...]
@@ -64,11 +65,11 @@ def event_feature(name: str, events: Mapping[str, Any]) -> Any:
     Raises:
       ValueError: there is no such event, or the name says something else of it.
     """
-    if name == TIME:
+    if name == TIME and events and TIME not in events:
         return 0 * next(iter(events.values())) + 1.0
     event, _, whose = name.partition(" ")
     is_known = event in events and whose in WHOSE
-    require(is_known, "event", name, f"one of {', '.join(sorted(events))}, alone, of others or of all")
+    require(is_known, "event", name, f"one of {', '.join(sorted(events))}, alone, of others or of all; or {TIME}")
     own = events[event] * 1.0
     if whose == "of others":
         return own.sum(-1, keepdims=True) - own

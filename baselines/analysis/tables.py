@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.analysis.schelling import Estimate
+from jaxdilemmas.environment import require
 
 Row = dict[str, Any]
 
@@ -48,7 +49,13 @@ def spread(rows: Sequence[Row], index: Sequence[str], across: str, value: str) -
       index: columns that are kept, a row for each combination.
       across: a column whose entries become columns, in order of appearance.
       value: what stands in them; NaN where a combination is missing.
+
+    Raises:
+      ValueError: a combination is there twice.
     """
+    combinations = [tuple(row[name] for name in (*index, across)) for row in rows]
+    twice = [found for found in combinations if combinations.count(found) > 1]
+    require(not twice, "rows", twice[:1], "each combination of index and across at most once")
     holes = dict.fromkeys((str(row[across]) for row in rows), float("nan"))
     found: dict[tuple[Any, ...], Row] = {}
     for row in rows:

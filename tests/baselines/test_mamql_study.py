@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 import jaxdilemmas
-from baselines import mamql_study
+from baselines import mamql_study, presets
+from baselines.analysis import successors
 from baselines.analysis.events import EventRewards
 from baselines.demonstrations import load, record
 from baselines.playing import scripted_player
@@ -46,6 +47,11 @@ def tiny(path: Path, **changes: Any) -> Options:
     own: dict[str, Any] = {"settings": TINY_SETTINGS, "episodes": 4, "explored": 100, "retrain_env_steps": 16}
     some: dict[str, Any] = {"methods": ("mamql", "cloning"), "sizes": (30,), "seeds": 1, "experts": ("cooperative",)}
     return Options(**(own | some | {"output": path, "jobs": 1} | changes))
+
+
+def tiny_preset(algorithm: str, env_id: str) -> dict[str, Any]:
+    """The tuned settings, but small ones of IPPO."""
+    return TINY_IPPO if algorithm == "ippo" else presets.preset(algorithm, env_id)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +145,8 @@ def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: P
 
 
 def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tuned = options.preset
-    monkeypatch.setattr(options, "preset", lambda name, game: TINY_IPPO if name == "ippo" else tuned(name, game))
+    monkeypatch.setattr(options, "preset", tiny_preset)
+    monkeypatch.setattr(successors, "LEAST_TOLD", -np.inf)  # a hundred states tell little
     chosen = tiny(study, stages=("retrain", "partners", "stochastic"), methods=("cloning",), seeds=1, retrain_size=30)
     pieces = {(piece.stage, piece.method): piece for piece in chosen.pieces}
     assert set(pieces) == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
@@ -161,7 +167,26 @@ def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, mon
         row["event"] for row in tables["retrain_weights"] if row["regression"] == "constrained"
     ]
     (scores,) = tables["retrain_scores"]
-    assert scores["successor_pearson"].mean != scores["fitted_pearson"].mean
+    assert np.isfinite([scores["successor_pearson"].mean, scores["fitted_pearson"].mean]).all()
+    assert scores["successor_pearson"].mean != scores["fitted_pearson"].mean and "successor_explained" in scores
+
+
+def test_weights_that_play_does_not_tell_are_a_gap(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "preset", tiny_preset)
+    chosen = tiny(study, stages=("retrain",), methods=("cloning",), retrain_size=30)
+    task = stages.make_task(chosen, chosen.pieces[0])
+    imitator = obtain(chosen, task.piece, task.train)
+    untold = EventRewards(("shared",), np.array([[1.0], [np.nan]]), np.ones(2))
+    monkeypatch.setattr(measures, "regress_successors", lambda *_: untold)
+    assert stages.fit_successors(task, imitator, ("shared",)) is None
+    still = task._replace(train=task.train._replace(actions=task.train.actions * [0, 1]))
+    monkeypatch.setattr(measures, "regress_successors", lambda *_: pytest.fail("there is nothing to compare"))
+    assert stages.fit_successors(still, imitator, ("shared",)) is None
+    monkeypatch.setattr(stages, "fit_successors", lambda *_: None)
+    monkeypatch.setattr(stages, "learn_anew", lambda *_: 1.0)
+    row = stages.retrain(task)
+    assert row["numbers"].keys() == {"return_raw", "return_fitted"} and "weights of events" in row["gap"]
+    assert "successor_weights" not in row
 
 
 def test_rewards_are_paid_at_the_same_scale_to_each_agent() -> None:

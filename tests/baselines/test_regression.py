@@ -99,6 +99,8 @@ def test_features_of_events_are_own_of_others_or_of_all() -> None:
     for name in ("given", "taken of some"):
         with pytest.raises(ValueError, match=rf"event='{name}' is not allowed: one of taken, alone, of others"):
             event_feature(name, events)
+    with pytest.raises(ValueError, match="event='time'"):
+        event_feature(TIME, {})
 
 
 def test_bad_input_of_the_regression_is_refused() -> None:

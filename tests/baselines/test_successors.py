@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxdilemmas
+from baselines.analysis import successors
 from baselines.analysis.events import TIME
-from baselines.analysis.successors import Play, begin_with, sample_successors, successor_regression, successor_rewards
+from baselines.analysis.successors import Play, begin_with, make_sample, successor_regression, successor_rewards
 from baselines.playing import Player, play_steps, scripted_player
 from jaxdilemmas import policies
 from jaxdilemmas.envs.gems import Gems
@@ -78,11 +80,13 @@ def test_a_price_of_time_is_told_from_events(watchful: Player, states: Any) -> N
     def slow(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
         return shaped(obs, actions, next_obs, terminated) - 0.75
 
-    tired = states.replace(team_reward=states.team_reward + 20.0)  # so that the first gem of anybody ends the game
+    beside = (states.positions + jnp.array([0, 1])) % 15  # a gem of each, of which the first to be taken ends the game
+    tired = states.replace(team_reward=states.team_reward + 20.0, gems=states.gems.at[:, :2, 0].set(beside))
     play = Play(watchful, slow, DISCOUNT, 30, (*WEIGHTS, TIME))
-    found = successor_rewards(play, tired, ALL, jax.random.key(5))
+    found = successor_rewards(play, tired, ALL, jax.random.key(5), num_repetitions=8)
     np.testing.assert_allclose(found.weights, [[*WEIGHTS.values(), -0.75]] * 2, atol=1e-3)
-    assert successor_rewards(play._replace(names=tuple(WEIGHTS)), tired, ALL, jax.random.key(5)).explained.max() < 0.999
+    without = successor_rewards(play._replace(names=tuple(WEIGHTS)), tired, ALL, jax.random.key(5), 8)
+    assert np.abs(without.weights - list(WEIGHTS.values())).max() > 0.1
 
 
 def test_what_no_action_of_an_agent_changes_has_no_weight(player: Player, states: Any) -> None:
@@ -91,7 +95,7 @@ def test_what_no_action_of_an_agent_changes_has_no_weight(player: Player, states
 
 def test_play_begins_in_the_state_with_the_action_and_no_clock_ends_it(player: Player, states: Any) -> None:
     state = jax.tree.map(lambda leaf: leaf[0], states)
-    play = jax.jit(lambda action: play_steps(begin_with(player, 1, action), jax.random.key(2), state=state))
+    play = jax.jit(lambda action: play_steps(begin_with(player, jnp.int32(1), action), jax.random.key(2), state=state))
     firsts = [play(jnp.int32(action)) for action in range(5)]
     assert [int(steps.actions[0, 1]) for steps in firsts] == list(range(5))
     assert (
@@ -99,15 +103,37 @@ def test_play_begins_in_the_state_with_the_action_and_no_clock_ends_it(player: P
     )
     np.testing.assert_array_equal(firsts[0].states.positions[0], state.positions)
     always = Play(player, lambda obs, *_: jnp.ones(obs.shape[:2]), 1.0, num_steps=25, names=("own_gems",))
-    np.testing.assert_array_equal(sample_successors(always, states, 0, [3], jax.random.key(3))[..., 0], 25)
+    np.testing.assert_array_equal(make_sample(always)(states, 0, [3], jax.random.key(3))[..., 0], 25)
 
 
 def test_sums_are_discounted_and_end_with_the_game(player: Player, states: Any) -> None:
-    play = Play(player, lambda obs, *_: jnp.ones(obs.shape[:2]), 0.9, num_steps=4, names=("shared",))
+    play = Play(player, lambda obs, *_: jnp.ones(obs.shape[:2]), 0.9, num_steps=4, names=("shared", "own_gems"))
     tired = states.replace(team_reward=states.team_reward.at[0].set(1e3))
-    sums = sample_successors(play, tired, 1, [4], jax.random.key(4))
-    assert sums.shape == (64, 1, 2)
+    beside = states.gems.at[:, 1, 0].set(states.positions[:, 1])  # a gem where agent 1 stands, who stays
+    sums = make_sample(play)(tired.replace(gems=beside), 1, [4], jax.random.key(4))
+    assert sums.shape == (64, 1, 3)
     np.testing.assert_allclose(sums[:2, 0, 0], [1, 1 + 0.9 + 0.81 + 0.729], rtol=1e-6)
+    assert sums[0, 0, 2] == 1 and (sums[:, 0, 2] >= 1).all()
+
+
+def test_sums_do_not_depend_on_how_many_are_played_at_once(
+    player: Player, states: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = make_sample(Play(player, shaped, 0.9, num_steps=6, names=tuple(WEIGHTS)))
+    whole = sample(states, 0, [0, 2], jax.random.key(6))
+    monkeypatch.setattr(successors, "AT_ONCE", 25)
+    np.testing.assert_allclose(sample(states, 0, [0, 2], jax.random.key(6)), whole, atol=1e-5)
+
+
+def test_games_of_more_agents_have_a_row_of_weights_for_each() -> None:
+    env = jaxdilemmas.make("commons", num_agents=3)
+    player = scripted_player(env, policies.random(env))
+    state = jax.vmap(lambda key: env.reset(key)[1])(jax.random.split(jax.random.key(0), 30))
+    play = Play(player, lambda obs, actions, *_: (actions == 1) * 2.0, 0.5, num_steps=2, names=("collected",))
+    (num_actions,) = {getattr(env.action_space, "n", 0)}
+    is_tried = np.arange(num_actions) // 2 == np.arange(3)[:, None]
+    found = successor_rewards(play, state, is_tried, jax.random.key(1), num_repetitions=2)
+    assert found.weights.shape == (3, 1) and found.explained.shape == (3,)
 
 
 def noisy_sums(scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -137,6 +163,13 @@ def test_rewards_that_follow_from_nothing_done_are_not_explained() -> None:
     assert np.isnan(explained)
 
 
+def test_events_that_play_does_not_tell_apart_have_no_weight_rather_than_any() -> None:
+    rewards, events = noisy_sums(scale=0.5)
+    for told in (np.concatenate([events, events[..., :1]], -1), np.random.default_rng(1).normal(size=(2, 30, 4, 2))):
+        weights, explained = successor_regression(rewards[: len(told), : told.shape[1]], told)
+        assert np.isnan(weights).all() and np.isnan(explained)
+
+
 def test_bad_input_is_refused(player: Player, states: Any) -> None:
     rewards, events = noisy_sums(scale=0.0)
     wrong: dict[str, Any] = {
@@ -149,11 +182,18 @@ def test_bad_input_is_refused(player: Player, states: Any) -> None:
         with pytest.raises(ValueError, match=message):
             successor_regression(*arguments)
     play = Play(player, shaped, DISCOUNT, num_steps=30, names=tuple(WEIGHTS))
-    refused: dict[str, tuple[Play, np.ndarray, int]] = {
-        "num_repetitions=1": (play, ALL, 1),
-        "num_steps=0": (play._replace(num_steps=0), ALL, 2),
-        "is_tried=.*two actions or more of each of 2": (play, np.eye(2, 5, dtype=bool), 2),
+    refused: dict[str, tuple[Play, Any, np.ndarray, int]] = {
+        "num_repetitions=1": (play, states, ALL, 1),
+        "num_steps=0": (play._replace(num_steps=0), states, ALL, 2),
+        "discount=1.5": (play._replace(discount=1.5), states, ALL, 2),
+        r"names=\(\)": (play._replace(names=()), states, ALL, 2),
+        "names=.*each once": (play._replace(names=("shared", "shared")), states, ALL, 2),
+        "event='apples'": (play._replace(names=("apples",)), states, ALL, 2),
+        "states=.*one leading axis": (play, jax.tree.map(lambda leaf: leaf[:0], states), ALL, 2),
+        "is_tried=.*two actions or more of each": (play, states, np.eye(2, 5, dtype=bool), 2),
+        r"is_tried=.*bool \(2, 5\)": (play, states, np.ones((2, 6), bool), 2),
+        "is_tried=.*int64": (play, states, np.full((2, 5), 3), 2),
     }
-    for message, (changed, is_tried, repetitions) in refused.items():
+    for message, (changed, begun, is_tried, repetitions) in refused.items():
         with pytest.raises(ValueError, match=message):
-            successor_rewards(changed, states, is_tried, jax.random.key(0), repetitions)
+            successor_rewards(changed, begun, is_tried, jax.random.key(0), repetitions)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from baselines.analysis.schelling import Estimate
 from baselines.analysis.tables import markdown_table, spread, write_csv
 
@@ -20,6 +22,11 @@ def test_a_long_table_becomes_wide_with_holes_where_a_combination_is_missing() -
         "| gems | 30 | -3.25 ± 2.5 | 1 [-1, 4] |",
         "| gems | 100 |  | 0.5 ± 0 |",
     ]
+
+
+def test_a_combination_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"rows=\[\(30, 'cloning'\)\]"):
+        spread([*GAINS, GAINS[0]], ("size",), "than", "gain")
 
 
 def test_files_have_a_column_for_each_number(tmp_path: Path) -> None:

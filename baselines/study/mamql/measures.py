@@ -14,6 +14,7 @@ from baselines.analysis.successors import Play, successor_rewards
 from baselines.demonstrations import Demonstrations, record
 from baselines.playing import Player, play_steps
 from baselines.study.mamql.imitators import Imitator
+from baselines.study.mamql.options import REPETITIONS
 
 AT_ONCE = 250
 """Episodes played side by side."""
@@ -26,12 +27,6 @@ NOISE = 0.3
 
 NUM_STEPS = 8
 """Over which the regression sums demonstrated transitions; chosen once, on the recorded Gems data (docs/mamql.md)."""
-
-NUM_STATES = 3000
-"""From which each action's successors are played, three times over."""
-
-HORIZON = 45
-"""Steps of it: an episode of Gems."""
 
 Numbers = dict[str, Any]
 
@@ -214,23 +209,30 @@ def first_rows(demonstrations: Demonstrations, count: int) -> Demonstrations:
     return demonstrations._replace(**cut, events=events, states={})
 
 
-def follow(imitator: Imitator, shown: np.ndarray, key: jax.Array, names: tuple[str, ...], count: int) -> EventRewards:
-    """`successor_rewards` of actions that the demonstrations show, from states that the imitator explores.
+def regress_successors(
+    imitator: Imitator, shown: np.ndarray, key: jax.Array, names: tuple[str, ...], num_states: int
+) -> EventRewards:
+    """`successor_rewards` of actions that the demonstrations show, each played on for as long as an episode takes.
 
     Args:
       imitator: whose rewards, and who plays.
       shown: `[N, A]` bool.
       key: a JAX PRNG key, used once.
       names: of events.
-      count: of states, or as many as there are in an eighth as many episodes.
+      num_states: that the imitator explores, or as many as an eighth as many episodes have.
     """
+
+    def explore_once(key: jax.Array) -> tuple[Any, jax.Array]:
+        steps = play_steps(_explorer(imitator, shown), key)
+        return steps.states, steps.is_played
+
     key_explore, key_follow = jax.random.split(key)
-    explore_once = jax.jit(jax.vmap(lambda key: play_steps(_explorer(imitator, shown), key)))
-    steps = explore_once(jax.random.split(key_explore, -(-count // 8)))
-    chosen = np.random.default_rng(0).permutation(np.flatnonzero(steps.is_played))[:count]
-    states = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], steps.states)
-    play = Play(imitator.player, imitator.reward_function, imitator.config.discount, HORIZON, names)
-    return successor_rewards(play, states, shown, key_follow)
+    states, is_played = jax.jit(jax.vmap(explore_once))(jax.random.split(key_explore, -(-num_states // 8)))
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(is_played))[:num_states]
+    states = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], states)
+    num_steps = int(imitator.env.default_params.max_steps)
+    play = Play(imitator.player, imitator.reward_function, imitator.config.discount, num_steps, names)
+    return successor_rewards(play, states, shown, key_follow, REPETITIONS)
 
 
 Weights = dict[str, dict[str, float]]

@@ -68,6 +68,9 @@ RECORDED = "recorded"
 NOISY = "noisy_"
 """Before the name of an expert: all agents but the first act at random in some steps."""
 
+NUM_STATES, REPETITIONS = 3000, 3
+"""In stage retrain: from how many states, at most as many as are explored, and how often, what follows is played."""
+
 TRUE_REWARD = "true_reward"
 """In stage retrain: IPPO on the game's own reward, what the others are compared with."""
 
@@ -150,7 +153,7 @@ class Options:
       settings: of all methods that have them as name=value, such as gradient_steps=500; for trials.
       episodes: in which agents are evaluated.
       explored: steps of the game with random actions, at least, that the regression of rewards plays and reads beside
-        the demonstrations, of which it takes as many where there are so many.
+        the demonstrations, of which it takes as many where there are so many; and the most states of `NUM_STATES`.
       retrain_size: of demonstrations, in stage retrain.
       retrain_env_steps: for which IPPO trains on a reward.
       dilemma_size: transitions of a team, in stages dilemmas and motives.
@@ -326,10 +329,15 @@ class Options:
         is_retraining = "retrain" in self.stages
         return {name: getattr(self, name) for name in names} | {
             "recording": _checksum(self.recording),
-            "retraining": dataclasses.asdict(self.retraining("gems")) if is_retraining else None,
+            "retraining": self._retraining_on_record if is_retraining else None,
             "experts": {label(expert): expert for expert in self.experts},
             "configs": {f"{m} on {game}": dataclasses.asdict(c) for (m, game), c in self.configs().items()},
         }
+
+    @property
+    def _retraining_on_record(self) -> dict[str, Any]:
+        successors = {"successor_states": NUM_STATES, "successor_repetitions": REPETITIONS}
+        return dataclasses.asdict(self.retraining("gems")) | successors | {"paid_root_mean_square": 1}
 
 
 def quick_options() -> Options:

@@ -89,7 +89,7 @@ TEXTS: dict[str, str] = {
     "discriminators and their learning rate, which runs in a straight line; cloning steps before them; policy steps of "
     "IPPO; steps of the game played in training. Update-to-data ratio: gradient steps, and transitions that they read, "
     "per step of the game. Explored: steps of the game that the regression of rewards plays, for every method, also "
-    "for those that learn offline.",
+    "for those that learn offline; the successors of stage retrain play more.",
     "returns": "Mean return per player, by method and number of demonstrations; ± is half of a 95 % "
     "interval over seeds.",
     "gains": "What MAMQL returns more than each other method, paired by seed. It is better or worse where the interval "
@@ -113,7 +113,8 @@ TEXTS: dict[str, str] = {
     "the constrained regression (fitted) and by successors; and on the true ones.",
     "retrain_weights": "Weights of events by both regressions; the true ones are 1 for own gems, 6 for shared ones and "
     "0 for others' gems.",
-    "retrain_scores": "Correlations of both weighted sums with the true reward, as above, and what they explain.",
+    "retrain_scores": "Correlations of both weighted sums with the true reward, as above. Explained: of the variance "
+    "of raw rewards, with shaping (fitted), and of that of expected sums of them by action, without (successor).",
     "partners": "Each agent's own return beside a partner that it did not learn from.",
     "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: returns of MAMQL and of "
     "each other method, and what MAMQL has more, of imitators by themselves and of the first beside such partners.",
@@ -140,7 +141,7 @@ SPREAD: dict[str, tuple[tuple[str, ...], str, str]] = {
     "games_gains": _GAINS,
     "games_greedy_gains": _GAINS,
     "gems_weights": (("team", "size", "event"), "method", "weight"),
-    "retrain_weights": (("team", "regression", "method"), "event", "weight"),
+    "retrain_weights": (("team", "size", "regression", "method"), "event", "weight"),
 }
 """Tables that stand wide on the page, see `spread`; their files are long, with more columns."""
 

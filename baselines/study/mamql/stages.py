@@ -21,6 +21,7 @@ from baselines.study.mamql.options import (
     EVENTS,
     FIXED,
     NOISY,
+    NUM_STATES,
     RECORDED,
     TRUE_REWARD,
     Options,
@@ -38,6 +39,9 @@ HELD_OUT = 0.1
 
 NUM_RECORDED = 20_000
 """Transitions of the recorded Gems data; of other experts on Gems as many are recorded."""
+
+UNTOLD = "what follows from actions does not tell the weights of events"
+"""The gap where stage retrain has no successor rewards."""
 
 EPISODES_OF_DILEMMAS = 20
 """In which agents of stages dilemmas and motives are evaluated: they are long, and not what is asked."""
@@ -186,10 +190,14 @@ def fit(task: Task, imitator: Imitator) -> Fit:
     return Fit(rewards, min(num_explored, task.train.header.num_transitions), num_explored)
 
 
-def follow(task: Task, imitator: Imitator, names: tuple[str, ...]) -> EventRewards:
-    """Recovered rewards as weights of these events, from what follows each action."""
-    count = min(measures.NUM_STATES, task.options.explored)
-    return measures.follow(imitator, measures.shown_actions(task.train), task.key(FOLLOW), names, count)
+def fit_successors(task: Task, imitator: Imitator, names: tuple[str, ...]) -> EventRewards | None:
+    """Recovered rewards as weights of these events, from what follows each action; None if play does not tell them."""
+    shown = measures.shown_actions(task.train)
+    if (shown.sum(1) < 2).any():
+        return None
+    num_states = min(NUM_STATES, task.options.explored)
+    found = measures.regress_successors(imitator, shown, task.key(FOLLOW), names, num_states)
+    return found if np.isfinite(found.weights).all() else None
 
 
 def table(task: Task) -> Row:
@@ -275,7 +283,8 @@ def retrain(task: Task) -> Row:
         return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
     imitator = obtain(task.options, task.piece, task.train)
     fitted = fit(task, imitator)
-    fits = {"fitted": fitted.rewards, "successor": follow(task, imitator, fitted.rewards.names)}
+    successor = fit_successors(task, imitator, fitted.rewards.names)
+    fits = {"fitted": fitted.rewards} | ({} if successor is None else {"successor": successor})
     scale = jnp.asarray(unit_scale(imitator.rewards(task.train)))
     paid = {"raw": RecoveredRewards(env, lambda *step: scale * imitator.reward_function(*step))} | {
         name: event_rewards(env, rewards, unit_scale(rewards.rewards(task.train.events)))
@@ -283,7 +292,7 @@ def retrain(task: Task) -> Row:
     }
     numbers = {f"return_{name}": learn_anew(task, env, game) for name, game in paid.items()}
     row: Row = {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
-    row["successor_weights"] = weight_rows(fits["successor"])
+    row |= {"gap": UNTOLD} if successor is None else {"successor_weights": weight_rows(successor)}
     if task.held_out is not None:
         row["agents"] = measures.recovery(imitator, fits, task.held_out, FIXED.get(task.piece.game, {}))
     return row
