@@ -387,6 +387,23 @@ def test_weights_of_a_team_are_compared_with_its_largest() -> None:
     assert (a["event"], a["weight"].mean, a["relative"]) == ("a", -2.5, -1) and b["relative"] == pytest.approx(0.4)
 
 
+def test_weights_of_both_regressions_are_relative_to_the_largest_of_each_agent() -> None:
+    def found(scales: tuple[float, float]) -> list[dict[str, Any]]:
+        return [
+            {"agent": agent, "event": event, "weight": scale * weight}
+            for agent, scale in enumerate(scales)
+            for event, weight in {"own": 1.0, "shared": -4.0}.items()
+        ]
+
+    some = row("mamql", 300, 0, 1.0, weights=found((1.0, 3.0)), successor_weights=found((50.0, 0.5)))
+    table = findings.regression_rows([some, row("true_reward", 300, 0, 1.0)])
+    assert [(line["regression"], line["event"], line["weight"].mean) for line in table] == [
+        (regression, event, weight)
+        for regression in ("constrained", "successor")
+        for event, weight in {"own": 0.25, "shared": -1.0}.items()
+    ]
+
+
 def test_a_page_without_a_place_for_results_is_refused() -> None:
     assert fill_page(f"a{START}b{END}c", "x") == f"a{START}\n\nx\n{END}c"
     for page in ("", START, f"{END}{START}"):

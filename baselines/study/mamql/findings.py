@@ -227,12 +227,19 @@ def verdict(gain: Estimate) -> str:
 
 
 def regression_rows(rows: list[Row]) -> list[Row]:
-    """`team_weight_rows` of each regression."""
-    return [
-        {"regression": regression} | row
-        for regression, place in WEIGHTS.items()
-        for row in team_weight_rows(rows, place)
-    ]
+    """`team_weight_rows` of each regression, every agent's weights relative to its largest: they have no scale."""
+    table = []
+    for regression, place in WEIGHTS.items():
+        scaled = [row | {place: _relative(row[place])} for row in rows if row.get(place)]
+        table += [{"regression": regression} | row for row in team_weight_rows(scaled, place)]
+    return table
+
+
+def _relative(weights: list[Row]) -> list[Row]:
+    largest: dict[int, float] = {}
+    for row in weights:
+        largest[row["agent"]] = max(largest.get(row["agent"], 0.0), abs(row["weight"]))
+    return [row | {"weight": row["weight"] / (largest[row["agent"]] or 1.0)} for row in weights]
 
 
 def team_weight_rows(rows: list[Row], place: str = "weights") -> list[Row]:
