@@ -111,8 +111,8 @@ TEXTS: dict[str, str] = {
     "those of predicting 0 and the mean; running: without steps that end the game; other: of the other agent's reward.",
     "retrain": "Return in the game itself of agents that IPPO trained on recovered rewards: raw, weights of events by "
     "the constrained regression (fitted) and by successors; and on the true ones.",
-    "retrain_weights": "Weights of events by both regressions, each agent's relative to its largest, since they have no "
-    "scale; the true ones are 0.167 for own gems, 1 for shared ones and 0 for others' gems.",
+    "retrain_weights": "Weights of events by both regressions, each agent's relative to its largest, since they have "
+    "no scale; the true ones are 0.167 for own gems, 1 for shared ones and 0 for others' gems.",
     "retrain_scores": "Correlations of both weighted sums with the true reward, as above. Explained: of the variance "
     "of raw rewards, with shaping (fitted), and of that of expected sums of them by action, without (successor).",
     "partners": "Each agent's own return beside a partner that it did not learn from.",
