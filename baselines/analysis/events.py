@@ -76,6 +76,12 @@ def event_feature(name: str, events: Mapping[str, Any]) -> Any:
     return own.min(-1, keepdims=True) + 0 * own if whose == "of all" else own
 
 
+def require_finite(name: str, values: np.ndarray) -> None:
+    """Raises a ValueError that names the argument and the first of its values that is not finite."""
+    for value in values[~np.isfinite(values)][:1]:
+        require(False, name, float(value), "all must be finite")
+
+
 def event_columns(names: Sequence[str], events: Mapping[str, np.ndarray]) -> np.ndarray:
     """All features of events `[M, N]`, `[M, N, F]` float64."""
     return np.stack([np.asarray(event_feature(name, events), np.float64) for name in names], axis=-1)

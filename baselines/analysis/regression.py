@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.analysis.events import EventRewards, event_columns, event_names
+from baselines.analysis.events import EventRewards, event_columns, event_names, require_finite
 from jaxdilemmas.environment import require
 
 
@@ -88,9 +88,7 @@ def _check_recovered(recovered: Recovered) -> None:
     for name in ("terminated", "episodes"):
         require(getattr(recovered, name).shape == shape[:1], name, getattr(recovered, name).shape, f"{shape[:1]}")
     for name in ("targets", "features", "next_features"):
-        values = getattr(recovered, name)
-        for value in values[~np.isfinite(values)][:1]:
-            require(False, name, float(value), "all must be finite")
+        require_finite(name, getattr(recovered, name))
 
 
 def _last_steps(recovered: Recovered, num_steps: int) -> np.ndarray:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.analysis.events import EventRewards, event_feature
+from baselines.analysis.events import EventRewards, event_feature, require_finite
 from baselines.playing import Player, play_steps
 from baselines.training.imitation import RewardFunction
 from jaxdilemmas.environment import require
@@ -167,9 +167,8 @@ def successor_regression(rewards: np.ndarray, events: np.ndarray) -> tuple[np.nd
     require(rewards.ndim == 3 and len(rewards) > 1, "rewards", rewards.shape, "[R, M, K], R at least 2")
     is_fit = events.ndim == 4 and events.shape[:3] == rewards.shape
     require(is_fit, "events", events.shape, f"{rewards.shape} and an axis more")
-    for name, values in {"rewards": rewards, "events": events}.items():
-        for value in values[~np.isfinite(values)][:1]:
-            require(False, name, float(value), "all must be finite")
+    require_finite("rewards", rewards)
+    require_finite("events", events)
     columns = _differences(np.concatenate([events, rewards[..., None]], axis=-1))
     sizes = np.linalg.norm(columns, axis=(0, 1))
     is_changed, sizes = sizes > 0, np.where(sizes > 0, sizes, 1)

@@ -129,11 +129,11 @@ def test_games_of_more_agents_have_a_row_of_weights_for_each() -> None:
     env = jaxdilemmas.make("commons", num_agents=3)
     player = scripted_player(env, policies.random(env))
     state = jax.vmap(lambda key: env.reset(key)[1])(jax.random.split(jax.random.key(0), 30))
-    play = Play(player, lambda obs, actions, *_: (actions == 1) * 2.0, 0.5, num_steps=2, names=("collected",))
-    (num_actions,) = {getattr(env.action_space, "n", 0)}
-    is_tried = np.arange(num_actions) // 2 == np.arange(3)[:, None]
+    play = Play(player, lambda obs, actions, *_: (actions == 1) * 2.0, 0.5, num_steps=2, names=(TIME,))
+    is_tried = np.arange(getattr(env.action_space, "n", 0)) // 2 == np.arange(3)[:, None]
     found = successor_rewards(play, state, is_tried, jax.random.key(1), num_repetitions=2)
-    assert found.weights.shape == (3, 1) and found.explained.shape == (3,)
+    np.testing.assert_array_equal(found.weights, np.zeros((3, 1)))  # no action makes the game longer
+    np.testing.assert_array_equal(found.explained, [0, np.nan, np.nan])  # what agent 0 tries alone is paid
 
 
 def noisy_sums(scale: float) -> tuple[np.ndarray, np.ndarray]:

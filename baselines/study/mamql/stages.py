@@ -212,8 +212,14 @@ def recover(task: Task, imitator: Imitator, row: Row) -> Row:
     if (measures.shown_actions(task.train).sum(1) == 1).all():
         return row | {"gap": "every agent does always the same, from which no reward can be told"}
     fitted = fit(task, imitator)
-    fixed = FIXED.get(task.piece.game, {})
-    return row | {"agents": measures.recovery(imitator, {"fitted": fitted.rewards}, task.held_out, fixed)} | fitted.row
+    return row | score(task, imitator, {"fitted": fitted.rewards}) | fitted.row
+
+
+def score(task: Task, imitator: Imitator, fits: dict[str, EventRewards]) -> Row:
+    """How well rewards are recovered; nothing where there are no demonstrations to measure it on."""
+    if task.held_out is None:
+        return {}
+    return {"agents": measures.recovery(imitator, fits, task.held_out, FIXED.get(task.piece.game, {}))}
 
 
 def weight_rows(fitted: EventRewards) -> list[Row]:
@@ -293,9 +299,7 @@ def retrain(task: Task) -> Row:
     numbers = {f"return_{name}": learn_anew(task, env, game) for name, game in paid.items()}
     row: Row = {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
     row |= {"gap": UNTOLD} if successor is None else {"successor_weights": weight_rows(successor)}
-    if task.held_out is not None:
-        row["agents"] = measures.recovery(imitator, fits, task.held_out, FIXED.get(task.piece.game, {}))
-    return row
+    return row | score(task, imitator, fits)
 
 
 def unit_scale(rewards: np.ndarray) -> np.ndarray:
