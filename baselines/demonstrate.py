@@ -30,7 +30,7 @@ class Options:
 
     Attributes:
       policy: who plays: a scripted policy of the game, or the directory of a run.
-      env: id of the game, or module:name of one of your own.
+      env: id of the game, or module:Class of one of your own.
       env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
       transitions: whole episodes until there are at least so many.
       episodes: or just so many; one of the two.

@@ -45,7 +45,7 @@ class Options:
       cooperate: what cooperators follow: the name of a scripted policy of the game, or the directory of a run trained
         on it.
       defect: what defectors follow, likewise.
-      env: id of the game, or module:name of one of your own.
+      env: id of the game, or module:Class of one of your own.
       env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
       episodes: for each number of cooperators.
       seed: of the episodes.

@@ -1,7 +1,13 @@
-"""Ids of games and how to build them. Each id is typed once, here; its module is imported when it is first made."""
+"""Ids of games and how to build them. Each id is typed once, here; its module is imported when it is first made.
+
+`make` is for ids that a caller writes: it imports the module of "module:Class". `make_registered` is for ids that come
+from a file: it imports nothing but registered games.
+"""
 
 import difflib
 import importlib
+import inspect
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -38,27 +44,40 @@ def register(env_id: str, factory: Factory) -> None:
     Commands start a process of their own; they are given the class itself, as `make` says.
 
     Args:
-      env_id: the name to make it by, without a colon.
-      factory: called with the keyword arguments of `make`; returns an `Environment`.
+      env_id: the name to make it by: letters, digits, `_`, `-` and `.`.
+      factory: a subclass of `jaxdilemmas.Environment`, or a function that returns one of its instances; called with the
+        keyword arguments of `make`.
 
     Raises:
-      ValueError: the id is taken or holds a colon.
+      ValueError: the id is taken or no such name; `factory` cannot be called, or is a class of another kind.
     """
-    if ":" in env_id:
-        raise ValueError(f"env_id={env_id!r} is not allowed: a colon stands for module:name, which needs no register")
+    if isinstance(env_id, str) and ":" in env_id:
+        raise ValueError(f"env_id={env_id!r} is not allowed: a colon stands for module:Class, which needs no register")
+    if not isinstance(env_id, str) or not re.fullmatch(r"[\w.-]+", env_id):
+        raise ValueError(f"env_id={env_id!r} is not allowed: a string of letters, digits, _, - and .")
     if env_id in _FACTORIES:
         raise ValueError(
             f"env_id={env_id!r} is not allowed: it is registered already; taken are {', '.join(registered_envs())}"
         )
+    if not callable(factory):
+        raise ValueError(
+            f"factory={factory!r} is not allowed: a subclass of jaxdilemmas.Environment, or a function that returns an "
+            f"instance of one"
+        )
+    if inspect.isclass(factory):
+        _check_is_game("factory", factory)
     _FACTORIES[env_id] = factory
 
 
 def make(env_id: str, **kwargs: Any) -> "Environment":
     """Builds a game.
 
+    The module of "module:Class" is imported, so only the caller may write it. An id that comes from a file is given to
+    `jaxdilemmas.registration.make_registered` instead.
+
     Args:
-      env_id: one of `registered_envs()`, or "module:name" of a class or function anywhere that builds a game, such as
-        "my_package.my_game:MyGame".
+      env_id: one of `registered_envs()`, or "module:Class" of a subclass of `jaxdilemmas.Environment` anywhere, such as
+        "my_package.my_game:MyGame". Functions are not called.
       **kwargs: what fixes a shape or a loop (`num_agents`, `map`, `observation`, ...), and any field of the game's
         `Params`, which then changes `default_params`.
 
@@ -66,26 +85,106 @@ def make(env_id: str, **kwargs: Any) -> "Environment":
       The environment; see `jaxdilemmas.Environment` for the contract.
 
     Raises:
-      ValueError: an unknown id (the nearest known one is named), a module or name that cannot be imported, an unknown
-        keyword or a value that is not allowed.
+      ValueError: an unknown id (the nearest known one is named), a module that cannot be imported, something that is no
+        subclass of `Environment`, an unknown keyword or a value that is not allowed.
     """
+    if isinstance(env_id, str) and ":" in env_id:
+        return _import_game(env_id)(**kwargs)
+    return make_registered(env_id, **kwargs)
+
+
+def make_registered(env_id: str, **kwargs: Any) -> "Environment":
+    """Builds a registered game: as `make`, for an id that comes from a file, which must not run code.
+
+    Args:
+      env_id: one of `registered_envs()`. "module:Class" is refused, and its module is not imported.
+      **kwargs: as of `make`.
+
+    Returns:
+      The environment.
+
+    Raises:
+      ValueError: the id is not registered, or a keyword or value is not allowed.
+    """
+    env = registered_class(env_id)(**kwargs)
+    if not isinstance(env, _environment_class()):
+        kind = type(env).__name__
+        raise ValueError(f"env_id={env_id!r} is not allowed: its factory returned a {kind}, no jaxdilemmas.Environment")
+    return env
+
+
+def registered_class(env_id: str) -> Factory:
+    """Returns the class (or the factory) of a registered game without building it.
+
+    Args:
+      env_id: one of `registered_envs()`; only the module of this game is imported.
+
+    Raises:
+      ValueError: the id is not registered; the nearest known one is named.
+    """
+    if not isinstance(env_id, str):
+        raise ValueError(f"env_id={env_id!r} is not allowed: the id of a game, one of {', '.join(registered_envs())}")
     if ":" in env_id:
-        return _import(env_id)(**kwargs)
+        raise ValueError(
+            f"env_id={env_id!r} is not allowed here: only a registered game is, one of {', '.join(registered_envs())}. "
+            f"A class of your own is taken from an argument or option that you write, or after jaxdilemmas.register"
+        )
     if env_id not in _FACTORIES:
-        nearest = difflib.get_close_matches(env_id, _FACTORIES, n=1, cutoff=0.0)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"unknown env_id={env_id!r}{hint} Known are {', '.join(registered_envs())}")
+        raise ValueError(f"unknown env_id={env_id!r}{_hint(env_id)} Known are {', '.join(registered_envs())}")
     factory = _FACTORIES[env_id]
-    return (_import(factory) if isinstance(factory, str) else factory)(**kwargs)
+    return _import_game(factory) if isinstance(factory, str) else factory
 
 
-def _import(path: str) -> Factory:
-    """Imports what stands at "module:name"."""
+def _hint(env_id: str) -> str:
+    """What an unknown id may have been meant to be: a class of the caller's own, or the nearest known id."""
+    if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", env_id):
+        return f"; did you mean {':'.join(env_id.rsplit('.', 1))!r}? A class of your own is named as module:Class."
+    nearest = difflib.get_close_matches(env_id, _FACTORIES, n=1, cutoff=0.0)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def _import_game(path: str) -> Factory:
+    """Imports the game at "module:Class"."""
     module, _, name = path.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), name)):
+        raise ValueError(f"env_id={path!r} is not allowed: module:Class, such as 'my_package.my_game:MyGame'")
     try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"env_id={path!r} is not allowed: {error}") from error
-    if not callable(factory):
-        raise ValueError(f"env_id={path!r} is not allowed: {name} is a {type(factory).__name__}, not a class")
-    return factory
+        imported = importlib.import_module(module)
+    except Exception as error:  # a module of the caller's may raise anything
+        raise ValueError(f"env_id={path!r} is not allowed: {_why_not_imported(module, error)}") from error
+    if not hasattr(imported, name):
+        raise ValueError(f"env_id={path!r} is not allowed: module {module!r} has no attribute {name!r}")
+    game = getattr(imported, name)
+    _check_is_game("env_id", game, path)
+    return game
+
+
+def _why_not_imported(module: str, error: Exception) -> str:
+    """Why `module` was not imported; where modules are searched if it was not found at all."""
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+        return (
+            f"No module named {error.name!r}. Python searches the current directory (when started with `python -m`), "
+            f"the directory of the script (when started with a script), those in PYTHONPATH and what is installed"
+        )
+    return f"importing {module!r} raised {type(error).__name__}: {error}"
+
+
+def _check_is_game(argument: str, game: Any, path: str | None = None) -> None:
+    """Raises a ValueError unless `game` is a class of games that can be built; nothing of it is called."""
+    value = repr(game if path is None else path)
+    name = getattr(game, "__name__", path)
+    if not inspect.isclass(game) or not issubclass(game, _environment_class()):
+        kind = "a class of another kind" if inspect.isclass(game) else f"a {type(game).__name__}"
+        raise ValueError(
+            f"{argument}={value} is not allowed: {name} is {kind}, not a subclass of jaxdilemmas.Environment"
+        )
+    if inspect.isabstract(game):
+        missing = ", ".join(sorted(game.__abstractmethods__))
+        raise ValueError(f"{argument}={value} is not allowed: {name} is abstract, it lacks {missing}")
+
+
+def _environment_class() -> type:
+    """`jaxdilemmas.Environment`, imported when it is first needed, since it brings jax."""
+    from jaxdilemmas.environment import Environment
+
+    return Environment

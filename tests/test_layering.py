@@ -14,7 +14,7 @@ BOARDS = {"jaxdilemmas.envs.maps", "jaxdilemmas.envs.river"}
 GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"}
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
-    "jaxdilemmas.registration": set(),
+    "jaxdilemmas.registration": {"jaxdilemmas.environment"},
     "jaxdilemmas.spaces": {"jax", "numpy"},
     "jaxdilemmas.environment": {"jaxdilemmas.spaces", "jax", "numpy"},
     "jaxdilemmas.graphs": {"jaxdilemmas.environment", "numpy", "networkx"},

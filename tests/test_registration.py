@@ -1,5 +1,8 @@
 """Ids, factories and the errors of `make`."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 import jaxdilemmas
@@ -52,16 +55,100 @@ def test_a_class_anywhere_is_made_by_its_module_and_name() -> None:
 @pytest.mark.parametrize(
     ("env_id", "reason"),
     [
-        ("no_such_package.games:Game", "No module named 'no_such_package'"),
+        ("no_such_package.games:Game", "No module named 'no_such_package'.*current directory.*PYTHONPATH.*installed"),
+        ("jaxdilemmas.envs.no_such_game:Game", "No module named 'jaxdilemmas.envs.no_such_game'.*PYTHONPATH"),
         ("jaxdilemmas.envs.gathering:Gathring", "has no attribute 'Gathring'"),
-        ("jaxdilemmas.envs.gathering:MAP", "MAP is a str"),
-        ("jaxdilemmas.envs.gathering:", "has no attribute ''"),
-        (":Gathering", "Empty module name"),
+        ("jaxdilemmas.envs.gathering:MAP", "MAP is a str, not a subclass of jaxdilemmas.Environment"),
+        ("jaxdilemmas.envs.gathering:Params", "Params is a class of another kind, not a subclass"),
+        ("jaxdilemmas.environment:require", "require is a function, not a subclass"),
+        ("jaxdilemmas.environment:Environment", "Environment is abstract, it lacks action_space, draw"),
+        ("os:system", "system is a builtin_function_or_method, not a subclass"),
+        ("jaxdilemmas.envs.gathering:", "module:Class"),
+        (":Gathering", "module:Class"),
+        (".gathering:Gathering", "module:Class"),
+        ("envs/gathering.py:Gathering", "module:Class"),
+        ("a:b:c", "module:Class"),
     ],
 )
-def test_a_class_that_cannot_be_imported_is_refused(env_id: str, reason: str) -> None:
+def test_what_is_no_class_of_games_is_refused(env_id: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"env_id='{env_id}' is not allowed: .*{reason}"):
         jaxdilemmas.make(env_id)
+
+
+def test_what_is_no_class_of_games_is_never_called(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    with pytest.raises(ValueError, match="env_id='os:system' is not allowed"):
+        jaxdilemmas.make("os:system", command=f"touch {marker}")
+    assert not marker.exists()
+
+
+def test_the_error_of_a_module_that_cannot_be_imported_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_torn_game.py").write_text("import no_such_library_at_all")
+    (tmp_path / "my_wrong_game.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"importing 'my_torn_game' raised ModuleNotFoundError: .*no_such_library_at_all"
+    ):
+        jaxdilemmas.make("my_torn_game:Game")
+    with pytest.raises(ValueError, match="importing 'my_wrong_game' raised ZeroDivisionError"):
+        jaxdilemmas.make("my_wrong_game:Game")
+
+
+def test_a_class_named_with_a_dot_is_shown_with_a_colon() -> None:
+    with pytest.raises(ValueError, match=r"unknown env_id='my_game.PublicGoods'; did you mean 'my_game:PublicGoods'"):
+        jaxdilemmas.make("my_game.PublicGoods")
+
+
+@pytest.mark.parametrize("env_id", [None, 5, True, ["gathering"], b"gathering"])
+def test_an_id_that_is_no_string_is_refused(env_id: Any) -> None:
+    with pytest.raises(ValueError, match=r"env_id=.* is not allowed: the id of a game, one of cleanup"):
+        jaxdilemmas.make(env_id)
+    with pytest.raises(ValueError, match=r"env_id=.* is not allowed: a string"):
+        jaxdilemmas.register(env_id, jaxdilemmas.registration.registered_class("gathering"))
+
+
+def test_only_registered_games_are_made_by_the_id_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_marking_game.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registration.make_registered("gathering", num_agents=3).num_agents == 3
+    for env_id in ("my_marking_game:Game", "os:system", "jaxdilemmas.envs.gathering:Gathering"):
+        with pytest.raises(ValueError, match=f"env_id='{env_id}' is not allowed here: only a registered game is"):
+            registration.make_registered(env_id, command="true")
+    with pytest.raises(ValueError, match=r"unknown env_id='my_marking_game.Game'"):
+        registration.make_registered("my_marking_game.Game")
+    assert not (tmp_path / "marker").exists()
+
+
+def test_the_class_of_a_registered_id_is_found_without_building_it() -> None:
+    from jaxdilemmas.envs.gathering import Gathering
+
+    def factory(**kwargs: Any) -> Environment:
+        raise AssertionError("must not be called")
+
+    jaxdilemmas.register("my_game", factory)
+    assert registration.registered_class("gathering") is Gathering
+    assert registration.registered_class("my_game") is factory
+
+
+@pytest.mark.parametrize("factory", [5, None, "jaxdilemmas.envs.gathering:Gathering", int, Environment])
+def test_only_classes_of_games_and_functions_are_registered(factory: Any) -> None:
+    with pytest.raises(ValueError, match=r"factory=.* is not allowed: .*"):
+        jaxdilemmas.register("my_game", factory)
+    assert "my_game" not in jaxdilemmas.registered_envs()
+
+
+def test_a_factory_that_returns_no_game_is_refused() -> None:
+    jaxdilemmas.register("my_game", lambda: 5)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ValueError, match="env_id='my_game' is not allowed: its factory returned a int"):
+        jaxdilemmas.make("my_game")
+
+
+@pytest.mark.parametrize("env_id", ["", "my game", "a/b", "a\n"])
+def test_an_id_of_other_characters_is_refused(env_id: str) -> None:
+    with pytest.raises(ValueError, match=r"env_id=.* is not allowed: a string of letters, digits, _, - and ."):
+        jaxdilemmas.register(env_id, registration.registered_class("gathering"))
 
 
 def test_an_id_with_a_colon_is_not_registered() -> None:

@@ -28,7 +28,7 @@ class RunOptions:
     """What to run and where to write it.
 
     Attributes:
-      env: id of the game, or module:name of one of your own.
+      env: id of the game, or module:Class of one of your own.
       env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
       name: of the run; by default algorithm, game and time.
       runs_dir: directory that holds a directory for each run.
@@ -148,7 +148,7 @@ def read_early(argv: Sequence[str]) -> RunOptions:
 
 
 def default_name(algorithm: str, env_id: str) -> str:
-    """Algorithm, game (of "module:name" the name) and time."""
+    """Algorithm, game (of "module:Class" the name) and time."""
     return f"{algorithm}-{env_id.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
 
 
