@@ -164,11 +164,14 @@ class Overcooked(Environment):
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """Players interact one after the other, then all move at once, then pots cook."""
         del draws
+        is_partly_full = (state.onions > 0) & (state.onions < POT_SIZE)
+        pots_in_use = jnp.sum((state.ticks != NOT_COOKING) | is_partly_full, dtype=jnp.int32)
         events = []
         for player in range(self.num_agents):  # the rules are a loop: the second finds what the first has left
+            is_useful = needs_dish(state, pots_in_use)
             state, event = interact(self.kitchen, state, player, actions[player] == INTERACT, params)
-            events.append(event)
-        info: Info = jax.tree.map(lambda *happened: jnp.stack(happened).astype(jnp.float32), *events)
+            events.append(event | {"useful_dish_taken": event["dish_taken"] & is_useful})
+        info: Info = jax.tree.map(lambda *happened: jnp.stack(happened).astype(jnp.int32), *events)
         positions, headings = move(self.kitchen, state.positions, state.headings, actions)
         is_cooking = (state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)
         state = state.replace(
@@ -277,6 +280,24 @@ def interact(
         ticks=jnp.select([is_emptied, is_started], [NOT_COOKING, 0], state.ticks),
     )
     return state, events
+
+
+def needs_dish(state: State, pots_in_use: jax.Array) -> jax.Array:
+    """Whether a dish that is taken now is useful: no dish lies on a counter, and fewer are held than pots are in use.
+
+    Args:
+      state: what the players before have left.
+      pots_in_use: `[]` int32, the pots that held one or two onions, cooked or were done at the start of the step. A pot
+        of three onions that nobody has started does not count.
+
+    Returns:
+      `[]` bool.
+
+    Source: `is_dish_pickup_useful` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai @ 83f5192, by which it
+    pays shaped rewards; there no dish is useful unless two play.
+    """
+    is_any_lying = (state.counters == DISH).any()
+    return ~is_any_lying & (jnp.sum(state.held == DISH, dtype=jnp.int32) < pots_in_use)
 
 
 def move(

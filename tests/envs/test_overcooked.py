@@ -292,6 +292,29 @@ def test_nothing_happens_at_floor_and_at_other_players(env: Overcooked) -> None:
     assert jax.tree.all(jax.tree.map(jnp.array_equal, used, waited))
 
 
+def test_a_dish_is_useful_while_fewer_are_held_than_pots_are_in_use(wide: Overcooked) -> None:
+    def is_useful(onions: list[int], ticks: list[int], other_holds: int = NOTHING, lying: int = NOTHING) -> bool:
+        state = put(wide, ((3, 1), WEST, NOTHING), ((1, 2), NORTH, other_holds), onions=onions, ticks=ticks)
+        state, _, info = step(wide, state.replace(counters=state.counters.at[0].set(lying)), INTERACT, STAY)
+        assert info["dish_taken"].tolist() == [1, 0]
+        return bool(info["useful_dish_taken"][0])
+
+    assert not is_useful([0, 0], [-1, -1])
+    assert is_useful([1, 0], [-1, -1])
+    assert not is_useful([3, 0], [-1, -1])
+    assert is_useful([3, 0], [1, -1])
+    assert is_useful([3, 0], [3, -1])
+    assert not is_useful([3, 0], [3, -1], other_holds=DISH)
+    assert is_useful([3, 2], [3, -1], other_holds=DISH)
+    assert not is_useful([3, 2], [3, -1], lying=DISH)
+
+
+def test_an_onion_that_the_first_player_pots_makes_no_dish_useful_in_the_same_step(wide: Overcooked) -> None:
+    state = put(wide, ((1, 2), NORTH, ONION), ((3, 1), WEST, NOTHING), onions=[0, 0])
+    _, _, info = step(wide, state, INTERACT, INTERACT)
+    assert (info["potted"].tolist(), info["useful_dish_taken"].tolist()) == ([1, 0], [0, 0])
+
+
 def test_the_second_player_finds_what_the_first_has_left(wide: Overcooked) -> None:
     state = put(wide, ((1, 2), NORTH, ONION), ((1, 2), NORTH, NOTHING), onions=[0, 0])
     _, _, info = step(wide, state, INTERACT, INTERACT)

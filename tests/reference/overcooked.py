@@ -35,18 +35,33 @@ class Overcooked:
         """The cells with a symbol, row by row."""
         return [cell for cell, known in self.cells.items() if known == symbol]
 
-    def step(self, actions: Sequence[int]) -> tuple[float, list[dict[str, float]]]:
+    def step(self, actions: Sequence[int]) -> tuple[float, list[dict[str, int]]]:
         """Plays one step; returns the reward of each player and what each did."""
-        happened = [
-            self.interact(cook) if action == 5 else "" for cook, action in zip(self.cooks, actions, strict=True)
-        ]
+        in_use = sum(tick is not None or onions in (1, 2) for onions, tick in self.pots.values())
+        happened = []
+        for cook, action in zip(self.cooks, actions, strict=True):
+            is_useful = self.needs_dish(in_use)
+            event = self.interact(cook) if action == 5 else ""
+            happened.append({event, "useful_dish_taken"} if event == "dish_taken" and is_useful else {event})
         self.move(actions)
         for pot in self.pots.values():
             if pot[1] is not None and pot[1] < self.cook_steps:
                 pot[1] += 1
-        names = ["onion_taken", "dish_taken", "potted", "cooking_started", "soup_taken", "delivered"]
-        info = [{name: float(name == event) for name in names} for event in happened]
-        return self.delivery_reward * happened.count("delivered"), info
+        names = [
+            "onion_taken",
+            "dish_taken",
+            "useful_dish_taken",
+            "potted",
+            "cooking_started",
+            "soup_taken",
+            "delivered",
+        ]
+        info = [{name: int(name in events) for name in names} for events in happened]
+        return self.delivery_reward * happened.count({"delivered"}), info
+
+    def needs_dish(self, pots_in_use: int) -> bool:
+        """Whether one more dish is of use."""
+        return ("dish",) not in self.lying.values() and [c.holds for c in self.cooks].count(("dish",)) < pots_in_use
 
     def interact(self, cook: Cook) -> str:
         """One cook uses what it faces; the name of the event."""
