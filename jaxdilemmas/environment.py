@@ -19,10 +19,29 @@ Policy = Callable[[jax.Array, Any], jax.Array]
 """`policy(key, state) -> actions [N, ...]`: acts for all agents at once; the key is used once."""
 
 
+MOST_SHOWN = 200
+"""Characters of a value that an error shows at most."""
+
+
+def show(value: Any) -> str:
+    """A value as errors show it: its repr, without control characters, and cut off where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number with thousands of digits
+        text = f"{type(value).__name__} that is too long to be shown"
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def refusal(argument: str, value: Any, allowed: str) -> str:
+    """The sentence that names an argument, its value and what is allowed."""
+    return f"{argument}={show(value)} is not allowed: {allowed}"
+
+
 def require(condition: bool, argument: str, value: Any, allowed: str) -> None:
     """Raises a ValueError that names the argument, its value and what is allowed, unless `condition` holds."""
     if not condition:
-        raise ValueError(f"{argument}={value!r} is not allowed: {allowed}")
+        raise ValueError(refusal(argument, value, allowed))
 
 
 def is_count(value: Any, least: int = 1) -> bool:

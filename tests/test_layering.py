@@ -78,6 +78,7 @@ WRITERS = {
     "baselines.study.mamql.stages",
     "baselines.analysis.tables",
     "baselines.training.blocks",
+    "baselines.training.files",
     "baselines.training.runs",
     "baselines.training.table",
     "baselines.training.curves",

@@ -1,0 +1,165 @@
+"""How files of results are written and read, so that nothing is lost and nothing outside of a run is touched.
+
+A file is written beside its place, flushed to the disk, and renamed: it is there as a whole or not at all, whenever the
+program or the machine stops. A symbolic link is never followed out of a run directory.
+"""
+
+import contextlib
+import hashlib
+import os
+import platform
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from jaxdilemmas.environment import show
+
+LOCK = ".lock"
+"""Name of the file that is locked while a process writes into a run directory."""
+
+CHECKSUM = "sha256"
+"""Name of the checksum in the metadata of a file of arrays."""
+
+
+class DamagedError(ValueError):
+    """A file that is cut off or altered."""
+
+
+@contextlib.contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; what is there in the end takes the place of `path` in one step.
+
+    If the writing fails, `path` stays as it was. A symbolic link at `path` is replaced, not followed.
+
+    Args:
+      path: the file to be. Its directory is made if need be.
+
+    Raises:
+      OSError: it cannot be written; the error names a file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    beside.unlink(missing_ok=True)  # of a process that was killed; never written through if it is a link
+    try:
+        yield beside
+        flush_to_disk(beside)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    flush_to_disk(path.parent)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Writes a file as a whole or not at all; see `written_beside`."""
+    with written_beside(path) as beside, naming(path):
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Returns when what was written to a file, or the names in a directory, would survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Gives every OSError of what is done inside the name of the file, which a failed write lacks."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def check_links(directory: Path) -> None:
+    """Raises a ValueError that names the first symbolic link below a directory that leads out of it."""
+    root = directory.resolve()
+    for parent, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                raise ValueError(
+                    f"{directory / path.relative_to(root)} is a symbolic link out of the directory: it is not followed"
+                )
+
+
+@contextlib.contextmanager
+def hold(directory: Path) -> Iterator[None]:
+    """Lets one process at a time write into a directory.
+
+    Args:
+      directory: it must exist. A file `.lock` stays in it, with the process that holds or held it.
+
+    Raises:
+      ValueError: another process holds it; the message says which, and since when.
+      OSError: the directory cannot be written to.
+    """
+    path = directory / LOCK
+    if path.is_symlink():
+        path.unlink()
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
+        raise ValueError(f"{directory} is in use by {show(holder)[1:-1]}: wait until it ends, or stop it") from None
+    try:
+        now = datetime.now().isoformat(" ", timespec="seconds")
+        path.write_text(f"process {os.getpid()} on {platform.node()} since {now}\n", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def checksum(arrays: Mapping[str, Any]) -> str:
+    """SHA-256 of names, dtypes, shapes and values of arrays, whatever their order, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        digest.update(f"{name!r} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def note_without_checksum(path: Path) -> None:
+    """Warns that a file of an earlier version cannot be checked."""
+    warnings.warn(f"{path} has no checksum, as files of earlier versions: it is read unchecked", stacklevel=2)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes arrays by name as safetensors, with their checksum; see `written_beside`."""
+    plain = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    write_file(path, safetensors.numpy.save(plain, {CHECKSUM: checksum(plain)}))
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads what `save_arrays` wrote.
+
+    Raises:
+      ValueError: the file is missing.
+      DamagedError: it is cut off, no safetensors file, or altered.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing")
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            stored = (file.metadata() or {}).get(CHECKSUM)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise DamagedError(f"{path} is truncated or no safetensors file: {error}") from error
+    if stored is None:
+        note_without_checksum(path)
+    elif stored != checksum(arrays):
+        raise DamagedError(f"{path} is damaged: its values do not have the checksum that was written with them")
+    return arrays

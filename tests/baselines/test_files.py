@@ -1,0 +1,124 @@
+"""How files are written and read: as a whole or not at all, never through a link, with checksums."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines.training import files
+
+ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b.c": np.array([True, False]), "d": np.uint32(7)}
+
+
+def test_a_file_is_replaced_in_one_step_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "config.json"
+    files.write_file(path, "old")
+    files.write_file(path, "newer")
+    assert path.read_text() == "newer"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    files.write_file(path, "old")
+
+    def write_half() -> None:
+        with files.written_beside(path) as beside:
+            beside.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.csv"):
+        files.write_file(tmp_path / "a.csv", "x")
+
+
+@pytest.mark.parametrize("place", ["a.json", ".a.part.json"])
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path, place: str) -> None:
+    target = tmp_path / "target"
+    target.write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / place).symlink_to(target)
+    files.write_file(tmp_path / "run" / "a.json", "new")
+    assert target.read_text() == "mine"
+    assert (tmp_path / "run" / "a.json").read_text() == "new"
+    assert not (tmp_path / "run" / "a.json").is_symlink()
+
+
+def test_links_out_of_a_directory_are_named_and_links_within_are_not(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "parameters").mkdir(parents=True)
+    (run / "parameters" / "best").symlink_to(run / "parameters" / "seed_0")
+    files.check_links(run)
+    (tmp_path / "link_to_run").symlink_to(run)
+    files.check_links(tmp_path / "link_to_run")
+    (run / "parameters" / "seed_1").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="seed_1 is a symbolic link out of the directory"):
+        files.check_links(run)
+
+
+def test_a_held_directory_is_refused_with_the_holder_and_is_free_after_it(tmp_path: Path) -> None:
+    imports = "from pathlib import Path; from baselines.training import files"
+    program = f"{imports}\nwith files.hold(Path({str(tmp_path)!r})): pass"
+    with files.hold(tmp_path):
+        refused = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path.cwd())
+        assert f"is in use by process {os.getpid()} on " in refused.stderr
+        assert f"process {os.getpid()}" in (tmp_path / files.LOCK).read_text()
+    assert subprocess.run([sys.executable, "-c", program], cwd=Path.cwd()).returncode == 0
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
+    files.save_arrays(tmp_path / "a.safetensors", ARRAYS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = files.load_arrays(tmp_path / "a.safetensors")
+    assert found.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+
+
+def test_no_flipped_bit_gives_other_values(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    files.save_arrays(path, ARRAYS)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        content = bytearray(whole)
+        content[position] ^= 1 << position % 8
+        path.write_bytes(content)
+        with warnings.catch_warnings(record=True):
+            try:
+                found = files.load_arrays(path)
+            except files.DamagedError:
+                continue
+        assert files.checksum(found) == files.checksum(ARRAYS), position
+
+
+def test_arrays_of_an_earlier_version_are_read_with_a_note(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"a": ARRAYS["a"]}, tmp_path / "old.safetensors")
+    with pytest.warns(UserWarning, match=r"old\.safetensors has no checksum"):
+        assert files.load_arrays(tmp_path / "old.safetensors")["a"].shape == (2, 3)
+
+
+def test_a_cut_file_of_arrays_is_damaged_and_a_missing_one_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    files.save_arrays(path, ARRAYS)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(files.DamagedError, match="truncated"):
+        files.load_arrays(path)
+    with pytest.raises(ValueError, match="is missing"):
+        files.load_arrays(tmp_path / "b.safetensors")
