@@ -7,7 +7,6 @@ where it was interrupted, and adds what more protocols, rates or seeds ask for.
 
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from baselines.study.options import Options
 from baselines.study.processes import count_work, run_all
 from baselines.study.report import make_tables, write_report
 from baselines.training.runs import describe_machine
+from baselines.training.terminal import as_command
 from jaxdilemmas.environment import require
 
 PLAIN_SECONDS = 10
@@ -84,15 +84,13 @@ def conclude(options: Options) -> None:
     (options.output / "report.md").write_text(report, encoding="utf-8")
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.common_pool_study`."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     start_time = time.monotonic()
-    try:
-        options = tyro.cli(Options, prog="python -m baselines.common_pool_study", description=__doc__, args=argv)
-        begin(options)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    options = tyro.cli(Options, prog="python -m baselines.common_pool_study", description=__doc__, args=argv)
+    begin(options)
     work(options, console)
     conclude(options)
     seconds = time.monotonic() - start_time

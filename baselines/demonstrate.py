@@ -18,7 +18,7 @@ from rich.console import Console
 from baselines.demonstrations import Header, Writer, describe, import_gems, load, play_blocks, save
 from baselines.playing import find_player
 from baselines.training.options import default_name, parse_env_kwargs
-from baselines.training.recording import INTERRUPTED
+from baselines.training.terminal import INTERRUPTED, as_command
 from jaxdilemmas.environment import require
 
 SECONDS_BETWEEN_LINES = 2.0
@@ -140,15 +140,13 @@ def print_result(header: Header, path: Path, console: Console) -> None:
     console.print(f"{counts}, mean return per agent {returns}; in {path}", soft_wrap=True)
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.demonstrate`."""
     options = tyro.cli(Options, prog="python -m baselines.demonstrate", description=__doc__, args=argv)
     console = Console(highlight=False, markup=False)
     path = options.output or Path("runs") / f"{default_name('demonstrations', options.env)}.demos"
-    try:
-        header, is_interrupted = make(options, path, console)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    header, is_interrupted = make(options, path, console)
     if is_interrupted:
         console.print("interrupted: whole episodes are kept")
     print_result(header, path, console)

@@ -6,7 +6,6 @@ directory.
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.playing import Player, load_player, play_episode, play_many, scripted_player, summarize
+from baselines.training.terminal import as_command
 from jaxdilemmas import policies, rendering
 from jaxdilemmas.environment import require
 
@@ -114,15 +114,12 @@ def _format(mean: float, standard_error: float) -> str:
     return f"{mean:.4g} ± {standard_error:.2g}"
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.evaluate`."""
     options = tyro.cli(Options, prog="python -m baselines.evaluate", description=__doc__, args=argv)
-    console = Console(highlight=False)
-    try:
-        result = evaluate(options)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    print_result(result, console)
+    console = Console(highlight=False, markup=False)
+    print_result(evaluate(options), console)
     written = [name for name in ("evaluation.json", "episode.gif") if (options.run / name).is_file()]
     console.print(f"in {options.run}: {' and '.join(written)}", soft_wrap=True)
 

@@ -26,6 +26,7 @@ from baselines.study.mamql.report import Tables, fill_page, make_tables, write_r
 from baselines.study.mamql.stages import prepare, run_piece
 from baselines.study.processes import run_side_by_side
 from baselines.training.runs import describe_machine
+from baselines.training.terminal import as_command
 from jaxdilemmas.environment import require
 
 if TYPE_CHECKING:
@@ -163,18 +164,16 @@ def draw(tables: Tables, rows: list[Row]) -> "dict[str, Figure]":
     return figures
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.mamql_study`."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     start_time = time.monotonic()
     arguments = sys.argv[1:] if argv is None else list(argv)
-    try:
-        options = read_options(arguments)
-        begin(options)
-        work(options, console)
-        conclude(options)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    options = read_options(arguments)
+    begin(options)
+    work(options, console)
+    conclude(options)
     seconds = time.monotonic() - start_time
     console.print(f"results.md, tables and pictures are in {options.output}, after {seconds:.0f} s")
 

@@ -7,7 +7,6 @@ its pure equilibria are, and writes schelling.csv, schelling.json and schelling.
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from baselines.analysis.tables import flatten, format_value, write_csv
 from baselines.playing import find_player
 from baselines.training.options import default_name, parse_env_kwargs
 from baselines.training.runs import describe_machine
+from baselines.training.terminal import as_command
 from jaxdilemmas.environment import require
 
 DIFFERENCES = ("R_c(N) - R_d(0)", "R_c(N) - R_c(1)", "fear, R_d(0) - R_c(1)", "greed, R_d(N - 1) - R_c(N)")
@@ -160,14 +160,12 @@ def print_result(options: Options, result: Result, console: Console) -> None:
     console.print(conclude(options, result.dilemma))
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.schelling`."""
     options = tyro.cli(Options, prog="python -m baselines.schelling", description=__doc__, args=argv)
     console = Console(highlight=False, markup=False)
-    try:
-        result = analyse(options)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    result = analyse(options)
     path = options.output or Path("runs") / default_name("schelling", options.env)
     write_result(options, result, path)
     print_result(options, result, console)

@@ -16,6 +16,7 @@ import jaxdilemmas
 from baselines import ippo
 from baselines.presets import preset
 from baselines.training.streaming import Compiled, TrainingStream
+from baselines.training.terminal import as_command
 from benchmarks.reporting import compile_program, make_parser, print_header, report
 
 COLUMNS = ("game", "program", "compile_seconds")
@@ -46,6 +47,7 @@ def compile_step(env_id: str, num_envs: int) -> float:
     return compile_program(jax.vmap(env.step), keys, state, actions).compile_seconds
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.compile_time`."""
     parser = make_parser("compile_time", __doc__)

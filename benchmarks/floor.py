@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxdilemmas
+from baselines.training.terminal import as_command
 from benchmarks.reporting import make_parser, print_header, report
 from benchmarks.rollout import Playable, measure, own_game
 from jaxdilemmas.environment import Environment
@@ -52,6 +53,7 @@ def key_word(key: jax.Array) -> jax.Array:
     return jax.random.key_data(key)[0]
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.floor`."""
     parser = make_parser("floor", __doc__)

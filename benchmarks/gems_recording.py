@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baselines.gems_recording import read_recording, unpack
+from baselines.training.terminal import as_command
 from baselines.training.transitions import describe
 from benchmarks.reporting import RESULTS, print_header, report
 from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Draws, Gems, State, state_from_planes
@@ -129,6 +130,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     return planes | {name: recorded[name] for name in ("actions", "rewards", "done")}
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.gems_recording`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gems_recording", description=__doc__)

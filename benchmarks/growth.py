@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxdilemmas
+from baselines.training.terminal import as_command
 from benchmarks.reporting import RESULTS, make_parser, print_header, report
 from benchmarks.rollout import measure, own_game
 
@@ -47,6 +48,7 @@ def draw(by_agents: Sequence[dict[str, Any]], by_envs: Sequence[dict[str, Any]],
     figure.savefig(path, dpi=100)
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.growth`."""
     parser = make_parser("growth", __doc__)

@@ -25,6 +25,7 @@ from baselines.playing import load_player, play_many
 from baselines.training.curves import plot_learning_curve
 from baselines.training.runs import RunDirectory
 from baselines.training.table import read_metrics
+from baselines.training.terminal import as_command
 from benchmarks.reporting import RESULTS, print_header, report
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ def draw_band(panel: "Axes", env_steps: np.ndarray, values: np.ndarray, label: s
         panel.fill_between(env_steps, mean - half, mean + half, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.learning`."""
     parser = argparse.ArgumentParser(

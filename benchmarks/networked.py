@@ -17,6 +17,7 @@ import jax
 import jaxdilemmas
 from baselines import networked
 from baselines.training.communication import PROTOCOLS
+from baselines.training.terminal import as_command
 from benchmarks.reporting import compile_program, make_parser, print_header, rates, report, time_calls
 
 COLUMNS = ("protocol", "num_envs", "num_agents", "nanoseconds_per_agent_step", "compile_seconds", "peak_memory_mb")
@@ -40,6 +41,7 @@ def measure(config: networked.Config, num_agents: int, repeats: int) -> dict[str
     }
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.networked`."""
     parser = make_parser("networked", __doc__)

@@ -13,6 +13,7 @@ import numpy as np
 
 import jaxdilemmas
 from baselines.playing import episode_outcome, play_episode, scripted_player, summarize
+from baselines.training.terminal import as_command
 from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
 from jaxdilemmas import metrics
 from jaxdilemmas.policies import scripted, scripted_policies
@@ -64,6 +65,7 @@ def measure_reference(env: Any, name: str, keys: jax.Array) -> dict[str, Any]:
     return flatten(summarize(outcomes)) | {"env_steps_per_second": rates(shape[0], seconds), "compile_seconds": 0.0}
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.policies`."""
     parser = make_parser("policies", __doc__)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jaxdilemmas
+from baselines.training.terminal import as_command
 from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
 from benchmarks.reporting import make_parser, name_of, print_header, report
 from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game
@@ -144,6 +145,7 @@ def print_observations(rows: Iterable[Mapping[str, Any]]) -> None:
     print("\n".join(dict.fromkeys(lines)), flush=True)
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.throughput`."""
     parser = make_parser("throughput", __doc__)

@@ -14,6 +14,7 @@ import jax
 import jaxdilemmas
 from baselines import ippo
 from baselines.presets import preset
+from baselines.training.terminal import as_command
 from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
 from jaxdilemmas.environment import Environment
 
@@ -49,6 +50,7 @@ def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, An
     }
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.training`."""
     parser = make_parser("training", __doc__)

@@ -69,7 +69,7 @@ ENTRY_POINTS = {
     "baselines.common_pool_study",
     "baselines.mamql_study",
 }
-PRINTERS = ENTRY_POINTS | {"baselines.training.recording", "baselines.training.display"}
+PRINTERS = ENTRY_POINTS | {f"baselines.training.{name}" for name in ("display", "recording", "terminal")}
 WRITERS = {
     "baselines.evaluate",
     "baselines.schelling",

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from baselines.training.options import MakeTrainer, prepare
-from baselines.training.recording import INTERRUPTED, begin, train
+from baselines.training.recording import begin, train
+from baselines.training.terminal import INTERRUPTED, as_command
 
 
+@as_command
 def train_command(
     algorithm: str, config_class: type, make_trainer: MakeTrainer, argv: Sequence[str] | None = None
 ) -> None:
@@ -28,10 +30,6 @@ def train_command(
       SystemExit: with a message and code 1 or 2 if an option is wrong; with code `INTERRUPTED` if the run was.
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    try:
-        job = prepare(algorithm, config_class, make_trainer, sys.argv[1:] if argv is None else argv)
-        start = begin(job)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    if not train(job, start, console):
+    job = prepare(algorithm, config_class, make_trainer, sys.argv[1:] if argv is None else argv)
+    if not train(job, begin(job), console):
         sys.exit(INTERRUPTED)

@@ -19,12 +19,10 @@ from baselines.training.packing import pack
 from baselines.training.runs import Checkpoints, changes_since, save_parameters
 from baselines.training.streaming import Checkpoint, Compiled, Event, Finished, TrainingStream, Update
 from baselines.training.table import MetricsTable, drop_rows_after, read_metrics
+from baselines.training.terminal import INTERRUPTED
 
 GRACE_SECONDS = 5.0
 """How long an interrupted run may take to end the update at work; then the program stops at once."""
-
-INTERRUPTED = 130
-"""Exit code of a program that was interrupted."""
 
 
 class Start(NamedTuple):

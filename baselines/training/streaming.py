@@ -132,9 +132,16 @@ class TrainingStream:
             self.next_event(timeout=0.1)
 
     def __iter__(self) -> Iterator[Event | None]:
-        """Yields events as they come, and None whenever a tenth of a second passes without one."""
+        """Yields events as they come, and None whenever a tenth of a second passes without one.
+
+        Raises:
+          RuntimeError: an update raised an exception, which is its cause: a fault of the algorithm or the game, not of
+            the options.
+        """
         while True:
             event = self.next_event(timeout=0.1)
+            if isinstance(event, Exception):
+                raise RuntimeError(f"an update failed: {event}") from event
             if isinstance(event, BaseException):
                 raise event
             yield event

@@ -233,7 +233,7 @@ def test_an_error_in_an_update_reaches_the_reader() -> None:
 
     with make_stream(update) as stream:
         stream.start(lambda: jnp.zeros(1))
-        with pytest.raises(ValueError, match="the update is wrong"):
+        with pytest.raises(RuntimeError, match="an update failed: the update is wrong"):
             list(stream)
 
 
