@@ -5,6 +5,7 @@ program or the machine stops. A symbolic link is never followed out of a run dir
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -25,7 +26,10 @@ LOCK = ".lock"
 """Name of the file that is locked while a process writes into a run directory."""
 
 CHECKSUM = "sha256"
-"""Name of the checksum in the metadata of a file of arrays."""
+"""Name of the checksum in a file that holds its own."""
+
+MOST_TEXT_BYTES = 10_000_000
+"""More than any config holds."""
 
 
 class DamagedError(ValueError):
@@ -60,8 +64,72 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 def write_file(path: Path, content: str | bytes) -> None:
     """Writes a file as a whole or not at all; see `written_beside`."""
-    with written_beside(path) as beside, naming(path):
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    with written_beside(path) as beside, GrowingFile(beside, is_new=True) as file:
+        file.append(content.encode() if isinstance(content, str) else content)
+
+
+class GrowingFile:
+    """A file that is written from its start to its end, each part as a whole or not at all.
+
+    Every part is handed to the operating system at once, so that it survives the end of the program.
+
+    Args:
+      path: the file; a symbolic link is refused.
+      is_new: whether it must not exist yet; else it must.
+
+    Raises:
+      OSError: it cannot be opened; the error names it.
+    """
+
+    def __init__(self, path: Path, is_new: bool) -> None:
+        self.path = path
+        flags = os.O_CREAT | os.O_EXCL if is_new else 0
+        with naming(path):
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | flags, 0o644)
+        self._length = os.fstat(self._descriptor).st_size
+
+    def append(self, content: bytes) -> None:
+        """Adds a part.
+
+        Raises:
+          OSError: the disk is full, say, or the file was removed; what was there before is there still.
+        """
+        with naming(self.path):
+            if not is_same_file(self.path, self._descriptor):
+                raise FileNotFoundError(errno.ENOENT, "removed while it was written")
+            left = memoryview(content)
+            try:
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
+            except BaseException:
+                os.ftruncate(self._descriptor, self._length)
+                raise
+        self._length += len(content)
+
+    def rename(self, path: Path) -> None:
+        """Takes the place of another file in one step; parts can be added as before."""
+        os.fsync(self._descriptor)
+        with naming(path):
+            os.replace(self.path, path)
+        self.path = path
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> "GrowingFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_same_file(path: Path, descriptor: int) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def flush_to_disk(path: Path) -> None:
@@ -80,6 +148,20 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def read_file(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
+    """The content of a file of text, such as a config.
+
+    Raises:
+      ValueError: it is missing, or longer than `most_bytes`.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing")
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise ValueError(f"{path} has {size:,} bytes: at most {most_bytes:,} are read")
+    return path.read_bytes()
 
 
 def check_links(directory: Path) -> None:
@@ -116,7 +198,8 @@ def hold(directory: Path) -> Iterator[None]:
         raise ValueError(f"{directory} is in use by {show(holder)[1:-1]}: wait until it ends, or stop it") from None
     try:
         now = datetime.now().isoformat(" ", timespec="seconds")
-        path.write_text(f"process {os.getpid()} on {platform.node()} since {now}\n", encoding="utf-8")
+        with naming(path):
+            path.write_text(f"process {os.getpid()} on {platform.node()} since {now}\n", encoding="utf-8")
         yield
     finally:
         lock.release()

@@ -37,13 +37,43 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, content: bytes) -> int:
-        raise OSError(28, "No space left on device")
+def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_the_parts_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write, room = tmp_path / "a.csv", os.write, 3
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match=r"No space left on device: .*a\.csv"):
-        files.write_file(tmp_path / "a.csv", "x")
+    def write_a_little(descriptor: int, content: memoryview) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(28, "No space left on device")
+        written = write(descriptor, content[:room])
+        room -= written
+        return written
+
+    with files.GrowingFile(path, is_new=True) as file:
+        file.append(b"one\n")
+        monkeypatch.setattr(os, "write", write_a_little)
+        with pytest.raises(OSError, match=r"No space left on device: .*a\.csv"):
+            file.append(b"two\n")
+        assert path.read_bytes() == b"one\n"
+        room = 10
+        file.append(b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_file_that_was_removed_is_not_written_to_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with files.GrowingFile(path, is_new=True) as file:
+        path.unlink()
+        with pytest.raises(FileNotFoundError, match=r"removed while it was written: .*a\.csv"):
+            file.append(b"one\n")
+
+
+def test_a_growing_file_is_no_link(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "a.csv").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match=r"a\.csv"):
+        files.GrowingFile(tmp_path / "a.csv", is_new=False)
 
 
 @pytest.mark.parametrize("place", ["a.json", ".a.part.json"])
