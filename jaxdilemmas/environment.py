@@ -8,8 +8,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from jaxdilemmas.arguments import check_counts as check_counts
+from jaxdilemmas.arguments import check_numbers as check_numbers
+from jaxdilemmas.arguments import is_count as is_count
+from jaxdilemmas.arguments import refusal as refusal
+from jaxdilemmas.arguments import require as require
+from jaxdilemmas.arguments import show as show
 from jaxdilemmas.spaces import Space
 
 Info = dict[str, jax.Array]
@@ -17,54 +22,6 @@ Transition = tuple[Any, jax.Array, jax.Array, Info]
 Step = tuple[jax.Array, Any, jax.Array, jax.Array, jax.Array, Info]
 Policy = Callable[[jax.Array, Any], jax.Array]
 """`policy(key, state) -> actions [N, ...]`: acts for all agents at once; the key is used once."""
-
-
-MOST_SHOWN = 200
-"""Characters of a value that an error shows at most."""
-
-
-def show(value: Any) -> str:
-    """A value as errors show it: its repr, without control characters, and cut off where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # a whole number with thousands of digits
-        text = f"{type(value).__name__} that is too long to be shown"
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
-
-
-def refusal(argument: str, value: Any, allowed: str) -> str:
-    """The sentence that names an argument, its value and what is allowed."""
-    return f"{argument}={show(value)} is not allowed: {allowed}"
-
-
-def require(condition: bool, argument: str, value: Any, allowed: str) -> None:
-    """Raises a ValueError that names the argument, its value and what is allowed, unless `condition` holds."""
-    if not condition:
-        raise ValueError(refusal(argument, value, allowed))
-
-
-def is_count(value: Any, least: int = 1) -> bool:
-    """Whether a value is a whole number of at least `least`."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
-
-
-def check_counts(params: Any, *names: str, least: int = 1) -> None:
-    """Raises a ValueError if a field of params is not a whole number of at least `least`."""
-    for name in names:
-        value = getattr(params, name)
-        require(is_count(value, least), name, value, f"a whole number of at least {least}")
-
-
-def check_numbers(params: Any, most: float, *names: str, is_zero_allowed: bool = True) -> None:
-    """Raises a ValueError if a field of params is not a finite number from 0 to `most`, or is 0 where that is not."""
-    at_least = "a number of at least 0" if np.isinf(most) else f"a number from 0 to {most}"
-    above = "a finite number above 0" if np.isinf(most) else f"a number above 0 and at most {most}"
-    for name in names:
-        value = getattr(params, name)
-        is_number = isinstance(value, float | int | np.number) and not isinstance(value, bool)
-        is_fit = is_number and np.isfinite(value) and 0 <= value <= most and (value > 0 or is_zero_allowed)
-        require(is_fit, name, value, at_least if is_zero_allowed else above)
 
 
 class Environment(abc.ABC):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdilemmas.environment import is_count, require
+from jaxdilemmas.arguments import is_count, require
 
 
 class Edges(NamedTuple):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxdilemmas.environment import require
+from jaxdilemmas.arguments import require
 
 
 class Preference(NamedTuple):

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CONTRACT = {"jaxdilemmas.environment", "jaxdilemmas.spaces"}
+CONTRACT = {"jaxdilemmas.arguments", "jaxdilemmas.environment", "jaxdilemmas.spaces"}
 ENGINES = {f"jaxdilemmas.{name}_environment" for name in ("grid", "lab2d", "gallego")}
 BOARDS = {"jaxdilemmas.envs.maps", "jaxdilemmas.envs.river"}
 GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"}
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.environment"},
-    "jaxdilemmas.spaces": {"jax", "numpy"},
-    "jaxdilemmas.environment": {"jaxdilemmas.spaces", "jax", "numpy"},
-    "jaxdilemmas.graphs": {"jaxdilemmas.environment", "numpy", "networkx"},
-    "jaxdilemmas.preferences": {"jaxdilemmas.environment.require", "jax", "numpy"},
-    "jaxdilemmas.metrics": {"jax"},
+    "jaxdilemmas.arguments": {"numpy"},
+    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
+    "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.spaces", "jax"},
+    "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
+    "jaxdilemmas.preferences": {"jaxdilemmas.arguments", "jax", "numpy"},
+    "jaxdilemmas.metrics": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.policies": CONTRACT | {"jax", "numpy"},
     "jaxdilemmas.batching": {"jax"},
     "jaxdilemmas.wrappers": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.preferences", "jax", "flax"},
