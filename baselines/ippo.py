@@ -17,9 +17,10 @@ from baselines.training import minibatches, rollout
 from baselines.training.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
 from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import Players, RolloutCarry, Trajectory
+from baselines.training.shaping import parse_bonus, pay_bonus, report_bonus
 from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
 from jaxdilemmas import preferences
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.environment import Environment, is_count, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
@@ -35,6 +36,8 @@ class Config:
       reward: what agents learn from: their own rewards, the sum of all, or their own less the cost of inequity.
       envy: cost of others faring better, with reward "inequity_averse"; see `preferences.inequity_averse`.
       guilt: cost of others faring worse, likewise.
+      bonus: what agents learn from on top, as event=weight, such as potted=3; events are those of the game's info.
+      bonus_steps: env steps in which the bonus fades to 0, in a straight line; None for a bonus that stays.
       parameters: one network for all agents or one for each.
       agent_id: whether shared networks are told whose observation they read.
       network: "mlp", "conv", "gru", or "set" where the game shows entities.
@@ -64,6 +67,8 @@ class Config:
     reward: Literal["individual", "common", "inequity_averse"] = "individual"
     envy: float = 5.0
     guilt: float = 0.05
+    bonus: tuple[str, ...] = ()
+    bonus_steps: int | None = None
     parameters: Literal["shared", "separate"] = "shared"
     agent_id: bool = False
     network: Torso = "mlp"
@@ -88,6 +93,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_choices(self)
+        parse_bonus(self.bonus)
         self._check_numbers()
         has_memory = self.network == "gru"
         units = self.num_envs if has_memory else self.env_steps_per_update
@@ -100,6 +106,7 @@ class Config:
 
     def _check_numbers(self) -> None:
         require(self.hidden_size % 2 == 0, "hidden_size", self.hidden_size, "an even number of at least 2")
+        require(self.bonus_steps is None or is_count(self.bonus_steps), "bonus_steps", self.bonus_steps, "at least 1")
         for name in ("hidden_size", "num_envs", "rollout_steps", "num_epochs", "num_minibatches"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("learning_rate", "clip_range", "value_clip_range", "max_gradient_norm", "reward_scale"):
@@ -174,7 +181,8 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
     """
     code, networks = make_networks(config, env)
     preference = make_preference(config) if preference is None else preference
-    env = AutoReset(TransformRewards(EpisodeStatistics(env), preference), final_observation=True)
+    env = EpisodeStatistics(report_bonus(env, config.bonus))
+    env = AutoReset(TransformRewards(env, preference), final_observation=True)
     learner = Learner(config, Players(env, code, networks), make_optimizer(config))
     return Trainer(init=partial(init, learner), update=partial(_update, learner))
 
@@ -258,16 +266,18 @@ def play(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[Tr
 
 
 def learn_from(learner: Learner, train_state: TrainState, trajectory: Trajectory) -> tuple[TrainState, Metrics]:
-    """The update that follows a rollout; agents learn from the rewards that the trajectory says."""
+    """The update that follows a rollout; agents learn from the rewards that the trajectory says, and the bonus."""
     config, carry = learner.config, train_state.rollout
     key, key_learn = jax.random.split(carry.key)
+    first_step = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
+    trajectory, paid = pay_bonus(trajectory, config.bonus_steps, first_step) if config.bonus else (trajectory, {})
     train_state = train_state.replace(rollout=carry.replace(key=key))
     train_state, losses = learn(learner, train_state, make_batch(config, trajectory), key_learn)
     train_state = train_state.replace(update_index=train_state.update_index + 1)
     env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
     ended = trajectory.terminated | trajectory.truncated
     outcomes = rollout.episode_metrics(ended, trajectory.info) | rollout.event_rates(trajectory)
-    return train_state, {"env_steps": env_steps} | outcomes | losses
+    return train_state, {"env_steps": env_steps} | outcomes | paid | losses
 
 
 def make_batch(config: Config, trajectory: Trajectory) -> Batch:

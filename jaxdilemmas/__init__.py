@@ -15,19 +15,21 @@ from jaxdilemmas.registration import make, register, registered_envs
 if TYPE_CHECKING:
     from jaxdilemmas.environment import Environment
     from jaxdilemmas.spaces import Box, Discrete
-    from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
+    from jaxdilemmas.wrappers import AddBonus, AutoReset, EpisodeStatistics, TransformRewards
 
 _HOMES = {
     "Environment": "environment",
     "Box": "spaces",
     "Discrete": "spaces",
+    "AddBonus": "wrappers",
     "AutoReset": "wrappers",
     "EpisodeStatistics": "wrappers",
     "TransformRewards": "wrappers",
 }
-_MODULES = ("graphs", "metrics", "policies", "preferences", "rendering", "testing")
+_MODULES = ("bonuses", "graphs", "metrics", "policies", "preferences", "rendering", "testing")
 
 __all__ = [
+    "AddBonus",
     "AutoReset",
     "Box",
     "Discrete",

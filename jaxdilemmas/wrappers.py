@@ -1,7 +1,7 @@
 """Environments around environments. Each has the contract of `Environment`, inside as outside.
 
-The usual order is `AutoReset(TransformRewards(EpisodeStatistics(env), preference))`: statistics see the game's own
-rewards, and what ends is reset outside of everything.
+The usual order is `AutoReset(AddBonus(TransformRewards(EpisodeStatistics(env), preference), signal, bonus))`:
+statistics see the game's own rewards, no preference shares a bonus, and what ends is reset outside of everything.
 """
 
 from typing import Any
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxdilemmas.batching import compute_if_any
-from jaxdilemmas.environment import Environment, Step, Transition, require
+from jaxdilemmas.bonuses import Bonus, Signal, check_weight
+from jaxdilemmas.environment import Environment, Info, Step, Transition, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Space
 
@@ -139,6 +140,62 @@ class TransformRewards(Wrapper):
         env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
         carry, rewards = self.preference.apply(state.carry, rewards)
         return TransformedState(env_state, carry), rewards, terminated, info
+
+
+class BonusState(struct.PyTreeNode):
+    """The inner state and what the bonus carries."""
+
+    env_state: Any
+    carry: Any
+
+    @property
+    def step_count(self) -> jax.Array:
+        """`[]` int32, the inner state's."""
+        return self.env_state.step_count
+
+
+class AddBonus(Wrapper):
+    """Adds a bonus for events to the rewards, and reports it in `info["bonus"]`, `[N]` float32, before the weight.
+
+    Args:
+      env: the environment whose rewards are added to.
+      signal: see `jaxdilemmas.bonuses`; it reads the state and the info of `env`.
+      bonus: what signals pay; see `jaxdilemmas.bonuses`.
+      weight: factor on the bonus, a finite number. With 0 the rewards stay as they are, for a learner that weighs
+        `info["bonus"]` itself.
+
+    Raises:
+      ValueError: `weight` is not a finite number, `signal` reads an event that `env` does not have, or there is not one
+        number for each agent.
+    """
+
+    def __init__(self, env: Environment, signal: Signal, bonus: Bonus, weight: float = 1.0) -> None:
+        super().__init__(env)
+        check_weight("weight", weight)
+        self.signal, self.bonus, self.weight = signal, bonus, float(weight)
+        shape = jax.eval_shape(self._step_info)["bonus"].shape
+        require(shape == (env.num_agents,), "bonus of shape", shape, f"({env.num_agents},), one for each agent")
+
+    def initial_state(self, key: jax.Array, params: Any) -> BonusState:
+        """The inner initial state with the bonus's fresh carry."""
+        return BonusState(self.env.initial_state(key, params), self.bonus.init(self.num_agents))
+
+    def inner_state(self, state: BonusState) -> Any:
+        """The inner environment's part of `state`."""
+        return state.env_state
+
+    def transition(self, draws: Any, state: BonusState, actions: jax.Array, params: Any) -> Transition:
+        """The inner transition with the bonus added to the rewards and to info."""
+        env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
+        carry, bonus = self.bonus.apply(state.carry, self.signal(env_state, info))
+        return BonusState(env_state, carry), rewards + self.weight * bonus, terminated, info | {"bonus": bonus}
+
+    def _step_info(self) -> Info:
+        """The info of a first step, for its shapes."""
+        key, params = jax.random.key(0), self.default_params
+        state = self.initial_state(key, params)
+        actions = jnp.zeros((self.num_agents, *self.action_space.shape), self.action_space.dtype)
+        return self.transition(self.draw(key, state, params), state, actions, params)[-1]
 
 
 class StatisticsState(struct.PyTreeNode):

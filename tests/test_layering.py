@@ -20,10 +20,12 @@ ALLOWED = {
     "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.spaces", "jax"},
     "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
     "jaxdilemmas.preferences": {"jaxdilemmas.arguments", "jax", "numpy"},
+    "jaxdilemmas.bonuses": {"jaxdilemmas.arguments", "jax"},
     "jaxdilemmas.metrics": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.policies": CONTRACT | {"jax", "numpy"},
     "jaxdilemmas.batching": {"jax"},
-    "jaxdilemmas.wrappers": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.preferences", "jax", "flax"},
+    "jaxdilemmas.wrappers": CONTRACT
+    | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
     "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy"},
     "jaxdilemmas.rendering": CONTRACT | {"jax", "numpy", "PIL"},
     "jaxdilemmas.adapters": set(),

@@ -125,11 +125,11 @@ def episode_metrics(ended: jax.Array, info: dict[str, jax.Array]) -> dict[str, j
 
 
 def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:
-    """How often each agent collects, cleans and is fined, and its mean effort, as far as the game's info tells.
+    """How often each agent does what the game's info reports, of the events that are counted, and its mean effort.
 
     Each is `[N]` float32 per step.
     """
-    names = ("collected", "cleaned", "fined", "effort")
+    names = ("collected", "cleaned", "fined", "potted", "useful_dish_taken", "soup_taken", "delivered", "effort")
     counts = {name: trajectory.info[name] for name in names if name in trajectory.info}
     return {name: count.mean((0, 1)) for name, count in counts.items()}
 

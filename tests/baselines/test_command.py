@@ -411,8 +411,15 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
     assert (first[:10], last[:10]) == ("update 1/4", "update 4/4")
 
 
-def test_ippo_is_resumed_bitwise(tmp_path: Path) -> None:
-    options = ["--runs-dir", str(tmp_path), "--env", "baselines.training.probes:Probe"]
+@pytest.mark.parametrize(
+    "game",
+    [
+        ["--env", "baselines.training.probes:Probe"],
+        ["--env", "overcooked", "--bonus", "onion_taken=1", "dish_taken=0.5", "--bonus-steps", "12"],
+    ],
+)
+def test_ippo_is_resumed_bitwise(game: list[str], tmp_path: Path) -> None:
+    options = ["--runs-dir", str(tmp_path), *game]
     options += ["--total-env-steps", "16", "--num-envs", "2", "--rollout-steps", "2", "--num-minibatches", "2"]
     options += ["--num-epochs", "1", "--hidden-size", "4", "--name", "a", "--checkpoint-every", "2"]
     train_command("ippo", ippo.Config, ippo.make_trainer, options)
