@@ -368,7 +368,7 @@ def main() -> None:
     """The command `python -m baselines.adversarial`."""
     from baselines.training.command import train_command
 
-    train_command("adversarial", Config, with_demonstrations(make_trainer))
+    train_command("adversarial", Config, with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def main() -> None:
     """The command `python -m baselines.cloning`."""
     from baselines.training.command import train_command
 
-    train_command("cloning", Config, imitation.with_demonstrations(make_trainer))
+    train_command("cloning", Config, imitation.with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ class Options:
 
     def __post_init__(self) -> None:
         num_sources = sum(source is not None for source in (self.policy, self.import_gems, self.partial))
-        require(num_sources == 1, "policy", self.policy, "one of policy, import_gems and partial must be given")
+        allowed = "one of --policy, --import-gems and --partial is needed, as in --policy random --episodes 100"
+        require(num_sources == 1, "policy", self.policy, allowed)
         is_one = (self.transitions is None) != (self.episodes is None)
         require(is_one or self.policy is None, "episodes", self.episodes, "either it or transitions must be given")
         require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")

@@ -65,7 +65,7 @@ def main() -> None:
     """The command `python -m baselines.iq_learn`."""
     from baselines.training.command import train_command
 
-    train_command("iq_learn", Config, imitation.with_demonstrations(make_trainer))
+    train_command("iq_learn", Config, imitation.with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def main() -> None:
     """The command `python -m baselines.mamql`."""
     from baselines.training.command import train_command
 
-    train_command("mamql", Config, imitation.with_demonstrations(make_trainer))
+    train_command("mamql", Config, imitation.with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

@@ -381,7 +381,7 @@ def main() -> None:
     """The command `python -m baselines.networked`."""
     from baselines.training.command import train_command
 
-    train_command("networked", Config, make_trainer)
+    train_command("networked", Config, make_trainer, default_env="common_pool")
 
 
 if __name__ == "__main__":

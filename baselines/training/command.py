@@ -9,14 +9,18 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from baselines.training.options import MakeTrainer, prepare
+from baselines.training.options import MakeTrainer, RunOptions, prepare
 from baselines.training.recording import begin, train
 from baselines.training.terminal import INTERRUPTED, as_command
 
 
 @as_command
 def train_command(
-    algorithm: str, config_class: type, make_trainer: MakeTrainer, argv: Sequence[str] | None = None
+    algorithm: str,
+    config_class: type,
+    make_trainer: MakeTrainer,
+    argv: Sequence[str] | None = None,
+    default_env: str = RunOptions.env,
 ) -> None:
     """Reads the command line, trains, and writes a run directory.
 
@@ -25,11 +29,12 @@ def train_command(
       config_class: the algorithm's settings; see `prepare`.
       make_trainer: (config, env) -> `Trainer`.
       argv: the options; those of the program when left out.
+      default_env: id of the game that is played where the options name none.
 
     Raises:
       SystemExit: with a message and code 1 or 2 if an option is wrong; with code `INTERRUPTED` if the run was.
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    job = prepare(algorithm, config_class, make_trainer, sys.argv[1:] if argv is None else argv)
+    job = prepare(algorithm, config_class, make_trainer, sys.argv[1:] if argv is None else argv, default_env)
     if not train(job, begin(job), console):
         sys.exit(INTERRUPTED)

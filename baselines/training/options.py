@@ -14,6 +14,7 @@ import tyro
 
 import jaxdilemmas
 from baselines.presets import preset
+from baselines.training import hints
 from baselines.training.display import WandbMode
 from baselines.training.runs import RunDirectory, RunRecord, describe_machine
 from baselines.training.streaming import over_seeds
@@ -90,7 +91,13 @@ class Job(NamedTuple):
         return jax.jit(over_seeds(self.trainer.init, self.record.num_seeds))(keys, self.env_params)
 
 
-def prepare(algorithm: str, config_class: type, make_trainer: MakeTrainer, argv: Sequence[str]) -> Job:
+def prepare(
+    algorithm: str,
+    config_class: type,
+    make_trainer: MakeTrainer,
+    argv: Sequence[str],
+    default_env: str = RunOptions.env,
+) -> Job:
     """Reads and checks the options.
 
     Args:
@@ -99,17 +106,23 @@ def prepare(algorithm: str, config_class: type, make_trainer: MakeTrainer, argv:
         of env steps, `env_steps_per_update`.
       make_trainer: (config, env) -> `Trainer`.
       argv: the options.
+      default_env: id of the game that is played where the options name none.
 
     Raises:
       ValueError: the message names the option, its value and what is allowed.
       SystemExit: from the parser, with a message on stderr; or help was asked for.
     """
-    early = read_early(argv)
+    early = read_early(argv, default_env)
+    if early.resume and early.name is None:
+        raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm)}")
     directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm, early.env)))
     stored = stored_record(directory, algorithm) if early.resume else None
-    options, config = parse(algorithm, config_class, stored, argv)
+    options, config = parse(algorithm, config_class, stored, argv, early.env)
     env_kwargs = parse_env_kwargs(options.env_kwargs)
     env = jaxdilemmas.make(options.env, **env_kwargs)
+    if getattr(config, "demonstrations", None) == "":
+        command = hints.how_to_record(options.env, env_kwargs, env)
+        raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
     record = RunRecord(
         algorithm=algorithm,
         env_id=options.env,
@@ -137,10 +150,10 @@ def prepare(algorithm: str, config_class: type, make_trainer: MakeTrainer, argv:
     )
 
 
-def read_early(argv: Sequence[str]) -> RunOptions:
+def read_early(argv: Sequence[str], default_env: str) -> RunOptions:
     """The options that the defaults of all others depend on: which game, or which run to resume."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--env", default=RunOptions.env)
+    parser.add_argument("--env", default=default_env)
     parser.add_argument("--name")
     parser.add_argument("--runs-dir", "--runs_dir", type=Path, default=RunOptions.runs_dir)
     parser.add_argument("--resume", action="store_true")
@@ -164,10 +177,12 @@ def stored_record(directory: RunDirectory, algorithm: str) -> RunRecord:
     return record
 
 
-def parse(algorithm: str, config_class: type, stored: RunRecord | None, argv: Sequence[str]) -> tuple[RunOptions, Any]:
+def parse(
+    algorithm: str, config_class: type, stored: RunRecord | None, argv: Sequence[str], env_id: str
+) -> tuple[RunOptions, Any]:
     """All options: those of a stored run, or presets and then defaults, hold where nothing else is said."""
     if stored is None:
-        options = RunOptions(env=read_early(argv).env)
+        options = RunOptions(env=env_id)
         config = config_class(**preset(algorithm, options.env))
     else:
         env_kwargs = tuple(f"{name}={value!r}" for name, value in stored.env_kwargs.items())
@@ -183,7 +198,8 @@ def parse(algorithm: str, config_class: type, stored: RunRecord | None, argv: Se
     arguments: Any = tyro.cli(
         dataclasses.make_dataclass("Arguments", fields),
         prog=f"python -m baselines.{algorithm}",
-        description=f"Trains by {algorithm} and writes a run directory. Defaults are those tuned for {options.env}.",
+        description=f"Trains by {algorithm} and writes a run directory. "
+        f"{hints.origin_of_defaults(algorithm, options.env)}",
         args=list(argv),
         config=(tyro.conf.OmitArgPrefixes,),
     )

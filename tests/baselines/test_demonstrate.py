@@ -132,8 +132,8 @@ def test_without_a_name_the_file_is_in_runs(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "one of policy, import_gems and partial must be given"),
-        (("--policy", "random", "--partial", "a"), "one of policy, import_gems and partial must be given"),
+        ((), "one of --policy, --import-gems and --partial is needed"),
+        (("--policy", "random", "--partial", "a"), "one of --policy, --import-gems and --partial is needed"),
         (("--policy", "random"), "either it or transitions must be given"),
         (("--policy", "random", "--episodes", "1", "--transitions", "1"), "either it or transitions must be given"),
         (("--policy", "random", "--episodes", "1", "--seed", "-1"), "a whole number from 0 to 2^31 - 1"),

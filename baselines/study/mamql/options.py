@@ -198,7 +198,8 @@ class Options:
         require(len(set(labels)) == len(labels), "experts", self.experts, "of different names")
         is_needed = RECORDED in self.experts and bool({*self.stages} - {"games", "dilemmas", "motives", "stochastic"})
         is_there = self.recording is not None and self.recording.is_file()
-        require(is_there or not is_needed, "recording", self.recording, "the file of the recorded Gems expert data")
+        allowed = "the file of the recorded Gems expert data; without it use --quick, or --experts greedy"
+        require(is_there or not is_needed, "recording", self.recording, allowed)
         is_playable = self.experts != (RECORDED,) or "stochastic" not in self.stages
         require(is_playable, "experts", self.experts, "stage stochastic needs one that can play, such as cooperative")
         self._check_settings()

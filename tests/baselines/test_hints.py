@@ -1,0 +1,111 @@
+"""What a newcomer reads: whether defaults were tuned, which game a command plays, and which command comes next."""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jaxdilemmas
+from baselines.presets import PRESETS
+from baselines.training.command import train_command
+from baselines.training.hints import how_to_record, list_runs, origin_of_defaults
+from baselines.training.options import parse_env_kwargs
+from baselines.training.runs import RunDirectory
+from tests.baselines import fake_algorithm as fake
+
+IMITATORS = ("mamql", "iq_learn", "cloning", "adversarial")
+
+
+def call(algorithm: str, *options: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The message with which a command ends that is called with these options."""
+    monkeypatch.setattr("sys.argv", [algorithm, *options])
+    with pytest.raises(SystemExit) as exit_info:
+        importlib.import_module(f"baselines.{algorithm}").main()
+    return str(exit_info.value.code)
+
+
+@pytest.mark.parametrize("algorithm", ["ippo", "networked", *IMITATORS])
+def test_the_help_says_tuned_only_where_there_is_a_preset(algorithm: str) -> None:
+    for env_id in (*jaxdilemmas.registered_envs(), "my_package.my_game:MyGame"):
+        is_tuned = (algorithm, env_id) in PRESETS
+        expected = f"those tuned for {env_id}." if is_tuned else f"of the algorithm; they are not tuned for {env_id}."
+        assert origin_of_defaults(algorithm, env_id).endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [((), "of the algorithm; they are not tuned for gathering"), (("--env", "commons"), "tuned for commons.")],
+)
+def test_the_help_holds_that_sentence(
+    options: tuple[str, ...],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(PRESETS, ("fake", "commons"), {"size": 12})
+    with pytest.raises(SystemExit) as exit_info:
+        train_command("fake", fake.Config, fake.make_trainer, [*options, "--help"])
+    assert exit_info.value.code == 0
+    assert sentence in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_networked_learns_on_a_common_pool_where_no_game_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--total-env-steps", "100", "--hidden-size", "4", "--runs-dir", str(tmp_path), "--name", "a"]
+    monkeypatch.setattr("sys.argv", ["networked", *options])
+    importlib.import_module("baselines.networked").main()
+    assert RunDirectory(tmp_path / "a").read_record().env_id == "common_pool"
+
+
+@pytest.mark.parametrize("algorithm", IMITATORS)
+def test_an_imitator_without_demonstrations_names_the_command_that_records_some(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = call(algorithm, monkeypatch=monkeypatch)
+    assert "--demonstrations is needed" in message
+    assert message.endswith(
+        "python -m baselines.demonstrate --env gems --policy greedy --transitions 10000 --output runs/gems.demos"
+    )
+
+
+@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+def test_the_command_names_a_policy_of_the_game(env_id: str) -> None:
+    env = jaxdilemmas.make(env_id)
+    policy = how_to_record(env_id, {}, env).split("--policy ")[1].split()[0]
+    assert policy == "runs/<a" or policy in jaxdilemmas.policies.scripted_policies(env)
+
+
+def test_the_command_records_the_game_with_its_keyword_arguments() -> None:
+    env_kwargs: dict[str, Any] = {"map": "large", "num_agents": 3, "beam_probability": (0.5, 1)}
+    command = how_to_record("gathering_gallego", env_kwargs, jaxdilemmas.make("gathering_gallego", map="large"))
+    texts = command.split("--env-kwargs ")[1].split(" --transitions")[0]
+    assert texts == "map=large num_agents=3 'beam_probability=(0.5, 1)'"
+    assert parse_env_kwargs(["map=large", "num_agents=3", "beam_probability=(0.5, 1)"]) == env_kwargs
+
+
+def make_run(runs_dir: Path, name: str, algorithm: str, age: int) -> None:
+    options = ["--runs-dir", str(runs_dir), "--name", name, "--num-updates", "1"]
+    train_command(algorithm, fake.Config, fake.make_trainer, options)
+    os.utime(runs_dir / name / "config.json", (10**9 - age, 10**9 - age))
+
+
+def test_resume_without_a_name_lists_the_runs_there_are(tmp_path: Path) -> None:
+    resume = ["--runs-dir", str(tmp_path), "--resume"]
+    with pytest.raises(SystemExit, match=f"--resume needs --name: there is no run of fake in {tmp_path}"):
+        train_command("fake", fake.Config, fake.make_trainer, resume)
+    for age, (name, algorithm) in enumerate([("new", "fake"), ("other", "ippo"), ("old", "fake")]):
+        make_run(tmp_path, name, algorithm, age)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.json").write_text("{")
+    with pytest.raises(SystemExit, match=f"--resume needs --name: the runs of fake in {tmp_path} are new, old$"):
+        train_command("fake", fake.Config, fake.make_trainer, resume)
+
+
+def test_a_long_list_of_runs_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baselines.training.hints.MOST_RUNS", 1)
+    for age, name in enumerate(["new", "old"]):
+        make_run(tmp_path, name, "fake", age)
+    assert list_runs(tmp_path, "fake").endswith("are new and 1 more")
