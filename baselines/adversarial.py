@@ -31,12 +31,12 @@ from baselines.training.imitation import (
     ImitationConfig,
     RewardFunction,
     act_by,
-    check_positive,
     make_sources,
     turn,
     with_demonstrations,
 )
 from baselines.training.rollout import Players, Trajectory
+from baselines.training.schema import Count, CountOrZero, Fraction, NonNegative, Positive
 from baselines.training.trainer import Policy, Train, Trainer, scan_updates
 from jaxdilemmas.environment import Environment, Step, require
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
@@ -73,21 +73,19 @@ class Config(ImitationConfig):
 
     method: Adversary = "airl"
     policy_reward: Literal["logits", "scores"] = "logits"
-    cloning_steps: int = 0
-    total_env_steps: int = 200_000
-    num_envs: int = 32
-    rollout_steps: int = 45
-    num_epochs: int = 4
-    num_minibatches: int = 4
-    policy_learning_rate: float = 3e-4
-    entropy_coefficient: float = 0.0
-    gae_lambda: float = 0.95
-    reward_scale: float = 0.1
+    cloning_steps: CountOrZero = 0
+    total_env_steps: Count = 200_000
+    num_envs: Count = 32
+    rollout_steps: Count = 45
+    num_epochs: Count = 4
+    num_minibatches: Count = 4
+    policy_learning_rate: Positive = 3e-4
+    entropy_coefficient: NonNegative = 0.0
+    gae_lambda: Fraction = 0.95
+    reward_scale: Positive = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.cloning_steps >= 0, "cloning_steps", self.cloning_steps, "at least 0")
-        check_positive(self, "policy_learning_rate")
         least = self.generator.num_updates  # the settings of IPPO are checked here
         require(self.gradient_steps >= least, "gradient_steps", self.gradient_steps, f"one an update, {least}")
 

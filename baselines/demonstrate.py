@@ -18,6 +18,7 @@ from rich.console import Console
 from baselines.demonstrations import Header, Writer, describe, import_gems, load, play_blocks, save
 from baselines.playing import find_player
 from baselines.training.options import default_name, parse_env_kwargs
+from baselines.training.schema import Count, FilePath, Seed, check_fields
 from baselines.training.terminal import INTERRUPTED, as_command
 from jaxdilemmas.environment import require
 
@@ -47,21 +48,21 @@ class Options:
     policy: str | None = None
     env: str = "gathering"
     env_kwargs: tuple[str, ...] = ()
-    transitions: int | None = None
-    episodes: int | None = None
+    transitions: Count | None = None
+    episodes: Count | None = None
     with_states: bool = False
-    seed: int = 0
-    import_gems: Path | None = None
-    partial: Path | None = None
-    output: Path | None = None
+    seed: Seed = 0
+    import_gems: FilePath | None = None
+    partial: FilePath | None = None
+    output: FilePath | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         num_sources = sum(source is not None for source in (self.policy, self.import_gems, self.partial))
         allowed = "one of --policy, --import-gems and --partial is needed, as in --policy random --episodes 100"
         require(num_sources == 1, "policy", self.policy, allowed)
         is_one = (self.transitions is None) != (self.episodes is None)
         require(is_one or self.policy is None, "episodes", self.episodes, "either it or transitions must be given")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
 
 
 class Progress:

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.playing import Player, load_player, play_episode, play_many, scripted_player, summarize
+from baselines.training.schema import CountOrZero, FilePath, NumEpisodes, Seed, check_fields
 from baselines.training.terminal import as_command
 from jaxdilemmas import policies, rendering
-from jaxdilemmas.environment import require
 
 GIF_STEPS = 300
 FRAMES_PER_SECOND = 20
@@ -40,15 +40,14 @@ class Options:
       ValueError: a value is not allowed.
     """
 
-    run: tyro.conf.Positional[Path]
-    episodes: int = 100
-    seed: int = 0
-    seed_index: int = 0
+    run: tyro.conf.Positional[FilePath]
+    episodes: NumEpisodes = 100
+    seed: Seed = 0
+    seed_index: CountOrZero = 0
     greedy: bool = False
 
     def __post_init__(self) -> None:
-        require(self.episodes >= 2, "episodes", self.episodes, "at least 2")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
+        check_fields(self)
 
 
 def record_gif(player: Player, key: jax.Array, path: Path) -> None:

@@ -17,10 +17,11 @@ from baselines.training import minibatches, rollout
 from baselines.training.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
 from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import Players, RolloutCarry, Trajectory
+from baselines.training.schema import Count, EvenWidth, Fraction, NonNegative, Positive, check_fields
 from baselines.training.shaping import parse_bonus, pay_bonus, report_bonus
-from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
+from baselines.training.trainer import Policy, Train, Trainer, check_budget, scan_updates
 from jaxdilemmas import preferences
-from jaxdilemmas.environment import Environment, is_count, require
+from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
@@ -65,58 +66,42 @@ class Config:
     """
 
     reward: Literal["individual", "common", "inequity_averse"] = "individual"
-    envy: float = 5.0
-    guilt: float = 0.05
+    envy: NonNegative = 5.0
+    guilt: NonNegative = 0.05
     bonus: tuple[str, ...] = ()
-    bonus_steps: int | None = None
+    bonus_steps: Count | None = None
     parameters: Literal["shared", "separate"] = "shared"
     agent_id: bool = False
     network: Torso = "mlp"
-    hidden_size: int = 64
-    total_env_steps: int = 1_000_000
-    num_envs: int = 128
-    rollout_steps: int = 125
-    num_epochs: int = 4
-    num_minibatches: int = 8
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 0.0
-    entropy_coefficient: float = 0.01
-    final_entropy_coefficient: float = 0.0
-    value_coefficient: float = 0.5
-    discount: float = 0.95
-    gae_lambda: float = 0.8
-    clip_range: float = 0.2
-    value_clip_range: float | None = None
-    max_gradient_norm: float = 0.5
+    hidden_size: EvenWidth = 64
+    total_env_steps: Count = 1_000_000
+    num_envs: Count = 128
+    rollout_steps: Count = 125
+    num_epochs: Count = 4
+    num_minibatches: Count = 8
+    learning_rate: Positive = 1e-3
+    final_learning_rate: NonNegative = 0.0
+    entropy_coefficient: NonNegative = 0.01
+    final_entropy_coefficient: NonNegative = 0.0
+    value_coefficient: NonNegative = 0.5
+    discount: Fraction = 0.95
+    gae_lambda: Fraction = 0.8
+    clip_range: Positive = 0.2
+    value_clip_range: Positive | None = None
+    max_gradient_norm: Positive = 0.5
     normalize_advantages: bool = True
-    reward_scale: float = 1.0
+    reward_scale: Positive = 1.0
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        check_fields(self)
         parse_bonus(self.bonus)
-        self._check_numbers()
         has_memory = self.network == "gru"
         units = self.num_envs if has_memory else self.env_steps_per_update
         divisor = f"a divisor of {'num_envs' if has_memory else 'num_envs * rollout_steps'} = {units}"
         require(units % self.num_minibatches == 0, "num_minibatches", self.num_minibatches, divisor)
-        whole_update = f"at least one update, {self.env_steps_per_update}"
-        require(self.num_updates >= 1, "total_env_steps", self.total_env_steps, whole_update)
+        check_budget(self)
         is_told = self.agent_id and self.parameters == "separate"
         require(not is_told, "agent_id", self.agent_id, "False when parameters are separate")
-
-    def _check_numbers(self) -> None:
-        require(self.hidden_size % 2 == 0, "hidden_size", self.hidden_size, "an even number of at least 2")
-        require(self.bonus_steps is None or is_count(self.bonus_steps), "bonus_steps", self.bonus_steps, "at least 1")
-        for name in ("hidden_size", "num_envs", "rollout_steps", "num_epochs", "num_minibatches"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("learning_rate", "clip_range", "value_clip_range", "max_gradient_norm", "reward_scale"):
-            value = getattr(self, name)
-            require((name, value) == ("value_clip_range", None) or value > 0, name, value, "above 0")
-        coefficients = ("entropy_coefficient", "final_entropy_coefficient", "value_coefficient")
-        for name in ("envy", "guilt", "final_learning_rate", *coefficients):
-            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "at least 0")
-        for name in ("discount", "gae_lambda"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
 
     @property
     def env_steps_per_update(self) -> int:

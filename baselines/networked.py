@@ -32,7 +32,8 @@ from baselines.training.networked_rollout import (
 )
 from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import RolloutCarry
-from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
+from baselines.training.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
+from baselines.training.trainer import Policy, Train, Trainer, check_budget, scan_updates
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.graphs import Edges, check_adjacency, edges_of, make_graph
 from jaxdilemmas.spaces import Discrete
@@ -74,31 +75,27 @@ class Config:
 
     protocol: ProtocolName = "ia2c"
     graph: str = "complete"
-    reward_sharing: float = 0.1
+    reward_sharing: NonNegative = 0.1
     independent_share_rewards: bool = False
     early_ends: Literal["packed", "ragged", "skipped"] = "packed"
-    total_env_steps: int = 50_000
-    num_envs: int = 1
-    rollout_steps: int = 50
-    hidden_size: int = 64
-    learning_rate: float = 1e-3
-    entropy_coefficient: float = 0.05
-    value_coefficient: float = 0.5
-    discount: float = 0.99
-    max_gradient_norm: float = 40.0
-    reward_scale: float = 40.0
+    total_env_steps: Count = 50_000
+    num_envs: Count = 1
+    rollout_steps: Count = 50
+    hidden_size: Width = 64
+    learning_rate: Positive = 1e-3
+    entropy_coefficient: NonNegative = 0.05
+    value_coefficient: NonNegative = 0.5
+    discount: Fraction = 0.99
+    max_gradient_norm: Positive = 40.0
+    reward_scale: Positive = 40.0
 
     def __post_init__(self) -> None:
-        check_choices(self)
-        for name in ("num_envs", "rollout_steps", "hidden_size"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("learning_rate", "max_gradient_norm", "reward_scale"):
-            require(0 < getattr(self, name) < float("inf"), name, getattr(self, name), "above 0")
-        for name in ("reward_sharing", "entropy_coefficient", "value_coefficient"):
-            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "at least 0")
-        require(0 <= self.discount <= 1, "discount", self.discount, "between 0 and 1")
-        whole_update = f"at least one update, {self.env_steps_per_update}"
-        require(self.num_updates >= 1, "total_env_steps", self.total_env_steps, whole_update)
+        check_fields(self)
+        check_budget(self)
+        most = MOST_INT32 - self.env_steps_per_update
+        is_counted = self.total_env_steps <= most or not self.stops_early
+        exceeds = f"at most {most}: the last update may exceed it by a rollout, and env steps fit int32"
+        require(is_counted, "total_env_steps", self.total_env_steps, exceeds)
 
     @property
     def env_steps_per_update(self) -> int:

@@ -30,6 +30,7 @@ from baselines.analysis.tables import flatten, format_value, write_csv
 from baselines.playing import find_player
 from baselines.training.options import default_name, parse_env_kwargs
 from baselines.training.runs import describe_machine
+from baselines.training.schema import FilePath, NumEpisodes, Seed, check_fields
 from baselines.training.terminal import as_command
 from jaxdilemmas.environment import require
 
@@ -59,13 +60,12 @@ class Options:
     defect: str
     env: str = "gathering"
     env_kwargs: tuple[str, ...] = ()
-    episodes: int = 100
-    seed: int = 0
-    output: Path | None = None
+    episodes: NumEpisodes = 100
+    seed: Seed = 0
+    output: FilePath | None = None
 
     def __post_init__(self) -> None:
-        require(self.episodes >= 2, "episodes", self.episodes, "at least 2")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
+        check_fields(self)
         is_new = self.output is None or not self.output.exists()
         require(is_new, "output", str(self.output), "a directory that does not exist yet")
 

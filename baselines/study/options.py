@@ -16,6 +16,19 @@ from baselines import networked
 from baselines.analysis.teams import tag_agents
 from baselines.training.communication import PROTOCOLS
 from baselines.training.options import default_name, parse_env_kwargs
+from baselines.training.schema import (
+    MOST_EPISODES,
+    Count,
+    CountOrZero,
+    FilePath,
+    Fraction,
+    NonNegative,
+    NumSeeds,
+    OnceEach,
+    Positive,
+    Seed,
+    check_fields,
+)
 from jaxdilemmas.environment import Environment, require
 
 EARLY_ENDS: tuple[str, ...] = typing.get_args(typing.get_type_hints(networked.Config)["early_ends"])
@@ -73,31 +86,28 @@ class Options:
       ValueError: a value is not allowed.
     """
 
-    protocols: tuple[str, ...] = PROTOCOL_NAMES
-    rates: tuple[float, ...] = RATES
-    seeds: int = 3
-    first_seed: int = 0
-    reward_sharing: float = 0.1
-    early_ends: tuple[str, ...] = ("packed",)
+    protocols: OnceEach[str] = PROTOCOL_NAMES
+    rates: OnceEach[Positive] = RATES
+    seeds: NumSeeds = 3
+    first_seed: Seed = 0
+    reward_sharing: NonNegative = 0.1
+    early_ends: OnceEach[str] = ("packed",)
     settings: tuple[str, ...] = ()
     env_kwargs: tuple[str, ...] = ()
-    episodes: int = 20
-    steps: int = 100
-    defector_below: float = 0.25
-    cooperator_above: float = 0.35
-    teams: int = 100
-    team_rate: float = 0.055
-    jobs: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
-    output: Path = dataclasses.field(default_factory=lambda: Path("runs") / default_name("study", "common_pool"))
+    episodes: Count = 20
+    steps: Count = 100
+    defector_below: Fraction = 0.25
+    cooperator_above: Fraction = 0.35
+    teams: CountOrZero = 100
+    team_rate: Positive = 0.055
+    jobs: Count = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    output: FilePath = dataclasses.field(default_factory=lambda: Path("runs") / default_name("study", "common_pool"))
 
     def __post_init__(self) -> None:
-        for name in ("protocols", "rates", "early_ends"):
-            values = getattr(self, name)
-            require(len(set(values)) == len(values) > 0, name, values, "at least one, each once")
-        for name in ("seeds", "episodes", "steps", "jobs"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(0 <= self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
-        require(self.teams == 0 or self.teams >= 2, "teams", self.teams, "0, or at least 2 for an interval")
+        check_fields(self)
+        require(self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
+        is_fit = self.teams == 0 or 2 <= self.teams <= MOST_EPISODES
+        require(is_fit, "teams", self.teams, f"0, or at least 2 for an interval, and at most {MOST_EPISODES:,}")
         tag_agents(np.zeros((1, 1)), self.defector_below, self.cooperator_above)  # raises if thresholds are wrong
         reserved = {"regrowth_rate"} & parse_env_kwargs(self.env_kwargs).keys()
         require(not reserved, "env_kwargs", self.env_kwargs, "regrowth_rate is set by rates and team_rate")

@@ -21,7 +21,8 @@ from baselines.demonstrations import Demonstrations
 from baselines.training import experience
 from baselines.training.experience import Experience, Playing, Transitions, choose, take_rows
 from baselines.training.rollout import sample_actions
-from baselines.training.trainer import Policy, Train, Trainer, check_choices, scan_updates
+from baselines.training.schema import Count, Fraction, NonNegative, Positive, Seed, Width, check_fields
+from baselines.training.trainer import Policy, Train, Trainer, scan_updates
 from jaxdilemmas.environment import Environment, require
 
 Metrics = dict[str, jax.Array]
@@ -54,29 +55,21 @@ class ImitationConfig:
     """
 
     demonstrations: str = ""
-    num_transitions: int | None = None
-    demonstration_seed: int = 0
+    num_transitions: Count | None = None
+    demonstration_seed: Seed = 0
     network: Literal["mlp", "set"] = "mlp"
-    hidden_size: int = 64
+    hidden_size: Width = 64
     reads: Literal["own", "all"] = "own"
-    batch_size: int = 128
-    gradient_steps: int = 2000
-    learning_rate: float = 1e-3
-    l2: float = 1e-5
-    discount: float = 0.99
+    batch_size: Count = 128
+    gradient_steps: Count = 2000
+    learning_rate: Positive = 1e-3
+    l2: NonNegative = 1e-5
+    discount: Fraction = 0.99
     augment: bool = False
-    acting_inverse_temperature: float = 2.0
+    acting_inverse_temperature: Positive = 2.0
 
     def __post_init__(self) -> None:
-        check_choices(self)
-        is_count = self.num_transitions is None or self.num_transitions >= 1
-        require(is_count, "num_transitions", self.num_transitions, "at least 1, or None for all")
-        for name in ("hidden_size", "batch_size", "gradient_steps"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.demonstration_seed >= 0, "demonstration_seed", self.demonstration_seed, "at least 0")
-        check_positive(self, "learning_rate", "acting_inverse_temperature")
-        require(0 <= self.l2 < float("inf"), "l2", self.l2, "at least 0")
-        require(0 <= self.discount <= 1, "discount", self.discount, "between 0 and 1")
+        check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,14 +84,14 @@ class GradientConfig(ImitationConfig):
       ValueError: a value is not allowed.
     """
 
-    steps_per_update: int = 20
-    final_learning_rate: float = 0.0
+    steps_per_update: Count = 20
+    final_learning_rate: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         most = self.gradient_steps
-        require(1 <= self.steps_per_update <= most, "steps_per_update", self.steps_per_update, f"from 1 to {most}")
-        require(self.final_learning_rate >= 0, "final_learning_rate", self.final_learning_rate, "at least 0")
+        is_fit = self.steps_per_update <= most
+        require(is_fit, "steps_per_update", self.steps_per_update, f"at most gradient_steps={most}")
 
     @property
     def num_updates(self) -> int:
@@ -109,12 +102,6 @@ class GradientConfig(ImitationConfig):
     def playing(self) -> Playing | None:
         """What is played between gradient steps."""
         return None
-
-
-def check_positive(config: Any, *names: str) -> None:
-    """Raises a ValueError if a setting is not a finite number above 0."""
-    for name in names:
-        require(0 < getattr(config, name) < float("inf"), name, getattr(config, name), "above 0")
 
 
 class Batch(NamedTuple):

@@ -17,6 +17,7 @@ from baselines.presets import preset
 from baselines.training import hints
 from baselines.training.display import WandbMode
 from baselines.training.runs import RunDirectory, RunRecord, describe_machine
+from baselines.training.schema import Count, FilePath, NumSeeds, Seed, check_fields
 from baselines.training.streaming import over_seeds
 from baselines.training.trainer import Trainer
 from jaxdilemmas.environment import Environment, require
@@ -46,19 +47,20 @@ class RunOptions:
     env: str = "gathering"
     env_kwargs: tuple[str, ...] = ()
     name: str | None = None
-    runs_dir: Path = Path("runs")
-    seed: int = 0
-    num_seeds: int = 1
-    checkpoint_every: int = 50
+    runs_dir: FilePath = Path("runs")
+    seed: Seed = 0
+    num_seeds: NumSeeds = 1
+    checkpoint_every: Count = 50
     wandb: WandbMode = "disabled"
     resume: bool = False
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**31, "seed", self.seed, "a whole number from 0 to 2^31 - 1")
+        check_fields(self)
         most = 2**31 - self.seed
-        require(1 <= self.num_seeds <= most, "num_seeds", self.num_seeds, f"from 1 to {most}; seeds are below 2^31")
-        require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
-        is_name = self.name is None or (Path(self.name).name == self.name and self.name not in ("", ".."))
+        require(self.num_seeds <= most, "num_seeds", self.num_seeds, f"from 1 to {most}; seeds are below 2^31")
+        is_name = self.name is None or (
+            Path(self.name).name == self.name and self.name not in ("", "..") and self.name.isprintable()
+        )
         require(is_name, "name", self.name, "the name of a directory, without a path")
 
 

@@ -10,10 +10,13 @@ import functools
 import math
 import os
 import typing
+from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 import pydantic_core
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from jaxdilemmas.environment import refusal, show
 
@@ -23,14 +26,24 @@ LEAST_FLOAT32 = 1.2e-38
 """The smallest normal float32; a smaller number is 0 where denormal numbers are flushed."""
 
 MOST_SEEDS = 10_000
-"""Training runs side by side."""
+"""Training runs side by side; our choice."""
+
+MOST_EPISODES = 1_000_000
+"""Episodes that are played side by side; our choice."""
+
+MOST_WIDTH = 2**14
+"""Units of a layer: the four square kernels of an LSTM fit 2^31 numbers."""
 
 T = TypeVar("T")
 
 
+WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text", NoneType: "None"}
+"""For what a type takes that declares no words of its own."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Allowed:
-    """The words of an error for what a declared type takes."""
+    """The words of an error for what a declared type takes; {} stands for the words of the type inside."""
 
     text: str
 
@@ -38,12 +51,41 @@ class Allowed:
 Count = Annotated[int, Field(ge=1, le=MOST_INT32), Allowed("a whole number from 1 to 2^31 - 1")]
 CountOrZero = Annotated[int, Field(ge=0, le=MOST_INT32), Allowed("a whole number from 0 to 2^31 - 1")]
 Seed = CountOrZero
+CountFromTwo = Annotated[int, Field(ge=2, le=MOST_INT32), Allowed("a whole number from 2 to 2^31 - 1")]
 NumSeeds = Annotated[int, Field(ge=1, le=MOST_SEEDS), Allowed(f"a whole number from 1 to {MOST_SEEDS:,}")]
+NumEpisodes = Annotated[int, Field(ge=2, le=MOST_EPISODES), Allowed(f"a whole number from 2 to {MOST_EPISODES:,}")]
+Width = Annotated[int, Field(ge=1, le=MOST_WIDTH), Allowed(f"a whole number from 1 to {MOST_WIDTH:,}")]
+EvenWidth = Annotated[
+    int, Field(ge=2, le=MOST_WIDTH, multiple_of=2), Allowed(f"an even number from 2 to {MOST_WIDTH:,}")
+]
 Finite = Annotated[float, Field(ge=-MOST_FLOAT32, le=MOST_FLOAT32), Allowed("a finite number")]
 Positive = Annotated[float, Field(ge=LEAST_FLOAT32, le=MOST_FLOAT32), Allowed("a finite number above 0")]
 NonNegative = Annotated[float, Field(ge=0, le=MOST_FLOAT32), Allowed("a finite number of at least 0")]
 Fraction = Annotated[float, Field(ge=0, le=1), Allowed("a number between 0 and 1")]
 OpenFraction = Annotated[float, Field(gt=0, lt=1), Allowed("a number above 0 and below 1")]
+
+
+def _as_path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) else value
+
+
+def _check_path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("no path")
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_check_path), Allowed("a path")]
+
+
+def _check_once_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value or len(set(value)) < len(value):
+        raise ValueError("empty, or an entry comes twice")
+    return value
+
+
+OnceEach = Annotated[tuple[T, ...], AfterValidator(_check_once_each), Allowed("at least one, each once, each {}")]
+"""One or more values, none of them twice."""
 
 
 def is_plain(value: Any) -> bool:
@@ -56,7 +98,9 @@ def is_plain(value: Any) -> bool:
 
 
 def as_tuples(value: Any) -> Any:
-    """Lists become tuples: JSON has no tuples, and settings have no lists."""
+    """Lists become tuples: JSON has no tuples, and settings have no lists. Scalars of NumPy become those of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, dict):
         return {name: as_tuples(item) for name, item in value.items()}
     return tuple(as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
@@ -78,12 +122,13 @@ Plain = Annotated[
 def check_fields(settings: Any) -> None:
     """Raises a ValueError that names the first field of a dataclass whose value its declared type does not take.
 
-    A value of the right kind is stored as the declared type: the whole number 1 in a field of floats as 1.0.
+    A value of the right kind is stored as the declared type: the whole number 1 in a field of floats as 1.0, a scalar
+    of NumPy as that of Python, a list as a tuple.
     """
     for name, (adapter, allowed) in _fields_of(type(settings)).items():
         value = getattr(settings, name)
         try:
-            checked = adapter.validate_python(value, strict=True)
+            checked = adapter.validate_python(as_tuples(value), strict=True)
         except ValidationError as error:
             raise ValueError(refusal(name, value, allowed or _explain(error))) from None
         object.__setattr__(settings, name, checked)
@@ -144,11 +189,13 @@ def _fields_of(cls: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
 
 
 def _allowed(hint: Any) -> str:
-    """The words for what a type takes, of `x | None` too; empty where pydantic's own words must do."""
-    parts = typing.get_args(hint)
-    if typing.get_origin(hint) is Literal:
+    """The words for what a type takes, also of `x | None`; empty where pydantic's own words must do."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
         return f"one of {', '.join(map(str, parts))}"
-    words = [part.text for part in parts if isinstance(part, Allowed)]
-    if not words and type(None) in parts:
-        return " or ".join([*filter(None, map(_allowed, parts)), "None"])
-    return words[0] if words else ""
+    if origin is Annotated:
+        words = [part.text for part in parts if isinstance(part, Allowed)]
+        return words[0].format(_allowed(parts[0])) if words else _allowed(parts[0])
+    if origin is tuple:
+        return f"any number of entries, each {_allowed(parts[0])}"
+    return " or ".join(filter(None, map(_allowed, parts))) or WORDS.get(hint, "")

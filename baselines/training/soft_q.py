@@ -22,7 +22,8 @@ import jax.numpy as jnp
 
 from baselines.training.critics import make_critics, take
 from baselines.training.experience import Playing, Transitions
-from baselines.training.imitation import Batch, GradientConfig, Method, Metrics, check_positive
+from baselines.training.imitation import Batch, GradientConfig, Method, Metrics
+from baselines.training.schema import MOST_INT32, Count, Positive
 from jaxdilemmas.environment import Environment, require
 
 
@@ -48,29 +49,28 @@ class SoftQConfig(GradientConfig):
       ValueError: a value is not allowed.
     """
 
-    alpha: float = 10.0
-    inverse_temperature: float = 1.0
+    alpha: Positive = 10.0
+    inverse_temperature: Positive = 1.0
     reg_samples: Literal["expert", "mixture"] = "mixture"
     value_samples: Literal["policy", "half", "expert", "v0"] = "half"
-    target_clip: float | None = None
+    target_clip: Positive | None = None
     mode: Literal["online", "offline"] = "online"
-    num_envs: int = 32
-    rollout_steps: int = 8
-    capacity: int = 16384
+    num_envs: Count = 32
+    rollout_steps: Count = 8
+    capacity: Count = 16384
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "alpha", "inverse_temperature")
-        if self.target_clip is not None:
-            check_positive(self, "target_clip")
         if self.mode == "offline":
             is_recorded = self.value_samples in ("expert", "v0")
             require(is_recorded, "value_samples", self.value_samples, "expert or v0, offline")
             require(self.reg_samples == "expert", "reg_samples", self.reg_samples, "expert, offline")
-        for name in ("num_envs", "rollout_steps"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         least = self.num_envs * self.rollout_steps
         require(self.capacity >= least, "capacity", self.capacity, f"at least one rollout, {least}")
+        most = MOST_INT32 // least  # updates
+        is_counted = self.mode == "offline" or self.num_updates <= most
+        fits = f"at most {most} updates of {least} env steps, which fit int32"
+        require(is_counted, "gradient_steps", self.gradient_steps, fits)
 
     @property
     def playing(self) -> Playing | None:

@@ -1,11 +1,11 @@
 """What an algorithm offers to those who run, save and evaluate it."""
 
-import typing
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
+from baselines.training.schema import MOST_INT32
 from jaxdilemmas.environment import require
 
 Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
@@ -47,9 +47,13 @@ def scan_updates(
     return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)
 
 
-def check_choices(config: Any) -> None:
-    """Raises a ValueError if a field of a dataclass of settings that is a `Literal` holds none of its choices."""
-    for name, hint in typing.get_type_hints(type(config)).items():
-        if typing.get_origin(hint) is Literal:
-            choices = typing.get_args(hint)
-            require(getattr(config, name) in choices, name, getattr(config, name), f"one of {', '.join(choices)}")
+def check_budget(config: Any) -> None:
+    """Raises a ValueError unless rollouts fit int32 and `total_env_steps` is enough for one update.
+
+    Args:
+      config: settings with `num_envs`, `rollout_steps`, `total_env_steps` and the two properties that follow from them.
+    """
+    per_update = config.env_steps_per_update
+    most = f"at most {MOST_INT32 // config.num_envs}: num_envs * rollout_steps is at most 2^31 - 1"
+    require(per_update <= MOST_INT32, "rollout_steps", config.rollout_steps, most)
+    require(config.num_updates >= 1, "total_env_steps", config.total_env_steps, f"at least one update, {per_update}")

@@ -355,8 +355,8 @@ def test_by_default_it_is_the_whole_study() -> None:
     [
         (["--protocols", "ia3c"], "protocol='ia3c' is not allowed"),
         (["--protocols", "ia2c", "ia2c"], "each once"),
-        (["--rates", "0"], "regrowth_rate=0.0 is not allowed"),
-        (["--team-rate", "nan"], "regrowth_rate=nan is not allowed"),
+        (["--rates", "0"], "rates=(0.0,) is not allowed"),
+        (["--team-rate", "nan"], "team_rate=nan is not allowed: a finite number above 0"),
         (["--seeds", "0"], "seeds=0 is not allowed"),
         (["--teams", "1"], "teams=1 is not allowed: 0, or at least 2"),
         (["--early-ends", "lost"], "early_ends='lost' is not allowed"),

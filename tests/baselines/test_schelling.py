@@ -113,7 +113,7 @@ def test_a_trained_run_may_be_either_side(tmp_path: Path) -> None:
         (("--env", "gatherin"), "did you mean 'gathering'?"),
         (("--env-kwargs", "cooperator=(0,1)", "defector=(0,0)"), "num_agents=1 is not allowed"),
         (("--env-kwargs", "noise"), "env_kwargs='noise' is not allowed"),
-        (("--episodes", "1"), "episodes=1 is not allowed: at least 2"),
+        (("--episodes", "1"), "episodes=1 is not allowed: a whole number from 2 to"),
         (("--seed", "-1"), "seed=-1 is not allowed"),
         (("--output", "{trained}"), "is not allowed: a directory that does not exist yet"),
     ],

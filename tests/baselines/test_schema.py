@@ -47,7 +47,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("weight", -0.1, r"-0\.1 is not allowed: a finite number of at least 0"),
     ("share", 1.1, r"1\.1 is not allowed: a number between 0 and 1"),
     ("kind", "c", "'c' is not allowed: one of a, b"),
-    ("is_on", "x", "'x' is not allowed: it must be a valid boolean"),
+    ("is_on", "x", "'x' is not allowed: True or False"),
     ("is_on", 1, "1 is not allowed"),
     ("sizes", (1, 2.5), r"\(1, 2\.5\) is not allowed"),
     ("others", {"a": float("nan")}, r"\{'a': nan\} is not allowed: an object of text"),

@@ -17,6 +17,16 @@ from baselines.presets import preset
 from baselines.study.mamql.motives import TEAMS
 from baselines.training.critics import MAX_JOINT_ACTIONS, count_actions
 from baselines.training.options import parse_env_kwargs
+from baselines.training.schema import (
+    Count,
+    CountFromTwo,
+    FilePath,
+    NumEpisodes,
+    NumSeeds,
+    OnceEach,
+    Seed,
+    check_fields,
+)
 from jaxdilemmas.environment import Environment, require
 
 Stage = Literal["table", "retrain", "partners", "stochastic", "games", "dilemmas", "motives"]
@@ -165,35 +175,28 @@ class Options:
       ValueError: a value is not allowed.
     """
 
-    stages: tuple[Stage, ...] = ("table",)
-    methods: tuple[str, ...] = COMPARED
-    sizes: tuple[int, ...] = (30, 100, 300, 1000, 10_000, 20_000)
-    seeds: int = 5
-    first_seed: int = 0
-    experts: tuple[str, ...] = (RECORDED,)
-    recording: Path | None = None
+    stages: OnceEach[Stage] = ("table",)
+    methods: OnceEach[str] = COMPARED
+    sizes: OnceEach[CountFromTwo] = (30, 100, 300, 1000, 10_000, 20_000)
+    seeds: NumSeeds = 5
+    first_seed: Seed = 0
+    experts: OnceEach[str] = (RECORDED,)
+    recording: FilePath | None = None
     settings: tuple[str, ...] = ()
-    episodes: int = 1000
-    explored: int = 18_000
-    retrain_size: int = 10_000
-    retrain_env_steps: int = 600_000
-    dilemma_size: int = 10_000
-    jobs: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
-    output: Path = Path("runs/mamql_study")
-    page: Path | None = None
+    episodes: NumEpisodes = 1000
+    explored: Count = 18_000
+    retrain_size: Count = 10_000
+    retrain_env_steps: Count = 600_000
+    dilemma_size: Count = 10_000
+    jobs: Count = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    output: FilePath = Path("runs/mamql_study")
+    page: FilePath | None = None
 
     def __post_init__(self) -> None:
-        for name in ("stages", "methods", "sizes", "experts"):
-            values = getattr(self, name)
-            require(len(set(values)) == len(values) > 0, name, values, "at least one, each once")
-        for name, known in {"stages": STAGES, "methods": tuple(METHODS)}.items():
-            unknown = sorted({*getattr(self, name)} - {*known})
-            require(not unknown, name, unknown, f"of {', '.join(known)}")
-        for name in ("seeds", "explored", "retrain_size", "retrain_env_steps", "dilemma_size", "jobs"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(min(self.sizes) >= 2, "sizes", self.sizes, "at least 2 each")
-        require(self.episodes >= 2, "episodes", self.episodes, "at least 2, for an interval")
-        require(0 <= self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
+        check_fields(self)
+        unknown = sorted({*self.methods} - {*METHODS})
+        require(not unknown, "methods", unknown, f"of {', '.join(METHODS)}")
+        require(self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
         labels = [label(expert) for expert in self.experts]
         require(len(set(labels)) == len(labels), "experts", self.experts, "of different names")
         is_needed = RECORDED in self.experts and bool({*self.stages} - {"games", "dilemmas", "motives", "stochastic"})
