@@ -36,6 +36,7 @@ ALLOWED = {
     | {"jax", "numpy", "gymnasium", "pettingzoo"},
     "jaxdilemmas.grid": set(),
     "jaxdilemmas.grid.*": {"jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits", "jax", "numpy", "chex"},
+    "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
     "jaxdilemmas.grid_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy", "flax"},
     "jaxdilemmas.lab2d_environment": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax"},
@@ -50,9 +51,11 @@ ALLOWED = {
     "jaxdilemmas.envs.gems_policies": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
     "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.intersection_policies": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
-    "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
+    "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.overcooked_policies": CONTRACT
-    | {"jaxdilemmas.envs.foraging", "jaxdilemmas.envs.overcooked", "jaxdilemmas.grid", "jax", "numpy"},
+    | {"jaxdilemmas.envs.foraging", "jaxdilemmas.envs.kitchens", "jaxdilemmas.envs.overcooked"}
+    | {"jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.envs.gathering_policies": GAME | {"jaxdilemmas.envs.foraging"},
     "jaxdilemmas.envs.cleanup_policies": GAME | {"jaxdilemmas.envs.foraging"},
 }

@@ -4,6 +4,7 @@ import argparse
 import ast
 import dataclasses
 import datetime
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from baselines.training.schema import Count, FilePath, NumSeeds, Seed, check_fie
 from baselines.training.streaming import over_seeds
 from baselines.training.trainer import Trainer
 from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.grid.maps import read_board_file
 
 MakeTrainer = Callable[[Any, Environment], Trainer]
 
@@ -211,19 +213,29 @@ def parse(
 def parse_env_kwargs(texts: Sequence[str]) -> dict[str, Any]:
     """Reads name=value: numbers, True, False, None, tuples and lists as in Python, anything else as text.
 
+    A map without quotes, of one line with a dot or a slash in it, is the path of a file. The text of the file is taken,
+    so that a record holds the board itself. Text in quotes, as a record has it, is never a path.
+
     Raises:
-      ValueError: a text is not of that form, or a name comes twice.
+      ValueError: a text is not of that form, a name comes twice, or there is no such file.
     """
     env_kwargs: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         is_new = bool(equals) and name.isidentifier() and name not in env_kwargs
         require(is_new, "env_kwargs", text, "name=value, each name once")
-        try:
-            env_kwargs[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            env_kwargs[name] = {"true": True, "false": False}.get(value, value)
+        env_kwargs[name] = _value_from(value, is_map=name == "map")
     return env_kwargs
+
+
+def _value_from(text: str, is_map: bool) -> Any:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        value = {"true": True, "false": False}.get(text, text)
+    if is_map and value == text:
+        return read_board_file(Path(text)) if "\n" not in text and re.search(r"[./\\]", text) else text
+    return text if is_map and isinstance(value, dict) else value
 
 
 def check_same(record: RunRecord, stored: RunRecord) -> None:

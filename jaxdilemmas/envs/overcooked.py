@@ -4,7 +4,7 @@ The game of Carroll et al. 2019 (arXiv:1910.05789), by the rules of HumanCompati
 docs/overcooked.md has the rules, their sources and what is our choice.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,31 +12,13 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.environment import Environment, Info, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.envs.kitchens import COUNTER, DISHES, FLOOR, ONIONS, POT, POT_SIZE, SERVING, Kitchen, read_kitchen
 from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, same_cell
-from jaxdilemmas.grid.maps import cells_of, index_of_cells, parse_map
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.spaces import Box, Discrete, Space
-
-MAPS = {
-    "cramped_room": """
-XXPXX
-O  2O
-X1  X
-XDXSX
-"""
-}
-"""By name: X counter, O onions, D dishes, P pot, S where soups are served, a digit where that player starts."""
-
-LAYERS = ("floor", "counter", "onions", "dishes", "serving", "pot")
-FLOOR, COUNTER, ONIONS, DISHES, SERVING, POT = range(6)
-"""What a cell is."""
-
-SYMBOLS = dict(zip(" XODSP", LAYERS, strict=True)) | {str(player): str(player) for player in range(1, 10)}
 
 NOTHING, ONION, DISH, SOUP = range(4)
 """What hands hold and what lies on a counter; a soup of n onions is SOUP + n - 1."""
-
-POT_SIZE = 3
-"""The most onions that a pot takes, and those of the soup that is ordered."""
 
 ORDERED_SOUP = SOUP + POT_SIZE - 1
 NOT_COOKING = -1
@@ -45,22 +27,6 @@ NOT_COOKING = -1
 STAY, INTERACT = 4, 5
 ACTION_HEADINGS = np.array([NORTH, SOUTH, EAST, WEST])
 """The headings of actions 0 to 3."""
-
-
-class Kitchen(NamedTuple):
-    """A map as arrays.
-
-    Attributes:
-      kinds: `[H, W]` int, FLOOR to POT.
-      slots: `[H, W]` int32, which counter or which pot a cell is, in row-major order; elsewhere it means nothing.
-      starts: `[P, 2]` int32 (row, col), where players start.
-      stations: `[S, 2]` int32 (x, y) of onions, dishes, serving cells and pots, in this order.
-    """
-
-    kinds: np.ndarray
-    slots: np.ndarray
-    starts: np.ndarray
-    stations: np.ndarray
 
 
 class Params(struct.PyTreeNode):
@@ -106,9 +72,10 @@ class Overcooked(Environment):
     """See the module for the game and docs/overcooked.md for its rules.
 
     Args:
-      map: a name in `MAPS`.
-      num_agents: N, at most the number of starts in the map; players 1 to N of the map play.
-      **params: fields of `Params`.
+      map: a name in `kitchens.MAPS`, a kitchen drawn as text, the text of a layout file of overcooked_ai, or the
+        `pathlib.Path` of a file with either.
+      num_agents: N, by default as many as the map has starts, and at most that; players 1 to N of the map play.
+      **params: fields of `Params`; what a layout file says about them is their default.
 
     Attributes:
       kitchen: the map as arrays.
@@ -119,14 +86,13 @@ class Overcooked(Environment):
 
     policy_module = "jaxdilemmas.envs.overcooked_policies"
 
-    def __init__(self, map: str = "cramped_room", num_agents: int = 2, **params: Any) -> None:
-        require(isinstance(map, str) and map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
-        self.kitchen = parse_kitchen(MAPS[map])
+    def __init__(self, map: Board = "cramped_room", num_agents: int | None = None, **params: Any) -> None:
+        self.kitchen, numbers = read_kitchen(map)
         most = len(self.kitchen.starts)
-        is_fit = is_count(num_agents) and num_agents <= most
-        require(is_fit, "num_agents", num_agents, f"a whole number from 1 to {most}, the starts in the map")
-        self.num_agents = num_agents
-        self.default_params = self.params_from(Params, params)
+        is_fit = num_agents is None or (is_count(num_agents) and num_agents <= most)
+        require(is_fit, "num_agents", num_agents, f"a whole number from 1 to {most}, the starts in the map, or None")
+        self.num_agents = most if num_agents is None else num_agents
+        self.default_params = self.params_from(Params, numbers | params)
         check_numbers(self.default_params, np.inf, "delivery_reward")
         check_counts(self.default_params, "cook_steps", "max_steps")
         self.num_counters, self.num_pots = (int((self.kitchen.kinds == kind).sum()) for kind in (COUNTER, POT))
@@ -199,35 +165,6 @@ class Overcooked(Environment):
         seen_by_all = jnp.broadcast_to(of_kitchen, (self.num_agents, of_kitchen.size))
         facing = steps[own_first, ::-1].reshape(self.num_agents, -1)
         return jnp.concatenate([*of_players, seen_by_all, facing], axis=1).astype(jnp.float32)
-
-
-def parse_kitchen(text: str) -> Kitchen:
-    """Reads a map; see `MAPS` for the symbols.
-
-    Args:
-      text: one line per row.
-
-    Returns:
-      The map as arrays.
-
-    Raises:
-      ValueError: an unknown symbol, rows of different length, floor at the edge, a kind of station or a player is
-        missing, or a player stands there twice.
-    """
-    layers = {str(player): np.zeros((1, 1), bool) for player in range(1, 10)} | parse_map(text, SYMBOLS)
-    starts = [cells_of(layers[str(player)]) for player in range(1, 10)]
-    num_players = sum(len(cells) > 0 for cells in starts)
-    is_numbered = all(len(cells) == (player < num_players) for player, cells in enumerate(starts))
-    require(num_players > 0 and is_numbered, "map", text, "players are numbered 1, 2, ... and each stands there once")
-    kinds = sum(kind * layers[name].astype(int) for kind, name in enumerate(LAYERS))
-    missing = [name for kind, name in enumerate(LAYERS) if not (kinds == kind).any()]
-    require(not missing, "map", text, f"it must have cells of every kind: {', '.join(missing)} are missing")
-    edge = np.concatenate([kinds[0], kinds[-1], kinds[:, 0], kinds[:, -1]])
-    require(bool((edge != FLOOR).all()), "map", text, "there must be no floor at the edge")
-    cells = {kind: cells_of(kinds == kind) for kind in range(len(LAYERS))}
-    slots = np.where(kinds == POT, index_of_cells(cells[POT], kinds.shape), index_of_cells(cells[COUNTER], kinds.shape))
-    stations = np.concatenate([cells[kind][:, ::-1] for kind in (ONIONS, DISHES, SERVING, POT)])
-    return Kitchen(kinds, slots, np.concatenate(starts), stations)
 
 
 def interact(

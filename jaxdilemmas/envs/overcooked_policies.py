@@ -9,20 +9,14 @@ import numpy as np
 
 from jaxdilemmas.environment import Policy, require
 from jaxdilemmas.envs.foraging import NEVER, find_ways
+from jaxdilemmas.envs.kitchens import COUNTER, DISHES, FLOOR, LAYERS, ONIONS, POT, POT_SIZE, SERVING
 from jaxdilemmas.envs.overcooked import (
     ACTION_HEADINGS,
-    COUNTER,
     DISH,
-    DISHES,
-    FLOOR,
     INTERACT,
     NOT_COOKING,
     NOTHING,
     ONION,
-    ONIONS,
-    POT,
-    POT_SIZE,
-    SERVING,
     STAY,
     Overcooked,
     State,
@@ -60,6 +54,18 @@ class Plans:
         rows, cols = (axis.reshape(-1, 1) + STEPS[ACTION_HEADINGS, i] for i, axis in enumerate(np.indices(kinds.shape)))
         self.neighbours = rows.clip(0, kinds.shape[0] - 1) * self.num_cols + cols.clip(0, kinds.shape[1] - 1)
         self.is_floor = kinds.ravel() == FLOOR
+
+    def check_reach(self, starts: np.ndarray) -> None:
+        """Raises a ValueError unless every cook has a way to each kind of station from where it starts."""
+        for player, cell in enumerate(cell_index(starts, self.num_cols)):
+            can_reach = np.isfinite(self.steps[-1, cell])
+            missing = [
+                LAYERS[kind] for kind in (ONIONS, DISHES, POT, SERVING) if not can_reach[self.kinds == kind].any()
+            ]
+            allowed = (
+                "greedy cooks have ways to onions, dishes, pots and serving; from where this one starts none leads to "
+            )
+            require(not missing, "env", f"player {player + 1}", allowed + ", ".join(missing))
 
     def wishes(self, state: State, cook_steps: Any) -> tuple[jax.Array, jax.Array]:
         """Which stations each player wants to use, and which can be used now, `[2, A]` and `[A]` bool."""
@@ -151,7 +157,8 @@ def greedy(env: Overcooked) -> Policy:
       `policy(key, state) -> actions [2] int32`. Ties are broken at random.
 
     Raises:
-      ValueError: the game is not for two players.
+      ValueError: the game is not for two players, or one of them cannot reach every kind of station: greedy cooks pass
+        nothing on, so in "forced_coordination" they would stand still.
 
     Source: the order of what is needed is that of `GreedyHumanModel` in HumanCompatibleAI/overcooked_ai @ 83f5192
     (`agents/agent.py`). Going around each other and giving way are our choice: there both wait until they are stuck,
@@ -159,6 +166,7 @@ def greedy(env: Overcooked) -> Policy:
     """
     require(env.num_agents == 2, "env", f"{env.num_agents} players", "greedy cooks are two")
     plans = Plans(env)
+    plans.check_reach(env.kitchen.starts)
     num_stations = len(plans.stations)
 
     def policy(key: jax.Array, state: State) -> jax.Array:

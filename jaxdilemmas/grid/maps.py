@@ -1,26 +1,93 @@
 """Boards from text: one character a cell."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxdilemmas.arguments import refusal, require, show
 
-def parse_map(text: str, symbols: Mapping[str, str], pad: str | None = None) -> dict[str, np.ndarray]:
+MOST_CELLS = 10_000
+"""The largest board: what agents see of it is one table, by cell and heading. Our choice."""
+
+MOST_BYTES = 2**16
+"""The largest file with a board."""
+
+Parsed = TypeVar("Parsed")
+Board = str | os.PathLike[str]
+"""How games take a board: by its name, drawn as text, or as the `pathlib.Path` of a file with the text."""
+
+
+def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Parsed]) -> Parsed:
+    """Reads a board.
+
+    A string names a board or is the board: it never names a file, so that a board in a record opens none.
+
+    Args:
+      board: a name, several lines of text, or the `pathlib.Path` of a file with such lines.
+      named: the boards of the game by their names.
+      parse: reads the text, as `parse_map` does.
+
+    Returns:
+      What `parse` returns.
+
+    Raises:
+      ValueError: an unknown name, something that is no board, or a file that cannot be read; or `parse` refuses the
+        text, then the error names the file if there is one.
+    """
+    if isinstance(board, os.PathLike):
+        text = read_board_file(board)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ValueError(f"{show(os.fspath(board))}: {error}") from error
+    if isinstance(board, str) and board in named:
+        return parse(named[board])
+    allowed = f"one of {', '.join(named)}, a board drawn as text, several lines, or the pathlib.Path of a file with one"
+    require(isinstance(board, str) and "\n" in board, "map", board, allowed)
+    return parse(str(board).replace("\r", ""))
+
+
+def read_board_file(path: os.PathLike[str]) -> str:
+    """The text of a file with a board, without carriage returns; it is read as text and never run.
+
+    Raises:
+      ValueError: it is no file, too large, or no text.
+    """
+    file = Path(path)
+    require(file.is_file(), "map", os.fspath(path), "there is no such file")
+    size = f"a file with a board has at most {MOST_BYTES} bytes"
+    require(file.stat().st_size <= MOST_BYTES, "map", os.fspath(path), size)
+    try:
+        return file.read_text(encoding="utf-8-sig").replace("\r", "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(refusal("map", os.fspath(path), f"the file cannot be read: {error}")) from error
+
+
+def parse_map(
+    text: str, symbols: Mapping[str, str], pad: str | None = None, needed: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
     """Reads a board drawn as text.
 
     Args:
       text: one line per row; empty first and last lines are dropped.
       symbols: which layer each character belongs to; several characters may share a layer.
       pad: fills rows shorter than the longest up with this character; without it rows must be of one length.
+      needed: layers that must have a cell.
 
     Returns:
       For each layer a `[H, W]` bool array.
 
     Raises:
-      ValueError: an unknown symbol, or rows of different length without `pad`; row and column are named, from 0.
+      ValueError: an unknown symbol, or rows of different length without `pad`; row and column are named, from 0. Or the
+        board is too large, or has no cell of a layer that is needed.
     """
     rows = text.strip("\n").split("\n")
     width = max(len(row) for row in rows)
+    allowed = f"a board has at most {MOST_CELLS} cells, this one has {len(rows)} x {width}"
+    require(len(rows) * width <= MOST_CELLS, "map", text, allowed)
     for index, row in enumerate(rows):
         if len(row) != width and pad is None:
             raise ValueError(f"map row {index} has {len(row)} columns: every row needs {width}, as the longest row has")
@@ -28,12 +95,16 @@ def parse_map(text: str, symbols: Mapping[str, str], pad: str | None = None) -> 
     for row_index, row in enumerate(rows):
         for col_index, symbol in enumerate(row):
             if symbol not in symbols:
-                allowed = " ".join(repr(known) for known in symbols)
+                known = " ".join(repr(known) for known in symbols)
                 raise ValueError(
-                    f"unknown map symbol {symbol!r} at row {row_index}, col {col_index}: allowed are {allowed}"
+                    f"unknown map symbol {symbol!r} at row {row_index}, col {col_index}: allowed are {known}"
                 )
-    layers = np.array([[symbols[symbol] for symbol in row] for row in rows])
-    return {layer: layers == layer for layer in dict.fromkeys(symbols.values())}
+    cells = np.array([[symbols[symbol] for symbol in row] for row in rows])
+    layers = {layer: cells == layer for layer in dict.fromkeys(symbols.values())}
+    for layer in needed:
+        drawn = " or ".join(repr(symbol) for symbol in symbols if symbols[symbol] == layer)
+        require(layers[layer].any(), "map", text, f"it has no {layer} cell, which is drawn as {drawn}")
+    return layers
 
 
 def cells_of(layer: np.ndarray) -> np.ndarray:

@@ -318,6 +318,32 @@ def test_values_of_env_kwargs_have_types() -> None:
     assert list(parse_env_kwargs(texts).values()) == values
 
 
+def test_a_map_is_a_name_or_text_or_the_text_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = "{'grid': 'XPX\\nO1D'}"
+    (tmp_path / "my.txt").write_text("XPX\r\nO1D\r\nXSX\r\n")
+    monkeypatch.chdir(tmp_path)
+    texts = {
+        "small": "small",
+        "XPX\nO.D": "XPX\nO.D",
+        "'a.txt'": "a.txt",
+        "'X\\nY'": "X\nY",
+        layout: layout,
+        "(1, 2)": (1, 2),
+    }
+    texts |= dict.fromkeys(["my.txt", "./my.txt", str(tmp_path / "my.txt")], "XPX\nO1D\nXSX\n")
+    for text, value in texts.items():
+        assert parse_env_kwargs([f"map={text}"]) == {"map": value}
+    with pytest.raises(ValueError, match=r"map='none\.txt' is not allowed: there is no such file"):
+        parse_env_kwargs(["map=none.txt"])
+
+
+def test_a_board_of_ones_own_is_in_the_record_of_a_run_as_text(tmp_path: Path) -> None:
+    (tmp_path / "my.txt").write_text("XPX\nO1D\nXSX")
+    options = ["--runs-dir", str(tmp_path), "--env", "overcooked", "--env-kwargs", f"map={tmp_path / 'my.txt'}"]
+    job = prepare("fake", fake.Config, fake.make_trainer, options)
+    assert job.record.env_kwargs == {"map": "XPX\nO1D\nXSX"}
+
+
 def test_env_kwargs_reach_the_game(tmp_path: Path) -> None:
     options = ["--runs-dir", str(tmp_path), "--env-kwargs", "num_agents=3", "max_steps=7"]
     job = prepare("fake", fake.Config, fake.make_trainer, options)

@@ -1,7 +1,6 @@
 """Overcooked: its rules one by one, a slow version on two kitchens, and what greedy cooks reach."""
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -11,10 +10,10 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import policies
+from jaxdilemmas.envs.kitchens import MAPS
 from jaxdilemmas.envs.overcooked import (
     DISH,
     INTERACT,
-    MAPS,
     NOTHING,
     ONION,
     ORDERED_SOUP,
@@ -47,11 +46,9 @@ def env() -> Overcooked:
 
 
 @pytest.fixture(scope="module")
-def wide() -> Iterator[Overcooked]:
+def wide() -> Overcooked:
     """A kitchen that is not symmetric, with two pots and cook time 3."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MAPS, "wide", WIDE)
-        yield Overcooked(map="wide", cook_steps=3, delivery_reward=5.0)
+    return Overcooked(map=WIDE, cook_steps=3, delivery_reward=5.0)
 
 
 def put(env: Overcooked, *cooks: tuple[tuple[int, int], int, int], **fields: Any) -> State:
@@ -370,24 +367,6 @@ def test_greedy_cooks_deliver_in_another_kitchen(wide: Overcooked) -> None:
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         jaxdilemmas.make("overcooked", **bad)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("XPX\nO1D\nXS", "map row 2 has 2 columns"),
-        ("XPX\nO?D\nXSX", "unknown map symbol '\\?' at row 1, col 1"),
-        ("XPX\nO D\nXSX", "players are numbered"),
-        ("XPXX\nO12D\nXS2X", "players are numbered"),
-        ("XPXX\nO13D\nXSXX", "players are numbered"),
-        ("XXX\nO1D\nXSX", "pot are missing"),
-        ("XPX\nO1D\nXS ", "no floor at the edge"),
-    ],
-)
-def test_maps_that_cannot_be_played_are_refused(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MAPS, "mine", text)
-    with pytest.raises(ValueError, match=message):
-        jaxdilemmas.make("overcooked", map="mine")
 
 
 def test_greedy_cooks_are_two() -> None:
