@@ -17,6 +17,9 @@ GEMS_IMITATION: dict[str, Any] = {
 LONGER: dict[str, Any] = {"learning_rate": 3e-3, "gradient_steps": 8000}
 """Likewise of imitators of Overcooked and Intersection."""
 
+LOOKING_AHEAD: dict[str, Any] = {"discount": 0.99, "gae_lambda": 0.95, "num_envs": 64}
+"""What IPPO has in many games."""
+
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     # tuned on map="large" with num_agents=10
     ("ippo", "gathering_gallego"): {
@@ -54,6 +57,19 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "final_entropy_coefficient": 0.001,
     },
     ("ippo", "gems"): {"network": "set", "num_envs": 64, "rollout_steps": 45},
+    # the weights of the bonus are those of overcooked_ai @ 83f5192 (`BASE_REW_SHAPING_PARAMS`)
+    ("ippo", "overcooked"): LOOKING_AHEAD
+    | {
+        "bonus": ("potted=3", "useful_dish_taken=3", "soup_taken=5"),
+        "bonus_steps": 1_500_000,
+        "parameters": "separate",
+        "total_env_steps": 3_000_000,
+        "rollout_steps": 100,
+        "num_minibatches": 16,
+        "entropy_coefficient": 0.05,
+        "reward_scale": 0.1,
+    },
+    ("ippo", "intersection"): LOOKING_AHEAD,
     # tuned on 1,000 and 20,000 recorded transitions
     ("mamql", "gems"): GEMS_IMITATION,
     ("iq_learn", "gems"): GEMS_IMITATION,

@@ -1,77 +1,80 @@
-"""What agents learn: trains several seeds with the command line, plays what was learnt, and draws the curves.
+"""What agents learn: trains several seeds with the command line and compares them with random and scripted play.
 
-    python -m benchmarks.learning gathering --seeds 5
-    python -m benchmarks.learning large_common large_individual --seeds 3 --jobs 2
-    python -m benchmarks.learning cleanup_individual cleanup_common cleanup_inequity_averse --seeds 5 --picture cleanup
+    python -m benchmarks.learning                                    # every experiment: hours
+    python -m benchmarks.learning --games cleanup                    # those of some games
+    python -m benchmarks.learning overcooked gems --seeds 3          # some, by name
+    python -m benchmarks.learning cleanup_individual cleanup_common cleanup_inequity_averse --picture cleanup
+    python -m benchmarks.learning --table-only                       # the table of docs/results.md, from the rows
 
-Each seed is a run of its own under `--runs-dir`, one after the other unless `--jobs` says how many run side by side; a
-seed that was interrupted is resumed. Each experiment adds a row of JSON to benchmarks/results/learning.jsonl
-and a picture to docs/images, or all together one picture with bands over seeds, if `--picture` names it.
+Settings are chosen on seeds below 100 and reported on seeds from 100 on. Each seed is a run of its own under
+`--runs-dir`; a seed that was interrupted is resumed, a finished one is not trained again. Each experiment adds a row of
+JSON to benchmarks/results/learning.jsonl as soon as it is measured. At the end the table of docs/results.md is written
+from the last row of every experiment, and a picture of the learning curves if `--picture` names one.
 """
 
 import argparse
+import dataclasses
+import functools
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
-from baselines.playing import load_player, play_many
-from baselines.training.curves import plot_learning_curve
-from baselines.training.runs import RunDirectory
+import jaxdilemmas
+from baselines import ippo
+from baselines.analysis.schelling import estimate_mean
+from baselines.playing import Run, episode_outcome, load_run, play_episode, play_many, scripted_player, trained_player
+from baselines.training.options import parse, parse_env_kwargs
+from baselines.training.runs import RunDirectory, RunRecord
 from baselines.training.table import read_metrics
-from baselines.training.terminal import as_command
+from benchmarks.learning_cases import EXPERIMENTS
+from benchmarks.learning_report import draw, write_table
 from benchmarks.reporting import RESULTS, print_header, report
+from jaxdilemmas.environment import require
+from jaxdilemmas.policies import scripted_policies
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+FIRST_SEED = 100
+"""Of the reported ones."""
 
-LARGE = "--env gathering_gallego --env-kwargs map=large num_agents=10"
-
-EXPERIMENTS = {
-    "gathering": "--env gathering --total-env-steps 2000000",
-    "gathering_no_beam": "--env gathering --env-kwargs beam_enabled=False --total-env-steps 1000000",
-    "large_individual": f"{LARGE} --total-env-steps 800000",
-    "large_common": f"{LARGE} --reward common --reward-scale 0.3 --gae-lambda 0.8 --total-env-steps 800000",
-    "cleanup_common": "--env cleanup --reward common --total-env-steps 1600000",
-    "cleanup_individual": "--env cleanup --reward individual --total-env-steps 1600000",
-    "cleanup_inequity_averse": "--env cleanup --reward inequity_averse --total-env-steps 1600000",
-    "harvest_common": "--env harvest --reward common --reward-scale 0.2 --total-env-steps 192000",
-    "harvest_individual": "--env harvest --reward individual --total-env-steps 192000",
-    "harvest_inequity_averse": "--env harvest --reward inequity_averse --reward-scale 0.2 --total-env-steps 192000",
-}
-"""Options of `python -m baselines.ippo`; all else comes from `baselines.presets` and `baselines.ippo.Config`."""
-
-PANELS = {
-    "collected": "apples per step",
-    "cleaned": "cells cleaned per step",
-    "fined": "hits per step",
-    "efficiency": "efficiency",
-    "equality": "equality",
-    "sustainability": "sustainability",
-    "peace": "peace",
-}
-"""What the picture of several experiments shows, with titles: sums over agents of rates, and the four metrics."""
+COOPERATIVE = ("cooperative", "cautious")
+"""Scripted policies that hold back for the others' good; all others but random play are selfish."""
 
 IMAGES = RESULTS.parents[1] / "docs" / "images"
-COLUMNS = ("game", "seeds", "env_steps", "collective_return", "lowest", "efficiency", "peace", "seconds")
+PAGE = RESULTS.parents[1] / "docs" / "results.md"
+COLUMNS = ("game", "random", "selfish", "cooperative", "before", "collective_return", "low", "high", "seconds")
+
+
+def options_of(experiment: str) -> list[str]:
+    """The options of `python -m baselines.ippo`."""
+    return EXPERIMENTS[experiment].options.split()
+
+
+def game_of(experiment: str) -> str:
+    """The id of the experiment's game."""
+    options = options_of(experiment)
+    return options[options.index("--env") + 1]
 
 
 def train(experiment: str, seed: int, runs_dir: Path) -> RunDirectory:
-    """Trains one seed in a process of its own, or goes on with it.
+    """Trains one seed in a process of its own, or goes on with it, unless that is done.
 
     Raises:
+      ValueError: there is a run of that name with other settings.
       CalledProcessError: training failed; what it said is in a log beside the run directory.
     """
     directory = RunDirectory(runs_dir / f"{experiment}_{seed}")
     options = ["--name", directory.path.name, "--runs-dir", str(runs_dir)]
     is_there = directory.path.exists()
-    options += ["--resume"] if is_there else [*EXPERIMENTS[experiment].split(), "--seed", str(seed)]
+    if is_there:
+        check_settings(directory.read_record(), experiment, directory)
+    if directory.parameters(seed).exists():
+        return directory
+    options += ["--resume"] if is_there else [*options_of(experiment), "--seed", str(seed)]
     runs_dir.mkdir(parents=True, exist_ok=True)
     with (runs_dir / f"{directory.path.name}.log").open("a") as log:
         command = [sys.executable, "-m", "baselines.ippo", *options]
@@ -79,117 +82,128 @@ def train(experiment: str, seed: int, runs_dir: Path) -> RunDirectory:
     return directory
 
 
+def check_settings(record: RunRecord, experiment: str, directory: RunDirectory) -> None:
+    """Raises a ValueError if a run has other settings or rules than the experiment has now."""
+    run, config = parse("ippo", ippo.Config, None, options_of(experiment), game_of(experiment))
+    env_kwargs = parse_env_kwargs(run.env_kwargs)
+    version = jaxdilemmas.make(run.env, **env_kwargs).version
+    expected = (run.env, env_kwargs, version, dataclasses.asdict(config))
+    is_same = (record.env_id, record.env_kwargs, record.env_version, record.config) == expected
+    require(is_same, "runs_dir", str(directory.path), "another directory, since this run has other settings or rules")
+
+
 def measure(directories: Sequence[RunDirectory], num_episodes: int) -> dict[str, Any]:
-    """Plays `num_episodes` episodes of every seed: means per seed, and over seeds with the standard deviation."""
-    outcomes = []
-    for directory in directories:
-        episodes = play_many(load_player(directory.path), jax.random.key(0), num_episodes)
-        outcomes.append({name: float(values.mean()) for name, values in episodes.items()})
+    """Plays `num_episodes` episodes of every seed before and after training, and of the scripted policies.
+
+    Returns:
+      Means per seed, and over seeds with the 95 % interval of the collective return.
+    """
+    runs = [load_run(directory.path) for directory in directories]
+    records = [directory.read_record() for directory in directories]
+    play = make_play(runs[0], num_episodes)
+    init = jax.jit(ippo.make_trainer(runs[0].config, runs[0].env).init)
+    params = runs[0].env.default_params
+    before = [play(init(jax.random.key(record.seed), params).network_params) for record in records]
+    outcomes = [play(run.network_params) for run in runs]
     each = {name: [round(outcome[name], 4) for outcome in outcomes] for name in outcomes[0]}
     tables = [read_metrics(directory.metrics) for directory in directories]
+    interval = {} if len(runs) == 1 else estimate_mean(np.array(each["collective_return"]))._asdict()
+    scripted = play_scripted(records[0].env_id, tuple(records[0].env_kwargs.items()), num_episodes)
     return {
-        "seeds": len(directories),
+        "env_id": records[0].env_id,
+        "env_kwargs": records[0].env_kwargs,
+        "env_version": records[0].env_version,
+        "num_agents": runs[0].env.num_agents,
+        "reward": runs[0].config.reward,
+        "seeds": [record.seed for record in records],
         "episodes": num_episodes,
         "env_steps": int(tables[0]["env_steps"][-1]),
         "seconds": [round(float(table["wall_seconds"][-1]), 1) for table in tables],
+        "before": round(float(np.mean([outcome["collective_return"] for outcome in before])), 4),
         "each": each,
+        "low": round(interval["low"], 4) if interval else None,
+        "high": round(interval["high"], 4) if interval else None,
         "lowest": min(each["collective_return"]),
+        **best_scripted(scripted),
+        "scripted": scripted,
     } | {name: round(float(np.mean(values)), 4) for name, values in each.items()}
 
 
-def draw(experiment: str, directories: Sequence[RunDirectory]) -> None:
-    """Draws the learning curves of all seeds into docs/images."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    header, *_ = directories[0].metrics.read_text().splitlines()
-    rows = [row for directory in directories for row in directory.metrics.read_text().splitlines()[1:]]
-    with tempfile.TemporaryDirectory() as folder:
-        merged = Path(folder) / "metrics.csv"
-        merged.write_text("\n".join([header, *rows]) + "\n")
-        plot_learning_curve(merged, IMAGES / f"{experiment}.png", experiment.replace("_", " "))
+def make_play(run: Run, num_episodes: int) -> Callable[[Any], dict[str, float]]:
+    """A function of network parameters: mean outcomes over episodes and agents; see `playing.episode_outcome`."""
+    policy = run.algorithm.make_policy(run.config, run.env)
+    keys = jax.random.split(jax.random.key(0), num_episodes)
+
+    @jax.jit
+    def play(network_params: Any) -> dict[str, jax.Array]:
+        player = trained_player(run.env, policy, network_params)
+        outcomes = jax.vmap(lambda key: episode_outcome(play_episode(player, key)))(keys)
+        return jax.tree.map(lambda values: values.mean(), outcomes)
+
+    return lambda network_params: {name: float(value) for name, value in play(network_params).items()}
 
 
-def compare(experiments: dict[str, Sequence[RunDirectory]], path: Path) -> None:
-    """Draws the curves of several experiments into one picture: means over seeds with 95 % confidence bands."""
-    from matplotlib.figure import Figure
+@functools.cache
+def play_scripted(env_id: str, env_kwargs: tuple[tuple[str, Any], ...], num_episodes: int) -> dict[str, float]:
+    """The mean collective return of each scripted policy in self-play, and of random play."""
+    env = jaxdilemmas.make(env_id, **dict(env_kwargs))
+    returns = {}
+    for name, maker in scripted_policies(env).items():
+        outcomes = play_many(scripted_player(env, maker(env)), jax.random.key(0), num_episodes)
+        returns[name] = round(float(outcomes["collective_return"].mean()), 4)
+    return returns
 
-    curves = {
-        experiment: [read_curves(directory.metrics) for directory in directories]
-        for experiment, directories in experiments.items()
+
+def best_scripted(returns: dict[str, float]) -> dict[str, float | None]:
+    """Of random play, of the best selfish policy and of the best cooperative one; None where a game has none."""
+    selfish = [value for name, value in returns.items() if name not in ("random", *COOPERATIVE)]
+    cooperative = [value for name, value in returns.items() if name in COOPERATIVE]
+    return {
+        "random": returns["random"],
+        "selfish": max(selfish, default=None),
+        "cooperative": max(cooperative, default=None),
     }
-    names = [name for name in PANELS if all(name in curve for seeds in curves.values() for curve in seeds)]
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    grid = figure.subplots(2, -(-len(names) // 2)).flat
-    for name, panel in zip(names, grid, strict=False):
-        for experiment, seeds in curves.items():
-            draw_band(panel, seeds[0]["env_steps"] / 1e6, np.array([curve[name] for curve in seeds]), experiment)
-        panel.set_title(PANELS[name], fontsize="medium")
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.grid(alpha=0.3)
-    for panel in list(grid):
-        panel.axis("off")
-    figure.supxlabel("million env steps")
-    figure.axes[0].legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
 
 
-def read_curves(metrics_path: Path) -> dict[str, np.ndarray]:
-    """The panels of one seed and `env_steps`, a number for each round of episodes, which all environments end together.
-
-    Rates are sums over agents, means over the updates of the round; the metrics are those of the round's last update.
-    """
-    table = read_metrics(metrics_path)
-    is_end = ~np.isnan(table["efficiency"])
-    updates = int(is_end.argmax()) + 1
-    rounds = len(is_end) // updates
-    curves = {}
-    for name in ("env_steps", *PANELS):
-        agents = [column for key, column in table.items() if key.rpartition("_")[0] == name]
-        if agents or name in table:
-            values = np.sum(agents, axis=0) if agents else table[name]
-            values = values[: rounds * updates].reshape(rounds, updates)
-            curves[name] = values.mean(1) if agents else values[:, -1]
-    return curves
-
-
-def draw_band(panel: "Axes", env_steps: np.ndarray, values: np.ndarray, label: str) -> None:
-    """The mean over seeds of `values` `[S, T]` and, of several seeds, its 95 % confidence interval by Student's t."""
-    from scipy.stats import t
-
-    mean, seeds = values.mean(0), len(values)
-    (line,) = panel.plot(env_steps, mean, label=label)
-    if seeds > 1:
-        half = t.ppf(0.975, seeds - 1) * values.std(0, ddof=1) / np.sqrt(seeds)
-        panel.fill_between(env_steps, mean - half, mean + half, color=line.get_color(), alpha=0.2, linewidth=0)
-
-
-@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.learning`."""
+    options = make_parser().parse_args(argv)
+    for name in options.experiments:
+        require(name in EXPERIMENTS, "experiment", name, f"one of {', '.join(EXPERIMENTS)}")
+    names = [name for name in options.experiments or EXPERIMENTS if game_of(name) in (options.games or [game_of(name)])]
+    trained: dict[str, Sequence[RunDirectory]] = {}
+    if not options.table_only:
+        print_header(COLUMNS)
+        for experiment in names:
+            seeds = range(options.first_seed, options.first_seed + options.seeds)
+            with ThreadPoolExecutor(options.jobs) as pool:
+                runs = [pool.submit(train, experiment, seed, options.runs_dir) for seed in seeds]
+                trained[experiment] = [run.result() for run in runs]
+            row = {"game": experiment, "command": f"python -m baselines.ippo {EXPERIMENTS[experiment].options}"}
+            report(row | measure(trained[experiment], options.episodes), options.output, COLUMNS)
+    write_table(options.output, options.page)
+    if options.picture and trained:
+        draw(trained, IMAGES / f"{options.picture}.png")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.learning", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("experiments", nargs="+", choices=list(EXPERIMENTS))
-    parser.add_argument("--seeds", type=int, default=3, help="trained from 0 on")
+    games = sorted({game_of(name) for name in EXPERIMENTS})
+    parser.add_argument("experiments", nargs="*", help=f"all by default: {', '.join(EXPERIMENTS)}")
+    parser.add_argument("--games", nargs="+", choices=games, help="the experiments of these games alone")
+    parser.add_argument("--seeds", type=int, default=5, help="how many are trained")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="below 100 for trials, not for results")
     parser.add_argument("--episodes", type=int, default=100, help="played with each seed's final parameters")
     parser.add_argument("--jobs", type=int, default=1, help="seeds trained side by side")
-    parser.add_argument("--picture", help="name of one picture of all these experiments in docs/images")
+    parser.add_argument("--picture", help="name of a picture of these experiments in docs/images, bands over seeds")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=RESULTS / "learning.jsonl", help="rows are added to this file")
-    options = parser.parse_args(argv)
-    print_header(COLUMNS)
-    trained: dict[str, Sequence[RunDirectory]] = {}
-    for experiment in options.experiments:
-        with ThreadPoolExecutor(options.jobs) as pool:
-            runs = [pool.submit(train, experiment, seed, options.runs_dir) for seed in range(options.seeds)]
-            directories = [run.result() for run in runs]
-        trained[experiment] = directories
-        if not options.picture:
-            draw(experiment, directories)
-        row = {"game": experiment, "command": f"python -m baselines.ippo {EXPERIMENTS[experiment]}"}
-        report(row | measure(directories, options.episodes), options.output, COLUMNS)
-    if options.picture:
-        compare(trained, IMAGES / f"{options.picture}.png")
+    parser.add_argument("--page", type=Path, default=PAGE, help="the page whose table is written")
+    parser.add_argument("--table-only", action="store_true", help="trains and measures nothing")
+    return parser
 
 
 if __name__ == "__main__":

@@ -96,13 +96,22 @@ def describe_measurement() -> dict[str, Any]:
 
 
 def commit_of(folder: Path) -> str:
-    """The commit of the git checkout around `folder`, `-dirty` where files differ; "unknown" where there is none."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude", "*"]
+    """The commit of the git checkout around `folder`; "unknown" where there is none.
+
+    It ends in `-dirty` where files differ that a measurement may depend on: any but results and docs.
+    """
+    commands = [
+        ["git", "rev-parse", "--short", "HEAD"],
+        ["git", "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs", f":!{RESULTS.name}"],
+    ]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        commit, changes = (
+            subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+            for command in commands
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return f"{commit}-dirty" if changes else commit
 
 
 def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 import json
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 
 import jaxdilemmas
 from baselines.training.probes import Probe
+from baselines.training.runs import RunDirectory
 from benchmarks import (
     compile_time,
     floor,
     growth,
     learning,
+    learning_cases,
+    learning_report,
     networked,
     policies,
     reporting,
@@ -177,46 +181,110 @@ def test_scripted_policies_leave_rows_in_jax_and_in_python(tmp_path: Path, monke
         assert row.keys() >= MEASURED_ON | {"efficiency_standard_error", "env_kwargs"}
 
 
-def test_learning_trains_seeds_and_leaves_a_row_and_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = "--env baselines.training.probes:Probe --total-env-steps 128 --num-envs 4 --rollout-steps 16 --hidden-size 4"
-    monkeypatch.setattr(learning, "EXPERIMENTS", {"tiny": tiny})
-    monkeypatch.setattr(learning, "IMAGES", tmp_path / "images")
-    output = tmp_path / "learning.jsonl"
-    arguments = ["--episodes", "2", "--runs-dir", str(tmp_path / "runs"), "--output", str(output)]
-    learning.main(["tiny", "--seeds", "1", *arguments])
-    row = json.loads(output.read_text())
-    assert (row["seeds"], row["env_steps"], row["episodes"]) == (1, 128, 2)
-    assert row["lowest"] == row["each"]["collective_return"][0]
-    assert (tmp_path / "images" / "tiny.png").stat().st_size > 0
+PROBE = (
+    "--env baselines.training.probes:Probe --total-env-steps 128 --num-envs 4 --rollout-steps 16 --num-epochs 1 "
+    "--hidden-size 4"
+)
 
 
-def write_metrics(path: Path, apples: float) -> learning.RunDirectory:
+def learning_options(folder: Path, *options: str) -> list[str]:
+    """Options that keep everything within a folder; its page has a table."""
+    page = folder / "page.md"
+    if not page.exists():
+        page.write_text(f"before\n{learning_report.BEGIN}\nold\n{learning_report.END}\nafter\n")
+    where = ["--runs-dir", str(folder / "runs"), "--output", str(folder / "learning.jsonl"), "--page", str(page)]
+    return [*options, *where, "--episodes", "2"]
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of an experiment with two seeds."""
+    folder = tmp_path_factory.mktemp("learning")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning_cases, "EXPERIMENTS", learning.EXPERIMENTS)
+        patch.setitem(learning.EXPERIMENTS, "tiny", learning_cases.Experiment(PROBE, "what to know"))
+        patch.setattr(learning, "IMAGES", folder / "images")
+        learning.main(learning_options(folder, "tiny", "--seeds", "2", "--picture", "tiny"))
+        yield folder
+
+
+def test_learning_trains_seeds_from_100_on_and_leaves_a_row_and_a_picture(learnt: Path) -> None:
+    (row,) = rows(learnt / "learning.jsonl")
+    assert (row["seeds"], row["env_steps"], row["episodes"]) == ([100, 101], 128, 2)
+    assert row["collective_return"] == pytest.approx(np.mean(row["each"]["collective_return"]))
+    assert row["low"] <= row["collective_return"] <= row["high"]
+    assert (row["random"], row["selfish"], row["cooperative"]) == (row["scripted"]["random"], None, None)
+    assert row.keys() >= MEASURED_ON | {"before", "command", "env_version", "lowest"}
+    assert len(row["seconds"]) == 2
+    assert (learnt / "images" / "tiny.png").stat().st_size > 0
+
+
+def test_the_table_is_written_between_its_marks(learnt: Path) -> None:
+    text = (learnt / "page.md").read_text()
+    assert text.startswith(f"before\n{learning_report.BEGIN}\n| experiment | random |")
+    assert text.endswith(f"- `tiny`: what to know\n{learning_report.END}\nafter\n")
+    assert "old" not in text
+    assert "| 100 to 101 |" in text
+
+
+def test_a_page_without_the_marks_is_refused(learnt: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("no table\n")
+    with pytest.raises(ValueError, match=r"page=.*page.md.* is not allowed: it must have the lines"):
+        learning_report.write_table(learnt / "learning.jsonl", tmp_path / "page.md")
+
+
+def test_finished_seeds_are_not_trained_again(learnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning.subprocess, "run", lambda *command, **options: pytest.fail("trained again"))
+    assert learning.train("tiny", 101, learnt / "runs").metrics.exists()
+
+
+def test_runs_with_other_settings_are_not_taken_for_those_of_an_experiment(
+    learnt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(learning.EXPERIMENTS, "tiny", learning_cases.Experiment(f"{PROBE} --discount 0.5"))
+    with pytest.raises(ValueError, match=r"runs_dir=.*tiny_100.* is not allowed: another directory"):
+        learning.train("tiny", 100, learnt / "runs")
+
+
+def test_experiments_are_chosen_by_name_or_by_game(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chosen: list[str] = []
+    monkeypatch.setattr(learning, "train", lambda name, seed, runs_dir: chosen.append(f"{name} {seed}"))
+    monkeypatch.setattr(learning, "measure", lambda directories, episodes: dict.fromkeys(learning.COLUMNS[1:], 0))
+    monkeypatch.setattr(learning, "write_table", lambda rows, page: None)
+    options = learning_options(tmp_path, "--games", "gems", "overcooked", "--seeds", "1", "--first-seed", "3")
+    learning.main(options)
+    learning.main(learning_options(tmp_path, "gems", "--seeds", "1"))
+    assert chosen == ["overcooked 3", "gems 3", "gems 100"]
+    with pytest.raises(ValueError, match=r"experiment='gem' is not allowed: one of gathering, "):
+        learning.main(learning_options(tmp_path, "gem"))
+
+
+@pytest.mark.parametrize(
+    ("low", "mean", "verdict"),
+    [(11.0, 12.0, "yes"), (9.0, 12.0, "the mean"), (8.0, 9.0, "no"), (None, 12.0, "the mean")],
+)
+def test_the_verdict_is_about_random_play_and_the_best_selfish_script(low: Any, mean: float, verdict: str) -> None:
+    assert learning_report.verdict({"random": 1.0, "selfish": 10.0, "low": low, "collective_return": mean}) == verdict
+
+
+def write_metrics(path: Path, apples: float) -> RunDirectory:
     """A run of two rounds of episodes, two updates each, in which agent 1 collects as much more as the rounds go on."""
     path.mkdir(parents=True)
     lines = ["env_steps,efficiency,peace,collected_0,collected_1"]
     lines += [f"{10 * (i + 1)},{i if i % 2 else ''},{2 if i % 2 else ''},{apples},{i}" for i in range(4)]
     (path / "metrics.csv").write_text("\n".join(lines) + "\n")
-    return learning.RunDirectory(path)
+    return RunDirectory(path)
 
 
 def test_a_curve_has_a_point_for_each_round_of_episodes_and_sums_rates_over_agents(tmp_path: Path) -> None:
-    curves = learning.read_curves(write_metrics(tmp_path / "run", apples=5.0).metrics)
+    curves = learning_report.read_curves(write_metrics(tmp_path / "run", apples=5.0).metrics)
     assert curves.keys() == {"env_steps", "collected", "efficiency", "peace"}
     np.testing.assert_array_equal(curves["env_steps"], [20, 40])
     np.testing.assert_array_equal(curves["collected"], [5.5, 7.5])
     np.testing.assert_array_equal(curves["efficiency"], [1, 3])
 
 
-def test_experiments_may_share_one_picture_with_bands_over_seeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(learning, "EXPERIMENTS", {"first": "", "second": ""})
-    monkeypatch.setattr(learning, "IMAGES", tmp_path)
-    monkeypatch.setattr(learning, "measure", lambda directories, episodes: dict.fromkeys(learning.COLUMNS[1:], 0))
-    monkeypatch.setattr(
-        learning, "train", lambda name, seed, runs_dir: write_metrics(tmp_path / f"{name}_{seed}", apples=seed)
-    )
-    output = tmp_path / "learning.jsonl"
-    learning.main(["first", "second", "--seeds", "2", "--picture", "both", "--output", str(output)])
-    assert [row["game"] for row in rows(output)] == ["first", "second"]
-    assert [path.name for path in tmp_path.glob("*.png")] == ["both.png"]
+def test_experiments_may_share_one_picture_with_bands_over_seeds(tmp_path: Path) -> None:
+    runs = {name: [write_metrics(tmp_path / f"{name}_{seed}", apples=seed) for seed in range(2)] for name in ("a", "b")}
+    learning_report.draw(runs, tmp_path / "both.png")
+    assert (tmp_path / "both.png").stat().st_size > 0

@@ -1,0 +1,51 @@
+"""What `benchmarks.learning` trains: options of IPPO by name, and what should be said of the outcome."""
+
+from typing import NamedTuple
+
+
+class Experiment(NamedTuple):
+    """Options of `python -m baselines.ippo`; all else comes from `baselines.presets` and `baselines.ippo.Config`.
+
+    Attributes:
+      options: begin with `--env`.
+      note: what a reader of the table should know.
+    """
+
+    options: str
+    note: str = ""
+
+
+LARGE = "--env gathering_gallego --env-kwargs map=large num_agents=10"
+DILEMMA = "A dilemma: what pays for one agent costs the group. With common reward"
+
+EXPERIMENTS = {
+    "gathering": Experiment("--env gathering"),
+    "overcooked": Experiment(
+        "--env overcooked --env-kwargs max_steps=500", "One delivery is 40 in the collective return."
+    ),
+    "gems": Experiment("--env gems"),
+    "intersection": Experiment("--env intersection"),
+    "common_pool_individual": Experiment("--env common_pool"),
+    "common_pool_common": Experiment("--env common_pool --reward common"),
+    "common_pool_network_individual": Experiment("--env common_pool_network"),
+    "common_pool_network_common": Experiment("--env common_pool_network --reward common"),
+    "commons_individual": Experiment("--env commons"),
+    "commons_common": Experiment("--env commons --reward common"),
+    "cleanup_individual": Experiment("--env cleanup"),
+    "cleanup_common": Experiment("--env cleanup --reward common"),
+    "cleanup_inequity_averse": Experiment("--env cleanup --reward inequity_averse"),
+    "cleanup_meltingpot_individual": Experiment("--env cleanup_meltingpot"),
+    "cleanup_meltingpot_common": Experiment("--env cleanup_meltingpot --reward common"),
+    "harvest_individual": Experiment("--env harvest"),
+    "harvest_common": Experiment("--env harvest --reward common"),
+    "harvest_inequity_averse": Experiment("--env harvest --reward inequity_averse"),
+    "gathering_gallego": Experiment("--env gathering_gallego"),
+    "commons_gallego_individual": Experiment("--env commons_gallego"),
+    "commons_gallego_common": Experiment("--env commons_gallego --reward common"),
+    "cleanup_gallego_individual": Experiment("--env cleanup_gallego"),
+    "cleanup_gallego_common": Experiment("--env cleanup_gallego --reward common"),
+    "gathering_no_beam": Experiment("--env gathering --env-kwargs beam_enabled=False"),
+    "large_individual": Experiment(f"{LARGE} --total-env-steps 800000"),
+    "large_common": Experiment(f"{LARGE} --reward common --reward-scale 0.3 --gae-lambda 0.8 --total-env-steps 800000"),
+}
+"""By name, in the order of the table."""

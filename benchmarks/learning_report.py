@@ -1,0 +1,152 @@
+"""The table and the pictures of `benchmarks.learning`, from its rows and its runs."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baselines.analysis.schelling import Estimate, estimate_mean
+from baselines.analysis.tables import format_value, markdown_table
+from baselines.training.curves import plot_learning_curve
+from baselines.training.runs import RunDirectory
+from baselines.training.table import read_metrics
+from benchmarks.learning_cases import EXPERIMENTS
+from jaxdilemmas.environment import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BEGIN, END = "<!-- learning: begin, written by benchmarks.learning -->", "<!-- learning: end -->"
+"""Around the part of the page that is written."""
+
+PANELS = {
+    "collected": "apples per step",
+    "cleaned": "cells cleaned per step",
+    "fined": "hits per step",
+    "efficiency": "efficiency",
+    "equality": "equality",
+    "sustainability": "sustainability",
+    "peace": "peace",
+}
+"""What the picture of several experiments shows, with titles: sums over agents of rates, and the four metrics."""
+
+
+def write_table(rows_path: Path, page: Path) -> None:
+    """Writes the table of the last row of every experiment into the page, between `BEGIN` and `END`.
+
+    Raises:
+      ValueError: the page does not have both lines.
+    """
+    lines = rows_path.read_text(encoding="utf-8").splitlines() if rows_path.is_file() else []
+    rows = {row["game"]: row for row in map(json.loads, lines) if "before" in row and row["game"] in EXPERIMENTS}
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    require(bool(begin and end), "page", str(page), f"it must have the lines {BEGIN} and {END}")
+    last = [rows[name] for name in EXPERIMENTS if name in rows]
+    notes = [f"- `{row['game']}`: {note}\n" for row in last if (note := EXPERIMENTS[row["game"]].note)]
+    parts = [before, BEGIN, "\n", markdown_table([table_row(row) for row in last]), "\n", *notes, END, after]
+    page.write_text("".join(parts), encoding="utf-8")
+
+
+def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of results as a row of the table."""
+    low, high = (float("nan") if row[end] is None else row[end] for end in ("low", "high"))
+    after = Estimate(row["collective_return"], low, high)
+    seeds, seconds = row["seeds"], row["seconds"]
+    each = ", ".join(f"{value:.4g}" for value in row["each"]["collective_return"])
+    return {
+        "experiment": f"`{row['game']}`",
+        "random": row["random"],
+        "best selfish script": _scripted(row, "selfish"),
+        "cooperative script": _scripted(row, "cooperative"),
+        "IPPO before": row["before"],
+        "IPPO after": f"**{format_value(after)}** ({each})",
+        "above both": verdict(row),
+        "env steps": f"{row['env_steps'] / 1e6:.3g}M",
+        "seconds": f"{min(seconds):.0f} to {max(seconds):.0f}",
+        "seeds": f"{seeds[0]} to {seeds[-1]}",
+    }
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """Whether trained agents return more than random play and the best selfish scripted policy."""
+    bar = max(row["random"], row["random"] if row["selfish"] is None else row["selfish"])
+    if row["low"] is not None and row["low"] > bar:
+        return "yes"
+    return "the mean" if row["collective_return"] > bar else "no"
+
+
+def _scripted(row: Mapping[str, Any], kind: str) -> str:
+    """The return of a scripted policy and its name."""
+    names = [name for name, value in row["scripted"].items() if value == row[kind] and name != "random"]
+    return f"{format_value(row[kind])} ({names[0]})" if names else ""
+
+
+def draw(experiments: Mapping[str, Sequence[RunDirectory]], path: Path) -> None:
+    """Draws the returns and metrics of all seeds of one experiment, or rates and metrics of several (`compare`)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if len(experiments) > 1:
+        compare(experiments, path)
+        return
+    ((experiment, directories),) = experiments.items()
+    header, *_ = directories[0].metrics.read_text(encoding="utf-8").splitlines()
+    rows = [row for run in directories for row in run.metrics.read_text(encoding="utf-8").splitlines()[1:]]
+    with tempfile.TemporaryDirectory() as folder:
+        merged = Path(folder) / "metrics.csv"
+        merged.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+        plot_learning_curve(merged, path, experiment.replace("_", " "))
+
+
+def compare(experiments: Mapping[str, Sequence[RunDirectory]], path: Path) -> None:
+    """Draws the curves of several experiments into one picture: means over seeds with 95 % confidence bands."""
+    from matplotlib.figure import Figure
+
+    curves = {
+        experiment: [read_curves(directory.metrics) for directory in directories]
+        for experiment, directories in experiments.items()
+    }
+    names = [name for name in PANELS if all(name in curve for seeds in curves.values() for curve in seeds)]
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    grid = figure.subplots(2, -(-len(names) // 2)).flat
+    for name, panel in zip(names, grid, strict=False):
+        for experiment, seeds in curves.items():
+            draw_band(panel, seeds[0]["env_steps"] / 1e6, np.array([curve[name] for curve in seeds]), experiment)
+        panel.set_title(PANELS[name], fontsize="medium")
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.3)
+    for panel in list(grid):
+        panel.axis("off")
+    figure.supxlabel("million env steps")
+    figure.axes[0].legend()
+    figure.savefig(path, dpi=100)
+
+
+def read_curves(metrics_path: Path) -> dict[str, np.ndarray]:
+    """The panels of one seed and `env_steps`, a number for each round of episodes, which all environments end together.
+
+    Rates are sums over agents, means over the updates of the round; the metrics are those of the round's last update.
+    """
+    table = read_metrics(metrics_path)
+    is_end = ~np.isnan(table["efficiency"])
+    updates = int(is_end.argmax()) + 1
+    rounds = len(is_end) // updates
+    curves = {}
+    for name in ("env_steps", *PANELS):
+        agents = [column for key, column in table.items() if key.rpartition("_")[0] == name]
+        if agents or name in table:
+            values = np.sum(agents, axis=0) if agents else table[name]
+            values = values[: rounds * updates].reshape(rounds, updates)
+            curves[name] = values.mean(1) if agents else values[:, -1]
+    return curves
+
+
+def draw_band(panel: "Axes", env_steps: np.ndarray, values: np.ndarray, label: str) -> None:
+    """The mean over seeds of `values` `[S, T]` and, of several seeds, its 95 % confidence interval."""
+    (line,) = panel.plot(env_steps, values.mean(0), label=label)
+    if len(values) > 1:
+        _, low, high = np.transpose([estimate_mean(column) for column in values.T])
+        panel.fill_between(env_steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
