@@ -75,7 +75,9 @@ ENTRY_POINTS = {
     "baselines.common_pool_study",
     "baselines.mamql_study",
 }
-PRINTERS = ENTRY_POINTS | {f"baselines.training.{name}" for name in ("display", "recording", "terminal")}
+PRINTERS = ENTRY_POINTS | {
+    f"baselines.training.{name}" for name in ("display", "interruption", "recording", "terminal")
+}
 WRITERS = {
     "baselines.evaluate",
     "baselines.schelling",

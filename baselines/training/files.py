@@ -48,8 +48,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     Raises:
       OSError: it cannot be written; the error names a file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    make_directory(path.parent)
+    beside = path_beside(path)
     beside.unlink(missing_ok=True)  # of a process that was killed; never written through if it is a link
     try:
         yield beside
@@ -60,6 +60,31 @@ def written_beside(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)
+
+
+def path_beside(path: Path) -> Path:
+    """Where a file is written until it takes its place."""
+    return path.with_name(f".{path.stem}.part{path.suffix}")
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory and those above it, unless it exists.
+
+    Raises:
+      OSError: it cannot be made; the error names it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+
+
+def check_is_free(path: Path) -> None:
+    """Raises a ValueError if there is anything at a path, be it a link to nothing."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory: name a file in it")
+    if os.path.lexists(path):
+        raise ValueError(f"{path} exists: choose another name; no file is overwritten")
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -86,7 +111,7 @@ class GrowingFile:
         flags = os.O_CREAT | os.O_EXCL if is_new else 0
         with naming(path):
             self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | flags, 0o644)
-        self._length = os.fstat(self._descriptor).st_size
+        self._length = self._planned = os.fstat(self._descriptor).st_size
 
     def append(self, content: bytes) -> None:
         """Adds a part.
@@ -94,23 +119,69 @@ class GrowingFile:
         Raises:
           OSError: the disk is full, say, or the file was removed; what was there before is there still.
         """
-        with naming(self.path):
-            if not is_same_file(self.path, self._descriptor):
-                raise FileNotFoundError(errno.ENOENT, "removed while it was written")
-            left = memoryview(content)
-            try:
+        self.check_is_there()
+        self._planned = self.settle() + len(content)
+        left = memoryview(content)
+        try:
+            with naming(self.path):
                 while left:
                     left = left[os.write(self._descriptor, left) :]
-            except BaseException:
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.settle()
+            raise
+
+    def settle(self) -> int:
+        """Drops a part whose writing was interrupted.
+
+        What is whole is read off the length of the file alone, so that it does not matter where the interruption was.
+
+        Returns:
+          The number of bytes of all whole parts.
+        """
+        with naming(self.path):
+            size = os.fstat(self._descriptor).st_size
+            if size >= self._planned:
+                self._length = self._planned
+            elif size > self._length:
                 os.ftruncate(self._descriptor, self._length)
-                raise
-        self._length += len(content)
+        return self._length
+
+    def check_is_there(self) -> None:
+        """Raises an OSError if the file was removed, or replaced by another, while it was written."""
+        if not is_same_file(self.path, self._descriptor):
+            raise FileNotFoundError(errno.ENOENT, "removed while it was written", str(self.path))
+
+    def flush(self) -> None:
+        """Returns when what was written would survive a loss of power."""
+        with naming(self.path):
+            os.fsync(self._descriptor)
 
     def rename(self, path: Path) -> None:
         """Takes the place of another file in one step; parts can be added as before."""
-        os.fsync(self._descriptor)
+        self.flush()
         with naming(path):
             os.replace(self.path, path)
+        self.path = path
+
+    def rename_to_new(self, path: Path) -> None:
+        """As `rename`, to a path where there is nothing.
+
+        Raises:
+          ValueError: there is something.
+        """
+        self.flush()
+        try:
+            os.link(self.path, path)  # unlike a renaming it fails if there is something
+        except FileExistsError:
+            check_is_free(path)
+            raise
+        except OSError:  # of a file system without hard links
+            check_is_free(path)
+            with naming(path):
+                os.rename(self.path, path)
+        else:
+            os.unlink(self.path)
         self.path = path
 
     def close(self) -> None:
@@ -187,7 +258,36 @@ def hold(directory: Path) -> Iterator[None]:
       ValueError: another process holds it; the message says which, and since when.
       OSError: the directory cannot be written to.
     """
-    path = directory / LOCK
+    with _locked(directory / LOCK, directory):
+        yield
+
+
+@contextlib.contextmanager
+def hold_new_file(path: Path) -> Iterator[None]:
+    """Lets one process at a time write a new file.
+
+    Args:
+      path: where there must be nothing. Its directory is made if need be; a file `.<name>.lock` is beside it meanwhile.
+
+    Raises:
+      ValueError: something is there, or another process writes it; the message says which, and since when.
+      OSError: the directory cannot be made or written to.
+    """
+    check_is_free(path)
+    make_directory(path.parent)
+    lock = path.with_name(f".{path.name}{LOCK}")
+    with _locked(lock, path):
+        try:
+            check_is_free(path)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, held: Path) -> Iterator[None]:
+    """Locks the file at `path`, which stands for `held`."""
     if path.is_symlink():
         path.unlink()
     lock = filelock.FileLock(path)
@@ -195,7 +295,9 @@ def hold(directory: Path) -> Iterator[None]:
         lock.acquire(blocking=False)
     except filelock.Timeout:
         holder = path.read_text(encoding="utf-8", errors="replace").strip() or "another process"
-        raise ValueError(f"{directory} is in use by {show(holder)[1:-1]}: wait until it ends, or stop it") from None
+        raise ValueError(f"{held} is in use by {show(holder)[1:-1]}: wait until it ends, or stop it") from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(held)) from error
     try:
         now = datetime.now().isoformat(" ", timespec="seconds")
         with naming(path):

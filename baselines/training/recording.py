@@ -1,11 +1,7 @@
 """From the first update to the last: trains a checked job and writes its directory."""
 
-import os
-import signal
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -14,15 +10,12 @@ from rich.console import Console
 
 from baselines.training.curves import plot_learning_curve
 from baselines.training.display import Listener, make_listeners
+from baselines.training.interruption import Interruption
 from baselines.training.options import Job
 from baselines.training.packing import pack
 from baselines.training.runs import Checkpoints, changes_since, save_parameters
 from baselines.training.streaming import Checkpoint, Compiled, Event, Finished, TrainingStream, Update
 from baselines.training.table import MetricsTable, drop_rows_after, read_metrics
-from baselines.training.terminal import INTERRUPTED
-
-GRACE_SECONDS = 5.0
-"""How long an interrupted run may take to end the update at work; then the program stops at once."""
 
 
 class Start(NamedTuple):
@@ -77,7 +70,7 @@ def train(job: Job, start: Start, console: Console) -> bool:
         listeners = make_listeners(console, job.record, job.directory.path, job.num_updates, job.wandb)
         for listener in listeners:
             stack.enter_context(closing(listener))
-        interruption = stack.enter_context(Interruption(stream, console))
+        interruption = stack.enter_context(Interruption(console, "update", stream.stop))
         stack.enter_context(stream)
         stream.start(start.make_train_states, start.update)
         recorder = stack.enter_context(closing(Recorder(job, start, listeners)))
@@ -148,51 +141,6 @@ class Recorder:
             save_parameters(directory.parameters(seed), network_params)
         if event.update:
             plot_learning_curve(directory.metrics, directory.learning_curve, record.title)
-
-
-class Interruption:
-    """While it is entered, Ctrl-C and SIGTERM end a run after the update at work, the second time at once.
-
-    Compiling cannot be stopped: Ctrl-C while it is going on, or in an update that takes long, waits `GRACE_SECONDS` and
-    then ends the program.
-
-    Args:
-      stream: what to stop.
-      console: where to say so.
-    """
-
-    def __init__(self, stream: TrainingStream, console: Console) -> None:
-        self._stream = stream
-        self._console = console
-        self._time: float | None = None
-        self._handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> "Interruption":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def enforce(self) -> None:
-        """Ends the program if the update at work, or compiling, takes too long to wait for."""
-        if self._time is not None and time.monotonic() - self._time > GRACE_SECONDS:
-            self._end_program()
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if self._time is not None:
-            self._end_program()
-        self._time = time.monotonic()
-        self._stream.stop()
-        self._console.print("interrupted: stopping after this update; once more to stop at once")
-
-    def _end_program(self) -> None:
-        """Every row is on disk, and the compiled loop hears of nothing: leave without waiting for it."""
-        self._console.show_cursor()
-        os._exit(INTERRUPTED)
 
 
 def tell_result(job: Job, recorder: Recorder, console: Console) -> None:

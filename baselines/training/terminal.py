@@ -2,7 +2,9 @@
 
 import functools
 import io
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ParamSpec
@@ -20,20 +22,20 @@ def as_command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     - A character that the terminal or file cannot show is printed as a replacement character.
     - When the reader of the output goes away, as in `... | head`, the command goes on in silence.
-    - A `ValueError` (bad input), an `OSError` (a file that cannot be read or written) and Ctrl-C end the command with
-      one line on stderr.
+    - A `ValueError` (bad input), an `OSError` (a file that cannot be read or written), Ctrl-C and SIGTERM end the
+      command with one line on stderr.
 
     Args:
       main: it raises what is listed above, or SystemExit, and prints to `sys.stdout` or `sys.stderr`.
 
     Returns:
       A function with the same arguments. It raises SystemExit with a message, which is exit code 1, after a ValueError
-      or an OSError, and with code `INTERRUPTED` after Ctrl-C.
+      or an OSError, and with code `INTERRUPTED` after Ctrl-C or SIGTERM.
     """
 
     @functools.wraps(main)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with forgiving_streams():
+        with forgiving_streams(), sigterm_as_ctrl_c():
             try:
                 main(*args, **kwargs)
                 if sys.stdout is not None:
@@ -54,6 +56,19 @@ def describe(error: OSError) -> str:
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     reason = error.strerror or str(error)
     return f"{' -> '.join(names)}: {reason}" if names else reason
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Until it is left, SIGTERM raises KeyboardInterrupt, if this is the main thread, which hears of signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager

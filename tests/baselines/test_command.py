@@ -2,7 +2,6 @@
 
 import importlib
 import io
-import os
 import shutil
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from baselines.training.options import default_name, parse_env_kwargs, prepare
 from baselines.training.runs import RunDirectory
 from baselines.training.streaming import Finished, TrainingStream, Update, over_seeds
 from baselines.training.table import TIMING_COLUMNS, read_metrics
+from baselines.training.terminal import INTERRUPTED
 from baselines.training.trainer import Trainer
 from tests.baselines import fake_algorithm as fake
 
@@ -160,7 +160,7 @@ def test_an_interrupted_run_keeps_its_rows_and_is_resumed_bitwise(
             train_fake(tmp_path, "stopped", *MANY)
     stopped = RunDirectory(tmp_path / "stopped")
     last = int(read_metrics(stopped.metrics)["update"][-1])
-    assert exit_info.value.code == recording.INTERRUPTED
+    assert exit_info.value.code == INTERRUPTED
     assert 40 <= last < 400
     assert (stopped.checkpoints / str(last)).is_dir()
     assert f"after update {last} of 400" in capsys.readouterr().out
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_the_program_promptly_and_keeps_every_row(tmp_path: Path) ->
     process, metrics = start_process(tmp_path)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=15)
-    assert process.returncode == recording.INTERRUPTED
+    assert process.returncode == INTERRUPTED
     assert b"--resume" in output
     updates = read_metrics(metrics)["update"]
     np.testing.assert_array_equal(updates, np.arange(1, len(updates) + 1))
@@ -198,21 +198,6 @@ def test_a_killed_program_leaves_whole_rows_up_to_the_last_update(tmp_path: Path
     lines = metrics.read_text().splitlines()
     assert len(lines) > 50
     assert [int(line.split(",")[1]) for line in lines[1:]] == list(range(1, len(lines)))
-
-
-@pytest.mark.parametrize("grace", [0.0, 60.0])
-def test_an_update_that_does_not_end_is_not_waited_for(grace: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    codes: list[int] = []
-    monkeypatch.setattr(os, "_exit", codes.append)
-    monkeypatch.setattr(recording, "GRACE_SECONDS", grace)
-    stream = TrainingStream(Trainer(lambda *_: None, lambda *_: (None, {})), None, 1, 1)
-    with recording.Interruption(stream, Console(file=io.StringIO())) as interruption:
-        interruption.enforce()
-        signal.raise_signal(signal.SIGTERM)
-        interruption.enforce()
-        assert codes == [recording.INTERRUPTED] * (grace == 0.0)
-        signal.raise_signal(signal.SIGTERM)
-        assert codes[-1:] == [recording.INTERRUPTED]
 
 
 def make_stream(update: Callable[[Any, Any], Any], num_updates: int = 100) -> TrainingStream:

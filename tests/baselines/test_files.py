@@ -69,6 +69,76 @@ def test_a_file_that_was_removed_is_not_written_to_in_silence(tmp_path: Path) ->
             file.append(b"one\n")
 
 
+@pytest.mark.parametrize("place", ["before", "half", "after"])
+def test_a_part_whose_writing_is_interrupted_is_there_as_a_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    path, write = tmp_path / "a.csv", os.write
+
+    def write_and_fail(descriptor: int, content: memoryview) -> int:
+        if place != "before":
+            write(descriptor, content[: 2 if place == "half" else None])
+        raise KeyboardInterrupt
+
+    with files.GrowingFile(path, is_new=True) as file:
+        file.append(b"one\n")
+        monkeypatch.setattr(os, "write", write_and_fail)
+        with pytest.raises(KeyboardInterrupt):
+            file.append(b"two\n")
+        monkeypatch.setattr(os, "write", write)
+        whole = b"one\ntwo\n" if place == "after" else b"one\n"
+        assert file.settle() == len(whole)
+        assert path.read_bytes() == whole
+        file.append(b"three\n")
+    assert path.read_bytes() == whole + b"three\n"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_is_never_renamed_to_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+
+        def refuse(source: Path, path: Path) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    taken, link, free = (tmp_path / name for name in ("taken", "link", "free"))
+    taken.write_text("mine")
+    link.symlink_to(tmp_path / "nowhere")
+    with files.GrowingFile(tmp_path / "a", is_new=True) as file:
+        for path in (taken, link):
+            with pytest.raises(ValueError, match=rf"{path.name} exists: choose another name"):
+                file.rename_to_new(path)
+        with pytest.raises(ValueError, match="is a directory: name a file in it"):
+            file.rename_to_new(tmp_path)
+        file.rename_to_new(free)
+        file.append(b"new")
+    assert taken.read_text() == "mine" and free.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["free", "link", "taken"]
+
+
+def test_a_directory_below_a_file_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(NotADirectoryError, match=r"Not a directory: .*a"):
+        files.make_directory(tmp_path / "a")
+
+
+def test_a_new_file_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.demos"
+    with files.hold_new_file(path):
+        with pytest.raises(ValueError, match=rf"a\.demos is in use by process {os.getpid()} on .* since "):
+            files.hold_new_file(path).__enter__()
+        with files.hold_new_file(tmp_path / "new" / "b.demos"):
+            pass
+    assert list(path.parent.iterdir()) == []
+    with files.hold_new_file(path):
+        pass
+    path.write_text("mine")
+    with pytest.raises(ValueError, match=r"a\.demos exists: choose another name"):
+        files.hold_new_file(path).__enter__()
+
+
 def test_a_growing_file_is_no_link(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     (tmp_path / "a.csv").symlink_to(tmp_path / "target")

@@ -4,6 +4,7 @@ import ast
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,6 +109,14 @@ def test_bad_input_and_files_end_a_command_with_one_line(error: BaseException, c
     with pytest.raises(SystemExit) as exit_info:
         raise_(error)()
     assert exit_info.value.code == code
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as exit_info:
+        as_command(lambda: signal.raise_signal(signal.SIGTERM))()
+    assert exit_info.value.code == INTERRUPTED
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
