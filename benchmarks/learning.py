@@ -29,6 +29,7 @@ import jaxdilemmas
 from baselines import ippo
 from baselines.analysis.schelling import estimate_mean
 from baselines.playing import Run, episode_outcome, load_run, play_episode, play_many, scripted_player, trained_player
+from baselines.presets import FIRST_REPORTED_SEED
 from baselines.training.options import parse, parse_env_kwargs
 from baselines.training.runs import RunDirectory, RunRecord
 from baselines.training.table import read_metrics
@@ -37,9 +38,6 @@ from benchmarks.learning_report import draw, write_table
 from benchmarks.reporting import RESULTS, print_header, report
 from jaxdilemmas.environment import require
 from jaxdilemmas.policies import scripted_policies
-
-FIRST_SEED = 100
-"""Of the reported ones."""
 
 COOPERATIVE = ("cooperative", "cautious")
 """Scripted policies that hold back for the others' good; all others but random play are selfish."""
@@ -195,7 +193,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("experiments", nargs="*", help=f"all by default: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--games", nargs="+", choices=games, help="the experiments of these games alone")
     parser.add_argument("--seeds", type=int, default=5, help="how many are trained")
-    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="below 100 for trials, not for results")
+    parser.add_argument(
+        "--first-seed", type=int, default=FIRST_REPORTED_SEED, help="below 100 for trials, not for results"
+    )
     parser.add_argument("--episodes", type=int, default=100, help="played with each seed's final parameters")
     parser.add_argument("--jobs", type=int, default=1, help="seeds trained side by side")
     parser.add_argument("--picture", help="name of a picture of these experiments in docs/images, bands over seeds")

@@ -14,6 +14,7 @@ import numpy as np
 import jaxdilemmas
 from baselines import networked
 from baselines.analysis.teams import tag_agents
+from baselines.presets import FIRST_REPORTED_SEED
 from baselines.training.communication import PROTOCOLS
 from baselines.training.options import default_name, parse_env_kwargs
 from baselines.training.schema import (
@@ -68,7 +69,7 @@ class Options:
       protocols: who tells whom what, see baselines.networked.
       rates: of regrowth; a model is trained and evaluated at one.
       seeds: models for each protocol and rate.
-      first_seed: the others follow it.
+      first_seed: the others follow it; settings were chosen on seeds below 100.
       reward_sharing: how much of the others' rewards an agent learns from.
       early_ends: how rollouts that end early are learnt from; all protocols are trained with each that is named.
       settings: further settings of baselines.networked as name=value, such as total_env_steps=10000.
@@ -88,8 +89,8 @@ class Options:
 
     protocols: OnceEach[str] = PROTOCOL_NAMES
     rates: OnceEach[Positive] = RATES
-    seeds: NumSeeds = 3
-    first_seed: Seed = 0
+    seeds: NumSeeds = 5
+    first_seed: Seed = FIRST_REPORTED_SEED
     reward_sharing: NonNegative = 0.1
     early_ends: OnceEach[str] = ("packed",)
     settings: tuple[str, ...] = ()

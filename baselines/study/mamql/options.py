@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import jaxdilemmas
-from baselines.presets import preset
+from baselines.presets import FIRST_REPORTED_SEED, preset
 from baselines.study.mamql.motives import TEAMS
 from baselines.training.critics import MAX_JOINT_ACTIONS, count_actions
 from baselines.training.options import parse_env_kwargs
@@ -157,7 +157,7 @@ class Options:
       methods: who learns.
       sizes: transitions of demonstrations, of stages table, partners and stochastic.
       seeds: trainings of each, with demonstrations drawn anew.
-      first_seed: the others follow it.
+      first_seed: the others follow it; settings were chosen on seeds below 100.
       experts: whose demonstrations: "recorded", a scripted policy of Gems, or the directory of a run on Gems.
       recording: the recorded Gems expert data, an npz file; needed for the expert "recorded".
       settings: of all methods that have them as name=value, such as gradient_steps=500; for trials.
@@ -179,7 +179,7 @@ class Options:
     methods: OnceEach[str] = COMPARED
     sizes: OnceEach[CountFromTwo] = (30, 100, 300, 1000, 10_000, 20_000)
     seeds: NumSeeds = 5
-    first_seed: Seed = 0
+    first_seed: Seed = FIRST_REPORTED_SEED
     experts: OnceEach[str] = (RECORDED,)
     recording: FilePath | None = None
     settings: tuple[str, ...] = ()
