@@ -160,9 +160,8 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
       preference: what agents learn from, in place of what `config.reward` names.
 
     Returns:
-      See `trainer.Trainer`. Metrics of an update: `episode_return`, `tagged_steps` `[N]` and the four social metrics,
-      means over the episodes that ended in it (NaN if none did), `rollout.event_rates`, the losses, and what the
-      schedules say.
+      See `trainer.Trainer`. Metrics of an update: `rollout.episode_metrics`, `rollout.event_rates`, the losses, and
+      what the schedules say.
     """
     code, networks = make_networks(config, env)
     preference = make_preference(config) if preference is None else preference

@@ -137,11 +137,11 @@ class TrainState(struct.PyTreeNode):
 
 
 class Sums(NamedTuple):
-    """Of one or several rollouts: how many, their losses, the episodes that ended in them and what came of these."""
+    """Of one or several rollouts: how many, their losses, and what came of the episodes that ended in them."""
 
     num_rollouts: jax.Array
     losses: Metrics
-    num_episodes: jax.Array
+    num_episodes: Metrics
     outcomes: Metrics
 
 
@@ -279,7 +279,7 @@ def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple
         train_state, sums = _learn_until_due(learner, train_state, env_params)
     else:
         train_state, sums = descend(learner, train_state, env_params)
-    means = {name: total / sums.num_episodes for name, total in sums.outcomes.items()}
+    means = {name: total / sums.num_episodes[name] for name, total in sums.outcomes.items()}
     losses = {name: total / sums.num_rollouts for name, total in sums.losses.items()}
     return train_state, {"env_steps": train_state.env_steps.astype(jnp.float32)} | means | losses
 

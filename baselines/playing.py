@@ -256,7 +256,7 @@ def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: 
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
-    """Numbers of an episode, `[N]`: `return`, counts from info, `restraint`, `tagged_steps`; and the four metrics `[]`.
+    """Numbers of an episode, `[N]`: `return`, counts from info, `restraint`, `tagged_steps`; and social metrics `[]`.
 
     What a game does not tell in info is left out.
     """
@@ -269,7 +269,9 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     if "effort" in episode.info:
         efforts = (episode.info["effort"] * episode.is_played[:, None]).sum(0)
         outcome["restraint"] = restraint(efforts, info["episode_length"])
-    return outcome | {"tagged_steps": info["episode_tagged_steps"]} | social_metrics(info)
+    if "episode_tagged_steps" in info:
+        outcome["tagged_steps"] = info["episode_tagged_steps"]
+    return outcome | social_metrics(info)
 
 
 def play_many(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndarray]:
@@ -282,11 +284,21 @@ def play_many(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np
 
 
 def summarize(outcomes: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """Mean and standard error over episodes of each outcome, per agent where it has an agent axis."""
-    return {
-        name: {
-            "mean": values.mean(0).tolist(),
-            "standard_error": (values.std(0, ddof=1) / np.sqrt(len(values))).tolist(),
-        }
-        for name, values in outcomes.items()
+    """Statistics over episodes of each outcome, per agent where it has an agent axis.
+
+    Returns:
+      By outcome: `mean` and `standard_error` over the episodes in which it is defined, None where these are too few;
+      `undefined`, the number of the others, if there are any.
+    """
+    return {name: _summary(np.ma.masked_where(np.isnan(values), values)) for name, values in outcomes.items()}
+
+
+def _summary(values: np.ma.MaskedArray) -> dict[str, Any]:
+    """As `summarize`, of `[E]` or `[E, N]`, masked where it is not defined."""
+    counts = values.count(0)
+    summary = {
+        "mean": values.mean(0).tolist(),
+        "standard_error": (values.std(0, ddof=1) / np.sqrt(np.maximum(counts, 1))).tolist(),
     }
+    missing = len(values) - counts
+    return summary | ({"undefined": missing.tolist()} if missing.any() else {})

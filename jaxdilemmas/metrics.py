@@ -6,7 +6,8 @@ jit and vmap. With N agents, T steps, rewards r_t^i and returns R_i = sum_t r_t^
 al. 2017, "A multi-agent reinforcement learning model of common-pool resource appropriation" (arXiv:1707.06600), as
 quoted in public implementations that follow it; the text of the paper was not at hand. Where it leaves a case open or
 differs, the default is the definition of vicgalle/llm-policies-social-dilemmas @ f5c5b2b (`compute_metrics`), by which
-published numbers on these maps were computed; the other is an option.
+published numbers on these maps were computed; the other is an option. The equality of returns whose sum is not positive
+is the exception: it has no value unless they are equal.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
-Negative = Literal["one", "raw", "clip"]
+Negative = Literal["undefined", "one", "raw", "clip"]
 
 
 def efficiency(returns: jax.Array, lengths: jax.Array, per_step: bool = True) -> jax.Array:
@@ -34,17 +35,19 @@ def efficiency(returns: jax.Array, lengths: jax.Array, per_step: bool = True) ->
     return total / _steps(lengths) if per_step else total
 
 
-def equality(returns: jax.Array, negative: Negative = "one") -> jax.Array:
+def equality(returns: jax.Array, negative: Negative = "undefined") -> jax.Array:
     """One minus the Gini coefficient of the returns: E = 1 - sum_ij |R_i - R_j| / (2 N sum_i R_i).
 
     1 is full equality and 1 / N one agent with everything. The Gini coefficient is meant for returns that are not
-    negative; with some negative ones the formula falls below 0 without bound.
+    negative; with some negative ones the formula falls below 0 without bound. It is a share of the total, and nothing
+    is a share of a total that is not positive.
 
     Args:
       returns: `[..., N]`, R_i.
-      negative: what becomes of negative returns. "one" (vicgalle/llm-policies-social-dilemmas): the formula, but 1
-        where the total is not positive. "clip": negative returns count as 0, so that E lies in [0, 1]. "raw" (Perolat
-        et al. 2017): the formula always; a negative total gives values above 1, a total of 0 minus infinity.
+      negative: what becomes of negative returns. "undefined" (our choice): the formula, but NaN where the total is not
+        positive. "one" (vicgalle/llm-policies-social-dilemmas): the formula, but 1 where the total is not positive.
+        "clip": negative returns count as 0, so that E lies in [0, 1]. "raw" (Perolat et al. 2017): the formula always;
+        a negative total gives values above 1, a total of 0 minus infinity.
 
     Returns:
       `[...]` float32. Equal returns give 1, also when nobody collected anything.
@@ -60,7 +63,8 @@ def equality(returns: jax.Array, negative: Negative = "one") -> jax.Array:
     total = returns.sum(axis=-1)
     gap = jnp.abs(returns[..., :, None] - returns[..., None, :]).sum(axis=(-2, -1))
     is_one = (total <= 0) if negative == "one" else (gap == 0)
-    return jnp.where(is_one, 1.0, 1.0 - gap / jnp.where(is_one, 1.0, 2.0 * returns.shape[-1] * total))
+    shares = jnp.where(is_one, 1.0, 1.0 - gap / jnp.where(is_one, 1.0, 2.0 * returns.shape[-1] * total))
+    return jnp.where((total <= 0) & ~is_one, jnp.nan, shares) if negative == "undefined" else shares
 
 
 def sustainability(reward_steps: jax.Array, reward_time: jax.Array, all_agents: bool = False) -> jax.Array:
@@ -116,18 +120,21 @@ def social_metrics(info: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     """The four metrics, by their default definitions, from what `jaxdilemmas.EpisodeStatistics` writes to info.
 
     Args:
-      info: `episode_return`, `episode_length`, `episode_reward_steps`, `episode_reward_time` and
-        `episode_tagged_steps`, each `[..., N]`; other keys are ignored.
+      info: `episode_return`, `episode_length`, `episode_reward_steps`, `episode_reward_time` and, of games with
+        tagging, `episode_tagged_steps`, each `[..., N]`; other keys are ignored.
 
     Returns:
-      `efficiency`, `equality`, `sustainability` and `peace`, each `[...]` float32.
+      `efficiency`, `equality`, `sustainability` and, of games with tagging, `peace`, each `[...]` float32. Equality is
+      NaN where it is not defined.
     """
-    return {
+    metrics = {
         "efficiency": efficiency(info["episode_return"], info["episode_length"]),
         "equality": equality(info["episode_return"]),
         "sustainability": sustainability(info["episode_reward_steps"], info["episode_reward_time"]),
-        "peace": peace(info["episode_tagged_steps"], info["episode_length"]),
     }
+    if "episode_tagged_steps" in info:
+        metrics["peace"] = peace(info["episode_tagged_steps"], info["episode_length"])
+    return metrics
 
 
 def _steps(lengths: jax.Array) -> jax.Array:

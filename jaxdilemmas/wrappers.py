@@ -221,7 +221,7 @@ class EpisodeStatistics(Wrapper):
       episode_length: int32, steps so far, the same for every agent.
       episode_reward_steps: int32, number of steps with a positive reward.
       episode_reward_time: int32, sum of the times (first step is 0) of those steps; exact up to 65,536 steps.
-      episode_tagged_steps: int32, number of steps after which `info["tagged"]` held; 0 in games without tagging.
+      episode_tagged_steps: int32, number of steps after which `info["tagged"]` held; only in games whose info has it.
     """
 
     def initial_state(self, key: jax.Array, params: Any) -> StatisticsState:
@@ -250,6 +250,7 @@ class EpisodeStatistics(Wrapper):
             "episode_length": jnp.full(self.num_agents, env_state.step_count),
             "episode_reward_steps": state.reward_steps,
             "episode_reward_time": state.reward_time,
-            "episode_tagged_steps": state.tagged_steps,
         }
+        if "tagged" in info:
+            info["episode_tagged_steps"] = state.tagged_steps
         return state, rewards, terminated, info

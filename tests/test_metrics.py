@@ -89,7 +89,7 @@ def slow_metrics(rewards: np.ndarray, tagged: np.ndarray) -> dict[str, float]:
 
 
 def values(metrics: dict[str, Any]) -> list[float]:
-    return [float(metrics[name]) for name in NAMES]
+    return [float(metrics[name]) for name in NAMES if name in metrics]
 
 
 @pytest.mark.parametrize("episode", EPISODES)
@@ -97,12 +97,15 @@ def test_recorded_episodes_have_the_metrics_their_authors_computed(episode: str)
     rewards, tagged = RECORDINGS[f"{episode}/rewards"].astype(float), RECORDINGS[f"{episode}/tagged"]
     recorded = RECORDINGS[f"{episode}/metrics"]
     np.testing.assert_allclose(values(slow_metrics(rewards, tagged)), recorded, rtol=1e-12)
-    np.testing.assert_allclose(values(social.social_metrics(accumulated(rewards, tagged))), recorded, rtol=1e-5)
+    info = accumulated(rewards, tagged)
+    metrics = social.social_metrics(info) | {"equality": social.equality(info["episode_return"], "one")}
+    np.testing.assert_allclose(values(metrics), recorded, rtol=1e-5)
 
 
-def test_a_game_without_tagging_is_at_peace() -> None:
+def test_a_game_without_tagging_has_no_peace() -> None:
     info = accumulated(np.ones((5, 3)))
-    assert values(social.social_metrics(info)) == [3.0, 1.0, 2.0, 3.0]
+    assert "episode_tagged_steps" not in info
+    assert values(social.social_metrics(info)) == [3.0, 1.0, 2.0]
 
 
 def test_an_episode_in_which_nobody_collects_has_defined_metrics() -> None:
@@ -128,20 +131,31 @@ def test_one_agent_with_everything_gives_equality_of_one_over_n() -> None:
 
 @pytest.mark.parametrize(
     ("negative", "expected"),
-    [("one", [1.0, 1.0, 1.0, -0.5]), ("clip", [1.0, 0.5, 0.5, 0.5]), ("raw", [1.0, 2.0, -np.inf, -0.5])],
+    [
+        ("undefined", [1.0, np.nan, np.nan, -0.5]),
+        ("one", [1.0, 1.0, 1.0, -0.5]),
+        ("clip", [1.0, 0.5, 0.5, 0.5]),
+        ("raw", [1.0, 2.0, -np.inf, -0.5]),
+    ],
 )
 def test_equality_treats_negative_returns_as_asked(negative: Any, expected: list[float]) -> None:
     returns = jnp.array([[-2.0, -2.0], [-3.0, 1.0], [-1.0, 1.0], [-1.0, 2.0]])
     np.testing.assert_allclose(social.equality(returns, negative), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("negative", ["one", "clip", "raw"])
+def test_equality_is_not_defined_where_the_total_is_not_positive_unless_returns_are_equal() -> None:
+    metrics = social.social_metrics(accumulated(np.array([[-1.0, 0.5], [0.0, 0.0]])))
+    assert np.isnan(float(metrics["equality"]))
+    assert float(social.equality(jnp.array([-1.0, 0.5]), "one")) == 1.0
+
+
+@pytest.mark.parametrize("negative", ["undefined", "one", "clip", "raw"])
 def test_equal_returns_of_nothing_are_equality_one(negative: Any) -> None:
     assert float(social.equality(jnp.zeros(3), negative)) == 1.0
 
 
 def test_unknown_treatment_of_negative_returns_is_refused() -> None:
-    with pytest.raises(ValueError, match="negative='abs' is not allowed: allowed are one, raw, clip"):
+    with pytest.raises(ValueError, match="negative='abs' is not allowed: allowed are undefined, one, raw, clip"):
         social.equality(jnp.zeros(2), "abs")  # type: ignore[arg-type]
 
 

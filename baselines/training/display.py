@@ -73,7 +73,8 @@ class Summary:
             "collective return": self._format("return_collective"),
             "return per agent": " ".join(self._format(name) for name in returns) or "-",
         }
-        shown |= {name: self._format(name) for name in ("efficiency", "equality", "sustainability", "peace")}
+        metrics = ("efficiency", "equality", "sustainability", "peace")
+        shown |= {name: self._format(name) for name in metrics if name in self.values}
         speed = f"{self.values['env_steps_per_second']:,.0f}"
         return shown | {"env steps/s": speed, "time left": str(self.time_left)}
 

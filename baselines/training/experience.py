@@ -167,7 +167,7 @@ def play(
 
 def no_outcomes(num_agents: int) -> Metrics:
     """What `play` reports, for learners that do not play: no env steps, and outcomes that are not a number."""
-    names = ("return", "length", "reward_steps", "reward_time", "tagged_steps")
+    names = ("return", "length", "reward_steps", "reward_time")
     info = {f"episode_{name}": jnp.zeros((1, 1, num_agents)) for name in names}
     return {"env_steps": jnp.float32(0)} | rollout.episode_metrics(jnp.zeros((1, 1), bool), info)
 

@@ -181,7 +181,7 @@ def make_trainer(
 
     Returns:
       See `trainer.Trainer`. Metrics of an update: those of `method`, means over gradient steps; `env_steps`,
-      `episode_return`, `tagged_steps` `[N]` and the four social metrics, means over episodes that ended, NaN if none.
+      the means of `rollout.episode_metrics`.
     """
     learner = make_learner(config, env, method, demonstrations)
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))

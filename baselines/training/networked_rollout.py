@@ -209,15 +209,21 @@ def next_values(
     )
 
 
-def episode_sums(trajectory: Trajectory) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """How many episodes ended, `[]` float32, and sums over them: `episode_return` `[N]` and the four social metrics."""
+def episode_sums(trajectory: Trajectory) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """Sums over the episodes that ended: `episode_return` `[N]` and the social metrics `[]`.
+
+    Returns:
+      How many episodes each is a sum over, `[]` float32: those that ended and in which it is defined; and the sums.
+    """
     ended = trajectory.terminated | trajectory.truncated
     info = {name: leaf for name, leaf in trajectory.info.items() if name.startswith("episode_")}
 
-    def add(info: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        agents = jnp.sum(info["episode_return"], axis=(0, 1), where=ended[..., None])
-        metrics = {name: jnp.sum(value, where=ended) for name, value in social_metrics(info).items()}
-        return {"episode_return": agents, **metrics}
+    def add(info: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        metrics = social_metrics(info)
+        is_counted = {name: ended & ~jnp.isnan(value) for name, value in metrics.items()}
+        sums = {name: jnp.sum(value, where=is_counted[name]) for name, value in metrics.items()}
+        sums["episode_return"] = jnp.sum(info["episode_return"], axis=(0, 1), where=ended[..., None])
+        counts = is_counted | {"episode_return": ended}
+        return {name: jnp.sum(count, dtype=jnp.float32) for name, count in counts.items()}, sums
 
-    outcomes = jax.lax.cond(ended.any(), add, lambda info: zeros_like(jax.eval_shape(add, info)), info)
-    return jnp.sum(ended, dtype=jnp.float32), outcomes
+    return jax.lax.cond(ended.any(), add, lambda info: zeros_like(jax.eval_shape(add, info)), info)

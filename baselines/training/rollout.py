@@ -108,20 +108,24 @@ def collect(
 def episode_metrics(ended: jax.Array, info: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Means over episodes that ended in a rollout: `episode_return`, `tagged_steps` `[N]`, social metrics `[]`.
 
+    Games without tagging have no `tagged_steps`. Episodes in which a metric is not defined do not count for it.
+
     Args:
       ended: `[T, B]` bool.
       info: `[T, B, N]` arrays, with those of `EpisodeStatistics`.
 
     Returns:
-      float32; NaN if no episode ended.
+      float32; NaN if no episode counts.
     """
-    per_agent = {"episode_return": info["episode_return"], "tagged_steps": info["episode_tagged_steps"]}
+    outcomes = {"episode_return": info["episode_return"]} | social_metrics(info)
+    if "episode_tagged_steps" in info:
+        outcomes["tagged_steps"] = info["episode_tagged_steps"]
 
     def mean_over_ended(outcome: jax.Array) -> jax.Array:
-        is_counted = ended.reshape(ended.shape + (1,) * (outcome.ndim - ended.ndim))
+        is_counted = ended.reshape(ended.shape + (1,) * (outcome.ndim - ended.ndim)) & ~jnp.isnan(outcome)
         return jnp.mean(outcome, axis=(0, 1), where=is_counted)
 
-    return jax.tree.map(mean_over_ended, per_agent | social_metrics(info))
+    return jax.tree.map(mean_over_ended, outcomes)
 
 
 def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:

@@ -164,9 +164,9 @@ def test_metrics_are_named_and_float32(short_run: tuple[Any, Any]) -> None:
     update, train_state = short_run
     metrics = update(train_state, LONG)[1]
     per_agent = {name for name, value in metrics.items() if value.shape == (2,)}
-    assert per_agent == {"episode_return", "tagged_steps"}
+    assert per_agent == {"episode_return"}
     assert set(metrics) - per_agent == {
-        *("env_steps", "efficiency", "equality", "sustainability", "peace"),
+        *("env_steps", "efficiency", "equality", "sustainability"),
         *("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "gradient_norm"),
         *("learning_rate", "entropy_coefficient"),
     }
@@ -176,8 +176,8 @@ def test_metrics_are_named_and_float32(short_run: tuple[Any, Any]) -> None:
 
 def test_episode_metrics_are_means_over_episodes_that_ended_and_nan_without(short_run: tuple[Any, Any]) -> None:
     update, train_state = short_run
-    names = ("episode_return", "efficiency", "equality", "sustainability", "peace")
-    for expected in ([np.nan] * 5, [np.nan] * 5, [20.0, 2.0, 1.0, 9.5, 2.0]):
+    names = ("episode_return", "efficiency", "equality", "sustainability")
+    for expected in ([np.nan] * 4, [np.nan] * 4, [20.0, 2.0, 1.0, 9.5]):
         train_state, metrics = update(train_state, LONG)
         for name, value in zip(names, expected, strict=True):
             np.testing.assert_allclose(metrics[name], value, rtol=1e-6)

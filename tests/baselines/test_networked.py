@@ -15,7 +15,7 @@ from baselines.playing import load_player, play_many
 from baselines.training import probes
 from baselines.training.command import train_command
 from baselines.training.communication import Links
-from baselines.training.networked_rollout import NetworkedPlayers, Trajectory, choose, play
+from baselines.training.networked_rollout import NetworkedPlayers, Trajectory, choose, episode_sums, play
 from baselines.training.probes import Params, Probe
 from jaxdilemmas.graphs import edges_of, make_graph
 from jaxdilemmas.spaces import Box
@@ -194,6 +194,20 @@ def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[Trajectory]]:
         return trajectories
 
     return request.param, compile_quickly(play_twice, carry)(carry)
+
+
+def test_equality_is_summed_over_the_episodes_that_have_one(rollouts: tuple[bool, list[Trajectory]]) -> None:
+    trajectory = rollouts[1][0]
+    ended = trajectory.truncated.at[:].set(False).at[-1].set(True)
+    num_envs = ended.shape[1]
+    returns = jnp.ones((*ended.shape, 2)).at[-1, 0].set(jnp.array([-3.0, 1.0]))
+    info = {"episode_return": returns} | {
+        f"episode_{name}": jnp.ones((*ended.shape, 2)) for name in ("length", "reward_steps", "reward_time")
+    }
+    counts, sums = episode_sums(trajectory._replace(truncated=ended, terminated=ended, info=info))
+    assert (float(counts["equality"]), float(sums["equality"])) == (num_envs - 1, num_envs - 1)
+    assert float(counts["episode_return"]) == float(counts["efficiency"]) == num_envs
+    assert sums["episode_return"].tolist() == [num_envs - 4, num_envs]
 
 
 def test_packed_rollouts_go_on_with_the_next_episode_and_ragged_ones_stop(

@@ -83,6 +83,18 @@ def test_the_standard_error_is_that_of_the_mean_over_episodes() -> None:
     assert summary == {"mean": [2.0, 5.0], "standard_error": [1.0, 0.0]}
 
 
+def test_episodes_in_which_an_outcome_is_not_defined_do_not_count_for_it() -> None:
+    outcomes = {
+        "some": np.array([np.nan, 1.0, 3.0]),
+        "one": np.array([np.nan, np.nan, 2.0]),
+        "none": np.full(3, np.nan),
+    }
+    summaries = playing.summarize(outcomes)
+    assert summaries["some"] == {"mean": 2.0, "standard_error": 1.0, "undefined": 1}
+    assert summaries["one"] == {"mean": 2.0, "standard_error": None, "undefined": 2}
+    assert summaries["none"] == {"mean": None, "standard_error": None, "undefined": 3}
+
+
 def test_a_run_that_cannot_be_loaded_is_named(trained: RunDirectory, tmp_path: Path) -> None:
     directory = RunDirectory(shutil.copytree(trained.path, tmp_path / "b"))
     config = directory.config.read_text()

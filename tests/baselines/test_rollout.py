@@ -106,3 +106,24 @@ def test_rates_of_what_a_game_tells_are_means_over_steps_and_environments() -> N
     rates = rollout.event_rates(Trajectory(**fields | {"info": {"collected": collected, "tagged": collected}}))
     assert set(rates) == {"collected"}
     np.testing.assert_array_equal(rates["collected"], [1.0, 0.25])
+
+
+def ended_episodes(returns: list[list[float]], **more: Any) -> dict[str, jax.Array]:
+    """Means over episodes of ten steps that end in one step of as many environments."""
+    leaves = {"episode_return": jnp.array([returns]), "episode_length": jnp.full((1, len(returns), 2), 10)}
+    leaves |= {f"episode_reward_{name}": jnp.ones((1, len(returns), 2)) for name in ("steps", "time")}
+    return rollout.episode_metrics(jnp.ones((1, len(returns)), bool), leaves | more)
+
+
+def test_tagged_steps_and_peace_are_reported_of_games_with_tagging() -> None:
+    assert ended_episodes([[1.0, 3.0]]).keys().isdisjoint({"tagged_steps", "peace"})
+    metrics = ended_episodes([[1.0, 3.0]], episode_tagged_steps=jnp.array([[[5, 0]]]))
+    assert metrics["tagged_steps"].tolist() == [5, 0]
+    assert float(metrics["peace"]) == 1.5
+
+
+def test_equality_is_a_mean_over_the_episodes_that_have_one() -> None:
+    metrics = ended_episodes([[1.0, 3.0], [-3.0, 1.0], [2.0, 2.0]])
+    assert metrics["episode_return"].tolist() == [0, 2]
+    assert float(metrics["equality"]) == pytest.approx((0.75 + 1) / 2)
+    assert np.isnan(ended_episodes([[-3.0, 1.0]])["equality"])
