@@ -6,6 +6,7 @@ directory.
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,12 @@ from jaxdilemmas import policies, rendering
 
 GIF_STEPS = 300
 FRAMES_PER_SECOND = 20
+
+CLEAR = 2.0
+"""What is further from 0 than so many standard errors is said to differ from it."""
+
+Summary = dict[str, Any]
+"""`mean` and `standard_error` of an outcome; see `playing.summarize`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +71,8 @@ def evaluate(options: Options) -> dict[str, Any]:
     """Plays a run and random play, and writes evaluation.json and episode.gif into the run directory.
 
     Returns:
-      The content of evaluation.json: means and standard errors of `trained` and `random`.
+      The content of evaluation.json: what `playing.summarize` returns, of `trained` and `random`, and the `difference`
+      of their collective returns.
 
     Raises:
       ValueError: the run cannot be loaded.
@@ -80,37 +88,64 @@ def evaluate(options: Options) -> dict[str, Any]:
         "trained": summarize(play_many(player, key_trained, options.episodes)),
         "random": summarize(play_many(random_player, key_random, options.episodes)),
     }
+    result["difference"] = compare(*(result[name]["collective_return"] for name in ("trained", "random")))
     (options.run / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     record_gif(player, key_gif, options.run / "episode.gif")
     return result
 
 
+def compare(trained: Summary, random: Summary) -> Summary:
+    """How much larger the mean of the trained agents is than that of random play, with its standard error."""
+    error = math.hypot(trained["standard_error"], random["standard_error"])
+    return {"mean": trained["mean"] - random["mean"], "standard_error": error}
+
+
+def conclude(result: dict[str, Any]) -> str:
+    """The sentence that compares the collective return with that of random play.
+
+    A ratio is added where random play has a return that is clearly positive, and the trained agents have more.
+    """
+    difference, random = result["difference"], result["random"]["collective_return"]
+    mean, error = difference["mean"], difference["standard_error"]
+    if abs(mean) <= CLEAR * error:
+        return f"the collective return does not differ clearly from that of random play: by {_format(difference)}"
+    direction = "above" if mean > 0 else "below"
+    size = _format(difference | {"mean": abs(mean)})
+    sentence = f"the collective return is {size} {direction} that of random play"
+    if mean > 0 and random["mean"] > CLEAR * random["standard_error"]:
+        return f"{sentence}, {(random['mean'] + mean) / random['mean']:.1f} times as high"
+    return sentence
+
+
 def print_result(result: dict[str, Any], console: Console) -> None:
-    """Two tables: what agents have together, and what each has."""
+    """Two tables: what agents have together, and what each has; and what they have more than random play."""
     trained, random = result["trained"], result["random"]
     table = Table("", "trained", "random", title=f"means and standard errors of {result['episodes']} episodes")
     for name, summary in trained.items():
         if not isinstance(summary["mean"], list):
-            table.add_row(
-                name.replace("_", " "),
-                *(_format(s[name]["mean"], s[name]["standard_error"]) for s in (trained, random)),
-            )
+            table.add_row(name.replace("_", " "), _format(summary), _format(random[name]))
     console.print(table)
+    for player, summaries in (("trained", trained), ("random", random)):
+        if "undefined" in summaries["equality"]:
+            counts = f"{summaries['equality']['undefined']} of {result['episodes']} episodes"
+            console.print(f"equality, {player}: {counts} have none, as returns differ and do not sum to more than 0")
     per_agent = sorted(
         (name for name in trained if isinstance(trained[name]["mean"], list)), key=lambda n: n != "return"
     )
     table = Table("agent", *(name.replace("_", " ") for name in per_agent), title="trained, per agent")
     for i in range(len(trained["return"]["mean"])):
-        cells = (_format(trained[name]["mean"][i], trained[name]["standard_error"][i]) for name in per_agent)
-        table.add_row(str(i), *cells)
+        of_agent = ({name: values[i] for name, values in trained[column].items()} for column in per_agent)
+        table.add_row(str(i), *map(_format, of_agent))
     console.print(table)
-    if random["collective_return"]["mean"] > 0:
-        ratio = trained["collective_return"]["mean"] / random["collective_return"]["mean"]
-        console.print(f"the collective return is {ratio:.1f} times that of random play")
+    console.print(conclude(result))
 
 
-def _format(mean: float, standard_error: float) -> str:
-    return f"{mean:.4g} ± {standard_error:.2g}"
+def _format(summary: Summary) -> str:
+    """Mean and standard error, as far as there are any."""
+    mean, error = summary["mean"], summary["standard_error"]
+    if mean is None:
+        return "-"
+    return f"{mean:.4g}" if error is None else f"{mean:.4g} ± {error:.2g}"
 
 
 @as_command

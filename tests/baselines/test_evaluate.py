@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
+from rich.console import Console
 
 from baselines import evaluate, playing
 from baselines.training.probes import Probe
@@ -42,12 +43,52 @@ def test_no_key_plays_twice(trained: RunDirectory, monkeypatch: pytest.MonkeyPat
 
     def take_key(player: playing.Player, key: jax.Array, _: Any) -> dict[str, np.ndarray]:
         keys.append(key)
-        return {}
+        return {"collective_return": np.zeros(2)}
 
     monkeypatch.setattr(evaluate, "play_many", take_key)
     monkeypatch.setattr(evaluate, "record_gif", take_key)
     evaluate.evaluate(evaluate.Options(trained.path, seed=3))
     assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == len(keys) == 4
+
+
+def summary(mean: float | None, error: float | None = 0.0) -> evaluate.Summary:
+    return {"mean": mean, "standard_error": error}
+
+
+@pytest.mark.parametrize(
+    ("trained", "random", "sentence"),
+    [
+        (summary(474.0, 4.0), summary(12.0, 3.0), "is 462 ± 5 above that of random play, 39.5 times as high"),
+        (summary(1.25, 0.3), summary(50.25, 0.4), "is 49 ± 0.5 below that of random play"),
+        (summary(20.0, 1.0), summary(-100.0, 1.0), "is 120 ± 1.4 above that of random play"),
+        (summary(3.0, 0.1), summary(0.1, 0.1), "is 2.9 ± 0.14 above that of random play"),
+        (summary(-5.0, 1.0), summary(-90.0, 1.0), "is 85 ± 1.4 above that of random play"),
+        (summary(2.0, 3.0), summary(1.0, 4.0), "does not differ clearly from that of random play: by 1 ± 5"),
+        (summary(0.0), summary(0.0), "does not differ clearly from that of random play: by 0 ± 0"),
+    ],
+    ids=["more", "less", "random loses", "random has almost nothing", "both lose", "unclear", "nothing"],
+)
+def test_the_comparison_is_a_difference_and_a_ratio_where_that_has_a_meaning(
+    trained: evaluate.Summary, random: evaluate.Summary, sentence: str
+) -> None:
+    result = {"difference": evaluate.compare(trained, random), "random": {"collective_return": random}}
+    assert evaluate.conclude(result) == f"the collective return {sentence}"
+
+
+def test_what_has_no_value_is_said_and_shown_as_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    per_agent = {"mean": [1.0, 2.0], "standard_error": [0.1, 0.2]}
+    of_trained = {"return": per_agent, "collective_return": summary(3.0, 0.3), "equality": summary(0.75, None)}
+    of_random = of_trained | {"collective_return": summary(-3.0, 0.3), "equality": summary(None, None)}
+    of_trained["equality"] |= {"undefined": 4}
+    of_random["equality"] |= {"undefined": 5}
+    result = {"episodes": 5, "trained": of_trained, "random": of_random}
+    result["difference"] = evaluate.compare(of_trained["collective_return"], of_random["collective_return"])
+    evaluate.print_result(result, Console(width=100))
+    shown = capsys.readouterr().out
+    assert "equality, trained: 4 of 5 episodes have none, as returns differ and do not sum to more than 0" in shown
+    assert "equality, random: 5 of 5 episodes" in shown
+    assert [cell.strip() for cell in shown.split("│ equality")[1].split("│")[1:3]] == ["0.75", "-"]
+    assert "6 ± 0.42 above" in shown
 
 
 def test_a_game_without_a_board_has_no_gif(tmp_path: Path) -> None:
