@@ -91,7 +91,7 @@ def test_tables_hold_the_numbers_of_the_models(study: Path) -> None:
     ]
     options = tiny(study)
     for row in rows:
-        outcome = load_arrays(options.outcomes_file(Variant(row["protocol"], "packed"), Model(float(row["rate"]), 0)))
+        outcome = load_arrays(options.outcomes_file(Variant(row["protocol"], "packed"), Model(float(row["rate"]), 100)))
         assert outcome["restraint"].shape == (3, 4) and outcome["length"].shape == (3,)
         assert float(row["restraint"]) == pytest.approx(outcome["restraint"].mean())
         assert float(row["restraint_2"]) == pytest.approx(outcome["restraint"][:, 2].mean())
@@ -170,7 +170,7 @@ def test_only_what_is_missing_is_done_and_teams_follow_the_models(study: Path, m
     more = list(TINY)
     more[more.index("--seeds") + 1] = "2"
     common_pool_study.main([*more, "--jobs", "1", "--output", str(study)])
-    expected = [[(name, Model(0.03, 1)), (name, Model(0.1, 1)), name] for name in ("commnet", "ia2c")]
+    expected = [[(name, Model(0.03, 101)), (name, Model(0.1, 101)), name] for name in ("commnet", "ia2c")]
     assert made == [*expected[0], *expected[1]]  # the slower protocol first
 
 
@@ -224,11 +224,11 @@ def by_hand(path: Path, **changes: Any) -> Options:
     }
     options = Options(**fields | changes)
     restraint: dict[Any, tuple[float, ...]] = {
-        (0.03, 0): (0.9, 0.6, 0.4, 0.3),
-        (0.03, 1): (0.0, 0.1, 0.2, 0.3),
-        (0.1, 0): (0.0,) * 4,
+        (0.03, 100): (0.9, 0.6, 0.4, 0.3),
+        (0.03, 101): (0.0, 0.1, 0.2, 0.3),
+        (0.1, 100): (0.0,) * 4,
     }
-    depleted: dict[Any, int] = {(0.03, 0): 2, (0.03, 1): 3}
+    depleted: dict[Any, int] = {(0.03, 100): 2, (0.03, 101): 3}
     for variant in options.variants:
         for model in options.models:
             episodes = np.ones(5)

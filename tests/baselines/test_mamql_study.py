@@ -76,7 +76,10 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def test_a_tiny_study_writes_rows_tables_pictures_and_the_page(study: Path) -> None:
     rows = read(study / "runs.csv")
-    assert [(row["method"], row["size"], row["seed"]) for row in rows] == [("mamql", "30", "0"), ("cloning", "30", "0")]
+    assert [(row["method"], row["size"], row["seed"]) for row in rows] == [
+        ("mamql", "30", "100"),
+        ("cloning", "30", "100"),
+    ]
     for row in rows:
         assert np.isfinite(
             [float(row[name]) for name in ("return", "success", "length", "cross_entropy", "raw_mse")]
@@ -140,7 +143,7 @@ def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: P
     some, whole = (stages.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
     assert some.held_out is not None and set(some.train.episodes).isdisjoint(some.held_out.episodes)
     assert whole.held_out is None and whole.train.header.num_transitions == everything.header.num_transitions
-    other = stages.make_task(chosen, piece._replace(seed=1, size=50))
+    other = stages.make_task(chosen, piece._replace(seed=101, size=50))
     assert set(other.train.episodes) != set(stages.make_task(chosen, piece._replace(size=50)).train.episodes)
 
 
