@@ -16,7 +16,7 @@ from baselines.gems_recording import import_gems
 from baselines.playing import Player, play_steps
 from baselines.training.blocks import BlockWriter, read_arrays, read_contents
 from baselines.training.packing import pack
-from baselines.training.runs import as_tuples
+from baselines.training.schema import as_tuples
 from baselines.training.transitions import (
     ARRAYS,
     COUNTS,

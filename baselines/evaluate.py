@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baselines.playing import Player, load_player, play_episode, play_many, scripted_player, summarize
+from baselines.training.files import write_file, written_beside
 from baselines.training.schema import CountOrZero, FilePath, NumEpisodes, Seed, check_fields
 from baselines.training.terminal import as_command
 from jaxdilemmas import policies, rendering
@@ -42,6 +43,7 @@ class Options:
       seed: of the episodes.
       seed_index: which of the run's seeds plays, from 0.
       greedy: whether agents take their most likely action instead of a sampled one.
+      env: the game of the run, which only a run on a game of your own (module:Class) needs.
 
     Raises:
       ValueError: a value is not allowed.
@@ -52,6 +54,7 @@ class Options:
     seed: Seed = 0
     seed_index: CountOrZero = 0
     greedy: bool = False
+    env: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -64,7 +67,8 @@ def record_gif(player: Player, key: jax.Array, path: Path) -> None:
     episode = jax.jit(partial(play_episode, player))(key)
     num_frames = min(GIF_STEPS, int(episode.is_played.sum()))
     states = jax.tree.map(lambda leaf: leaf[:num_frames], episode.states)
-    rendering.save_gif(list(rendering.render_rgb(player.env, states)), path, FRAMES_PER_SECOND)
+    with written_beside(path) as beside:
+        rendering.save_gif(list(rendering.render_rgb(player.env, states)), beside, FRAMES_PER_SECOND)
 
 
 def evaluate(options: Options) -> dict[str, Any]:
@@ -77,7 +81,7 @@ def evaluate(options: Options) -> dict[str, Any]:
     Raises:
       ValueError: the run cannot be loaded.
     """
-    player = load_player(options.run, options.seed_index, options.greedy)
+    player = load_player(options.run, options.seed_index, options.greedy, options.env)
     random_player = scripted_player(player.env, policies.random(player.env))
     key_trained, key_random, key_gif = jax.random.split(jax.random.key(options.seed), 3)
     result = {
@@ -89,7 +93,7 @@ def evaluate(options: Options) -> dict[str, Any]:
         "random": summarize(play_many(random_player, key_random, options.episodes)),
     }
     result["difference"] = compare(*(result[name]["collective_return"] for name in ("trained", "random")))
-    (options.run / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_file(options.run / "evaluation.json", json.dumps(result, indent=2) + "\n")
     record_gif(player, key_gif, options.run / "episode.gif")
     return result
 

@@ -1,6 +1,5 @@
 """Who plays a game and what comes of it: trained runs, scripted policies and teams of both, episode by episode."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 import jaxdilemmas
 from baselines.training import trainer
+from baselines.training.algorithms import find_algorithm
 from baselines.training.runs import RunDirectory, load_parameters
 from jaxdilemmas.environment import Environment, Policy, require
 from jaxdilemmas.metrics import restraint, social_metrics
@@ -94,16 +94,17 @@ class Run(NamedTuple):
     network_params: Any
 
 
-def load_run(path: Path, seed_index: int = 0) -> Run:
-    """Reads what one seed of a run learnt.
+def load_run(path: Path, seed_index: int = 0, env_id: str | None = None) -> Run:
+    """Reads what one seed of a run learnt. Nothing that its files name is imported but registered games and algorithms.
 
     Args:
       path: the run directory.
       seed_index: which of its seeds, from 0.
+      env_id: the game, which only a run on a game of one's own ("module:Class") needs.
 
     Raises:
-      ValueError: the directory holds no run, not that seed, a run under other rules of the game, or parameters that
-        cannot be loaded.
+      ValueError: the directory holds no run, not that seed, a run under other rules of the game, a game that is neither
+        registered nor `env_id`, or parameters that cannot be loaded.
     """
     directory = RunDirectory(path)
     record = directory.read_record()
@@ -111,35 +112,39 @@ def load_run(path: Path, seed_index: int = 0) -> Run:
         0 <= seed_index < record.num_seeds, "seed_index", seed_index, f"{path} has {record.num_seeds} seeds, from 0"
     )
     try:
-        algorithm = importlib.import_module(f"baselines.{record.algorithm}")
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{directory.config} names the algorithm {record.algorithm!r}, which is unknown") from error
-    env = jaxdilemmas.make(record.env_id, **record.env_kwargs)
+        algorithm = find_algorithm(record.algorithm)
+    except ValueError as error:
+        raise ValueError(f"{directory.config}: {error}") from error
+    env = directory.make_env(record, env_id)
     require(
         record.env_version == env.version,
         "env_version",
         record.env_version,
         f"{path} was trained under rules of {record.env_id} that have changed since, to version {env.version!r}",
     )
-    config = record.settings(algorithm.Config)
-    init = algorithm.make_trainer(config, env).init
+    config = directory.read_settings(record, algorithm.Config)
+    try:
+        init = algorithm.make_trainer(config, env).init
+    except ValueError as error:
+        raise ValueError(f"{directory.config}: {error}") from error
     template = jax.eval_shape(init, jax.random.key(0), env.default_params).network_params
     network_params = load_parameters(directory.parameters(record.seeds[seed_index]), template)
     return Run(algorithm, config, env, network_params)
 
 
-def load_player(path: Path, seed_index: int = 0, greedy: bool = False) -> Player:
+def load_player(path: Path, seed_index: int = 0, greedy: bool = False, env_id: str | None = None) -> Player:
     """The agents of a run and the game they were trained in.
 
     Args:
       path: the run directory.
       seed_index: which of its seeds, from 0.
       greedy: whether they take their most likely action instead of a sampled one.
+      env_id: as of `load_run`.
 
     Raises:
       ValueError: as `load_run`.
     """
-    run = load_run(path, seed_index)
+    run = load_run(path, seed_index, env_id)
     policy = run.algorithm.make_policy(run.config, run.env, greedy=greedy)
     return trained_player(run.env, policy, run.network_params)
 
@@ -183,7 +188,7 @@ def find_player(name: str, env_id: str, env_kwargs: dict[str, Any]) -> Player:
     for keyword in sorted({*record.env_kwargs, *env_kwargs}):
         value, trained = _keyword(env, env_kwargs, keyword), _keyword(trained_in, record.env_kwargs, keyword)
         require(np.array_equal(value, trained), keyword, value, f"{path} was trained with {keyword}={trained!r}")
-    return load_player(path)
+    return load_player(path, env_id=env_id)
 
 
 def _keyword(env: Environment, env_kwargs: dict[str, Any], name: str) -> Any:

@@ -101,18 +101,19 @@ def _first_arguments(env: Environment) -> tuple[Any, Any, Any]:
     return jax.random.key(0), state, jax.ShapeDtypeStruct((env.num_agents, *space.shape), space.dtype)
 
 
-def load_rewards(path: Path, seed_index: int = 0) -> RecoveredRewards:
+def load_rewards(path: Path, seed_index: int = 0, env_id: str | None = None) -> RecoveredRewards:
     """The game of a run, paid by what the run recovered.
 
     Args:
       path: the directory of a run of an algorithm that recovers rewards.
       seed_index: which of its seeds, from 0.
+      env_id: the game, as of `baselines.playing.load_run`.
 
     Raises:
       ValueError: the directory holds no run, not that seed, one of an algorithm that recovers no rewards, or parameters
         that cannot be loaded.
     """
-    run = load_run(path, seed_index)
+    run = load_run(path, seed_index, env_id)
     is_fit = hasattr(run.algorithm, "recovered_rewards")
     require(is_fit, "path", str(path), "a run of an algorithm that recovers rewards")
     return RecoveredRewards(run.env, run.algorithm.recovered_rewards(run.config, run.env, run.network_params))

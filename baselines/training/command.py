@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from baselines.training.options import MakeTrainer, RunOptions, prepare
-from baselines.training.recording import begin, train
+from baselines.training.recording import StoppedError, begin, train
 from baselines.training.terminal import INTERRUPTED, as_command
 
 
@@ -36,5 +36,12 @@ def train_command(
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
     job = prepare(algorithm, config_class, make_trainer, sys.argv[1:] if argv is None else argv, default_env)
-    if not train(job, begin(job), console):
+    if not job.is_resumed:
+        job.directory.create(job.record)
+    with job.directory.hold():
+        try:
+            is_done = train(job, begin(job), console)
+        except StoppedError as error:
+            sys.exit(f"error: {error}")
+    if not is_done:
         sys.exit(INTERRUPTED)

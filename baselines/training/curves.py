@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from baselines.training.files import written_beside
 from baselines.training.table import read_metrics
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:
     axes["return_collective"].set_title(title)
     axes["return_collective"].set_ylabel("collective return")
     axes["return_collective"].set_xlabel("env steps")
-    figure.savefig(path, dpi=120)
+    with written_beside(path) as beside:
+        figure.savefig(beside, dpi=120)
 
 
 def _plot_seeds(panel: "Axes", columns: dict[str, np.ndarray], name: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from jaxdilemmas.environment import show
+from jaxdilemmas.arguments import show
 
 LOCK = ".lock"
 """Name of the file that is locked while a process writes into a run directory."""

@@ -116,14 +116,19 @@ def prepare(
       ValueError: the message names the option, its value and what is allowed.
       SystemExit: from the parser, with a message on stderr; or help was asked for.
     """
-    early = read_early(argv, default_env)
+    early = read_early(argv)
     if early.resume and early.name is None:
         raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm)}")
-    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm, early.env)))
+    env_id = early.env or default_env
+    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm, env_id)))
     stored = stored_record(directory, algorithm) if early.resume else None
-    options, config = parse(algorithm, config_class, stored, argv, early.env)
+    if stored:
+        env = directory.make_env(stored, early.env)
+        options, config = parse(algorithm, *stored_options(directory, stored, config_class), argv)
+    else:
+        options, config = parse(algorithm, *new_options(algorithm, config_class, env_id), argv)
+        env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
     env_kwargs = parse_env_kwargs(options.env_kwargs)
-    env = jaxdilemmas.make(options.env, **env_kwargs)
     if getattr(config, "demonstrations", None) == "":
         command = hints.how_to_record(options.env, env_kwargs, env)
         raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
@@ -154,14 +159,25 @@ def prepare(
     )
 
 
-def read_early(argv: Sequence[str], default_env: str) -> RunOptions:
-    """The options that the defaults of all others depend on: which game, or which run to resume."""
+class Early(NamedTuple):
+    """The options that the defaults of all others depend on: which game, None if it is not said, or which run."""
+
+    env: str | None
+    name: str | None
+    runs_dir: Path
+    resume: bool
+
+
+def read_early(argv: Sequence[str]) -> Early:
+    """Reads them from the command line."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--env", default=default_env)
+    parser.add_argument("--env")
     parser.add_argument("--name")
     parser.add_argument("--runs-dir", "--runs_dir", type=Path, default=RunOptions.runs_dir)
     parser.add_argument("--resume", action="store_true")
-    return RunOptions(**vars(parser.parse_known_args(argv)[0]))
+    early = Early(**vars(parser.parse_known_args(argv)[0]))
+    RunOptions(name=early.name)  # raises if it is no name
+    return early
 
 
 def default_name(algorithm: str, env_id: str) -> str:
@@ -181,24 +197,26 @@ def stored_record(directory: RunDirectory, algorithm: str) -> RunRecord:
     return record
 
 
-def parse(
-    algorithm: str, config_class: type, stored: RunRecord | None, argv: Sequence[str], env_id: str
-) -> tuple[RunOptions, Any]:
-    """All options: those of a stored run, or presets and then defaults, hold where nothing else is said."""
-    if stored is None:
-        options = RunOptions(env=env_id)
-        config = config_class(**preset(algorithm, options.env))
-    else:
-        env_kwargs = tuple(f"{name}={value!r}" for name, value in stored.env_kwargs.items())
-        options = RunOptions(
-            env=stored.env_id,
-            env_kwargs=env_kwargs,
-            seed=stored.seed,
-            num_seeds=stored.num_seeds,
-            checkpoint_every=stored.checkpoint_every,
-        )
-        config = stored.settings(config_class)
-    fields: list[Any] = [("run", RunOptions, options), ("settings", config_class, config)]
+def new_options(algorithm: str, config_class: type, env_id: str) -> tuple[RunOptions, Any]:
+    """What holds for a new run where nothing else is said: presets and then defaults."""
+    return RunOptions(env=env_id), config_class(**preset(algorithm, env_id))
+
+
+def stored_options(directory: RunDirectory, record: RunRecord, config_class: type) -> tuple[RunOptions, Any]:
+    """What holds for a run to resume where nothing else is said: its own options."""
+    options = RunOptions(
+        env=record.env_id,
+        env_kwargs=tuple(f"{name}={value!r}" for name, value in record.env_kwargs.items()),
+        seed=record.seed,
+        num_seeds=record.num_seeds,
+        checkpoint_every=record.checkpoint_every,
+    )
+    return options, directory.read_settings(record, config_class)
+
+
+def parse(algorithm: str, options: RunOptions, config: Any, argv: Sequence[str]) -> tuple[RunOptions, Any]:
+    """All options, with those given as defaults."""
+    fields: list[Any] = [("run", RunOptions, options), ("settings", type(config), config)]
     arguments: Any = tyro.cli(
         dataclasses.make_dataclass("Arguments", fields),
         prog=f"python -m baselines.{algorithm}",

@@ -4,10 +4,14 @@ Files in a run directory:
   config.json: what was run, on which device and versions; see `RunRecord`.
   metrics.csv: a row for each update and seed; see `table`.
   parameters/seed_0.safetensors, ...: what was learnt, a file for each seed.
-  checkpoints/: the last two, to resume from.
+  checkpoints/: the last two, to resume from; see `checkpoints`.
   learning_curve.png: see `curves`.
+  .lock: locked by the process that writes into the directory.
+
+They are data: nothing that they name is imported or called, but for registered algorithms and registered games.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,11 +22,13 @@ from typing import Any
 
 import jax
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 import jaxdilemmas
+from baselines.training.files import check_links, hold, load_arrays, save_arrays
 from baselines.training.packing import pack, unpack
+from baselines.training.schema import Count, NumSeeds, Plain, Seed, check_fields, load_json, read_json, save_json
+from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.registration import make_registered
 
 LIBRARIES = ("jax", "jaxlib", "numpy", "flax", "optax", "distrax")
 """Whose version a result may depend on."""
@@ -42,17 +48,24 @@ class RunRecord:
       num_seeds: S.
       checkpoint_every: updates from one checkpoint to the next.
       about: when, on which device and versions; two records that differ only here are equal.
+
+    Raises:
+      ValueError: a value is not allowed.
     """
 
     algorithm: str
     env_id: str
-    env_kwargs: dict[str, Any]
+    env_kwargs: Plain
     env_version: str
-    config: dict[str, Any]
-    seed: int
-    num_seeds: int
-    checkpoint_every: int
+    config: Plain
+    seed: Seed
+    num_seeds: NumSeeds
+    checkpoint_every: Count
     about: dict[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_seeds(self.seed, self.num_seeds)
 
     @property
     def seeds(self) -> range:
@@ -65,16 +78,11 @@ class RunRecord:
         seeds = f"seed {self.seed}" if self.num_seeds == 1 else f"seeds {self.seeds[0]} to {self.seeds[-1]}"
         return f"{self.algorithm} on {self.env_id}, {seeds}"
 
-    def settings(self, config_class: type) -> Any:
-        """`config` as the algorithm's dataclass.
 
-        Raises:
-          ValueError: a setting is unknown or not allowed.
-        """
-        try:
-            return config_class(**self.config)
-        except TypeError as error:
-            raise ValueError(f"the run has settings that {self.algorithm} does not know: {error}") from error
+def check_seeds(seed: int, num_seeds: int) -> None:
+    """Raises a ValueError unless all seeds of a run are below 2^31."""
+    most = 2**31 - seed
+    require(num_seeds <= most, "num_seeds", num_seeds, f"from 1 to {most}; seeds are below 2^31")
 
 
 def describe_machine() -> dict[str, str]:
@@ -115,46 +123,80 @@ class RunDirectory:
         """The file of one seed's network parameters."""
         return self.path / "parameters" / f"seed_{seed}.safetensors"
 
+    def has_checkpoints(self) -> bool:
+        """Whether there is a checkpoint; those of orbax are directories, named by numbers."""
+        return self.checkpoints.is_dir() and any(path.name.isdigit() for path in self.checkpoints.iterdir())
+
     def check_is_new(self) -> None:
         """Raises a ValueError if the directory exists."""
         if self.path.exists():
             raise ValueError(f"run directory {self.path} exists: choose another --name, or continue it with --resume")
 
     def create(self, record: RunRecord) -> None:
-        """Makes the directory and writes config.json.
+        """Makes the directory, with config.json from the start.
 
         Raises:
           ValueError: the directory exists.
+          OSError: it cannot be made.
         """
         self.check_is_new()
-        self.path.mkdir(parents=True)
-        self.config.write_text(json.dumps(dataclasses.asdict(record), indent=2) + "\n", encoding="utf-8")
+        beside = self.path.with_name(f".{self.path.name}.part")
+        beside.mkdir(parents=True, exist_ok=True)
+        save_json(beside / self.config.name, record)
+        try:
+            beside.rename(self.path)
+        except OSError:
+            self.check_is_new()  # another process was faster
+            raise
+
+    def hold(self) -> contextlib.AbstractContextManager[None]:
+        """While it is entered, no other process writes into the directory; see `files.hold` for the errors."""
+        return hold(self.path)
 
     def read_record(self) -> RunRecord:
         """What config.json says.
 
         Raises:
-          ValueError: there is no such file, or it does not hold a `RunRecord`.
+          ValueError: there is no such file, it does not hold a `RunRecord`, it was altered, or a symbolic link leads
+            out of the directory.
         """
         if not self.config.is_file():
             raise ValueError(f"{self.path} is not a run: it has no config.json")
+        check_links(self.path)
+        return load_json(self.config, RunRecord)
+
+    def read_settings(self, record: RunRecord, config_class: type) -> Any:
+        """The settings in a record as the algorithm's dataclass.
+
+        Raises:
+          ValueError: a setting is unknown or not allowed.
+        """
+        return read_json(f"{self.config}: config", json.dumps(record.config), config_class)
+
+    def make_env(self, record: RunRecord, env_id: str | None = None) -> Environment:
+        """The game of a record.
+
+        Args:
+          record: of this run.
+          env_id: the id as the user wrote it. A game that is not registered ("module:Class") is imported only if the
+            user named the same one.
+
+        Raises:
+          ValueError: the user named another game, the game is not registered and the user did not name it, or it cannot
+            be made; the message names config.json.
+        """
+        if env_id is not None:
+            require(env_id == record.env_id, "env", env_id, f"{self.path} is a run on {record.env_id}")
         try:
-            return RunRecord(**as_tuples(json.loads(self.config.read_text(encoding="utf-8"))))
+            return (make_registered if env_id is None else jaxdilemmas.make)(record.env_id, **record.env_kwargs)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{self.config} does not describe a run: {error}") from error
-
-
-def as_tuples(value: Any) -> Any:
-    """JSON has no tuples; settings have no lists."""
-    if isinstance(value, dict):
-        return {name: as_tuples(item) for name, item in value.items()}
-    return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value
+            hint = f"; name it with --env {record.env_id} if you trust it" if ":" in record.env_id else ""
+            raise ValueError(f"{self.config}: {error}{hint}") from error
 
 
 def save_parameters(path: Path, network_params: Any) -> None:
-    """Writes a pytree of arrays as safetensors, each array by its path in the tree."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.numpy.save_file({name: np.asarray(array) for name, array in pack(network_params).items()}, path)
+    """Writes a pytree of arrays as safetensors, each array by its path in the tree; see `files.save_arrays`."""
+    save_arrays(path, pack(network_params))
 
 
 def load_parameters(path: Path, template: Any) -> Any:
@@ -165,95 +207,17 @@ def load_parameters(path: Path, template: Any) -> Any:
       template: a pytree with the shapes and dtypes, as of `jax.eval_shape`.
 
     Raises:
-      ValueError: the file is missing, truncated, or of another network; the message names the file and what is wrong.
+      ValueError: the file is missing, truncated, altered, of another network, or holds numbers that are not finite; the
+        message names the file and what is wrong.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: parameters are written when a run ends")
+    arrays = load_arrays(path)
     try:
-        arrays = safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is truncated or no safetensors file: {error}") from error
-    try:
-        return unpack(arrays, template)
+        network_params = unpack(arrays, template)
     except ValueError as error:
         raise ValueError(f"{path} holds the parameters of another network: {error}") from error
-
-
-class DamagedError(ValueError):
-    """A checkpoint that cannot be read."""
-
-
-class Checkpoints:
-    """The last two train states of a run, kept by orbax.
-
-    Args:
-      path: the directory; made if need be.
-    """
-
-    def __init__(self, path: Path) -> None:
-        import orbax.checkpoint as ocp
-
-        self._path = path
-        self._args = ocp.args
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(path.absolute(), options=options)
-
-    def latest(self) -> int:
-        """The number of updates after which the last one was saved; 0 if there is none."""
-        return self._manager.latest_step() or 0
-
-    def restore_latest(self, template: Any) -> tuple[int, Any]:
-        """Reads the last train state that is whole: the one before where the last is damaged.
-
-        Args:
-          template: a pytree with the shapes and dtypes, as of `jax.eval_shape`.
-
-        Returns:
-          The number of updates after which it was saved, and the train state.
-
-        Raises:
-          ValueError: none can be read, or it is of another algorithm, network or game; the message names it.
-        """
-        error: DamagedError | None = None
-        for update in sorted(self._manager.all_steps(), reverse=True):
-            try:
-                return update, self.restore(update, template)
-            except DamagedError as damaged:
-                error = error or damaged
-        raise error or ValueError(f"{self._path} holds no checkpoint")
-
-    def drop_after(self, update: int) -> None:
-        """Deletes those of later updates than `update`."""
-        for later in self._manager.all_steps():
-            if later > update:
-                self._manager.delete(later)
-
-    def save(self, update: int, arrays: dict[str, np.ndarray]) -> None:
-        """Saves a packed train state after `update` updates, unless that is done."""
-        if update > self.latest():
-            self._manager.save(update, args=self._args.StandardSave(arrays))
-
-    def restore(self, update: int, template: Any) -> Any:
-        """Reads the train state after `update` updates.
-
-        Args:
-          update: one that was saved.
-          template: a pytree with the shapes and dtypes, as of `jax.eval_shape`.
-
-        Raises:
-          DamagedError: it cannot be read; the message names it.
-          ValueError: it is of another algorithm, network or game; the message names it.
-        """
-        path = self._path / str(update)
-        try:
-            arrays = self._manager.restore(update, args=self._args.StandardRestore())
-        except Exception as error:  # orbax and tensorstore raise many kinds
-            raise DamagedError(f"checkpoint {path} cannot be read: {error}") from error
-        try:
-            return unpack(arrays, template)
-        except ValueError as error:
-            raise ValueError(f"checkpoint {path} is of another run: {error}") from error
-
-    def close(self) -> None:
-        """Waits for what is being written."""
-        self._manager.close()
+    for name, array in arrays.items():
+        is_finite = not np.issubdtype(array.dtype, np.floating) or bool(np.isfinite(array).all())
+        require(is_finite, f"{path}: {name}", array[~np.isfinite(array)][:1].tolist(), "numbers must be finite")
+    return network_params

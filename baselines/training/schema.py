@@ -7,6 +7,8 @@ field, its value and what is allowed.
 
 import dataclasses
 import functools
+import hashlib
+import json
 import math
 import os
 import typing
@@ -18,7 +20,8 @@ import numpy as np
 import pydantic_core
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
-from jaxdilemmas.environment import refusal, show
+from baselines.training.files import CHECKSUM, DamagedError, note_without_checksum, read_file, write_file
+from jaxdilemmas.arguments import refusal, show
 
 MOST_INT32 = 2**31 - 1
 MOST_FLOAT32 = 3.4e38
@@ -146,13 +149,7 @@ def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) 
       ValueError: the content is no JSON object, or a field is missing, unknown or not allowed. The message names the
         file, the field, its value and what is allowed.
     """
-    fields = _fields_of(cls)
-    try:
-        found = pydantic_core.from_json(content)
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds {show(found)}: a JSON object with {', '.join(fields)} is needed")
+    fields, found = _fields_of(cls), _parse(path, content, cls)
     for name in found:
         if name not in fields:
             raise ValueError(f"{path}: the field {show(name)} is unknown: allowed are {', '.join(fields)}")
@@ -166,6 +163,48 @@ def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) 
         if first["type"] == "missing":
             raise ValueError(f"{path}: the field {name!r} is missing") from None
         raise ValueError(f"{path}: {refusal(name, found[name], fields[name][1] or _explain(error))}") from None
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Writes a dataclass as JSON with a checksum of its fields; see `files.write_file`."""
+    content = dataclasses.asdict(value)
+    write_file(path, json.dumps(content | {CHECKSUM: _checksum(content)}, indent=2) + "\n")
+
+
+def load_json(path: Path, cls: type[T]) -> T:
+    """Reads what `save_json` wrote.
+
+    Raises:
+      ValueError: the file is missing, or not as `read_json` asks.
+      DamagedError: it was altered.
+    """
+    content = read_file(path)
+    found = _parse(path, content, cls)
+    stored = found.pop(CHECKSUM, None)
+    value = read_json(path, json.dumps(found), cls)
+    if stored is None:
+        note_without_checksum(path)
+    elif stored != _checksum(found):
+        raise DamagedError(
+            f"{path} was altered: its fields do not have the checksum that was written with them; without the field "
+            f"{CHECKSUM!r} it is read unchecked"
+        )
+    return value
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _parse(path: str | os.PathLike[str], content: bytes | str, cls: type) -> dict[str, Any]:
+    """JSON as a dict, or a ValueError that names the file."""
+    try:
+        found = pydantic_core.from_json(content)
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds {show(found)}: a JSON object with {', '.join(_fields_of(cls))} is needed")
+    return found
 
 
 def _explain(error: ValidationError) -> str:

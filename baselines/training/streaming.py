@@ -38,11 +38,13 @@ class Update(NamedTuple):
       update: the number of the last one, from 1.
       metrics: of that update, `[S]` or `[S, N]` NumPy arrays.
       time: when it ended, by `time.perf_counter`.
+      is_finite: `[S]` bool, whether the parameters and losses of each seed are finite; the loop ends where one is not.
     """
 
     update: int
     metrics: Metrics
     time: float
+    is_finite: np.ndarray
 
 
 class Checkpoint(NamedTuple):
@@ -178,10 +180,11 @@ class TrainingStream:
 
         def body(carry: LoopCarry) -> LoopCarry:
             train_states, metrics = update_all(carry.train_states, env_params)
-            update = carry.update + 1
-            is_wanted = io_callback(self._report, jax.ShapeDtypeStruct((), bool), update, metrics, ordered=True)
+            update, is_finite = carry.update + 1, are_finite(train_states.network_params, metrics)
+            reported = (update, metrics, is_finite)
+            is_wanted = io_callback(self._report, jax.ShapeDtypeStruct((), bool), *reported, ordered=True)
             jax.lax.cond(
-                update % self.checkpoint_every == 0,
+                (update % self.checkpoint_every == 0) & is_finite.all(),
                 lambda: io_callback(self._save, None, update, pack(train_states), ordered=True),
                 lambda: None,
             )
@@ -193,14 +196,23 @@ class TrainingStream:
         carry = jax.lax.while_loop(is_running, body, LoopCarry(train_states, update, jnp.bool_(True)))
         return carry.train_states, carry.update
 
-    def _report(self, update: jax.Array, metrics: dict[str, jax.Array]) -> np.bool_:
+    def _report(self, update: jax.Array, metrics: dict[str, jax.Array], is_finite: jax.Array) -> np.bool_:
         """Called by the loop. It copies to NumPy and calls nothing of JAX, which could wait for the loop itself."""
-        self._events.put(Update(int(update), _copy(metrics), time.perf_counter()))
-        return np.bool_(not self._is_stopped.is_set())
+        is_finite_there = np.array(is_finite)
+        self._events.put(Update(int(update), _copy(metrics), time.perf_counter(), is_finite_there))
+        return np.bool_(is_finite_there.all() and not self._is_stopped.is_set())
 
     def _save(self, update: jax.Array, arrays: dict[str, jax.Array]) -> None:
         """Called by the loop, as `_report`."""
         self._events.put(Checkpoint(int(update), _copy(arrays)))
+
+
+def are_finite(network_params: Any, metrics: dict[str, jax.Array]) -> jax.Array:
+    """Whether all parameters and losses are finite, `[S]` bool; both have a leading axis S."""
+    losses = [values for name, values in metrics.items() if "loss" in name]
+    leaves = [leaf for leaf in jax.tree.leaves(network_params) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    finite = [jnp.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in (*leaves, *losses) if leaf.size]
+    return jnp.stack(finite).all(axis=0)
 
 
 def _copy(arrays: dict[str, jax.Array]) -> dict[str, np.ndarray]:

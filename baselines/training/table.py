@@ -7,17 +7,26 @@ far, compiling apart). A cell is empty where a value is not a number, such as a 
 ended.
 """
 
-import csv
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from baselines.training.files import GrowingFile, write_file
+from jaxdilemmas.arguments import show
+
 TIMING_COLUMNS = ("env_steps_per_second", "wall_seconds")
 """The only columns in which two runs of one seed on one device differ."""
+
+_NEEDED = {"seed", "update", "env_steps", "return_collective", "wall_seconds"}
+"""Columns of every table."""
+
+_NUMBER = re.compile(r"-?(\d+\.?\d*(e[+-]?\d+)?|inf)")
+"""What `_cell` writes."""
 
 _INTEGER_COLUMNS = ("seed", "update", "env_steps")
 _LEADING_COLUMNS = (
@@ -35,19 +44,82 @@ _LEADING_COLUMNS = (
 )
 
 
-class MetricsTable:
-    """Adds rows to metrics.csv.
+class StoredRows(NamedTuple):
+    """What a metrics.csv holds: whole updates alone.
 
-    Args:
-      path: the file; it is continued if it exists.
-      seeds: the S seeds that run side by side.
+    Attributes:
+      header: names of the columns; empty if there is no row.
+      lines: a row each, in the order of updates and seeds.
+      num_seeds: S, rows of an update.
     """
 
-    def __init__(self, path: Path, seeds: Sequence[int]) -> None:
+    header: str
+    lines: list[str]
+    num_seeds: int
+
+    @property
+    def last_update(self) -> int:
+        """The number of the last update; 0 without rows."""
+        return len(self.lines) // self.num_seeds
+
+    def content(self, update: int) -> bytes:
+        """The file up to an update."""
+        lines = [self.header, *self.lines[: update * self.num_seeds]] if self.header and update else []
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def wall_seconds(self, update: int) -> float:
+        """Of training, up to an update."""
+        if not update:
+            return 0.0
+        cells = self.lines[update * self.num_seeds - 1].split(",")
+        return float(cells[self.header.split(",").index("wall_seconds")] or 0.0)
+
+
+class MetricsTable:
+    """Adds rows to metrics.csv, each update as a whole or not at all.
+
+    The file never gets shorter. Where rows are written anew, after a checkpoint that is older than the last row, they
+    go to a file beside it, which takes the place of metrics.csv as soon as it holds as many.
+
+    Args:
+      path: the file.
+      stored: its rows; see `read_rows`.
+      update: rows after it are written anew.
+      seeds: the S seeds that run side by side.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, stored: StoredRows, update: int, seeds: Sequence[int]) -> None:
+        self._path, self._stored, self._update = path, stored, update
         self._seeds = np.array(seeds)
-        self._path = path
-        self._header = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""
-        self._file = path.open("a", encoding="utf-8", newline="")
+        self._content = hashlib.sha256(stored.content(update))
+        self._header = stored.header if update else ""
+        if path.is_file() and path.stat().st_size == len(stored.content(update)):
+            self._file = GrowingFile(path, is_new=False)
+            return
+        beside = path.with_name(f".{path.stem}.again{path.suffix}")
+        beside.unlink(missing_ok=True)
+        self._file = GrowingFile(beside, is_new=True)
+        self._append(stored.content(update), update)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all rows so far, 32 bytes."""
+        return self._content.digest()
+
+    def settle(self) -> None:
+        """Puts what is written so far on the disk, with rows that are still to be written anew behind it."""
+        if self._file.path != self._path:
+            rest = self._stored.lines[self._update * self._stored.num_seeds :]
+            write_file(self._path, self._file.path.read_bytes() + "".join(f"{line}\n" for line in rest).encode())
+
+    def _append(self, content: bytes, update: int) -> None:
+        self._file.append(content)
+        self._update = update
+        if self._file.path != self._path and update >= self._stored.last_update:
+            self._file.rename(self._path)
 
     def write(
         self, update: int, metrics: Mapping[str, np.ndarray], timing: Mapping[str, float]
@@ -76,13 +148,16 @@ class MetricsTable:
             raise ValueError(f"{self._path} has the columns {self._header}, which differ from {header}")
         for i in range(len(self._seeds)):
             lines.append(",".join(_cell(name, column[i]) for name, column in values.items()))
-        self._file.write("\n".join(lines) + "\n")
-        self._file.flush()
+        content = "".join(f"{line}\n" for line in lines).encode()
+        self._append(content, update)
+        self._content.update(content)
         return values
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+        if self._file.path != self._path:
+            self._file.path.unlink(missing_ok=True)
 
 
 def flatten_metrics(metrics: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -106,41 +181,62 @@ def read_metrics(path: Path) -> dict[str, np.ndarray]:
     """The columns of metrics.csv as float64 arrays; empty cells are NaN.
 
     Raises:
-      ValueError: the file is missing, holds no rows, or one that is cut off.
+      ValueError: the file is missing, holds no rows, or a row that is not as it should be; the message names it.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing")
-    with path.open(encoding="utf-8", newline="") as file:
-        names, *rows = csv.reader(file)
-    if not rows:
+    header, *lines = _whole_lines(path) or [""]
+    if not lines:
         raise ValueError(f"{path} holds no rows")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(names):
-            raise ValueError(f"{path}, line {number}: {len(row)} cells under {len(names)} columns")
-    cells = np.array([[cell or "nan" for cell in row] for row in rows], float)
-    return dict(zip(names, cells.T, strict=True))
+    names = header.split(",")
+    rows = [_numbers(path, number, line, names) for number, line in enumerate(lines, start=2)]
+    _check_header(path, header)
+    return dict(zip(names, np.array(rows).T, strict=True))
 
 
-def drop_rows_after(path: Path, update: int) -> float:
-    """Removes the rows of later updates than `update`, and a line that is cut off, from metrics.csv.
+def read_rows(path: Path, seeds: Sequence[int]) -> StoredRows:
+    """The rows of a metrics.csv that may be cut off in its last update; without a file there are none.
 
-    Returns:
-      wall_seconds of the last row that is kept; 0 if there is none.
+    Args:
+      path: the file.
+      seeds: the S seeds whose rows it holds.
 
     Raises:
-      ValueError: the file lacks the rows up to `update`, or its header is not that of a metrics.csv.
+      ValueError: it is no table of metrics, or a row is missing, double or not as it should be; the message names the
+        file and the line.
     """
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    header, *lines = [line for line in lines if line.endswith("\n")] or [""]
-    names = header.strip().split(",")
-    if header and not {"seed", "update", "wall_seconds"} <= set(names):
-        raise ValueError(f"{path} is no table of metrics: its header is {header.strip()!r}")
-    rows = [dict(zip(names, line.strip().split(","), strict=False)) for line in lines]
-    kept = [row for row in rows if int(row["update"]) <= update]
-    if update and (not kept or int(kept[-1]["update"]) < update):
-        raise ValueError(f"{path} is missing, or lacks the rows up to the checkpoint after update {update}")
-    path.write_text("".join([header, *lines[: len(kept)]]) if kept else "", encoding="utf-8")
-    return float(kept[-1]["wall_seconds"]) if kept else 0.0
+    header, *lines = (_whole_lines(path) if path.is_file() else []) or [""]
+    if header:
+        _check_header(path, header)
+    names = header.split(",")
+    for i, line in enumerate(lines):
+        numbers = dict(zip(names, _numbers(path, i + 2, line, names), strict=True))
+        update, seed = i // len(seeds) + 1, seeds[i % len(seeds)]
+        if (numbers["update"], numbers["seed"]) != (update, seed):
+            found = f"update {numbers['update']:g} of seed {numbers['seed']:g}"
+            raise ValueError(f"{path}, line {i + 2}: it is of {found}, where update {update} of seed {seed} is due")
+    return StoredRows(header if lines else "", lines[: len(lines) // len(seeds) * len(seeds)], len(seeds))
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """All lines but one at the end that is cut off."""
+    return path.read_bytes().decode("utf-8", "replace").split("\n")[:-1]
+
+
+def _numbers(path: Path, number: int, line: str, names: list[str]) -> list[float]:
+    cells = line.split(",")
+    if len(cells) != len(names):
+        raise ValueError(f"{path}, line {number}: {len(cells)} cells under {len(names)} columns")
+    for name, cell in zip(names, cells, strict=True):
+        if cell and not _NUMBER.fullmatch(cell):
+            raise ValueError(f"{path}, line {number}: {name}={show(cell)} is not allowed: a number, or nothing")
+    return [float(cell or "nan") for cell in cells]
+
+
+def _check_header(path: Path, header: str) -> None:
+    missing = sorted(_NEEDED - set(header.split(",")))
+    if missing:
+        raise ValueError(f"{path} is no table of metrics: its header is {show(header)}, without {missing[0]!r}")
 
 
 def _rank(name: str) -> tuple[int, str, int]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import jaxdilemmas
-from baselines.training.runs import as_tuples
+from baselines.training.schema import as_tuples
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.spaces import Discrete
 

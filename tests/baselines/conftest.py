@@ -1,9 +1,8 @@
 """What tests of the baselines share."""
 
-import sys
-
 import pytest
 
+from baselines.training.algorithms import ALGORITHMS
 from baselines.training.command import train_command
 from baselines.training.runs import RunDirectory
 from tests.baselines import fake_algorithm as fake
@@ -12,7 +11,7 @@ from tests.baselines import fake_algorithm as fake
 @pytest.fixture
 def fake_is_an_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of the fake algorithm can be loaded; a module names it in its `pytestmark`."""
-    monkeypatch.setitem(sys.modules, "baselines.fake", fake)
+    monkeypatch.setitem(ALGORITHMS, "fake", fake.__name__)
 
 
 @pytest.fixture(scope="module")

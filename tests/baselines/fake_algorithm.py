@@ -54,8 +54,8 @@ def make_trainer(config: Config, env: Environment) -> Trainer:
         weights = train_state.network_params["weights"] + jax.random.normal(key_walk, (config.size, 2))
         index = train_state.update_index + 1
         returns = jnp.where(index % 2 == 0, weights.sum() + jnp.arange(env.num_agents), jnp.nan)
-        names = ("efficiency", "equality", "sustainability", "peace", "policy_loss", "value_loss", "entropy")
-        metrics = {name: returns.mean() for name in names}
+        metrics = {name: returns.mean() for name in ("efficiency", "equality", "sustainability", "peace", "entropy")}
+        metrics |= {"policy_loss": weights[0, 0], "value_loss": weights[0, 1]}
         metrics |= {"env_steps": 1e5 * index, "episode_return": returns, "other": weights[0, 0]}
         metrics["tagged_steps"] = 0.0 * returns
         return TrainState({"weights": weights}, key, index, train_state.memory), metrics

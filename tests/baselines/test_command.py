@@ -1,7 +1,9 @@
 """The training command: what a run leaves behind, how it is interrupted and resumed, and which options are refused."""
 
+import dataclasses
 import importlib
 import io
+import os
 import shutil
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +27,12 @@ from baselines.training import display, recording
 from baselines.training.command import train_command
 from baselines.training.options import default_name, parse_env_kwargs, prepare
 from baselines.training.runs import RunDirectory
+from baselines.training.schema import save_json
 from baselines.training.streaming import Finished, TrainingStream, Update, over_seeds
 from baselines.training.table import TIMING_COLUMNS, read_metrics
 from baselines.training.terminal import INTERRUPTED
 from baselines.training.trainer import Trainer
+from jaxdilemmas.environment import Environment
 from tests.baselines import fake_algorithm as fake
 
 REPOSITORY = Path(__file__).parents[2]
@@ -64,7 +68,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 def test_a_run_leaves_everything_behind(whole: RunDirectory) -> None:
-    expected = ["checkpoints", "config.json", "learning_curve.png", "metrics.csv", "parameters"]
+    expected = [".lock", "checkpoints", "config.json", "learning_curve.png", "metrics.csv", "parameters"]
     assert sorted(path.name for path in whole.path.iterdir()) == expected
     assert sorted(path.name for path in whole.checkpoints.iterdir()) == ["300", "400"]
     assert [whole.parameters(seed).is_file() for seed in (7, 8)] == [True, True]
@@ -112,7 +116,8 @@ def test_resuming_on_another_device_or_version_is_told(
     whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = RunDirectory(shutil.copytree(whole.path, tmp_path / "moved"))
-    directory.config.write_text(directory.config.read_text().replace(f'"jax": "{jax.__version__}"', '"jax": "0.1"'))
+    record = directory.read_record()
+    save_json(directory.config, dataclasses.replace(record, about=record.about | {"jax": "0.1"}))
     train_fake(tmp_path, "moved", "--resume")
     changes = f"jax was 0.1 and is {jax.__version__}"
     assert f"not promised to equal an uninterrupted run bitwise: {changes}\n" in capsys.readouterr().out
@@ -130,8 +135,9 @@ def test_env_steps_are_exact_where_the_settings_say_how_many_an_update_has(tmp_p
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--num-seeds", "2"]
     job = prepare("fake", fake.Config, fake.make_trainer, options)._replace(env_steps_per_update=16_777_217)
     metrics: dict[str, np.ndarray] = {"env_steps": np.full(2, 5e7), "episode_return": np.zeros((2, 2))}
-    with closing(recording.Recorder(job, recording.begin(job), [])) as recorder:
-        recorder.handle(Update(3, metrics, time=1.0))
+    job.directory.create(job.record)
+    with closing(recording.Recorder(job, recording.begin(job))) as recorder:
+        recorder.handle(Update(3, metrics, 1.0, np.ones(2, bool)))
     assert read_metrics(job.directory.metrics)["env_steps"].tolist() == [50_331_651, 50_331_651]
 
 
@@ -139,7 +145,107 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(whole: RunDirecto
     killed = RunDirectory(shutil.copytree(whole.path, tmp_path / "killed"))
     shutil.rmtree(killed.checkpoints)
     shutil.rmtree(killed.path / "parameters")
+    lines = killed.metrics.read_text().splitlines(keepends=True)
+    killed.metrics.write_text("".join(lines[: 1 + 2 * 150]))
     assert_same_run(whole, train_fake(tmp_path, "killed", "--resume", *MANY))
+
+
+@pytest.mark.parametrize("what", ["rows", "parameters"])
+def test_a_run_whose_checkpoints_were_removed_is_refused_and_stays_as_it_is(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    directory = RunDirectory(shutil.copytree(whole.path, tmp_path / "a"))
+    shutil.rmtree(directory.checkpoints)
+    shutil.rmtree(directory.path / "parameters") if what == "rows" else directory.metrics.unlink()
+    before = {path: path.read_bytes() for path in directory.path.rglob("*.*") if path.name != ".lock"}
+    message = refusal(capsys, tmp_path, "--name", "a", "--resume")
+    assert f"{directory.checkpoints} is missing or empty" in message
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_rows_that_were_altered_are_not_resumed(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = RunDirectory(shutil.copytree(whole.path, tmp_path / "a"))
+    lines = directory.metrics.read_text().splitlines(keepends=True)
+    cells = lines[9].split(",")
+    lines[9] = ",".join([*cells[:-1], "0.5\n"])
+    directory.metrics.write_text("".join(lines))
+    assert "metrics.csv was altered: its rows up to update 400" in refusal(capsys, tmp_path, "--name", "a", "--resume")
+
+
+def test_a_run_is_resumed_by_one_process_at_a_time(
+    whole: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = RunDirectory(shutil.copytree(whole.path, tmp_path / "a"))
+    with directory.hold():
+        message = refusal(capsys, tmp_path, "--name", "a", "--resume")
+    assert f"a is in use by process {os.getpid()} on " in message
+
+
+def test_a_game_of_ones_own_is_imported_only_if_the_user_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game = "baselines.training.probes:Probe"
+    directory = train_fake(tmp_path, "a", "--env", game)
+    message = refusal(capsys, tmp_path, "--name", "a", "--resume")
+    assert "config.json: env_id='baselines.training.probes:Probe' is not allowed here" in message
+    assert f"name it with --env {game} if you trust it" in message
+    assert "env='gems' is not allowed" in refusal(capsys, tmp_path, "--name", "a", "--resume", "--env", "gems")
+    train_fake(tmp_path, "a", "--env", game, "--resume")
+    assert read_metrics(directory.metrics)["update"][-1] == 6
+
+
+@pytest.mark.parametrize("where", ["loss", "parameters"])
+def test_a_run_that_stops_being_finite_stops_with_the_update_and_keeps_its_last_checkpoint(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_trainer(config: fake.Config, env: Environment) -> Trainer:
+        trainer = fake.make_trainer(config, env)
+
+        def update(train_state: fake.TrainState, env_params: Any) -> Any:
+            train_state, metrics = trainer.update(train_state, env_params)
+            bad = jnp.where(train_state.update_index == 5, jnp.nan, 0.0)
+            if where == "loss":
+                return train_state, metrics | {"value_loss": 1 + bad}
+            weights = {"weights": train_state.network_params["weights"] + bad}
+            return train_state._replace(network_params=weights), metrics
+
+        return Trainer(trainer.init, update)
+
+    options = ["--runs-dir", str(tmp_path), "--name", "a", "--checkpoint-every", "2", "--num-updates", "9"]
+    with pytest.raises(SystemExit) as exit_info:
+        train_command("fake", fake.Config, make_trainer, options)
+    message = str(exit_info.value.code)
+    assert f"{'value_loss' if where == 'loss' else 'parameters'} not finite after update 5 (seed 0)" in message
+    assert "the last checkpoint is after update 4" in message
+    directory = RunDirectory(tmp_path / "a")
+    assert sorted(path.name for path in directory.checkpoints.iterdir()) == ["2", "4"]
+    assert read_metrics(directory.metrics)["update"][-1] == 5
+    assert not directory.parameters(0).exists()
+
+
+@pytest.mark.parametrize("place", ["a", "a/metrics.csv", "a/checkpoints"])
+def test_what_is_removed_while_training_is_told_in_one_line(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Remover:
+        def update(self, row: display.Row) -> None:
+            if row["update"][0] == 3:
+                shutil.move(tmp_path / place, tmp_path / "elsewhere")
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(recording, "make_listeners", lambda *_: [Remover()])
+    options = ["--runs-dir", str(tmp_path), "--name", "a", "--num-updates", "9", "--checkpoint-every", "5"]
+    with pytest.raises(SystemExit) as exit_info:
+        train_command("fake", fake.Config, fake.make_trainer, options)
+    message = str(exit_info.value.code)
+    what, update = ("checkpoints", 5) if place == "a/checkpoints" else ("metrics.csv", 3)
+    assert f"{what}: removed while" in message
+    assert f"metrics.csv was written up to update {update}; there is no checkpoint" in message
+    assert f"Go on with: python -m baselines.fake --runs-dir {tmp_path} --name a --resume" in message
 
 
 def test_an_interrupted_run_keeps_its_rows_and_is_resumed_bitwise(
@@ -200,31 +306,41 @@ def test_a_killed_program_leaves_whole_rows_up_to_the_last_update(tmp_path: Path
     assert [int(line.split(",")[1]) for line in lines[1:]] == list(range(1, len(lines)))
 
 
+class Sum(NamedTuple):
+    """A train state."""
+
+    network_params: jax.Array
+
+
 def make_stream(update: Callable[[Any, Any], Any], num_updates: int = 100) -> TrainingStream:
     return TrainingStream(Trainer(lambda *_: None, update), jnp.float32(1), num_updates, checkpoint_every=10)
 
 
+def add(x: Sum, step: jax.Array) -> tuple[Sum, dict[str, jax.Array]]:
+    return Sum(x.network_params + step), {"x": x.network_params}
+
+
 def test_leaving_a_stream_early_ends_its_thread() -> None:
-    with make_stream(lambda x, step: (x + step, {"x": x}), num_updates=10**9) as stream:
-        stream.start(lambda: jnp.zeros(2))
+    with make_stream(add, num_updates=10**9) as stream:
+        stream.start(lambda: Sum(jnp.zeros(2)))
         next(event for event in stream if isinstance(event, Update))
     assert stream._thread is not None
     assert not stream._thread.is_alive()
 
 
 def test_an_error_in_an_update_reaches_the_reader() -> None:
-    def update(x: jax.Array, step: jax.Array) -> Any:
+    def update(x: Sum, step: jax.Array) -> Any:
         raise ValueError("the update is wrong")
 
     with make_stream(update) as stream:
-        stream.start(lambda: jnp.zeros(1))
+        stream.start(lambda: Sum(jnp.zeros(1)))
         with pytest.raises(RuntimeError, match="an update failed: the update is wrong"):
             list(stream)
 
 
 def test_a_stream_goes_on_from_any_update() -> None:
-    with make_stream(lambda x, step: (x + step, {"x": x})) as stream:
-        stream.start(lambda: jnp.array([97.0]), update=97)
+    with make_stream(add) as stream:
+        stream.start(lambda: Sum(jnp.array([97.0])), update=97)
         events = [event for event in stream if event is not None]
     assert [(event.update, float(event.metrics["x"][0])) for event in events if isinstance(event, Update)] == [
         (98, 97.0),
@@ -232,7 +348,7 @@ def test_a_stream_goes_on_from_any_update() -> None:
         (100, 99.0),
     ]
     assert isinstance(events[-1], Finished)
-    assert (events[-1].update, events[-1].train_states.tolist()) == (100, [100.0])
+    assert (events[-1].update, events[-1].train_states.network_params.tolist()) == (100, [100.0])
 
 
 def test_one_seed_is_computed_as_each_of_several() -> None:
@@ -438,5 +554,6 @@ def test_ippo_is_resumed_bitwise(game: list[str], tmp_path: Path) -> None:
     resumed = RunDirectory(shutil.copytree(whole.path, tmp_path / "b"))
     shutil.rmtree(resumed.checkpoints / "4")
     shutil.rmtree(resumed.path / "parameters")
-    train_command("ippo", ippo.Config, ippo.make_trainer, ["--runs-dir", str(tmp_path), "--name", "b", "--resume"])
+    resume = ["--runs-dir", str(tmp_path), "--name", "b", *game[:2], "--resume"]
+    train_command("ippo", ippo.Config, ippo.make_trainer, resume)
     assert_same_run(whole, resumed)

@@ -253,10 +253,11 @@ def test_mamql_is_resumed_bitwise_and_plays_without_its_demonstrations(recording
     shutil.rmtree(resumed.checkpoints / "4")
     shutil.rmtree(resumed.path / "parameters")
     make_trainer = imitation.with_demonstrations(mamql.make_trainer)
-    train_command("mamql", mamql.Config, make_trainer, ["--runs-dir", str(tmp_path), "--name=b", "--resume"])
+    resume = ["--runs-dir", str(tmp_path), "--name=b", f"--env={PROBE}", "--resume"]
+    train_command("mamql", mamql.Config, make_trainer, resume)
     assert_same_run(whole, resumed)
     path.unlink()
-    player = load_player(whole.path)
+    player = load_player(whole.path, env_id=PROBE)
     actions, _ = jax.jit(player.act)(jnp.zeros((2, 1)), None, player.initial_memory, jax.random.key(0))
     assert actions.shape == (2,)
 

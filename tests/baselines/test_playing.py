@@ -1,5 +1,6 @@
 """Who plays: runs, scripted policies and teams of both; what episodes count, and what cannot be played."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from baselines import ippo, playing
 from baselines.playing import Player, find_player, make_team
 from baselines.training.command import train_command
 from baselines.training.runs import RunDirectory
+from baselines.training.schema import save_json
 from jaxdilemmas import policies
 from jaxdilemmas.environment import Environment
 from tests.baselines.fake_algorithm import RUN_STEPS
@@ -70,11 +72,12 @@ def test_steps_after_the_end_of_an_episode_do_not_count() -> None:
 
 @pytest.mark.parametrize("setting", [("--network", "gru"), ("--parameters", "separate")], ids=" ".join)
 def test_runs_with_memory_and_with_separate_parameters_are_played(tmp_path: Path, setting: tuple[str, str]) -> None:
-    options = ["--runs-dir", str(tmp_path), "--name", "a", "--env", "baselines.training.probes:Probe", *setting]
+    game = "baselines.training.probes:Probe"
+    options = ["--runs-dir", str(tmp_path), "--name", "a", "--env", game, *setting]
     options += ["--env-kwargs", "num_agents=3", "--total-env-steps", "4", "--num-envs", "2", "--rollout-steps", "2"]
     options += ["--num-minibatches", "1", "--num-epochs", "1", "--hidden-size", "4"]
     train_command("ippo", ippo.Config, ippo.make_trainer, options)
-    outcomes = playing.play_many(playing.load_player(tmp_path / "a"), jax.random.key(0), num_episodes=2)
+    outcomes = playing.play_many(playing.load_player(tmp_path / "a", env_id=game), jax.random.key(0), num_episodes=2)
     np.testing.assert_array_equal(outcomes["return"], np.ones((2, 3)))
 
 
@@ -97,18 +100,19 @@ def test_episodes_in_which_an_outcome_is_not_defined_do_not_count_for_it() -> No
 
 def test_a_run_that_cannot_be_loaded_is_named(trained: RunDirectory, tmp_path: Path) -> None:
     directory = RunDirectory(shutil.copytree(trained.path, tmp_path / "b"))
-    config = directory.config.read_text()
-    directory.config.write_text(config.replace('"size": 3', '"size": 4'))
+    record = directory.read_record()
+    save_json(directory.config, dataclasses.replace(record, config=record.config | {"size": 4}))
     with pytest.raises(ValueError, match=r"seed_0\.safetensors holds the parameters of another network: .*'weights'"):
         playing.load_player(directory.path)
-    directory.config.write_text(config.replace('"fake"', '"unheard_of"'))
-    with pytest.raises(ValueError, match="names the algorithm 'unheard_of', which is unknown"):
-        playing.load_player(directory.path)
-    directory.config.write_text(config.replace('"env_version": "', '"env_version": "0.'))
+    for name in ("unheard_of", "evaluate", "training.runs", "os"):
+        save_json(directory.config, dataclasses.replace(record, algorithm=name))
+        with pytest.raises(ValueError, match=rf"config\.json: algorithm='{name}' is not allowed: one of adversarial,"):
+            playing.load_player(directory.path)
+    save_json(directory.config, dataclasses.replace(record, env_version=f"0.{record.env_version}"))
     changed = r"env_version='0\..*' is not allowed: .* rules of gathering that have changed since, to version '"
     with pytest.raises(ValueError, match=changed):
         playing.load_player(directory.path)
-    directory.config.write_text(config)
+    save_json(directory.config, record)
     directory.parameters(0).unlink()
     with pytest.raises(ValueError, match=r"seed_0\.safetensors is missing"):
         playing.load_player(directory.path)

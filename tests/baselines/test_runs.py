@@ -1,6 +1,12 @@
 """A run on disk: record, table, parameters, checkpoints, and what is said of a file that is not what it should be."""
 
+import contextlib
 import dataclasses
+import hashlib
+import json
+import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +17,10 @@ import pytest
 from PIL import Image
 
 from baselines.training import table
+from baselines.training.checkpoints import Checkpoints
 from baselines.training.curves import plot_learning_curve
 from baselines.training.packing import pack, unpack
 from baselines.training.runs import (
-    Checkpoints,
     RunDirectory,
     RunRecord,
     changes_since,
@@ -24,6 +30,7 @@ from baselines.training.runs import (
 )
 
 RECORD = RunRecord("fake", "gathering", {"num_agents": 3}, "1", {"sizes": (1, 2)}, 5, 2, 10, {"device": "cpu"})
+ROWS = bytes(range(32))
 TIMING = {"env_steps_per_second": 2.5, "wall_seconds": 0.25}
 PARAMS = {"dense": {"kernel": jnp.arange(6, dtype=jnp.float32).reshape(2, 3), "bias": jnp.ones(3)}}
 
@@ -37,8 +44,12 @@ def metrics_of(update: int) -> dict[str, np.ndarray]:
     return metrics | {"other": np.array([1 / 3, 0.1], np.float32), "episode_return": returns, "env_steps": env_steps}
 
 
+def open_table(path: Path, update: int = 0) -> table.MetricsTable:
+    return table.MetricsTable(path, table.read_rows(path, range(5, 7)), update, range(5, 7))
+
+
 def write_table(path: Path, updates: range) -> None:
-    metrics_table = table.MetricsTable(path, range(5, 7))
+    metrics_table = open_table(path, updates.start - 1)
     for update in updates:
         metrics_table.write(update, metrics_of(update), TIMING | {"wall_seconds": 0.25 * update})
     metrics_table.close()
@@ -68,16 +79,72 @@ def test_a_directory_without_config_is_no_run(tmp_path: Path) -> None:
         RunDirectory(tmp_path).read_record()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"algorithm": "fake"}'])
-def test_a_config_that_describes_no_run_is_named(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", " is not JSON"),
+        ("[]", r" holds \[\]: a JSON object with algorithm"),
+        ('{"algorithm": "fake"}', ": the field 'env_id' is missing"),
+    ],
+)
+def test_a_config_that_describes_no_run_is_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ValueError, match=r"config\.json does not describe a run"):
+    with pytest.raises(ValueError, match=rf"config\.json{message}"):
         RunDirectory(tmp_path).read_record()
 
 
+WRONG_FIELDS: list[tuple[str, Any]] = [
+    ("env_id", 5),
+    ("env_id", None),
+    ("env_kwargs", None),
+    ("env_kwargs", [1]),
+    ("env_kwargs", {"a": float("nan")}),
+    ("seed", "a"),
+    ("seed", -1),
+    ("seed", True),
+    ("num_seeds", "2"),
+    ("num_seeds", 1.5),
+    ("num_seeds", None),
+    ("num_seeds", 10**9),
+    ("checkpoint_every", 0),
+    ("config", []),
+    ("about", {"device": 5}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_FIELDS)
+def test_a_field_of_a_config_with_nonsense_is_named(tmp_path: Path, field: str, value: Any) -> None:
+    content = dataclasses.asdict(RECORD) | {field: value}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"config\.json: {field}=.* is not allowed: ") as error:
+        RunDirectory(tmp_path).read_record()
+    assert repr(value) in str(error.value)
+
+
+def test_a_config_that_was_altered_is_refused_and_one_without_checksum_is_read_with_a_note(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "a")
+    directory.create(RECORD)
+    content = json.loads(directory.config.read_text())
+    directory.config.write_text(json.dumps(content | {"seed": 6}))
+    with pytest.raises(ValueError, match=r"config\.json was altered: its fields do not have the checksum"):
+        directory.read_record()
+    del content["sha256"]
+    directory.config.write_text(json.dumps(content | {"seed": 6}))
+    with pytest.warns(UserWarning, match=r"config\.json has no checksum"):
+        assert directory.read_record().seed == 6
+
+
+def test_links_out_of_a_run_are_refused(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "a")
+    directory.create(RECORD)
+    (directory.path / "metrics.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(ValueError, match=r"metrics\.csv is a symbolic link out of the directory"):
+        directory.read_record()
+
+
 def test_unknown_settings_in_a_config_are_named() -> None:
-    with pytest.raises(ValueError, match=r"settings that fake does not know: .*'sizes'"):
-        RECORD.settings(dataclasses.make_dataclass("Config", ["width"]))
+    with pytest.raises(ValueError, match=r"config\.json: config: the field 'sizes' is unknown: allowed are width"):
+        RunDirectory("run").read_settings(RECORD, dataclasses.make_dataclass("Config", [("width", int)]))
 
 
 def test_columns_are_in_the_order_people_read_them(tmp_path: Path) -> None:
@@ -92,14 +159,15 @@ def test_columns_are_in_the_order_people_read_them(tmp_path: Path) -> None:
 
 
 def test_returns_of_ten_and_more_agents_are_in_order(tmp_path: Path) -> None:
-    metrics_table = table.MetricsTable(tmp_path / "metrics.csv", [0])
+    stored = table.read_rows(tmp_path / "metrics.csv", [0])
+    metrics_table = table.MetricsTable(tmp_path / "metrics.csv", stored, 0, [0])
     row = metrics_table.write(1, {"episode_return": np.zeros((1, 12))}, TIMING)
     metrics_table.close()
     assert [name for name in row if name.startswith("return_")][1:] == [f"return_{i}" for i in range(12)]
 
 
 def test_rows_are_on_disk_before_the_table_is_closed(tmp_path: Path) -> None:
-    metrics_table = table.MetricsTable(tmp_path / "metrics.csv", range(5, 7))
+    metrics_table = open_table(tmp_path / "metrics.csv")
     metrics_table.write(1, metrics_of(1), TIMING)
     assert len(table.read_metrics(tmp_path / "metrics.csv")["seed"]) == 2
     metrics_table.close()
@@ -113,39 +181,87 @@ def test_float32_values_survive_the_table(tmp_path: Path) -> None:
     )
 
 
-def test_rows_after_a_checkpoint_and_a_row_cut_off_are_dropped(tmp_path: Path) -> None:
+def test_rows_after_a_checkpoint_are_written_anew_and_the_file_never_gets_shorter(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    write_table(path, range(1, 5))
+    whole = path.read_text()
+    metrics_table = open_table(path, 2)
+    for update in (3, 4):
+        assert path.read_text() == whole
+        metrics_table.write(update, metrics_of(10 * update), TIMING)
+    assert table.read_metrics(path)["efficiency"].tolist() == [1, 1, 2, 2, 30, 30, 40, 40]
+    metrics_table.write(5, metrics_of(5), TIMING)
+    metrics_table.close()
+    assert table.read_rows(path, range(5, 7)).last_update == 5
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_stops_before_it_has_caught_up_keeps_the_later_rows(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    write_table(path, range(1, 5))
+    metrics_table = open_table(path, 2)
+    metrics_table.write(3, metrics_of(30), TIMING)
+    metrics_table.settle()
+    assert table.read_metrics(path)["efficiency"].tolist() == [1, 1, 2, 2, 30, 30, 4, 4]
+    metrics_table.close()
+    assert list(tmp_path.iterdir()) == [path]
+    assert metrics_table.digest == hashlib.sha256(table.read_rows(path, range(5, 7)).content(3)).digest()
+
+
+def test_a_row_or_an_update_cut_off_at_the_end_is_written_anew(tmp_path: Path) -> None:
     write_table(tmp_path / "all.csv", range(1, 4))
     content = (tmp_path / "all.csv").read_text()
-    (tmp_path / "cut.csv").write_text(content[: content.rindex(",")])
-    assert table.drop_rows_after(tmp_path / "cut.csv", 2) == 0.5
-    write_table(tmp_path / "cut.csv", range(3, 4))
-    assert (tmp_path / "cut.csv").read_text() == content
+    for end in (content.rindex(","), content.rindex("6,3,"), content.rindex("5,3,") + 3):
+        path = tmp_path / f"cut_{end}.csv"
+        path.write_text(content[:end])
+        assert table.read_rows(path, range(5, 7)).wall_seconds(2) == 0.5
+        write_table(path, range(3, 4))
+        assert path.read_text() == content
 
 
-def test_dropping_all_rows_starts_the_table_afresh(tmp_path: Path) -> None:
-    write_table(tmp_path / "metrics.csv", range(1, 3))
-    assert table.drop_rows_after(tmp_path / "metrics.csv", 0) == 0.0
-    assert table.drop_rows_after(tmp_path / "none.csv", 0) == 0.0
-    write_table(tmp_path / "metrics.csv", range(1, 3))
-    assert table.read_metrics(tmp_path / "metrics.csv")["update"].tolist() == [1, 1, 2, 2]
+def test_a_file_without_rows_is_as_none(tmp_path: Path) -> None:
+    for name, content in (("none", None), ("empty", ""), ("torn", "seed,upd")):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+        assert table.read_rows(tmp_path / name, range(5, 7)) == table.StoredRows("", [], 2)
+        write_table(tmp_path / name, range(1, 3))
+        assert table.read_metrics(tmp_path / name)["update"].tolist() == [1, 1, 2, 2]
 
 
-def test_rows_up_to_a_checkpoint_are_not_done_without(tmp_path: Path) -> None:
-    for name, last in (("none", None), ("empty", 0), ("short", 2)):
-        if last is not None:
-            write_table(tmp_path / name, range(1, last + 1))
-        with pytest.raises(ValueError, match=f"{name} is missing, or lacks the rows up to .* update 3"):
-            table.drop_rows_after(tmp_path / name, 3)
-
-
-def test_a_foreign_table_is_neither_cut_nor_continued(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [  # of the lines of the file
+        (lambda lines: lines[:3] + lines[4:], r"line 4: it is of update 2 of seed 6, where update 2 of seed 5 is due"),
+        (lambda lines: [*lines[:3], *lines[2:]], r"line 4: it is of update 1 of seed 6, where update 2 of seed 5"),
+        (lambda lines: [*lines[:3], lines[3][:9], *lines[4:]], r"line 4: 3 cells under 16 columns"),
+        (lambda lines: [*lines[:3], "x" + lines[3][1:], *lines[4:]], r"line 4: seed='x' is not allowed: a number"),
+        (lambda lines: [*lines[:3], "\x1b" + lines[3], *lines[4:]], r"line 4: seed='\\x1b5' is not allowed"),
+        (lambda lines: ["time,price", *lines[1:]], r"is no table of metrics: its header is 'time,price', without"),
+        (
+            lambda lines: [lines[0].replace("update", "date"), *lines[1:]],
+            r"is no table of metrics: .* without 'update'",
+        ),
+    ],
+)
+def test_a_row_that_is_missing_double_or_no_row_is_named(
+    tmp_path: Path, change: Callable[[list[str]], list[str]], message: str
+) -> None:
     path = tmp_path / "metrics.csv"
-    path.write_text("time,price\n1,2\n")
-    with pytest.raises(ValueError, match=r"metrics\.csv is no table of metrics: its header is 'time,price'"):
-        table.drop_rows_after(path, 0)
-    with pytest.raises(ValueError, match=r"metrics\.csv has the columns time,price, which differ from seed,"):
-        write_table(path, range(1, 2))
-    assert path.read_text() == "time,price\n1,2\n"
+    write_table(path, range(1, 4))
+    lines = change(path.read_text().splitlines())
+    path.write_text("\n".join([*lines, ""]))
+    with pytest.raises(ValueError, match=rf"metrics\.csv(, | ){message}"):
+        table.read_rows(path, range(5, 7))
+
+
+def test_a_table_with_other_columns_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    write_table(path, range(1, 3))
+    content = path.read_text().replace("entropy", "energy")
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"metrics\.csv has the columns .*energy.* which differ from seed,"):
+        write_table(path, range(3, 4))
+    assert path.read_text() == content
 
 
 @pytest.mark.parametrize(("content", "message"), [("a,b\n", "holds no rows"), ("a,b\n1\n", "line 2: 1 cells under 2")])
@@ -200,6 +316,13 @@ def test_a_truncated_parameter_file_is_named(tmp_path: Path, num_bytes: int) -> 
         load_parameters(path, PARAMS)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_parameters_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    save_parameters(tmp_path / "a.safetensors", PARAMS | {"head": jnp.array([1.0, value])})
+    with pytest.raises(ValueError, match=rf"a\.safetensors: head=\[{value}\] is not allowed: numbers must be finite"):
+        load_parameters(tmp_path / "a.safetensors", PARAMS | {"head": jnp.ones(2)})
+
+
 def test_a_missing_parameter_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.safetensors is missing"):
         load_parameters(tmp_path / "a.safetensors", PARAMS)
@@ -223,17 +346,18 @@ def test_the_last_two_checkpoints_are_kept_and_restored_bitwise(tmp_path: Path) 
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     assert checkpoints.latest() == 0
     for update in (2, 4, 6, 6):
-        checkpoints.save(update, jax.device_get(pack({"x": PARAMS["dense"]["kernel"] / update})))
+        checkpoints.save(update, jax.device_get(pack({"x": PARAMS["dense"]["kernel"] / update})), ROWS)
     checkpoints.close()
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["4", "6"]
     restored = Checkpoints(tmp_path / "checkpoints").restore(6, {"x": PARAMS["dense"]["kernel"]})
-    assert (restored["x"] == PARAMS["dense"]["kernel"] / 6).all()
+    assert (restored.update, restored.rows) == (6, ROWS)
+    assert (restored.train_states["x"] == PARAMS["dense"]["kernel"] / 6).all()
 
 
 def test_a_checkpoint_of_another_run_is_named(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     for update in (2, 4):
-        checkpoints.save(update, jax.device_get(pack(PARAMS)))
+        checkpoints.save(update, jax.device_get(pack(PARAMS)), ROWS)
     with pytest.raises(ValueError, match=r"checkpoints/4 is of another run: the array 'x' is missing"):
         checkpoints.restore_latest(PARAMS | {"x": jnp.ones(2)})
 
@@ -243,13 +367,40 @@ def test_the_checkpoint_before_a_damaged_one_is_restored_and_the_last_is_named_i
 ) -> None:
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     for update in (2, 4):
-        checkpoints.save(update, {"x": np.full(3, update, np.int32)})
+        checkpoints.save(update, {"x": np.full(3, update, np.int32)}, ROWS)
     damage(tmp_path / "checkpoints" / "4")
-    update, tree = checkpoints.restore_latest({"x": jnp.zeros(3, jnp.int32)})
-    assert (update, tree["x"].tolist()) == (2, [2, 2, 2])
+    restored = checkpoints.restore_latest({"x": jnp.zeros(3, jnp.int32)})
+    assert (restored.update, restored.train_states["x"].tolist()) == (2, [2, 2, 2])
     damage(tmp_path / "checkpoints" / "2")
     with pytest.raises(ValueError, match="checkpoints/4 cannot be read"):
         checkpoints.restore_latest({"x": jnp.zeros(3, jnp.int32)})
+
+
+def test_no_flipped_bit_of_a_checkpoint_gives_other_values(tmp_path: Path) -> None:
+    whole = Checkpoints(tmp_path / "whole")
+    whole.save(2, jax.device_get(pack(PARAMS)), ROWS)
+    whole.close()
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        copy = shutil.copytree(tmp_path / "whole", tmp_path / str(i))
+        paths = sorted(path for path in copy.rglob("*") if path.is_file() and path.stat().st_size)
+        path = paths[i % len(paths)]
+        content = bytearray(path.read_bytes())
+        content[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(content)
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("ignore")
+            found = Checkpoints(copy).restore(2, PARAMS).train_states
+            assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), found, PARAMS)), path
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read_with_a_note(tmp_path: Path) -> None:
+    import orbax.checkpoint as ocp
+
+    with ocp.CheckpointManager(tmp_path / "checkpoints") as manager:
+        manager.save(2, args=ocp.args.StandardSave(jax.device_get(pack(PARAMS))))
+    with pytest.warns(UserWarning, match=r"checkpoints/2 has no checksum"):
+        assert Checkpoints(tmp_path / "checkpoints").restore(2, PARAMS).rows == b""
 
 
 def test_changes_of_device_and_versions_are_told() -> None:
