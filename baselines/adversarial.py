@@ -31,14 +31,16 @@ from baselines.training.imitation import (
     ImitationConfig,
     RewardFunction,
     act_by,
+    check_demonstrations,
     make_sources,
     turn,
     with_demonstrations,
 )
 from baselines.training.rollout import Players, Trajectory
 from baselines.training.schema import Count, CountOrZero, Fraction, NonNegative, Positive
-from baselines.training.trainer import Policy, Train, Trainer, scan_updates
-from jaxdilemmas.environment import Environment, Step, require
+from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
+from jaxdilemmas.arguments import require
+from jaxdilemmas.environment import Environment, Step, check_key
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
 Metrics = dict[str, jax.Array]
@@ -192,19 +194,21 @@ def make_trainer(config: Config, env: Environment, demonstrations: Demonstration
       and `learnt_reward`, the mean of what agents learnt from.
 
     Raises:
-      ValueError: actions of the game are not discrete, or its observations not what the network reads.
+      ValueError: `config` holds settings of another algorithm, `env` is no game or resets itself, its actions are not
+        discrete, or its observations not what the network reads.
     """
     learner = make_learner(config, env, demonstrations)
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))
 
 
 def make_train(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
-    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return jax.jit(partial(scan_updates, make_trainer(config, env, demonstrations), config.num_updates))
+    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return as_function(make_trainer(config, env, demonstrations), config.num_updates)
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
     """What a trained run plays, see `imitation.act_by`."""
+    check_arguments(config, Config, env)
     players = make_players(config, env)
 
     def logits(network_params: Any, obs: jax.Array) -> jax.Array:
@@ -214,8 +218,16 @@ def make_policy(config: Config, env: Environment, greedy: bool = False) -> Polic
 
 
 def recovered_rewards(config: Config, env: Environment, network_params: Any) -> RewardFunction:
-    """The rewards that trained discriminators hold: g by "airl", log D - log(1 - D) by "gail"."""
-    judge = make_discriminators(config, env, config.method).judge
+    """The rewards that trained discriminators hold: g by "airl", log D - log(1 - D) by "gail".
+
+    Raises:
+      ValueError: as `make_trainer`, or the parameters are of another network.
+    """
+    check_arguments(config, Config, env)
+    init, judge = make_discriminators(config, env, config.method)
+    needed = {"discriminators": jax.eval_shape(init, jax.random.key(0))}
+    needed |= {"policies": jax.eval_shape(make_players(config, env).networks.init, jax.random.key(0))}
+    check_network_params(network_params, needed)
 
     def rewards(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
         transitions = Transitions(obs, actions, next_obs, terminated)
@@ -226,6 +238,8 @@ def recovered_rewards(config: Config, env: Environment, network_params: Any) -> 
 
 def make_learner(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Learner:
     """The fixed parts of a run; see `make_trainer`."""
+    check_arguments(config, Config, env)
+    check_demonstrations(demonstrations)
     return Learner(
         config=config,
         generator=ippo.Learner(config.generator, make_players(config, env), ippo.make_optimizer(config.generator)),
@@ -253,6 +267,7 @@ def action_log_probs(players: Players, policies: Any, transitions: Transitions) 
 
 def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     """Fresh networks and environments."""
+    check_key(key)
     key, key_generator, key_discriminators = jax.random.split(key, 3)
     discriminators = learner.discriminators.init(key_discriminators)
     return TrainState(

@@ -11,6 +11,7 @@ from baselines.training.critics import Critics, log_probs, make_critics, take
 from baselines.training.experience import Transitions
 from baselines.training.imitation import Batch, GradientConfig, Method, Metrics
 from baselines.training.soft_q import discounted_targets, soft_max
+from baselines.training.trainer import check_arguments
 from jaxdilemmas.environment import Environment
 
 
@@ -23,7 +24,11 @@ def make_method(config: Config, env: Environment) -> Method:
     """What is trained, see `imitation.Method`.
 
     Its rewards are the logits read as if they were Q: what cloning says of rewards by accident, to compare others with.
+
+    Raises:
+      ValueError: as `trainer.check_arguments` and `critics.make_critics`.
     """
+    check_arguments(config, Config, env)
     networks = make_critics(config, env)
     return Method(networks.init, partial(_loss, networks), networks.apply, partial(_rewards, config, networks))
 

@@ -19,9 +19,10 @@ from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import Players, RolloutCarry, Trajectory
 from baselines.training.schema import Count, EvenWidth, Fraction, NonNegative, Positive, check_fields
 from baselines.training.shaping import parse_bonus, pay_bonus, report_bonus
-from baselines.training.trainer import Policy, Train, Trainer, check_budget, scan_updates
+from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
 from jaxdilemmas import preferences
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.arguments import check_flag, check_kind, require
+from jaxdilemmas.environment import Environment, check_key
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
@@ -165,6 +166,7 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
     """
     code, networks = make_networks(config, env)
     preference = make_preference(config) if preference is None else preference
+    check_kind("preference", preference, Preference, "a Preference, such as jaxdilemmas.preferences.common()")
     env = EpisodeStatistics(report_bonus(env, config.bonus))
     env = AutoReset(TransformRewards(env, preference), final_observation=True)
     learner = Learner(config, Players(env, code, networks), make_optimizer(config))
@@ -184,12 +186,17 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
 
 
 def make_train(config: Config, env: Environment, preference: Preference | None = None) -> Train:
-    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return jax.jit(partial(scan_updates, make_trainer(config, env, preference), config.num_updates))
+    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return as_function(make_trainer(config, env, preference), config.num_updates)
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`."""
+    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`.
+
+    Raises:
+      ValueError: as `make_networks`, or `greedy` is no bool.
+    """
+    check_flag("greedy", greedy)
     code, networks = make_networks(config, env)
     return Policy(act=partial(_act, code, networks, greedy), initial_memory=networks.initial_memory(1)[0])
 
@@ -198,8 +205,10 @@ def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, Ag
     """The networks of all agents and how their observations are stored.
 
     Raises:
-      ValueError: the actions of `env` are not discrete, or its observations not what the network reads.
+      ValueError: `config` holds settings of another algorithm, `env` is no game or resets itself, its actions are not
+        discrete, or its observations not what the network reads.
     """
+    check_arguments(config, Config, env)
     actions = env.action_space
     code = ObservationCode.for_network(env, config.network)
     if not isinstance(actions, Discrete):
@@ -226,6 +235,7 @@ def _act(
 
 def init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     """Fresh networks and environments."""
+    check_key(key)
     key_networks, key_rollout = jax.random.split(key)
     network_params = learner.players.networks.init(key_networks)
     return TrainState(

@@ -17,6 +17,7 @@ from baselines.training import imitation, soft_q
 from baselines.training.critics import count_actions, count_joint_actions, joint_index, make_critics, split_joint
 from baselines.training.imitation import Method
 from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max
+from baselines.training.trainer import check_arguments
 from jaxdilemmas.environment import Environment
 
 
@@ -40,7 +41,11 @@ def make_method(config: Config, env: Environment) -> Method:
     """What is trained, see `imitation.Method`.
 
     The rewards that it recovers are Q(s, a) - gamma V(s'), with critic "joint" of joint actions.
+
+    Raises:
+      ValueError: as `trainer.check_arguments` and `critics.make_critics`.
     """
+    check_arguments(config, Config, env)
     critic = _joint(config, env) if config.critic == "joint" else soft_q.own_critic(config, env)
     return soft_q.make_method(config, critic)
 

@@ -20,6 +20,7 @@ from baselines.training.critics import Critics, count_actions, count_joint_actio
 from baselines.training.experience import Transitions
 from baselines.training.imitation import Method
 from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max
+from baselines.training.trainer import check_arguments
 from jaxdilemmas.environment import Environment
 
 
@@ -44,7 +45,12 @@ class ExplicitParams(NamedTuple):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `imitation.Method`; the rewards that it recovers are Q(s, a) - gamma V(s')."""
+    """What is trained, see `imitation.Method`; the rewards that it recovers are Q(s, a) - gamma V(s').
+
+    Raises:
+      ValueError: as `trainer.check_arguments` and `critics.make_critics`.
+    """
+    check_arguments(config, Config, env)
     critic = _explicit(config, env) if config.marginalisation == "explicit" else soft_q.own_critic(config, env)
     return soft_q.make_method(config, critic)
 

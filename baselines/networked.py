@@ -33,9 +33,10 @@ from baselines.training.networked_rollout import (
 from baselines.training.returns import generalized_advantages
 from baselines.training.rollout import RolloutCarry
 from baselines.training.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
-from baselines.training.trainer import Policy, Train, Trainer, check_budget, scan_updates
-from jaxdilemmas.environment import Environment, require
-from jaxdilemmas.graphs import Edges, check_adjacency, edges_of, make_graph
+from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from jaxdilemmas.arguments import check_choice, check_flag, require
+from jaxdilemmas.environment import Environment, check_key
+from jaxdilemmas.graphs import GRAPHS, Edges, check_adjacency, edges_of, make_graph
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
@@ -91,6 +92,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_choice("graph", self.graph, GRAPHS)
         check_budget(self)
         most = MOST_INT32 - self.env_steps_per_update
         is_counted = self.total_env_steps <= most or not self.stops_early
@@ -175,20 +177,25 @@ def make_trainer(config: Config, env: Environment, adjacency: ArrayLike | None =
       means over the episodes that ended in it (NaN if none did), and the losses, means over its rollouts.
 
     Raises:
-      ValueError: the game is of another kind, or the graph does not fit it or has no edges where the protocol needs
-        them.
+      ValueError: `config` holds settings of another algorithm, the game is of another kind, or the graph does not fit
+        it or has no edges where the protocol needs them.
     """
     learner = make_learner(config, env, adjacency)
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))
 
 
 def make_train(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Train:
-    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return jax.jit(partial(scan_updates, make_trainer(config, env, adjacency), config.num_updates))
+    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return as_function(make_trainer(config, env, adjacency), config.num_updates)
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False, adjacency: ArrayLike | None = None) -> Policy:
-    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`."""
+    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`.
+
+    Raises:
+      ValueError: as `make_trainer`, or `greedy` is no bool.
+    """
+    check_flag("greedy", greedy)
     network = make_network(config, env, adjacency)
 
     def act(network_params: Params, obs: jax.Array, memory: Memory, key: jax.Array) -> tuple[jax.Array, Memory]:
@@ -215,6 +222,7 @@ def make_learner(config: Config, env: Environment, adjacency: ArrayLike | None =
 
 def make_network(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Network:
     """The networks of all agents; see `make_trainer`."""
+    check_arguments(config, Config, env)
     space, actions = env.observation_space, env.action_space
     is_vector = len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating)
     require(is_vector, "observation_space", space, "a vector of floats")
@@ -257,6 +265,7 @@ def _edges(config: Config, env: Environment, adjacency: ArrayLike | None, has_ne
 
 def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     """Fresh networks and environments."""
+    check_key(key)
     key_networks, key_reset, key_play = jax.random.split(key, 3)
     players, num_envs = learner.players, learner.config.num_envs
     network_params = players.network.init(key_networks)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdilemmas.arguments import check_counts as check_counts
 from jaxdilemmas.arguments import check_numbers as check_numbers
@@ -22,6 +23,13 @@ Transition = tuple[Any, jax.Array, jax.Array, Info]
 Step = tuple[jax.Array, Any, jax.Array, jax.Array, jax.Array, Info]
 Policy = Callable[[jax.Array, Any], jax.Array]
 """`policy(key, state) -> actions [N, ...]`: acts for all agents at once; the key is used once."""
+
+
+def check_key(key: Any) -> None:
+    """Raises a ValueError unless `key` is one JAX PRNG key: of `jax.random.key`, or of `jax.random.PRNGKey`."""
+    is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    is_legacy = isinstance(key, jax.Array | np.ndarray) and key.dtype == np.uint32 and key.shape in ((2,), (4,))
+    require(is_key or is_legacy, "key", key, "one JAX PRNG key, such as jax.random.key(0)")
 
 
 class Environment(abc.ABC):

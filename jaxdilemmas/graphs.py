@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdilemmas.arguments import is_count, require
+from jaxdilemmas.arguments import check_choice, is_count, require
 
 
 class Edges(NamedTuple):
@@ -90,7 +90,7 @@ def make_graph(name: str, num_agents: int, **options: Any) -> np.ndarray:
     Raises:
       ValueError: an unknown name or option, or a value that is not allowed.
     """
-    require(isinstance(name, str) and name in _MAKERS, "name", name, f"one of {', '.join(_MAKERS)}")
+    check_choice("name", name, GRAPHS)
     require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
     maker = _MAKERS[name]
     known = list(inspect.signature(maker).parameters)[1:]
@@ -173,3 +173,6 @@ _MAKERS: dict[str, Callable[..., np.ndarray]] = {
     "erdos_renyi": _erdos_renyi,
     "small_world": _small_world,
 }
+
+GRAPHS = tuple(_MAKERS)
+"""The names that `make_graph` knows."""

@@ -7,6 +7,7 @@ out of its network. It may play meanwhile, and learn from what it met (`training
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from types import NoneType
 from typing import Any, Literal, NamedTuple
 
 import distrax
@@ -22,8 +23,9 @@ from baselines.training import experience
 from baselines.training.experience import Experience, Playing, Transitions, choose, take_rows
 from baselines.training.rollout import sample_actions
 from baselines.training.schema import Count, Fraction, NonNegative, Positive, Seed, Width, check_fields
-from baselines.training.trainer import Policy, Train, Trainer, scan_updates
-from jaxdilemmas.environment import Environment, require
+from baselines.training.trainer import Policy, Train, Trainer, as_function, check_network_params
+from jaxdilemmas.arguments import check_flag, check_kind, require
+from jaxdilemmas.environment import Environment, check_key
 
 Metrics = dict[str, jax.Array]
 
@@ -190,8 +192,8 @@ def make_trainer(
 def make_train(
     config: GradientConfig, env: Environment, method: Method, demonstrations: Demonstrations | None = None
 ) -> Train:
-    """The whole run as one jitted function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return jax.jit(partial(scan_updates, make_trainer(config, env, method, demonstrations), config.num_updates))
+    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
+    return as_function(make_trainer(config, env, method, demonstrations), config.num_updates)
 
 
 def act_by(
@@ -200,7 +202,12 @@ def act_by(
     action_values: Callable[[Any, jax.Array], jax.Array],
     greedy: bool = False,
 ) -> Policy:
-    """Actions drawn from a softmax of scaled values or logits, or the best ones when `greedy`; see `Method`."""
+    """Actions drawn from a softmax of scaled values or logits, or the best ones when `greedy`; see `Method`.
+
+    Raises:
+      ValueError: `greedy` is no bool.
+    """
+    check_flag("greedy", greedy)
 
     def act(network_params: Any, obs: jax.Array, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         values = action_values(network_params, obs[None])[0]
@@ -213,7 +220,12 @@ def act_by(
 
 
 def make_reward_function(method: Method, network_params: Any) -> RewardFunction:
-    """The rewards that a trained network holds."""
+    """The rewards that a trained network holds.
+
+    Raises:
+      ValueError: the parameters are of another network.
+    """
+    check_network_params(network_params, jax.eval_shape(method.init, jax.random.key(0)))
 
     def rewards(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
         return method.rewards(network_params, Transitions(obs, actions, next_obs, terminated))
@@ -261,7 +273,14 @@ def make_learner(
     config: GradientConfig, env: Environment, method: Method, demonstrations: Demonstrations | None
 ) -> Learner:
     """What is fixed in a run, see `make_trainer`."""
+    check_demonstrations(demonstrations)
     return Learner(config, env, method, partial(make_sources, config, env, demonstrations))
+
+
+def check_demonstrations(demonstrations: Any) -> None:
+    """Raises a ValueError unless these are demonstrations, or None where the settings name a file."""
+    allowed = "Demonstrations, as baselines.demonstrations.load returns them, or None"
+    check_kind("demonstrations", demonstrations, (Demonstrations, NoneType), allowed)
 
 
 def choose_demonstrations(
@@ -302,6 +321,7 @@ def with_demonstrations(
 
 def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     """Fresh networks and environments."""
+    check_key(key)
     key, key_networks, key_play = jax.random.split(key, 3)
     network_params = learner.method.init(key_networks)
     playing = learner.config.playing

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import jax
 
 from baselines.training.schema import MOST_INT32
-from jaxdilemmas.environment import require
+from jaxdilemmas.arguments import check_kind, require
+from jaxdilemmas.environment import Environment, check_key
+from jaxdilemmas.wrappers import AutoReset
 
 Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
 
@@ -36,15 +38,47 @@ class Policy(NamedTuple):
     initial_memory: Any
 
 
-def scan_updates(
-    trainer: Trainer, num_updates: int, key: jax.Array, env_params: Any
-) -> tuple[Any, dict[str, jax.Array]]:
-    """Trains from scratch: the train_state at the end and metrics with a leading axis `[num_updates]`."""
+def as_function(trainer: Trainer, num_updates: int) -> Train:
+    """The whole run as one function, which is compiled when it is called.
 
-    def update(train_state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
-        return trainer.update(train_state, env_params)
+    Returns:
+      (key, env_params) -> (train_state at the end, metrics with a leading axis `[num_updates]`). It may be jitted, and
+      vmapped over keys and params. It raises a ValueError if `key` is no JAX PRNG key.
+    """
 
-    return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)
+    @jax.jit
+    def run(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
+        def update(train_state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+            return trainer.update(train_state, env_params)
+
+        return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)
+
+    def train(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
+        check_key(key)
+        return run(key, env_params)
+
+    return train
+
+
+def check_arguments(config: Any, config_class: type, env: Any) -> None:
+    """Raises a ValueError unless `config` holds settings of the algorithm and `env` is a game; see `check_game`."""
+    check_kind("config", config, config_class, f"a {config_class.__module__}.{config_class.__name__}")
+    check_game(env)
+
+
+def check_game(env: Any) -> None:
+    """Raises a ValueError unless `env` is a game that does not reset itself."""
+    check_kind("env", env, Environment, "a game as jaxdilemmas.make returns it")
+    require(not isinstance(env, AutoReset), "env", env, "a game without AutoReset: whoever plays it resets it")
+
+
+def check_network_params(network_params: Any, template: Any) -> None:
+    """Raises a ValueError unless parameters have the tree and the shapes of a template, as of `jax.eval_shape`."""
+    found, needed = (dict(jax.tree.leaves_with_path(tree)) for tree in (network_params, template))
+    for path in [*needed, *(path for path in found if path not in needed)]:
+        shapes = [getattr(leaves.get(path), "shape", None) for leaves in (found, needed)]
+        name = f"network_params{jax.tree_util.keystr(path)} of shape"
+        require(shapes[0] == shapes[1], name, shapes[0], f"{shapes[1]} by the settings of the network")
 
 
 def check_budget(config: Any) -> None:

@@ -314,8 +314,8 @@ def test_graphs_that_make_no_sense_are_refused(adjacency: Any, message: str) -> 
 
 
 def test_unknown_graphs_are_refused() -> None:
-    with pytest.raises(ValueError, match="name='tree' is not allowed"):
-        networked.make_trainer(dataclasses.replace(SMALL, graph="tree"), ENV)
+    with pytest.raises(ValueError, match="graph='tree' is not allowed: one of complete, empty, ring"):
+        dataclasses.replace(SMALL, graph="tree")
 
 
 def test_agents_alone_need_no_edges() -> None:
