@@ -268,7 +268,7 @@ def test_an_imitator_that_does_not_play_leaves_a_run(recording: Path, tmp_path: 
 
 
 def test_the_command_needs_demonstrations_of_the_game(recording: Path, tmp_path: Path) -> None:
-    for path, message in (("", "demonstrations='' is not allowed"), (tmp_path / "none", "none")):
+    for path, message in (("", "--demonstrations is needed"), (tmp_path / "none", "none")):
         with pytest.raises(SystemExit, match=message):
             command("cloning", Path(path) if path else path, tmp_path, "--name=a")  # type: ignore[arg-type]
     with pytest.raises(SystemExit, match="num_agents"):
