@@ -30,6 +30,24 @@ def how_to_record(env_id: str, env_kwargs: dict[str, Any], env: Environment) -> 
     return f"python -m baselines.demonstrate {' '.join(options)} --transitions 10000 --output {path}"
 
 
+def no_episode_ended(config: dict[str, Any], num_updates: int, max_steps: int) -> str:
+    """Why a run reports no return, and what to change.
+
+    Args:
+      config: the settings of the run by name.
+      num_updates: of the run.
+      max_steps: that an episode takes at most.
+    """
+    message = f"no episode ended, so there is no return: an episode takes up to {max_steps:,} steps"
+    if not {"num_envs", "rollout_steps"} <= config.keys():
+        return message
+    num_envs, rollout_steps = config["num_envs"], config["rollout_steps"]
+    played = f"each of the {num_envs:,} environments played {num_updates * rollout_steps:,}"
+    num_rollouts = -(-max_steps // rollout_steps)
+    enough = f"--total-env-steps {num_envs * num_rollouts * rollout_steps} is enough, or fewer --num-envs"
+    return f"{message}, and {played}; {enough}"
+
+
 def list_runs(runs_dir: Path, algorithm: str) -> str:
     """The names of an algorithm's runs in a directory, the newest first."""
     found = [(path.stat().st_mtime, path.parent) for path in runs_dir.glob("*/config.json") if path.is_file()]

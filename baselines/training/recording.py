@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
+from baselines.training import hints
 from baselines.training.checkpoints import Checkpoints, Restored
 from baselines.training.curves import plot_learning_curve
 from baselines.training.display import Listener, make_listeners
@@ -234,6 +235,8 @@ def tell_result(job: Job, recorder: Recorder, console: Console) -> None:
     if len(ended):
         first, last = (np.nanmean(returns[updates == update]) for update in (ended[0], ended[-1]))
         console.print(f"collective return, mean over seeds: {first:.1f} in the first episodes, {last:.1f} in the last")
+    elif columns["env_steps"][-1]:
+        console.print(hints.no_episode_ended(job.record.config, job.num_updates, int(job.env_params.max_steps)))
     path = job.directory.path
     console.print(f"results are in {path}; compare with random play: python -m baselines.evaluate {path}")
 

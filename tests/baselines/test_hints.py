@@ -10,7 +10,7 @@ import pytest
 import jaxdilemmas
 from baselines.presets import PRESETS
 from baselines.training.command import train_command
-from baselines.training.hints import how_to_record, list_runs, origin_of_defaults
+from baselines.training.hints import how_to_record, list_runs, no_episode_ended, origin_of_defaults
 from baselines.training.options import parse_env_kwargs
 from baselines.training.runs import RunDirectory
 from tests.baselines import fake_algorithm as fake
@@ -102,6 +102,28 @@ def test_resume_without_a_name_lists_the_runs_there_are(tmp_path: Path) -> None:
     (tmp_path / "damaged" / "config.json").write_text("{")
     with pytest.raises(SystemExit, match=f"--resume needs --name: the runs of fake in {tmp_path} are new, old$"):
         train_command("fake", fake.Config, fake.make_trainer, resume)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, "an episode takes up to 1,000 steps"),
+        (
+            {"num_envs": 128, "rollout_steps": 150},
+            "an episode takes up to 1,000 steps, and each of the 128 environments played 300; "
+            "--total-env-steps 134400 is enough, or fewer --num-envs",
+        ),
+    ],
+)
+def test_a_run_that_is_too_short_says_what_is_enough(config: dict[str, Any], message: str) -> None:
+    assert no_episode_ended(config, 2, 1000) == f"no episode ended, so there is no return: {message}"
+
+
+def test_the_command_says_that_no_episode_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--num-updates", "1"])
+    assert "no episode ended" in capsys.readouterr().out
+    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name", "b"])
+    assert "no episode ended" not in capsys.readouterr().out
 
 
 def test_a_long_list_of_runs_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

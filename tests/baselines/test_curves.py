@@ -1,0 +1,60 @@
+"""What the picture of a run shows: returns and social metrics, or what else there is where no episode ended."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from baselines.training.curves import draw_learning_curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def columns(**more: np.ndarray) -> dict[str, np.ndarray]:
+    """Two updates of two seeds, in the first of which no episode ended."""
+    update = np.array([1.0, 1.0, 2.0, 2.0])
+    counts = {"seed": np.array([0.0, 1.0, 0.0, 1.0]), "update": update, "env_steps": 1000 * update}
+    return counts | {"wall_seconds": update} | more
+
+
+def titles(figure: "Figure") -> list[str]:
+    return [axes.get_title() or axes.get_ylabel() for axes in figure.axes]
+
+
+SOME = np.array([np.nan, np.nan, 4.0, 6.0])
+NONE = np.full(4, np.nan)
+LOSS = np.array([4.0, 3.0, 2.0, 1.0])
+
+
+def test_returns_are_drawn_with_a_panel_for_each_metric_that_has_a_value() -> None:
+    found = columns(return_collective=SOME, return_0=SOME, efficiency=SOME, equality=NONE, tagged_steps_0=SOME)
+    figure = draw_learning_curve(found | {"tagged_steps_1": SOME + 2}, "a run")
+    assert titles(figure) == ["a run", "efficiency", "tagged steps"]
+    main, _, tagged = figure.axes
+    assert (main.get_ylabel(), main.get_xlabel()) == ("collective return", "env steps")
+    assert main.lines[-1].get_xydata().tolist() == [[2000, 5]]
+    assert main.lines[-1].get_marker() == "."
+    assert tagged.lines[-1].get_xydata().tolist() == [[2000, 6]]
+
+
+def test_where_no_episode_ended_the_picture_says_so_and_shows_the_losses() -> None:
+    found = columns(return_collective=NONE, return_0=NONE, efficiency=NONE, policy_loss=LOSS, entropy=LOSS)
+    figure = draw_learning_curve(found, "a run")
+    assert titles(figure) == ["a run: no episode ended", "entropy"]
+    assert figure.axes[0].get_ylabel() == "policy loss"
+    assert figure.axes[0].lines[-1].get_xydata().tolist() == [[1000, 3.5], [2000, 1.5]]
+    assert figure.axes[0].get_xlim()[1] >= 2000
+
+
+def test_a_run_that_plays_nothing_is_drawn_over_updates() -> None:
+    found = columns(return_collective=NONE, cross_entropy_0=LOSS, cross_entropy_1=LOSS + 2, env_steps=np.zeros(4))
+    figure = draw_learning_curve(found, "a run")
+    assert titles(figure) == ["a run"]
+    assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == ("cross entropy", "update")
+    assert figure.axes[0].lines[-1].get_xydata().tolist() == [[1, 4.5], [2, 2.5]]
+
+
+@pytest.mark.parametrize("values", [{}, {"return_collective": NONE}])
+def test_a_run_without_any_value_has_a_picture(values: dict[str, np.ndarray]) -> None:
+    assert titles(draw_learning_curve(columns(**values), "a run")) == ["a run: no episode ended"]
