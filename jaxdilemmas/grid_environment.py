@@ -9,14 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxdilemmas.arguments import check_choice, check_count, check_num_agents, numbers_from
 from jaxdilemmas.batching import compute_if_any
-from jaxdilemmas.environment import Environment, Transition, is_count, require
+from jaxdilemmas.environment import Environment, Transition, require
 from jaxdilemmas.grid import beams, movement, spawning, views
 from jaxdilemmas.grid.bits import WORD_BITS, look_up_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
 from jaxdilemmas.grid.views import NOWHERE, Frame, Window
 from jaxdilemmas.spaces import Box, Discrete, Space
+
+MOST_CHANGING = 4096
+"""Cells of a board on which things come and go: they are bits that are looked up in one word after the other."""
 
 OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
 
@@ -84,8 +88,8 @@ class GridState(struct.PyTreeNode):
 def check_regrowth_probabilities(params: Any) -> None:
     """Raises a ValueError if the regrowth table does not hold four probabilities."""
     table = params.regrowth_probabilities
-    is_table = np.shape(table) == (4,) and np.issubdtype(np.asarray(table).dtype, np.number)
-    is_table = is_table and all(0 <= probability <= 1 for probability in table)
+    numbers = numbers_from(table)
+    is_table = numbers is not None and numbers.shape == (4,) and bool(np.all((numbers >= 0) & (numbers <= 1)))
     require(is_table, "regrowth_probabilities", table, "four numbers in [0, 1]")
 
 
@@ -119,8 +123,8 @@ class GridEnvironment(Environment):
     beam_side_start: int = 1
 
     def __init__(self, layers: dict[str, np.ndarray], num_agents: int, observation: str) -> None:
-        require(observation in OBSERVATION_KINDS, "observation", observation, f"one of {', '.join(OBSERVATION_KINDS)}")
-        require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
+        check_choice("observation", observation, OBSERVATION_KINDS)
+        check_num_agents(num_agents)
         width = self.window.shape[1]
         require(width <= WORD_BITS, "window", self.window, f"at most {WORD_BITS} columns; it has {width}")
         self.num_agents = num_agents
@@ -129,6 +133,9 @@ class GridEnvironment(Environment):
         self.apple_cells = cells_of(layers["apple"])
         self.river_cells = cells_of(layers.get("river", np.zeros_like(self.walls)))
         self.spawn_cells = cells_of(layers["spawn"])
+        changing = np.concatenate([self.apple_cells, self.river_cells])
+        allowed = f"apples grow or waste may lie on at most {MOST_CHANGING} cells, here on {len(changing)}"
+        require(len(changing) <= MOST_CHANGING, "map", f"{self.walls.shape} cells", allowed)
         self.apple_index_at = index_of_cells(self.apple_cells, self.walls.shape)
         self.palette = np.array([PALETTE[name] for name in self.tiles], np.uint8)
         # What never changes, as one number a cell: the tile or, where apples grow or waste may lie, what comes after
@@ -136,7 +143,6 @@ class GridEnvironment(Environment):
         self._codes = np.where(self.walls, self.tile_id("wall"), self.tile_id("floor")).astype(np.int32)
         if "stream" in layers:
             self._codes[layers["stream"]] = self.tile_id("stream")
-        changing = np.concatenate([self.apple_cells, self.river_cells])
         self._codes[tuple(changing.T)] = len(self.tiles) + np.arange(len(changing))
         # The smallest rectangle that holds all open cells; beams are drawn there.
         open_cells = cells_of(~self.walls)
@@ -154,9 +160,10 @@ class GridEnvironment(Environment):
 
     def set_beam(self, length: int, half_width: int = 0, is_blocked: bool = True) -> None:
         """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
-        require(is_count(length), "beam_length", length, "a whole number of at least 1")
+        check_count("beam_length", length)
         self._is_beam_blocked = is_blocked
         if is_blocked:
+            length = min(length, max(self.walls.shape))
             self.beam_reach = beams.open_reach(self.walls, length, half_width, self.beam_side_start)
         else:
             self.beam_reach = np.full((self.walls.size, 4, 2 * half_width + 1), length, np.int32)

@@ -45,7 +45,7 @@ NUM_AGENTS, LENGTH = 7, 3
 class Pond(Cleanup):
     """Cleanup on a small board: each ray of a cleaning beam takes the first waste, walls stop it."""
 
-    board = (BOARD, SYMBOLS)
+    boards = ({"default": BOARD}, SYMBOLS)
     beam_length = LENGTH
 
     def check_num_agents(self, most: int) -> None:

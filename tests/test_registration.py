@@ -58,7 +58,7 @@ def test_a_class_anywhere_is_made_by_its_module_and_name() -> None:
         ("no_such_package.games:Game", "No module named 'no_such_package'.*current directory.*PYTHONPATH.*installed"),
         ("jaxdilemmas.envs.no_such_game:Game", "No module named 'jaxdilemmas.envs.no_such_game'.*PYTHONPATH"),
         ("jaxdilemmas.envs.gathering:Gathring", "has no attribute 'Gathring'"),
-        ("jaxdilemmas.envs.gathering:MAP", "MAP is a str, not a subclass of jaxdilemmas.Environment"),
+        ("jaxdilemmas.envs.gathering:MAPS", "MAPS is a dict, not a subclass of jaxdilemmas.Environment"),
         ("jaxdilemmas.envs.gathering:Params", "Params is a class of another kind, not a subclass"),
         ("jaxdilemmas.environment:require", "require is a function, not a subclass"),
         ("jaxdilemmas.environment:Environment", "Environment is abstract, it lacks action_space, draw"),

@@ -5,19 +5,27 @@ The public goods game of Hughes et al. 2018, "Inequity aversion improves coopera
 their sources and what is our choice.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts, check_numbers, require
-from jaxdilemmas.envs.maps import CLEANUP, CLEANUP_SYMBOLS, MELTINGPOT_CLEANUP, MELTINGPOT_CLEANUP_SYMBOLS
+from jaxdilemmas.arguments import check_choice
+from jaxdilemmas.environment import Transition, check_counts, check_numbers
+from jaxdilemmas.envs.maps import (
+    CLEANUP,
+    CLEANUP_SYMBOLS,
+    MELTINGPOT_CLEANUP,
+    MELTINGPOT_CLEANUP_SYMBOLS,
+    read_river_layers,
+)
 from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste
 from jaxdilemmas.grid import beams, movement
 from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index
-from jaxdilemmas.grid.maps import index_of_cells, parse_map
+from jaxdilemmas.grid.maps import Board, index_of_cells
 from jaxdilemmas.grid_environment import RIVER_TILES
 from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
 
@@ -98,6 +106,7 @@ class Cleanup(Lab2DEnvironment):
     Args:
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
+      map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       **params: fields of `Params`.
 
     Raises:
@@ -108,13 +117,13 @@ class Cleanup(Lab2DEnvironment):
     tiles = RIVER_TILES
     policy_module = "jaxdilemmas.envs.cleanup_policies"
     num_beams = 2
-    board = (CLEANUP, CLEANUP_SYMBOLS)
+    boards: tuple[Mapping[str, str], Mapping[str, str]] = (CLEANUP, CLEANUP_SYMBOLS)
     beam_length = 5
     params_class: type = Params
 
-    def __init__(self, num_agents: int = 5, observation: str = "tiles", **params: Any) -> None:
-        layers = parse_map(*self.board)
-        super().__init__(layers | {"river": layers["river"] | layers["waste"]}, num_agents, observation)
+    def __init__(self, num_agents: int = 5, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
+        layers = read_river_layers(map, *self.boards)
+        super().__init__(layers, num_agents, observation)
         self.check_num_agents(len(self.spawn_cells))
         self.set_lab2d_beam(self.beam_length)
         self.starts_dirty = layers["waste"][tuple(self.river_cells.T)]
@@ -226,23 +235,28 @@ class CleanupMeltingPot(Cleanup):
       observation: "tiles", "one_hot" or "rgb".
       episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end, and is then `terminated`,
         every `ending_interval` steps after `min_steps`; the clock stands at 5000.
+      map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       **params: fields of `MeltingPotParams`.
 
     Raises:
       ValueError: an argument is unknown or not allowed.
     """
 
-    board = (MELTINGPOT_CLEANUP, MELTINGPOT_CLEANUP_SYMBOLS)
+    boards = (MELTINGPOT_CLEANUP, MELTINGPOT_CLEANUP_SYMBOLS)
     beam_length = 3
     params_class = MeltingPotParams
 
     def __init__(
-        self, num_agents: int = 7, observation: str = "tiles", episode_ending: str = "clock", **params: Any
+        self,
+        num_agents: int = 7,
+        observation: str = "tiles",
+        episode_ending: str = "clock",
+        map: Board = "default",
+        **params: Any,
     ) -> None:
-        is_known = episode_ending in ("clock", "stochastic")
-        require(is_known, "episode_ending", episode_ending, "one of clock, stochastic")
+        check_choice("episode_ending", episode_ending, ("clock", "stochastic"))
         self.ends_by_chance = episode_ending == "stochastic"
-        super().__init__(num_agents, observation, **({"max_steps": 5000} if self.ends_by_chance else {}) | params)
+        super().__init__(num_agents, observation, map, **({"max_steps": 5000} if self.ends_by_chance else {}) | params)
         check_counts(self.default_params, "timeout_steps", "min_steps", "ending_interval")
         check_numbers(self.default_params, 1, "ending_probability")
 

@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts, check_numbers, require
+from jaxdilemmas.environment import Transition, check_counts, check_numbers
+from jaxdilemmas.envs.maps import read_river_layers
 from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste, waste_fraction
 from jaxdilemmas.gallego_environment import GallegoEnvironment
 from jaxdilemmas.grid import beams, movement
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import same_cell
-from jaxdilemmas.grid.maps import parse_map
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import RIVER_TILES, GridParams, GridState
 
@@ -109,7 +110,8 @@ class CleanupGallego(GallegoEnvironment):
     """See the module for the game and docs/gallego.md for its rules.
 
     Args:
-      map: "small" (24 river cells, 45 apples) or "full" (119 and 103).
+      map: "small" (24 river cells, 45 apples), "full" (119 and 103), a board drawn as text, or the `pathlib.Path` of a
+        file; see docs/boards.md.
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
       **params: fields of `Params`.
@@ -123,10 +125,9 @@ class CleanupGallego(GallegoEnvironment):
     policy_module = "jaxdilemmas.envs.cleanup_policies"
     window = Window(ahead=7, behind=0, side=7)
 
-    def __init__(self, map: str = "full", num_agents: int = 5, observation: str = "tiles", **params: Any) -> None:
-        require(isinstance(map, str) and map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
-        layers = parse_map(MAPS[map], SYMBOLS)
-        super().__init__(layers | {"river": layers["river"] | layers["waste"]}, num_agents, observation)
+    def __init__(self, map: Board = "full", num_agents: int = 5, observation: str = "tiles", **params: Any) -> None:
+        layers = read_river_layers(map, MAPS, SYMBOLS)
+        super().__init__(layers, num_agents, observation)
         self.set_beam(length=5, half_width=1, is_blocked=False)
         self.starts_dirty = layers["waste"][tuple(self.river_cells.T)]
         self.default_params = self.params_from(Params, params)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.environment import Policy
+from jaxdilemmas.environment import Policy, require
 from jaxdilemmas.envs.foraging import (
     NEVER,
     divide_cells,
@@ -70,9 +70,13 @@ def cooperative(env: GridEnvironment) -> Policy:
     Returns:
       `policy(key, state) -> actions [N] int32`.
 
+    Raises:
+      ValueError: no cleaning beam reaches the river of the board.
+
     Source: our rule.
     """
     posts = find_posts(env)
+    require(len(posts.cells) > 0, "map", type(env).__name__, "no cleaning beam reaches the river from anywhere")
     ways_to_posts, ways_to_apples = (find_ways(env.walls, cells) for cells in (posts.cells, env.apple_cells))
     steps_to_river = find_ways(env.walls, env.river_cells).min(1) // 4
     owners = np.stack([divide_cells(env.apple_cells, count) for count in range(1, env.num_agents + 1)])

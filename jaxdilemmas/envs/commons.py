@@ -10,8 +10,9 @@ import jax
 from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts
-from jaxdilemmas.envs.maps import commons_layers
+from jaxdilemmas.envs.maps import COMMONS, SYMBOLS, read_layers
 from jaxdilemmas.grid import movement, spawning
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities
 
@@ -53,8 +54,9 @@ class Commons(GridEnvironment):
     """See the module for the game and docs/commons.md for its rules.
 
     Args:
-      num_agents: N; agents start on distinct random cells along the wall.
+      num_agents: N; agents start on distinct random spawn cells, by default those along the wall.
       observation: "tiles", "one_hot" or "rgb".
+      map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       **params: fields of `Params`.
 
     Raises:
@@ -64,8 +66,8 @@ class Commons(GridEnvironment):
     window = Window(ahead=20, behind=0, side=10)
     policy_module = "jaxdilemmas.envs.gathering_policies"
 
-    def __init__(self, num_agents: int = 12, observation: str = "tiles", **params: Any) -> None:
-        super().__init__(commons_layers(), num_agents, observation)
+    def __init__(self, num_agents: int = 12, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
+        super().__init__(read_layers(map, COMMONS, SYMBOLS), num_agents, observation)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(length=20, half_width=2)
         self.default_params = self.params_from(Params, params)

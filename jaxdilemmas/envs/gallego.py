@@ -11,70 +11,70 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts, require
-from jaxdilemmas.envs.maps import SYMBOLS, commons_layers
+from jaxdilemmas.environment import Transition, check_counts
+from jaxdilemmas.envs.maps import COMMONS, SYMBOLS, read_layers
 from jaxdilemmas.gallego_environment import GallegoEnvironment
 from jaxdilemmas.grid import spawning
-from jaxdilemmas.grid.maps import parse_map
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridParams, GridState, check_regrowth_probabilities
 
 MAPS = {
     "small": """
 @@@@@@@@@@@@@@@@@@
-@P.....A.A.....P@
-@......A.A......@
-@......A.A......@
-@......A.A......@
-@......A.A......@
-@......A.A......@
-@......A.A......@
+@P.....A.A.....P@.
+@......A.A......@.
+@......A.A......@.
+@......A.A......@.
+@......A.A......@.
+@......A.A......@.
+@......A.A......@.
 @................@
 @@@@@@@@@@@@@@@@@@
 """,
     "default": """
-@@@@@@@@@@@@@@@@@@@@@@@@@
-@P.........AAA.........@
-@..........AAA.........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
+@@@@@@@@@@@@@@@@@@@@@@@@@....
+@P.........AAA.........@.....
+@..........AAA.........@.....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
 @...........................@
 @...........................@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA..........@
-@..........AAA.........P@
-@@@@@@@@@@@@@@@@@@@@@@@@@
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA..........@....
+@..........AAA.........P@....
+@@@@@@@@@@@@@@@@@@@@@@@@@....
 """,
     "large": """
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-@.P...P......A....P.AAAAA....P..A.P.@
-@..P.....A.P.AA....P....AAA....A..A.@
-@.....A.AAA..AAA....A....A.AA.AAAA..@
-@.A..AAA.A....A..A.AAA..A..A...A.A..@
+@.P...P......A....P.AAAAA....P..A.P.@.
+@..P.....A.P.AA....P....AAA....A..A.@.
+@.....A.AAA..AAA....A....A.AA.AAAA..@.
+@.A..AAA.A....A..A.AAA..A..A...A.A..@.
 @AAA..A.A....A..AAA.A..AAA........A.P@
-@.A.A..AAA..AAA..A.A....A.AA...AA.AA@
-@..A.A..AAA....A.A..AAA....AAA..A...@
-@...AAA..A......AAA..A....AAAA......@
-@.P..A.......A..A.AAA....A..A......P@
-@A..AAA..A..A..AAA.A....AAAA.....P..@
-@....A.A...AAA..A.A......A.AA...A.P.@
-@.....AAA...A.A..AAA......AA...AAA.P@
-@.A....A.....AAA..A..P..........A...@
-@.......P.....A.........P..P.P.....P@
+@.A.A..AAA..AAA..A.A....A.AA...AA.AA@.
+@..A.A..AAA....A.A..AAA....AAA..A...@.
+@...AAA..A......AAA..A....AAAA......@.
+@.P..A.......A..A.AAA....A..A......P@.
+@A..AAA..A..A..AAA.A....AAAA.....P..@.
+@....A.A...AAA..A.A......A.AA...A.P.@.
+@.....AAA...A.A..AAA......AA...AAA.P@.
+@.A....A.....AAA..A..P..........A...@.
+@.......P.....A.........P..P.P.....P@.
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 """,
 }
-"""All three have rows of different length; they are filled up on the right with floor, as in the reference."""
+"""In the reference rows have different lengths, and are filled up on the right with floor."""
 
 
 class GatheringParams(GridParams):
@@ -119,7 +119,8 @@ class GatheringGallego(GallegoEnvironment):
     """Gathering with apples that return after a fixed time; deterministic after the reset.
 
     Args:
-      map: "small" (14 apples), "default" (51) or "large" (155).
+      map: "small" (14 apples), "default" (51), "large" (155), a board drawn as text, or the `pathlib.Path` of a file;
+        see docs/boards.md.
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
       **params: fields of `GatheringParams`.
@@ -132,9 +133,8 @@ class GatheringGallego(GallegoEnvironment):
     policy_module = "jaxdilemmas.envs.gathering_policies"
     window = Window(ahead=15, behind=0, side=10)
 
-    def __init__(self, map: str = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
-        require(isinstance(map, str) and map in MAPS, "map", map, f"one of {', '.join(MAPS)}")
-        super().__init__(parse_map(MAPS[map], SYMBOLS, pad="."), num_agents, observation)
+    def __init__(self, map: Board = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
+        super().__init__(read_layers(map, MAPS, SYMBOLS), num_agents, observation)
         self.set_beam(length=20, is_blocked=False)
         self.default_params = self.params_from(GatheringParams, params)
         check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
@@ -167,6 +167,7 @@ class CommonsGallego(GallegoEnvironment):
     Args:
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
+      map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       **params: fields of `CommonsParams`.
 
     Raises:
@@ -177,8 +178,8 @@ class CommonsGallego(GallegoEnvironment):
     policy_module = "jaxdilemmas.envs.gathering_policies"
     window = Window(ahead=20, behind=0, side=10)
 
-    def __init__(self, num_agents: int = 12, observation: str = "tiles", **params: Any) -> None:
-        super().__init__(commons_layers(), num_agents, observation)
+    def __init__(self, num_agents: int = 12, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
+        super().__init__(read_layers(map, COMMONS, SYMBOLS), num_agents, observation)
         self.set_beam(length=20, half_width=2, is_blocked=False)
         self.default_params = self.params_from(CommonsParams, params)
         check_counts(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")

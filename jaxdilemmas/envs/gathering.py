@@ -11,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts, require
-from jaxdilemmas.envs.maps import SYMBOLS
+from jaxdilemmas.arguments import check_flag
+from jaxdilemmas.environment import Transition, check_counts
+from jaxdilemmas.envs.maps import SYMBOLS, read_layers
 from jaxdilemmas.grid import movement, spawning
-from jaxdilemmas.grid.maps import parse_map
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState
 
-MAP = """
+MAPS = {
+    "default": """
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 @...............................@
 @...............................@
@@ -33,6 +35,7 @@ MAP = """
 @...............................@
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 """
+}
 
 
 class Params(GridParams):
@@ -64,10 +67,12 @@ class Gathering(GridEnvironment):
     """See the module for the game and docs/gathering.md for its rules.
 
     Args:
-      num_agents: N; agents 0 and 1 start at opposite ends, others on the free cells nearest to those two.
+      num_agents: N; on the default board agents 0 and 1 start at opposite ends.
       observation: "tiles", "one_hot" or "rgb".
       beam_enabled: without it action 6 does nothing and nobody is ever tagged.
       beam_length: cells that the beam covers when no wall is in the way.
+      map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md. Agents 0, 1, ... start
+        on its spawn cells, row by row, and those in surplus on the free cells nearest to them.
       **params: fields of `Params`.
 
     Raises:
@@ -83,14 +88,15 @@ class Gathering(GridEnvironment):
         observation: str = "tiles",
         beam_enabled: bool = True,
         beam_length: int = 20,
+        map: Board = "default",
         **params: Any,
     ) -> None:
-        super().__init__(parse_map(MAP, SYMBOLS), num_agents, observation)
+        super().__init__(read_layers(map, MAPS, SYMBOLS), num_agents, observation)
         self.default_params = self.params_from(Params, params)
         check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
         self.spawn_cells = order_spawn_cells(self.spawn_cells, self.walls, self.apple_cells)
         self.check_num_agents(len(self.spawn_cells))
-        require(isinstance(beam_enabled, bool), "beam_enabled", beam_enabled, "True or False")
+        check_flag("beam_enabled", beam_enabled)
         self.beam_enabled = beam_enabled
         self.set_beam(beam_length)
 

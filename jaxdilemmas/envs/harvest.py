@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts, require
+from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.envs.maps import HARVEST, HARVEST_SYMBOLS
 from jaxdilemmas.grid import movement, spawning
-from jaxdilemmas.grid.maps import cells_of, parse_map
+from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
 from jaxdilemmas.grid_environment import check_regrowth_probabilities
 from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
 
@@ -31,6 +31,12 @@ class Variant(NamedTuple):
 
 
 VARIANTS = {"open": Variant(3, 2, 4), "closed": Variant(4, 1, 100), "partnership": Variant(4, 1, 100)}
+
+
+def parse_variant(text: str) -> tuple[Variant, dict[str, np.ndarray]]:
+    """What depends on the map, as for "open" where the text is no board of Melting Pot, and the layers of the board."""
+    names = [name for name, known in HARVEST.items() if known.strip("\n") == text.strip("\n")]
+    return VARIANTS[names[0] if names else "open"], parse_map(text, HARVEST_SYMBOLS, needed=("apple", "spawn"))
 
 
 class Params(struct.PyTreeNode):
@@ -67,9 +73,11 @@ class Harvest(Lab2DEnvironment):
     """See the module for the game and docs/harvest.md for its rules.
 
     Args:
-      map: "open", "closed" or "partnership".
-      num_agents: N; agents 0 and 1 start close to the apples, the others on distinct random spawn cells.
+      map: "open", "closed", "partnership", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
+      num_agents: N; agents 0 and 1 start close to the apples, where the board has cells for it, the others on distinct
+        random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
+      beam_length: cells of each ray of the beam; by default that of the map, 3 on a board of your own.
       **params: fields of `Params`.
 
     Raises:
@@ -82,14 +90,19 @@ class Harvest(Lab2DEnvironment):
     policy_module = "jaxdilemmas.envs.gathering_policies"
     regrowth_counts = (1, 2, 3)
 
-    def __init__(self, map: str = "open", num_agents: int = 7, observation: str = "tiles", **params: Any) -> None:
-        require(isinstance(map, str) and map in VARIANTS, "map", map, f"one of {', '.join(VARIANTS)}")
-        layers = parse_map(HARVEST[map], HARVEST_SYMBOLS)
+    def __init__(
+        self,
+        map: Board = "open",
+        num_agents: int = 7,
+        observation: str = "tiles",
+        beam_length: int | None = None,
+        **params: Any,
+    ) -> None:
+        variant, layers = read_board(map, HARVEST, parse_variant)
         super().__init__(layers, num_agents, observation)
         self.inside_cells = cells_of(layers["inside"])
         self.check_num_agents(len(self.spawn_cells))
-        variant = VARIANTS[map]
-        self.set_lab2d_beam(variant.beam_length)
+        self.set_lab2d_beam(variant.beam_length if beam_length is None else beam_length)
         numbers = {"zap_cooldown": variant.cooldown, "timeout_steps": variant.timeout_steps}
         self.default_params = self.params_from(Params, numbers | params)
         check_counts(self.default_params, "timeout_steps", "max_steps")
@@ -101,7 +114,7 @@ class Harvest(Lab2DEnvironment):
         """Agents on distinct random cells of their spawn groups with random headings, every apple there."""
         del params
         key_inside, key_spawn, key_headings = jax.random.split(key, 3)
-        num_inside = min(self.num_agents, NUM_INSIDE)
+        num_inside = min(self.num_agents, NUM_INSIDE, len(self.inside_cells))
         inside = spawning.sample_distinct(key_inside, len(self.inside_cells), num_inside)
         outside = spawning.sample_distinct(key_spawn, len(self.spawn_cells), self.num_agents - num_inside)
         cells = jnp.asarray(np.concatenate([self.inside_cells, self.spawn_cells]))

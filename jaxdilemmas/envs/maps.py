@@ -4,34 +4,41 @@ Source of `COMMONS`: vicgalle/llm-policies-social-dilemmas @ f5c5b2b (MIT); of `
 @ 0947443; of `MELTINGPOT_CLEANUP` and `HARVEST`: google-deepmind/meltingpot @ 81ee2e7 (both Apache-2.0).
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 import numpy as np
 
-from jaxdilemmas.grid.maps import parse_map
+from jaxdilemmas.arguments import require
+from jaxdilemmas.grid.maps import Board, parse_map, read_board
 
 SYMBOLS = {"@": "wall", ".": "floor", "A": "apple", "P": "spawn"}
 
-COMMONS = """
+COMMONS = {
+    "default": """
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-@............................@
-@...AAAA.......AAAA..........@
-@...AAAA.......AAAA..........@
-@...AAAA.......AAAA..........@
-@...AAAA.......AAAA..........@
-@............................@
-@............................@
-@........AAAAAA..............@
-@........AAAAAA..............@
-@........AAAAAA..............@
-@........AAAAAA..............@
-@............................@
-@............................@
-@...AAAA.......AAAA..........@
-@...AAAA.......AAAA..........@
-@...AAAA.......AAAA..........@
-@...AAAA.......AAAA..........@
-@............................@
+@PPPPPPPPPPPPPPPPPPPPPPPPPPPP@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..........................P@
+@P..........................P@
+@P.......AAAAAA.............P@
+@P.......AAAAAA.............P@
+@P.......AAAAAA.............P@
+@P.......AAAAAA.............P@
+@P..........................P@
+@P..........................P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@PPPPPPPPPPPPPPPPPPPPPPPPPPPP@
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 """
+}
+"""The floor cells along the wall are spawn cells."""
 
 CLEANUP_SYMBOLS = {
     "*": "wall",
@@ -43,7 +50,8 @@ CLEANUP_SYMBOLS = {
     "P": "spawn",
 }
 
-CLEANUP = """
+CLEANUP = {
+    "default": """
 ******************************
 *HFFFHFFHFHFHFHFHFHFHHFHFFFHF*
 *HFHFHFFHFHFHFHFHFHFHHFHFFFHF*
@@ -66,6 +74,7 @@ CLEANUP = """
 *BBBBBBBBBBBBBBBBBBBBBBBBBBBB*
 ******************************
 """
+}
 
 MELTINGPOT_CLEANUP_SYMBOLS = (
     {"W": "wall", "H": "river", "F": "waste", "B": "apple", "T": "apple", "P": "spawn"}
@@ -74,7 +83,8 @@ MELTINGPOT_CLEANUP_SYMBOLS = (
 )
 """Sand of all shades is floor."""
 
-MELTINGPOT_CLEANUP = """
+MELTINGPOT_CLEANUP = {
+    "default": """
 WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW
 WHFFFHFFHFHFHFHFHFHFHHFHFFFHFW
 WHFHFHFFHFHFHFHFHFHFHHFHFFFHFW
@@ -97,6 +107,7 @@ WBBBBBBBBBBBBBBBBBBBBBBBBBBBBW
 WBBBBBBBBBBBBBBBBBBBBBBBBBBBBW
 WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW
 """
+}
 
 HARVEST_SYMBOLS = {"W": "wall", " ": "floor", "I": "floor", "A": "apple", "P": "spawn", "Q": "inside"}
 """`I` is floor that only matters to roles which the source gives to nobody by default."""
@@ -165,10 +176,28 @@ WWWWWWWWWWWWWWWWWWWWWWWW
 }
 
 
-def commons_layers() -> dict[str, np.ndarray]:
-    """The layers of the commons map; agents spawn on the floor cells next to the surrounding wall."""
-    layers = parse_map(COMMONS, SYMBOLS)
-    ring = np.zeros_like(layers["wall"])
-    ring[1:-1, 1:-1] = True
-    ring[2:-2, 2:-2] = False
-    return layers | {"spawn": ring & ~layers["wall"]}
+def read_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The layers of a board with apples and spawn cells, `[H, W]` bool each.
+
+    Args:
+      board: what a game was given as `map`.
+      boards: its own boards by name.
+      symbols: which layer each character belongs to.
+
+    Raises:
+      ValueError: see `read_board` and `parse_map`.
+    """
+    return read_board(board, boards, partial(parse_map, symbols=symbols, needed=("apple", "spawn")))
+
+
+def read_river_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """As `read_layers`, for a board that has a river as well: "river" are its cells with and without waste."""
+
+    def parse(text: str) -> dict[str, np.ndarray]:
+        layers = parse_map(text, symbols, needed=("apple", "spawn"))
+        river = layers["river"] | layers["waste"]
+        drawn = " or ".join(repr(symbol) for symbol in symbols if symbols[symbol] in ("river", "waste"))
+        require(bool(river.any()), "map", text, f"it has no cell of a river, which is drawn as {drawn}")
+        return layers | {"river": river}
+
+    return read_board(board, boards, parse)

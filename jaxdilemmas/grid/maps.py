@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxdilemmas.arguments import refusal, require, show
 
-MOST_CELLS = 10_000
-"""The largest board: what agents see of it is one table, by cell and heading. Our choice."""
+MOST_SIDE = 100
+"""Rows and columns of the largest board: what agents see of it is one table, by cell and heading. Our choice."""
 
 MOST_BYTES = 2**16
 """The largest file with a board."""
@@ -66,32 +66,28 @@ def read_board_file(path: os.PathLike[str]) -> str:
         raise ValueError(refusal("map", os.fspath(path), f"the file cannot be read: {error}")) from error
 
 
-def parse_map(
-    text: str, symbols: Mapping[str, str], pad: str | None = None, needed: tuple[str, ...] = ()
-) -> dict[str, np.ndarray]:
+def parse_map(text: str, symbols: Mapping[str, str], needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     """Reads a board drawn as text.
 
     Args:
       text: one line per row; empty first and last lines are dropped.
       symbols: which layer each character belongs to; several characters may share a layer.
-      pad: fills rows shorter than the longest up with this character; without it rows must be of one length.
       needed: layers that must have a cell.
 
     Returns:
       For each layer a `[H, W]` bool array.
 
     Raises:
-      ValueError: an unknown symbol, or rows of different length without `pad`; row and column are named, from 0. Or the
-        board is too large, or has no cell of a layer that is needed.
+      ValueError: an unknown symbol, or rows of different length; row and column are named, from 0. Or the board is too
+        large, or has no cell of a layer that is needed.
     """
     rows = text.strip("\n").split("\n")
     width = max(len(row) for row in rows)
-    allowed = f"a board has at most {MOST_CELLS} cells, this one has {len(rows)} x {width}"
-    require(len(rows) * width <= MOST_CELLS, "map", text, allowed)
+    allowed = f"a board has at most {MOST_SIDE} rows and columns, this one has {len(rows)} x {width}"
+    require(max(len(rows), width) <= MOST_SIDE, "map", text, allowed)
     for index, row in enumerate(rows):
-        if len(row) != width and pad is None:
+        if len(row) != width:
             raise ValueError(f"map row {index} has {len(row)} columns: every row needs {width}, as the longest row has")
-    rows = [row.ljust(width, pad or " ") for row in rows]
     for row_index, row in enumerate(rows):
         for col_index, symbol in enumerate(row):
             if symbol not in symbols:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.envs import gathering
 from tests.reference.rollouts import start
 
 NOT_ALLOWED: list[tuple[str, dict[str, Any], str]] = [
@@ -72,12 +71,3 @@ def test_actions_for_another_number_of_agents_are_refused_inside_jit() -> None:
     env: Any = jaxdilemmas.make("commons", num_agents=3)
     with pytest.raises(ValueError, match=r"actions of shape \(12,\) and dtype int32 are not allowed: Commons with 3"):
         jax.jit(env.step)(jax.random.key(0), start(env), np.zeros(12, np.int32))
-
-
-def test_map_of_a_game_is_checked_when_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MAP", "@@@@@\n@P.x@\n@@@@@")
-    with pytest.raises(ValueError, match="unknown map symbol 'x' at row 1, col 3"):
-        jaxdilemmas.make("gathering", num_agents=1)
-    monkeypatch.setattr(gathering, "MAP", "@@@@@\n@P.@\n@@@@@")
-    with pytest.raises(ValueError, match="map row 1 has 4 columns"):
-        jaxdilemmas.make("gathering", num_agents=1)

@@ -5,10 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.envs import commons
 from jaxdilemmas.envs.commons import Commons, Draws
-from jaxdilemmas.envs.maps import SYMBOLS
-from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
 from tests.reference.commons import Commons as SlowCommons
 from tests.reference.gathering import VOID
@@ -32,11 +29,6 @@ class Paddock(Commons):
     """A narrow board with open edges at one corner, and a window that also looks back."""
 
     window = Window(ahead=5, behind=2, side=3)
-
-
-@pytest.fixture
-def paddock_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commons, "commons_layers", lambda: parse_map(PADDOCK, SYMBOLS))
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +81,6 @@ def test_game_plays_like_the_slow_one_on_its_map() -> None:
         assert rollout.rewards.sum() > 10
 
 
-@pytest.mark.usefixtures("paddock_map")
 @pytest.mark.parametrize(
     ("num_agents", "rules", "beams", "scale"),
     [
@@ -101,7 +92,7 @@ def test_game_plays_like_the_slow_one_on_its_map() -> None:
 def test_crowd_plays_like_the_slow_game_in_a_paddock(
     num_agents: int, rules: dict[str, Any], beams: float, scale: float
 ) -> None:
-    env = Paddock(num_agents=num_agents, **rules)
+    env = Paddock(num_agents=num_agents, map=PADDOCK, **rules)
     tags = waits = grown = 0
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -219,9 +210,8 @@ def test_action_out_of_range_is_standing(env: Commons, action: int) -> None:
     assert jax.tree.all(jax.tree.map(np.array_equal, after, stood))
 
 
-@pytest.mark.usefixtures("paddock_map")
 def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
-    env = Paddock(num_agents=6, timeout_steps=5, max_steps=400)
+    env = Paddock(num_agents=6, map=PADDOCK, timeout_steps=5, max_steps=400)
     rng = np.random.default_rng(0)
     state = start(env)
     rollout = replay(

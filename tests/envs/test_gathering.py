@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.envs import gathering
 from jaxdilemmas.envs.gathering import Draws, Gathering, order_spawn_cells
 from jaxdilemmas.grid.views import Window
 from tests.reference.gathering import SELF, VOID
@@ -31,11 +30,6 @@ class Yard(Gathering):
     """A narrow board with open edges on three sides, and a window that also looks back."""
 
     window = Window(ahead=4, behind=1, side=2)
-
-
-@pytest.fixture
-def yard_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MAP", YARD)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +71,6 @@ def test_game_plays_like_the_slow_one_on_its_map(num_agents: int, steps: int) ->
     assert hits > 10
 
 
-@pytest.mark.usefixtures("yard_map")
 @pytest.mark.parametrize(
     ("num_agents", "rules"),
     [
@@ -88,7 +81,7 @@ def test_game_plays_like_the_slow_one_on_its_map(num_agents: int, steps: int) ->
     ],
 )
 def test_crowd_plays_like_the_slow_game_in_a_yard(num_agents: int, rules: dict[str, Any]) -> None:
-    env = Yard(num_agents=num_agents, **rules)
+    env = Yard(num_agents=num_agents, map=YARD, **rules)
     waits = tags = 0
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -329,9 +322,8 @@ def test_kinds_of_observation_say_the_same(env: Gathering, kind: str) -> None:
     np.testing.assert_array_equal(obs, expected)
 
 
-@pytest.mark.usefixtures("yard_map")
 def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
-    env = Yard(num_agents=7, timeout_steps=5, max_steps=400)
+    env = Yard(num_agents=7, map=YARD, timeout_steps=5, max_steps=400)
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, Any]:
         key_act, key_step = jax.random.split(key)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.envs.harvest import HARVEST, Harvest
+from jaxdilemmas.envs.harvest import Harvest
 from jaxdilemmas.grid.views import Window
 from tests.reference.crowds import apples_on, scatter
 from tests.reference.harvest import Harvest as SlowHarvest
@@ -88,9 +88,8 @@ def test_game_plays_like_the_slow_one_on_every_map(any_map: Harvest) -> None:
     assert min(hits, collected) > 10
 
 
-def test_crowd_plays_like_the_slow_game_in_a_paddock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(HARVEST, "open", PADDOCK)
-    env, tagged, collected = Paddock(num_agents=8), 0, 0
+def test_crowd_plays_like_the_slow_game_in_a_paddock() -> None:
+    env, tagged, collected = Paddock(PADDOCK, num_agents=8), 0, 0
     for seed, timing in enumerate(({"timeout_steps": 1, "zap_cooldown": 0}, {"timeout_steps": 5}, {"zap_cooldown": 4})):
         rules: dict[str, Any] = {"regrowth_probabilities": (0.01 * seed, 0.05, 0.2, 0.6), **timing}
         rng = np.random.default_rng(seed)

@@ -142,7 +142,7 @@ def test_a_layout_may_say_what_a_soup_is_worth_and_how_long_it_takes(entries: st
         ("XPX\nO1D\nXS ", r"no floor at the edge, as at \(row, col\) \[\[2, 2\]\]"),
         ("XPX\nO1D\nXS2", r"no floor at the edge, as at \(row, col\) \[\[2, 2\]\]"),
         ("\n", "no counter cell"),
-        ("X" * 101 + "\n" + "\n".join(["X" * 101] * 100), "a board has at most 10000 cells, this one has 101 x 101"),
+        ("X" * 101 + "\n" + "\n".join(["X" * 101] * 100), "at most 100 rows and columns, this one has 101 x 101"),
         ("{\n", "a layout is a dict of literals"),
         ("{}\n", "a layout is a dict with the kitchen as text in 'grid'"),
         ("{\n'grid': 5}", "a layout is a dict with the kitchen as text in 'grid'"),

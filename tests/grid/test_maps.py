@@ -35,9 +35,17 @@ def test_ragged_map_is_refused_and_its_row_is_named() -> None:
         parse_map("@@@@\n@.@\n@@@@", SYMBOLS)
 
 
-def test_ragged_map_is_padded_on_the_right_when_asked() -> None:
-    layers = parse_map("@@\n@.A\n@", SYMBOLS, pad=" ")
-    np.testing.assert_array_equal(layers["floor"], [[0, 0, 1], [0, 1, 0], [0, 1, 1]])
+def test_a_layer_that_is_needed_and_missing_is_named_with_its_symbols() -> None:
+    assert parse_map("@.\n.A", SYMBOLS, needed=("floor", "apple"))["apple"].any()
+    with pytest.raises(ValueError, match=r"has no floor cell, which is drawn as '\.' or ' '"):
+        parse_map("@@\n@A", SYMBOLS, needed=("apple", "floor"))
+
+
+def test_a_board_that_is_too_large_is_refused() -> None:
+    assert parse_map("\n".join(["." * 100] * 100), SYMBOLS)["floor"].all()
+    for text in ("." * 101, "\n".join(["."] * 101)):
+        with pytest.raises(ValueError, match="at most 100 rows and columns, this one has"):
+            parse_map(text, SYMBOLS)
 
 
 def test_cells_come_in_row_major_order_and_keep_their_shape_when_there_are_none() -> None:

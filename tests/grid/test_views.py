@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.envs import gathering
 from jaxdilemmas.envs.gathering import Gathering
 from jaxdilemmas.grid import views
 from jaxdilemmas.grid.bits import WORD_BITS, unpack_bits
@@ -68,9 +67,8 @@ def garden_states(env: Gathering) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_game_is_seen_as_in_the_slow_view_from_every_cell(monkeypatch: pytest.MonkeyPatch, window: Window) -> None:
-    monkeypatch.setattr(gathering, "MAP", GARDEN)
     monkeypatch.setattr(Gathering, "window", window)
-    env = Gathering(num_agents=6, beam_length=4)
+    env = Gathering(num_agents=6, beam_length=4, map=GARDEN)
     moments, rng = garden_states(env), np.random.default_rng(1)
     for moment in moments:  # one agent of each moment looks elsewhere than the rest
         moment["headings"][rng.integers(6)] = rng.integers(4)

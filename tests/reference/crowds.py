@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.envs.cleanup import Cleanup, CleanupMeltingPot
-from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridEnvironment
 from tests.reference.cleanup import Cleanup as SlowCleanup
@@ -29,14 +28,14 @@ class Yard(Cleanup):
     """A narrow board with open edges on two sides, and a window that looks far back."""
 
     window = Window(ahead=4, behind=2, side=3)
-    board = (YARD, YARD_SYMBOLS)
+    boards = ({"default": YARD}, YARD_SYMBOLS)
 
 
 class MeltingPotYard(CleanupMeltingPot):
     """The same board under the other rules."""
 
     window = Yard.window
-    board = Yard.board
+    boards = Yard.boards
 
 
 def scatter(env: GridEnvironment, seed: int, step_count: int = 0) -> Any:
@@ -54,7 +53,7 @@ def scatter(env: GridEnvironment, seed: int, step_count: int = 0) -> Any:
 def slow_cleanup(env: Cleanup, state: Any, **rules: Any) -> SlowCleanup:
     """The slow game on the board of a fast one, at a moment of it at which everyone is on the board and ready."""
     kind = SlowMeltingPot if isinstance(env, CleanupMeltingPot) else SlowCleanup
-    stream_cells = np.argwhere(parse_map(*env.board)["stream"])
+    stream_cells = np.argwhere(env._codes == env.tile_id("stream"))
     waste = np.asarray(state.waste).tolist()
     return kind.like(env, state, river_cells=env.river_cells, stream_cells=stream_cells, waste=waste, **rules)
 
