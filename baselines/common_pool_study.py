@@ -5,8 +5,6 @@ mixes teams of them, and writes tables, pictures and report.md. What is done is 
 where it was interrupted, and adds what more protocols, rates or seeds ask for.
 """
 
-import dataclasses
-import json
 import time
 from collections.abc import Sequence
 
@@ -18,7 +16,9 @@ from baselines.analysis.tables import write_csv
 from baselines.study import findings, pictures
 from baselines.study.options import Options
 from baselines.study.processes import count_work, run_all
+from baselines.study.record import as_stored, read_training, write_record
 from baselines.study.report import make_tables, write_report
+from baselines.training.files import hold, save_figure, write_file
 from baselines.training.runs import describe_machine
 from baselines.training.terminal import as_command
 from jaxdilemmas.environment import require
@@ -33,21 +33,11 @@ def begin(options: Options) -> None:
     Raises:
       ValueError: the directory holds something else, or models of other settings.
     """
-    path = options.output / "study.json"
-    training = json.loads(json.dumps(options.training()))
-    if options.output.exists():
-        require(path.is_file(), "output", str(options.output), "a new directory, or one with a study")
-        stored = json.loads(path.read_text(encoding="utf-8"))["training"]
-        for name, value in (training | training["config"]).items():
-            old = (stored | stored["config"]).get(name)
-            require(name == "config" or value == old, name, value, f"the study in {options.output} has {old!r}")
-    options.output.mkdir(parents=True, exist_ok=True)
-    content = {
-        "training": training,
-        "options": dataclasses.asdict(options) | {"output": str(options.output)},
-        "about": describe_machine(),
-    }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    training, stored = as_stored(options.training()), read_training(options.output)
+    for name, value in (training | training["config"]).items() if stored else ():
+        old = (stored | stored.get("config", {})).get(name)
+        require(name == "config" or value == old, name, value, f"the study in {options.output} has {old!r}")
+    write_record(options.output, training, options)
 
 
 def work(options: Options, console: Console) -> None:
@@ -79,9 +69,9 @@ def conclude(options: Options) -> None:
         figures["schelling"] = pictures.schelling_diagrams(options, mixtures)
         figures["phase"] = pictures.phase_lines(options, mixtures)
     for name, figure in figures.items():
-        figure.savefig(options.output / f"{name}.png", dpi=120)
+        save_figure(options.output / f"{name}.png", figure)
     report = write_report(options, tables, mixtures, describe_machine())
-    (options.output / "report.md").write_text(report, encoding="utf-8")
+    write_file(options.output / "report.md", report)
 
 
 @as_command
@@ -91,8 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     start_time = time.monotonic()
     options = tyro.cli(Options, prog="python -m baselines.common_pool_study", description=__doc__, args=argv)
     begin(options)
-    work(options, console)
-    conclude(options)
+    with hold(options.output):
+        work(options, console)
+        conclude(options)
     seconds = time.monotonic() - start_time
     console.print(f"report.md, tables and pictures are in {options.output}, after {seconds:.0f} s")
 

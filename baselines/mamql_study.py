@@ -6,9 +6,6 @@ seeds ask for. In the end, and with all done already, it writes tables, pictures
 a part of the study in about ten minutes, on a scripted expert; other options are then changes to that part.
 """
 
-import dataclasses
-import json
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +22,8 @@ from baselines.study.mamql.options import Options, quick_options
 from baselines.study.mamql.report import Tables, fill_page, make_tables, write_results
 from baselines.study.mamql.stages import prepare, run_piece
 from baselines.study.processes import run_side_by_side
+from baselines.study.record import as_stored, read_training, write_record
+from baselines.training.files import hold, save_figure, write_file
 from baselines.training.runs import describe_machine
 from baselines.training.terminal import as_command
 from jaxdilemmas.environment import require
@@ -53,21 +52,8 @@ def begin(options: Options) -> None:
     Raises:
       ValueError: the directory holds something else, or rows under other options or settings.
     """
-    path = options.output / "study.json"
-    training = json.loads(json.dumps(options.training()))
-    if options.output.exists():
-        require(path.is_file(), "output", str(options.output), "a new directory, or one with a study")
-        training = add_training(options, stored_training(options), training)
-    options.output.mkdir(parents=True, exist_ok=True)
-    content = {"training": training, "options": dataclasses.asdict(options), "about": describe_machine()}
-    path.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-
-
-def stored_training(options: Options) -> dict[str, Any]:
-    """What the study says of its rows, see `Options.training`; empty if there is none yet."""
-    path = options.output / "study.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["training"] if path.is_file() else {}
-    return found
+    training, stored = as_stored(options.training()), read_training(options.output)
+    write_record(options.output, add_training(options, stored, training) if stored else training, options)
 
 
 def add_training(options: Options, stored: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:
@@ -128,26 +114,25 @@ def conclude(options: Options) -> None:
       ValueError: the page has no place for results.
     """
     rows = findings.read_rows(options)
-    training = stored_training(options)
+    training = read_training(options.output)
     budgets = budget_rows(training.get("configs", {}), options.explored)
     tables = ({"budgets": budgets} if budgets else {}) | make_tables(rows)
     for name, table in tables.items():
         write_csv(options.output / f"{name}.csv", table)
     figures = draw(tables, rows)
     for name, figure in figures.items():
-        figure.savefig(options.output / f"{name}.png", dpi=120)
+        save_figure(options.output / f"{name}.png", figure)
     here = {name: f"{name}.png" for name in figures}
     results = write_results(options, tables, here, describe_machine())
-    (options.output / "results.md").write_text(results, encoding="utf-8")
+    write_file(options.output / "results.md", results)
     if options.page is not None:
         folder = options.page.parent / "images"
-        folder.mkdir(exist_ok=True)
         for name in figures:
-            shutil.copyfile(options.output / f"{name}.png", folder / f"mamql_{name}.png")
+            write_file(folder / f"mamql_{name}.png", (options.output / f"{name}.png").read_bytes())
         there = {name: f"images/mamql_{name}.png" for name in figures}
         text = write_results(options, tables, there, describe_machine())
         page = options.page.read_text(encoding="utf-8")
-        options.page.write_text(fill_page(page, text), encoding="utf-8")
+        write_file(options.page, fill_page(page, text))
 
 
 def draw(tables: Tables, rows: list[Row]) -> "dict[str, Figure]":
@@ -172,8 +157,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if argv is None else list(argv)
     options = read_options(arguments)
     begin(options)
-    work(options, console)
-    conclude(options)
+    with hold(options.output):
+        work(options, console)
+        conclude(options)
     seconds = time.monotonic() - start_time
     console.print(f"results.md, tables and pictures are in {options.output}, after {seconds:.0f} s")
 

@@ -28,6 +28,7 @@ from baselines.analysis.schelling import (
 )
 from baselines.analysis.tables import flatten, format_value, write_csv
 from baselines.playing import find_player
+from baselines.training.files import save_figure, write_file
 from baselines.training.options import default_name, parse_env_kwargs
 from baselines.training.runs import describe_machine
 from baselines.training.schema import FilePath, NumEpisodes, Seed, check_fields
@@ -130,7 +131,7 @@ def write_result(options: Options, result: Result, path: Path) -> None:
         "dilemma": dilemma.verdict,
         "about": describe_machine(),
     }
-    (path / "schelling.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_file(path / "schelling.json", json.dumps(content, indent=2) + "\n")
     plot_diagram(result, path / "schelling.png", options.title)
 
 
@@ -142,7 +143,7 @@ def plot_diagram(result: Result, path: Path, title: str) -> None:
     axes = figure.subplots()
     draw_diagram(axes, result.table, result.equilibria, title)
     axes.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    save_figure(path, figure)
 
 
 def print_result(options: Options, result: Result, console: Console) -> None:

@@ -1,12 +1,14 @@
 """Rows of results as CSV files and as text: a row is a dict of text, numbers and `Estimate`s by column."""
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from baselines.analysis.schelling import Estimate
+from baselines.training.files import write_file
 from jaxdilemmas.environment import require
 
 Row = dict[str, Any]
@@ -26,10 +28,11 @@ def flatten(row: Row) -> Row:
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Writes flattened rows, all with the same columns; cells are empty where there is no number."""
     flat = [flatten(row) for row in rows]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, flat[0] if flat else [])
-        writer.writeheader()
-        writer.writerows(flat)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, flat[0] if flat else [])
+    writer.writeheader()
+    writer.writerows(flat)
+    write_file(path, text.getvalue())
 
 
 def markdown_table(rows: Sequence[Row]) -> str:

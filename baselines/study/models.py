@@ -1,7 +1,7 @@
 """The work of a study: models are trained one by one, evaluated and mixed to teams; what is done is saved at once."""
 
 import json
-import os
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from baselines import networked
 from baselines.analysis.teams import EmptyClassError, Tags, Team, draw_team, tag_agents
 from baselines.playing import Episode, Player, play_episode
 from baselines.study.options import Model, Options, Variant
+from baselines.training.files import written_beside
 from baselines.training.runs import load_parameters, save_parameters
 from jaxdilemmas import metrics
 from jaxdilemmas.graphs import edges_of, make_graph
@@ -135,16 +136,21 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Writes a .npz that is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part.npz")
-    np.savez(unfinished, allow_pickle=False, **arrays)
-    os.replace(unfinished, path)
+    with written_beside(path) as beside:
+        np.savez(beside, allow_pickle=False, **arrays)
 
 
 def load_arrays(path: Path) -> Arrays:
-    """Reads what `save_arrays` wrote."""
-    with np.load(path) as file:
-        return dict(file)
+    """Reads what `save_arrays` wrote.
+
+    Raises:
+      ValueError: the file is cut off or altered; the message names it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is cut off or altered; without it, it is computed again: {error}") from error
 
 
 def load_outcomes(options: Options, variant: Variant) -> Arrays:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.training.files import written_beside
+from baselines.training.files import save_figure
 from baselines.training.table import TIMING_COLUMNS, read_metrics
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:
     Raises:
       ValueError: there are no metrics.
     """
-    figure = draw_learning_curve(read_metrics(metrics_path), title)
-    with written_beside(path) as beside:
-        figure.savefig(beside, dpi=120)
+    save_figure(path, draw_learning_curve(read_metrics(metrics_path), title))
 
 
 def draw_learning_curve(columns: dict[str, np.ndarray], title: str) -> "Figure":

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import numpy as np
@@ -21,6 +21,9 @@ import safetensors
 import safetensors.numpy
 
 from jaxdilemmas.arguments import show
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOCK = ".lock"
 """Name of the file that is locked while a process writes into a run directory."""
@@ -91,6 +94,12 @@ def write_file(path: Path, content: str | bytes) -> None:
     """Writes a file as a whole or not at all; see `written_beside`."""
     with written_beside(path) as beside, GrowingFile(beside, is_new=True) as file:
         file.append(content.encode() if isinstance(content, str) else content)
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
+    """Writes a picture of matplotlib; see `written_beside`."""
+    with written_beside(path) as beside:
+        figure.savefig(beside, dpi=120)
 
 
 class GrowingFile:

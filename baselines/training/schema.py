@@ -192,6 +192,21 @@ def load_json(path: Path, cls: type[T]) -> T:
     return value
 
 
+def load_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, whatever its fields.
+
+    Raises:
+      ValueError: the file is missing, or holds something else; the message names it.
+    """
+    try:
+        found = pydantic_core.from_json(read_file(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds {show(found)}: a JSON object is needed")
+    return found
+
+
 def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

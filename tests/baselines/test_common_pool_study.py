@@ -41,7 +41,7 @@ TINY = [
 FILES = {
     *(f"{name}.csv" for name in ("models", "restraint", "schelling", "dilemmas", "rest_points", "two_agents", "gaps")),
     *(f"{name}.png" for name in ("heat_map", "restraint_of_seeds", "schelling", "phase")),
-    *("models", "teams", "study.json", "report.md"),
+    *(".lock", "models", "teams", "study.json", "report.md"),
 }
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -1,6 +1,5 @@
 """What follows from the rows of the study of MAMQL, as rows of tables."""
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from baselines.analysis.schelling import Estimate
 from baselines.analysis.tables import Row
 from baselines.study.findings import mean_over_seeds
 from baselines.study.mamql.options import Options, Stage
+from baselines.training.schema import load_object
 
 NAN = float("nan")
 
@@ -38,7 +38,7 @@ GROUP = ("game", "expert", "method", "size")
 def read_rows(options: Options) -> list[Row]:
     """All rows of the chosen stages that are done, in the order of the pieces."""
     files = [options.row_file(piece) for piece in options.pieces]
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    return [load_object(file) for file in files if file.is_file()]
 
 
 def of_stage(rows: Iterable[Row], stage: Stage) -> list[Row]:

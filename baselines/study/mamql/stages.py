@@ -1,7 +1,6 @@
 """The work of the study: demonstrations are made once, then each piece learns, plays and writes its row."""
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ from baselines.study.mamql.options import (
     key_of,
     label,
 )
+from baselines.training.files import write_file, written_beside
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.policies import scripted_policies
 
@@ -99,11 +99,8 @@ def prepare(options: Options) -> None:
             )
             continue
         demonstrations = make_demonstrations(options, game, expert, size)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        unfinished.unlink(missing_ok=True)
-        save(unfinished, demonstrations)
-        os.replace(unfinished, path)
+        with written_beside(path) as beside:
+            save(beside, demonstrations)
 
 
 def make_demonstrations(options: Options, game: str, expert: str, size: int) -> Demonstrations:
@@ -133,10 +130,7 @@ def run_piece(options: Options, piece: Piece) -> None:
     if path.is_file():
         return
     row = piece._asdict() | {"expert": label(piece.expert)} | STAGE_WORK[piece.stage](make_task(options, piece))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(json.dumps(row, default=float) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    write_file(path, json.dumps(row, default=float) + "\n")
 
 
 def make_task(options: Options, piece: Piece) -> Task:

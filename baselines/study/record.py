@@ -1,0 +1,54 @@
+"""What a study writes about itself: the content of study.json, by which it is recognised when it goes on."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from baselines.training.runs import describe_machine
+from baselines.training.schema import Plain, as_tuples, check_fields, load_json, save_json
+from jaxdilemmas.arguments import require
+
+FILE = "study.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRecord:
+    """What was studied.
+
+    Attributes:
+      training: what must be the same for all that is in the directory.
+      options: of the last command.
+      about: on which device and versions.
+    """
+
+    training: Plain
+    options: Plain
+    about: dict[str, str]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def write_record(output: Path, training: dict[str, Any], options: Any) -> None:
+    """Writes study.json into the directory of a study, which is made if need be."""
+    plain = json.loads(json.dumps(dataclasses.asdict(options), default=str))
+    save_json(output / FILE, StudyRecord(training, plain, describe_machine()))
+
+
+def read_training(output: Path) -> dict[str, Any]:
+    """What study.json says of what is in the directory of a study; empty if there is no such directory.
+
+    Raises:
+      ValueError: the directory holds no study, or study.json is not as it was written.
+    """
+    if not output.exists():
+        return {}
+    require((output / FILE).is_file(), "output", str(output), "a new directory, or one with a study")
+    return load_json(output / FILE, StudyRecord).training
+
+
+def as_stored(training: dict[str, Any]) -> dict[str, Any]:
+    """As it is read from study.json again."""
+    found: dict[str, Any] = as_tuples(json.loads(json.dumps(training)))
+    return found
