@@ -93,10 +93,6 @@ def check_regrowth_probabilities(params: Any) -> None:
     require(is_table, "regrowth_probabilities", table, "four numbers in [0, 1]")
 
 
-def _choose_headings(uniforms: jax.Array) -> jax.Array:
-    return jnp.floor(uniforms * 4).astype(jnp.int32)
-
-
 class GridEnvironment(Environment):
     """A game of agents that turn, move, fire beams and collect apples on a board with walls, and perhaps a river.
 
@@ -108,6 +104,7 @@ class GridEnvironment(Environment):
       apple_index_at: `[H, W]` int32, the inverse of `apple_cells`, A where no apple grows.
       beam_reach: `[H * W, 4, rays]` int32, see `beams.open_reach`.
       beam_side_start: where the rays beside the middle one start, see `beams`.
+      movement: how moves are decided, a name in `grid.movement.RULES`.
       tiles: names of the tile ids, in draw order.
       palette: `[len(tiles), 3]` uint8.
       window: what an agent sees.
@@ -118,6 +115,7 @@ class GridEnvironment(Environment):
     window: Window
     outside: str = "void"
     num_actions: int = 8
+    movement: str = "simultaneous"
     tiles: tuple[str, ...] = TILES
     beam_reach: np.ndarray
     beam_side_start: int = 1
@@ -197,13 +195,13 @@ class GridEnvironment(Environment):
 
     def random_headings(self, key: jax.Array) -> jax.Array:
         """Uniform headings, `[N]` int32."""
-        return _choose_headings(jax.random.uniform(key, (self.num_agents,)))
+        return spawning.choose_headings(jax.random.uniform(key, (self.num_agents,)))
 
     def random_spawns(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Distinct spawn cells, every ordered choice equally likely, `[N, 2]`, and uniform headings `[N]`, int32."""
         uniforms = jax.random.uniform(key, (2 * self.num_agents,))
         chosen = spawning.choose_distinct(uniforms[: self.num_agents], len(self.spawn_cells))
-        return jnp.asarray(self.spawn_cells)[chosen], _choose_headings(uniforms[self.num_agents :])
+        return jnp.asarray(self.spawn_cells)[chosen], spawning.choose_headings(uniforms[self.num_agents :])
 
     def move_agents(self, state: Any, priorities: jax.Array, actions: jax.Array) -> Any:
         """Agents on the board turn or move; at most one stands on a cell. See `movement` for the rules."""
@@ -211,7 +209,7 @@ class GridEnvironment(Environment):
         actions = jnp.where(is_present, actions, movement.STAND)
         targets = movement.propose_moves(state.positions, state.headings, actions, jnp.asarray(self.walls))
         return state.replace(
-            positions=movement.resolve_moves(priorities, state.positions, targets, is_present),
+            positions=movement.RULES[self.movement](priorities, state.positions, targets, is_present),
             headings=movement.turn(state.headings, actions),
         )
 

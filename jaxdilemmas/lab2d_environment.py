@@ -1,18 +1,16 @@
-"""What the games of DeepMind's Lab2D and Melting Pot share: beams that stop at what they hit, cooldowns, removal.
+"""What the games of DeepMind's Lab2D and Melting Pot share: beams that stop at what they hit, and cooldowns.
 
 Source: google-deepmind/lab2d @ 0947443 (clean_up) and google-deepmind/meltingpot @ 81ee2e7 (clean_up, commons_harvest).
-Our choices: all beams of a step are fired at once, and agents move by the rule of `grid.movement`.
+All beams of a step see the board as it is after all moves.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.environment import Info
-from jaxdilemmas.grid import beams, spawning
+from jaxdilemmas.grid import beams
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.grid_environment import GridEnvironment, GridState
 
@@ -26,8 +24,6 @@ class Lab2DState(GridState):
       cooldowns: `[N, beams]` int32, steps in which each beam cannot be fired yet.
       rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for who
         fired none.
-
-    The position of an agent that is out means nothing.
     """
 
     cooldowns: jax.Array
@@ -84,39 +80,6 @@ class Lab2DEnvironment(GridEnvironment):
             state.positions, state.headings, reach, state.positions, is_present, self.beam_side_start
         )
         return beams.stop_at_targets(hits, reach)
-
-    def remove_and_return(self, state: Any, is_hit: jax.Array, respawns: jax.Array, params: Any) -> Any:
-        """Agents that are hit go out, and those whose time is up come back on free spawn cells, their beams unseen.
-
-        Args:
-          state: after the beams.
-          is_hit: `[N]` bool.
-          respawns: `[N]` float32 in [0, 1), where agents come back.
-          params: has `timeout_steps`.
-
-        Returns:
-          The state: an agent hit in step t cannot act in the `timeout_steps` steps that follow, is back at the end of
-          the last of them and acts in the next.
-        """
-        was_out = state.timeouts > 0
-        timeouts = jnp.where(is_hit, params.timeout_steps, jnp.maximum(state.timeouts - 1, 0)).astype(jnp.int32)
-        is_back = was_out & (timeouts == 0)
-        is_present = (timeouts == 0) & ~is_back
-        places = compute_if_any(
-            partial(spawning.place_agents, cells=self.spawn_cells),
-            is_back.any(),
-            respawns,
-            is_back,
-            state.positions,
-            is_present,
-        )
-        is_seen = ~is_hit
-        return state.replace(
-            timeouts=timeouts,
-            positions=jnp.where(is_back[:, None], places, state.positions),
-            fired=state.fired & is_seen,
-            rays=jnp.where(is_seen[:, None], state.rays, 0),
-        )
 
     def rays_of(self, state: Any) -> jax.Array:
         """The beam of the last step, as far as it got."""

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = {"jaxdilemmas.arguments", "jaxdilemmas.environment", "jaxdilemmas.spaces"}
-ENGINES = {f"jaxdilemmas.{name}_environment" for name in ("grid", "lab2d", "gallego")}
+ENGINES = {f"jaxdilemmas.{name}_environment" for name in ("grid", "lab2d", "meltingpot", "gallego")}
 BOARDS = {"jaxdilemmas.envs.maps", "jaxdilemmas.envs.river"}
 GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"}
 ALLOWED = {
@@ -38,8 +38,9 @@ ALLOWED = {
     "jaxdilemmas.grid.*": {"jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits", "jax", "numpy", "chex"},
     "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
     "jaxdilemmas.grid_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy", "flax"},
-    "jaxdilemmas.lab2d_environment": CONTRACT
-    | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax"},
+    "jaxdilemmas.lab2d_environment": CONTRACT | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax"},
+    "jaxdilemmas.meltingpot_environment": CONTRACT
+    | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.lab2d_environment", "jax", "flax"},
     "jaxdilemmas.gallego_environment": CONTRACT | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax", "numpy"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,

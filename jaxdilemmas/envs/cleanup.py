@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.arguments import check_choice
-from jaxdilemmas.environment import Transition, check_counts, check_numbers
+from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.envs.maps import (
     CLEANUP,
     CLEANUP_SYMBOLS,
@@ -22,12 +21,13 @@ from jaxdilemmas.envs.maps import (
     read_river_layers,
 )
 from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste
-from jaxdilemmas.grid import beams, movement
+from jaxdilemmas.grid import beams, movement, spawning
 from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.maps import Board, index_of_cells
 from jaxdilemmas.grid_environment import RIVER_TILES
 from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
+from jaxdilemmas.meltingpot_environment import MeltingPotDraws, MeltingPotEnvironment, MeltingPotParams
 
 FINE, CLEAN = range(2)
 
@@ -46,23 +46,12 @@ class Params(RiverParams):
     clean_cooldown: Any = 2
 
 
-class MeltingPotParams(Params):
-    """The numbers in the rules of `CleanupMeltingPot`: those of `Params`, with nothing to pay, and more.
-
-    Attributes:
-      timeout_steps: steps that an agent is out after a hit.
-      min_steps: steps that an episode with a stochastic ending has at least.
-      ending_interval: from then on it may end every so many steps.
-      ending_probability: chance that it then ends.
-    """
+class CleanupMeltingPotParams(Params, MeltingPotParams):
+    """The numbers in the rules of `CleanupMeltingPot`: those of both classes; fines cost nothing."""
 
     waste_start_steps: Any = 49
     fine_cost: Any = 0.0
     fine_penalty: Any = 0.0
-    timeout_steps: Any = 50
-    min_steps: Any = 1000
-    ending_interval: Any = 100
-    ending_probability: Any = 0.2
 
 
 class State(Lab2DState):
@@ -93,11 +82,8 @@ class Draws(struct.PyTreeNode):
     apple_growth: jax.Array
 
 
-class MeltingPotDraws(Draws):
-    """Beside `Draws`: `respawns` `[N]`, where agents come back, and `episode_end` `[]`, whether the episode ends."""
-
-    respawns: jax.Array
-    episode_end: jax.Array
+class CleanupMeltingPotDraws(Draws, MeltingPotDraws):
+    """The chance of one step of `CleanupMeltingPot`: the fields of both classes."""
 
 
 class Cleanup(Lab2DEnvironment):
@@ -197,7 +183,7 @@ class Cleanup(Lab2DEnvironment):
         return state, given, cleaned
 
     def clean(self, state: State, is_firing: jax.Array, priorities: jax.Array) -> tuple[jax.Array, ...]:
-        """Each ray cleans the first waste it meets; of several agents that meet the same the first in line is credited.
+        """Each ray cleans the first waste it meets; `credit` chooses among agents whose rays meet the same waste.
 
         Returns:
           waste as packed bits, cells credited to each agent `[N]` int32, and cells that each ray covers, `[N, 3]`.
@@ -208,10 +194,23 @@ class Cleanup(Lab2DEnvironment):
         is_first, rays = beams.stop_at_marks(is_waste, self.aim(state, is_firing))
         met = jnp.where(is_first, on_ray, len(self.river_cells)).min(-1)  # [N, rays]
         cells_met = bitwise_or(mark_bits(met, len(state.waste)), 1)  # [N, words], a bit a cell
+        credited = self.credit(cells_met, priorities) & state.waste
+        cleaned = jax.lax.population_count(credited).sum(1, dtype=jnp.int32)
+        return state.waste & ~bitwise_or(cells_met, 0), cleaned, rays
+
+    def credit(self, cells_met: jax.Array, priorities: jax.Array) -> jax.Array:
+        """The cells that each agent is credited for, of those its rays met: the first in line gets each of them.
+
+        Args:
+          cells_met: `[N, words]` uint32, packed bits.
+          priorities: `[N]` float32.
+
+        Returns:
+          `[N, words]` uint32.
+        """
         is_later = movement.goes_first(priorities)[:, :, None]
         taken = bitwise_or(jnp.where(is_later, cells_met[None, :, :], jnp.uint32(0)), 1)  # by those who go first
-        cleaned = jax.lax.population_count(cells_met & ~taken & state.waste).sum(1, dtype=jnp.int32)
-        return state.waste & ~bitwise_or(cells_met, 0), cleaned, rays
+        return cells_met & ~taken
 
     def settle(
         self, state: State, collected: jax.Array, given: jax.Array, cleaned: jax.Array, params: Params
@@ -221,30 +220,28 @@ class Cleanup(Lab2DEnvironment):
         rewards = collected - params.fine_cost * info["hits_given"] - params.fine_penalty * info["fined"]
         return state, rewards.astype(jnp.float32), jnp.zeros((), bool), info
 
-    def remove_and_return(self, state: State, is_hit: jax.Array, respawns: jax.Array, params: Any) -> State:
-        """As `Lab2DEnvironment.remove_and_return`; cleaning beams of agents that are hit are not seen either."""
-        state = super().remove_and_return(state, is_hit, respawns, params)
-        return state.replace(cleaned_at=state.cleaned_at & ~is_hit)
 
-
-class CleanupMeltingPot(Cleanup):
+class CleanupMeltingPot(MeltingPotEnvironment, Cleanup):
     """Cleanup as in Melting Pot: shorter beams, fines that cost nothing but take an agent out, another order of events.
 
     Args:
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
       episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end, and is then `terminated`,
-        every `ending_interval` steps after `min_steps`; the clock stands at 5000.
+        in the steps that `CleanupMeltingPotParams` says; the clock stands at 5000.
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
-      **params: fields of `MeltingPotParams`.
+      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
+        rule of the other games here.
+      **params: fields of `CleanupMeltingPotParams`.
 
     Raises:
       ValueError: an argument is unknown or not allowed.
     """
 
+    version = "2"
     boards = (MELTINGPOT_CLEANUP, MELTINGPOT_CLEANUP_SYMBOLS)
     beam_length = 3
-    params_class = MeltingPotParams
+    params_class = CleanupMeltingPotParams
 
     def __init__(
         self,
@@ -252,43 +249,48 @@ class CleanupMeltingPot(Cleanup):
         observation: str = "tiles",
         episode_ending: str = "clock",
         map: Board = "default",
+        movement: str = "sequential",
         **params: Any,
     ) -> None:
-        check_choice("episode_ending", episode_ending, ("clock", "stochastic"))
-        self.ends_by_chance = episode_ending == "stochastic"
-        super().__init__(num_agents, observation, map, **({"max_steps": 5000} if self.ends_by_chance else {}) | params)
-        check_counts(self.default_params, "timeout_steps", "min_steps", "ending_interval")
-        check_numbers(self.default_params, 1, "ending_probability")
+        super().__init__(num_agents, observation, map, **self.set_meltingpot_rules(movement, episode_ending) | params)
+        self.check_meltingpot_params()
 
-    def draw(self, key: jax.Array, state: State, params: Any) -> MeltingPotDraws:
+    def draw(self, key: jax.Array, state: State, params: Any) -> CleanupMeltingPotDraws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        num_agents = self.num_agents
-        uniforms = jax.random.uniform(key, (2 * num_agents + 3 + len(self.apple_cells),))
-        return MeltingPotDraws(
-            priorities=uniforms[:num_agents],
-            respawns=uniforms[num_agents : 2 * num_agents],
-            waste_gate=uniforms[2 * num_agents],
-            waste_choice=uniforms[2 * num_agents + 1],
-            episode_end=uniforms[2 * num_agents + 2],
-            apple_growth=uniforms[2 * num_agents + 3 :],
-        )
+        uniforms = jax.random.uniform(key, (3 * self.num_agents + 3 + len(self.apple_cells),))
+        shared, own = self.split_uniforms(uniforms)
+        return CleanupMeltingPotDraws(waste_gate=own[0], waste_choice=own[1], apple_growth=own[2:], **shared)
 
     def transition(self, draws: Any, state: State, actions: jax.Array, params: Any) -> Transition:
         """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` says what comes out."""
         state = self.pack(state)
         growth = growth_probability(state.waste, len(self.river_cells), params)
-        state, found = self.collect_packed(self.grow_apples(draws, state, growth))
-        state = self.move_agents(self.grow_waste(draws, state, params), draws.priorities, actions)
-        state, eaten = self.collect_packed(state)
+        state = self.grow_waste(draws, self.grow_apples(draws, state, growth), params)
+        state, collected = self.move_and_collect(state, draws.priorities, actions)
         state, given, cleaned = self.fire(draws, state, actions, params)
-        state = self.remove_and_return(state, given.any(0), draws.respawns, params)
-        collected = eaten.astype(jnp.int32) + found
+        state = self.remove_and_return(state, given.any(0), draws, params)
         state, rewards, _, info = self.settle(self.unpack(state), collected, given, cleaned, params)
         return state, rewards, self.may_end(draws, state, params), info
 
-    def may_end(self, draws: MeltingPotDraws, state: State, params: MeltingPotParams) -> jax.Array:
-        """Whether the episode ends by chance in this step, `[]` bool."""
-        over_time = state.step_count - params.min_steps
-        is_asked: jax.Array = (over_time > 0) & (over_time % params.ending_interval == 0)
-        return is_asked & (draws.episode_end < params.ending_probability) & self.ends_by_chance
+    def move_and_collect(self, state: State, priorities: jax.Array, actions: jax.Array) -> tuple[State, jax.Array]:
+        """Agents collect what has grown under them, move, and collect where their move leads them.
+
+        Apples that are taken go when all have moved. So an apple that grew under an agent is paid again to an agent
+        that enters its cell in the same step, and to the agent itself if it tries to move and cannot.
+
+        Returns:
+          The state and apples paid to each agent, `[N]` int32.
+        """
+        is_present = state.timeouts == 0
+        apples, cells = state.apples, self.apple_index_at
+        found, left = spawning.collect(apples, cells, state.positions, is_present)
+        state = self.move_agents(state, priorities, actions)
+        is_entering = is_present & movement.is_move(actions)
+        entered, left_after = spawning.collect(apples, cells, state.positions, is_entering)
+        return state.replace(apples=left & left_after), found.astype(jnp.int32) + entered
+
+    def credit(self, cells_met: jax.Array, priorities: jax.Array) -> jax.Array:
+        """Each agent is credited for all waste that its rays met, also if others met it in the same step."""
+        del priorities
+        return cells_met

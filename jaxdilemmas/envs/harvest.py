@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.envs.maps import HARVEST, HARVEST_SYMBOLS
 from jaxdilemmas.grid import movement, spawning
 from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
 from jaxdilemmas.grid_environment import check_regrowth_probabilities
-from jaxdilemmas.lab2d_environment import Lab2DEnvironment, Lab2DState
+from jaxdilemmas.lab2d_environment import Lab2DState
+from jaxdilemmas.meltingpot_environment import MeltingPotDraws, MeltingPotEnvironment, MeltingPotParams
 
 NUM_INSIDE = 2
 """Agents that start close to the apples."""
@@ -30,7 +30,9 @@ class Variant(NamedTuple):
     timeout_steps: int
 
 
-VARIANTS = {"open": Variant(3, 2, 4), "closed": Variant(4, 1, 100), "partnership": Variant(4, 1, 100)}
+VARIANTS = {"open": Variant(3, 2, 5), "closed": Variant(4, 1, 101), "partnership": Variant(4, 1, 101)}
+
+MAY_NOT_GROW = -1
 
 
 def parse_variant(text: str) -> tuple[Variant, dict[str, np.ndarray]]:
@@ -39,37 +41,41 @@ def parse_variant(text: str) -> tuple[Variant, dict[str, np.ndarray]]:
     return VARIANTS[names[0] if names else "open"], parse_map(text, HARVEST_SYMBOLS, needed=("apple", "spawn"))
 
 
-class Params(struct.PyTreeNode):
-    """The numbers in the rules; `zap_cooldown` and `timeout_steps` are by default those of the map.
+class Params(MeltingPotParams):
+    """The numbers in the rules: those of `MeltingPotParams` and more; some are by default those of the map.
 
     Attributes:
       regrowth_probabilities: chance of an apple to come back in a step with no, one, two and more live neighbours.
       zap_cooldown: steps after a shot in which no beam can be fired.
-      timeout_steps: steps that an agent is out after a hit.
-      max_steps: length of an episode.
     """
 
     regrowth_probabilities: Any = (0.0, 0.0025, 0.005, 0.025)
     zap_cooldown: Any = 2
-    timeout_steps: Any = 4
-    max_steps: Any = 1000
+    timeout_steps: Any = 5
+    ending_probability: Any = 0.15
 
 
-class Draws(struct.PyTreeNode):
-    """The chance of one step; float32 in [0, 1).
+class State(Lab2DState):
+    """One moment of the game: beside `Lab2DState`, which apples may grow in the next step.
 
     Attributes:
-      priorities: `[N]`, who of several agents gets a cell.
-      respawns: `[N]`, where agents come back.
+      live_neighbours: `[A]` int8, by how many live neighbours a missing apple may grow; -1 where none may.
+    """
+
+    live_neighbours: jax.Array
+
+
+class Draws(MeltingPotDraws):
+    """The chance of one step: beside `MeltingPotDraws`, that of apples.
+
+    Attributes:
       apple_growth: `[A]`, compared with each apple's chance to come back.
     """
 
-    priorities: jax.Array
-    respawns: jax.Array
     apple_growth: jax.Array
 
 
-class Harvest(Lab2DEnvironment):
+class Harvest(MeltingPotEnvironment):
     """See the module for the game and docs/harvest.md for its rules.
 
     Args:
@@ -78,6 +84,10 @@ class Harvest(Lab2DEnvironment):
         random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
       beam_length: cells of each ray of the beam; by default that of the map, 3 on a board of your own.
+      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end, and is then `terminated`,
+        in the steps that `Params` says; the clock stands at 5000.
+      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
+        rule of the other games here.
       **params: fields of `Params`.
 
     Raises:
@@ -87,6 +97,7 @@ class Harvest(Lab2DEnvironment):
       regrowth_counts: live neighbours from which on the second, third and fourth probability of regrowth hold.
     """
 
+    version = "2"
     policy_module = "jaxdilemmas.envs.gathering_policies"
     regrowth_counts = (1, 2, 3)
 
@@ -96,6 +107,8 @@ class Harvest(Lab2DEnvironment):
         num_agents: int = 7,
         observation: str = "tiles",
         beam_length: int | None = None,
+        episode_ending: str = "clock",
+        movement: str = "sequential",
         **params: Any,
     ) -> None:
         variant, layers = read_board(map, HARVEST, parse_variant)
@@ -104,13 +117,14 @@ class Harvest(Lab2DEnvironment):
         self.check_num_agents(len(self.spawn_cells))
         self.set_lab2d_beam(variant.beam_length if beam_length is None else beam_length)
         numbers = {"zap_cooldown": variant.cooldown, "timeout_steps": variant.timeout_steps}
+        numbers |= self.set_meltingpot_rules(movement, episode_ending)
         self.default_params = self.params_from(Params, numbers | params)
-        check_counts(self.default_params, "timeout_steps", "max_steps")
+        self.check_meltingpot_params()
         check_counts(self.default_params, "zap_cooldown", least=0)
         check_regrowth_probabilities(self.default_params)
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2, norm=2)
 
-    def initial_state(self, key: jax.Array, params: Params) -> Lab2DState:
+    def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random cells of their spawn groups with random headings, every apple there."""
         del params
         key_inside, key_spawn, key_headings = jax.random.split(key, 3)
@@ -119,30 +133,44 @@ class Harvest(Lab2DEnvironment):
         outside = spawning.sample_distinct(key_spawn, len(self.spawn_cells), self.num_agents - num_inside)
         cells = jnp.asarray(np.concatenate([self.inside_cells, self.spawn_cells]))
         positions = cells[jnp.concatenate([inside, len(self.inside_cells) + outside])]
-        return Lab2DState(**self.start_lab2d(positions, self.random_headings(key_headings)))
+        live_neighbours = jnp.full(len(self.apple_cells), MAY_NOT_GROW, jnp.int8)
+        start = self.start_lab2d(positions, self.random_headings(key_headings))
+        return State(**start, live_neighbours=live_neighbours)
 
-    def draw(self, key: jax.Array, state: Lab2DState, params: Params) -> Draws:
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        num_agents = self.num_agents
-        uniforms = jax.random.uniform(key, (2 * num_agents + len(self.apple_cells),))
-        return Draws(uniforms[:num_agents], uniforms[num_agents : 2 * num_agents], uniforms[2 * num_agents :])
+        uniforms = jax.random.uniform(key, (3 * self.num_agents + 1 + len(self.apple_cells),))
+        shared, apple_growth = self.split_uniforms(uniforms)
+        return Draws(**shared, apple_growth=apple_growth)
 
-    def transition(self, draws: Draws, state: Lab2DState, actions: jax.Array, params: Params) -> Transition:
-        """One step: move, collect, zap, return, grow, collect. `Environment.transition` says what comes out."""
-        regrown = spawning.regrow_by_density(
-            state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth, self.regrowth_counts
-        )
-        sprouts = regrown & ~state.apples
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """One step: move, zap, grow, collect, return. `Environment.transition` says what comes out."""
+        state, is_grown = self.look_at_apples(draws, state, params)
         state = self.move_agents(state.replace(step_count=state.step_count + 1), draws.priorities, actions)
-        state, eaten = self.collect_apples(state)
         state, is_fired = self.trigger(
             state, (actions == movement.BEAM)[:, None], jnp.asarray(params.zap_cooldown)[None]
         )
         given, rays = self.find_zaps(state, is_fired[:, 0])
-        state = state.replace(fired=is_fired[:, 0], rays=rays)
-        state = self.remove_and_return(state, given.any(0), draws.respawns, params)
-        state, found = self.collect_apples(state.replace(apples=state.apples | sprouts))
-        collected = eaten.astype(jnp.int32) + found
+        state = state.replace(fired=is_fired[:, 0], rays=rays, apples=state.apples | is_grown)
+        state, is_collecting = self.collect_apples(state)
+        state = self.remove_and_return(state, given.any(0), draws, params)
+        collected = is_collecting.astype(jnp.int32)
         info = self.hit_info(state, collected, given)
-        return state, collected.astype(jnp.float32), jnp.zeros((), bool), info
+        return state, collected.astype(jnp.float32), self.may_end(draws, state, params), info
+
+    def look_at_apples(self, draws: Draws, state: State, params: Params) -> tuple[State, jax.Array]:
+        """Which apples grow in this step, by their live neighbours a step ago, and which may grow in the next.
+
+        An apple may grow in the next step if it is missing now and does not grow in this step.
+
+        Returns:
+          The state and which apples grow, `[A]` bool.
+        """
+        probabilities = spawning.density_probability(
+            state.live_neighbours, params.regrowth_probabilities, self.regrowth_counts
+        )
+        is_grown = (state.live_neighbours != MAY_NOT_GROW) & (draws.apple_growth < probabilities)
+        counts = spawning.count_live_neighbours(state.apples, self.neighbours).astype(jnp.int8)
+        live_neighbours = jnp.where(state.apples | is_grown, MAY_NOT_GROW, counts).astype(jnp.int8)
+        return state.replace(live_neighbours=live_neighbours), is_grown

@@ -23,6 +23,11 @@ def turn(headings: jax.Array, actions: jax.Array) -> jax.Array:
     return (headings + (actions == TURN_RIGHT) - (actions == TURN_LEFT)) % 4
 
 
+def is_move(actions: jax.Array) -> jax.Array:
+    """Which of the actions `[...]` int32 are moves, also where something is in the way, `[...]` bool."""
+    return (actions >= FORWARD) & (actions <= STEP_RIGHT)
+
+
 def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array, walls: jax.Array) -> jax.Array:
     """The cell each agent wants: one step relative to its heading, or its own where a wall or the edge is in the way.
 
@@ -36,12 +41,11 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
       `[..., 2]` int32.
     """
     quarter_turns = jnp.select([actions == BACKWARD, actions == STEP_LEFT, actions == STEP_RIGHT], [2, 3, 1], 0)
-    is_moving = (actions >= FORWARD) & (actions <= STEP_RIGHT)
     targets = positions + jnp.asarray(STEPS)[(headings + quarter_turns) % 4]
     rows, cols = targets[..., 0], targets[..., 1]
     is_on_board = (rows >= 0) & (rows < walls.shape[0]) & (cols >= 0) & (cols < walls.shape[1])
     is_free = is_on_board & ~walls.at[rows, cols].get(mode="clip")
-    return jnp.where((is_moving & is_free)[..., None], targets, positions)
+    return jnp.where((is_move(actions) & is_free)[..., None], targets, positions)
 
 
 def goes_first(priorities: jax.Array) -> jax.Array:
@@ -54,7 +58,7 @@ def goes_first(priorities: jax.Array) -> jax.Array:
 def resolve_moves(
     priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None = None
 ) -> jax.Array:
-    """Decides which proposed moves succeed, at most one agent per cell.
+    """Decides which proposed moves succeed if all agents move at once, at most one agent per cell.
 
     An agent that stays keeps its cell. Among contenders for a free cell the highest priority wins. Two agents may not
     swap cells; an agent may follow one that leaves, so trains move on and rings of three or more rotate.
@@ -71,6 +75,48 @@ def resolve_moves(
     Source: our choice, the rule that SocialJax's resolution and the sequential social dilemma games of Vinitsky et al.
     share where both are sound; the order of the agents never matters.
     """
+    is_moving, enters = _find_wishes(priorities, positions, targets, is_present)
+    loses = (same_cell(targets, targets) & is_moving[None, :] & goes_first(priorities)).any(1)
+    is_blocked = ~is_moving | loses | (enters & enters.T).any(1)
+    return _move_unless_blocked(is_blocked, enters, positions, targets)
+
+
+def move_in_turn(
+    priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None = None
+) -> jax.Array:
+    """Decides which proposed moves succeed if agents move one after the other, the highest priority first.
+
+    An agent moves if the cell that it wants is free at its turn. So the first of several contenders gets a free cell,
+    an agent follows another only if that one moved before it, and neither swaps nor rings ever move.
+
+    Args:
+      priorities: as in `resolve_moves`; a uniform draw makes every order equally likely.
+      positions: as in `resolve_moves`.
+      targets: as in `resolve_moves`.
+      is_present: as in `resolve_moves`.
+
+    Returns:
+      As `resolve_moves`.
+
+    Source: google-deepmind/lab2d @ 0947443, whose engine works through the moves of a step in random order.
+    """
+    is_moving, enters = _find_wishes(priorities, positions, targets, is_present)
+    is_earlier = goes_first(priorities)
+    # Whoever has its turn before the agent on the cell it wants stays. Of the others the first gets the cell, if the
+    # agent on it, whose turn is over by then, has left.
+    is_contender = is_moving & ~(enters & ~is_earlier).any(1)
+    loses = (same_cell(targets, targets) & is_contender[None, :] & is_earlier).any(1)
+    return _move_unless_blocked(~is_contender | loses, enters, positions, targets)
+
+
+RULES = {"sequential": move_in_turn, "simultaneous": resolve_moves}
+"""How the moves of one step are decided, by name."""
+
+
+def _find_wishes(
+    priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    """Who wants to move, `[N]` bool, and to whose cell, `[N, N]` bool: [i, j] is whether i wants the cell of j."""
     num_agents = positions.shape[0]
     chex.assert_shape([positions, targets], (num_agents, 2))
     chex.assert_shape(priorities, (num_agents,))
@@ -78,11 +124,15 @@ def resolve_moves(
     present = jnp.ones(num_agents, bool) if is_present is None else is_present
     chex.assert_shape(present, (num_agents,))
     is_moving = (targets != positions).any(-1) & present
-    index = jnp.arange(num_agents)
-    loses = (same_cell(targets, targets) & is_moving[None, :] & goes_first(priorities)).any(1)
-    enters = same_cell(targets, positions) & is_moving[:, None] & present[None, :]  # [i, j]: i wants the cell of j
-    is_blocked = ~is_moving | loses | (enters & enters.T).any(1)
-    leader = jnp.where(enters.any(1), enters.argmax(1), index)
+    return is_moving, same_cell(targets, positions) & is_moving[:, None] & present[None, :]
+
+
+def _move_unless_blocked(
+    is_blocked: jax.Array, enters: jax.Array, positions: jax.Array, targets: jax.Array
+) -> jax.Array:
+    """Moves agents, `[N, 2]` int32, but those that are blocked and those that, one behind the other, wait for them."""
+    num_agents = positions.shape[0]
+    leader = jnp.where(enters.any(1), enters.argmax(1), jnp.arange(num_agents))
     for _ in range((num_agents - 1).bit_length()):  # after k rounds an agent knows of 2 ** k agents ahead of it
         is_blocked = is_blocked | is_blocked[leader]
         leader = leader[leader]

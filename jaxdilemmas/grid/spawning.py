@@ -38,6 +38,11 @@ def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Arr
     return chosen
 
 
+def choose_headings(uniforms: jax.Array) -> jax.Array:
+    """Headings, each equally likely, `[...]` int32 for `[...]` float32 in [0, 1)."""
+    return jnp.floor(uniforms * 4).astype(jnp.int32)
+
+
 def return_agents(timeouts: jax.Array, cells: jax.Array, positions: jax.Array) -> jax.Array:
     """Counts down the time that agents spend out and lets back in those whose time is up and whose cell is free.
 
@@ -117,6 +122,16 @@ def neighbours_within(cells: np.ndarray, radius: float, norm: float = np.inf) ->
     return (distance <= radius) & ~np.eye(len(cells), dtype=bool)
 
 
+def count_live_neighbours(alive: jax.Array, neighbours: np.ndarray) -> jax.Array:
+    """How many of each cell's neighbours are alive, `[A]` float32.
+
+    Args:
+      alive: `[A]` bool.
+      neighbours: `[A, A]` bool, see `neighbours_within`.
+    """
+    return jnp.asarray(neighbours, jnp.float32) @ alive.astype(jnp.float32)
+
+
 def density_probability(
     counts: jax.Array, probabilities: Sequence[float] | jax.Array, fewest: tuple[int, int, int] = (1, 3, 5)
 ) -> jax.Array:
@@ -156,7 +171,7 @@ def regrow_by_density(
     Returns:
       `[A]` bool.
     """
-    counts = jnp.asarray(neighbours, jnp.float32) @ alive.astype(jnp.float32)
+    counts = count_live_neighbours(alive, neighbours)
     return alive | (uniforms < density_probability(counts, probabilities, fewest))
 
 

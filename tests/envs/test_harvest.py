@@ -27,9 +27,9 @@ pytestmark = pytest.mark.usefixtures("quick_compiling")
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
 NORTH, EAST, SOUTH, WEST = range(4)
 RULES = {
-    "open": {"beam_length": 3, "zap_cooldown": 2, "timeout_steps": 4},
-    "closed": {"beam_length": 4, "zap_cooldown": 1, "timeout_steps": 100},
-    "partnership": {"beam_length": 4, "zap_cooldown": 1, "timeout_steps": 100},
+    "open": {"beam_length": 3, "zap_cooldown": 2, "timeout_steps": 5},
+    "closed": {"beam_length": 4, "zap_cooldown": 1, "timeout_steps": 101},
+    "partnership": {"beam_length": 4, "zap_cooldown": 1, "timeout_steps": 101},
 }
 PADDOCK = """
 WWWPWWWWW
@@ -68,9 +68,16 @@ def play(env: Harvest, state: Any, *actions: int, **draws: Any) -> tuple[Any, np
     quiet: dict[str, Any] = {
         "priorities": np.arange(n, 0, -1) / (n + 1),
         "respawns": np.zeros(n),
+        "respawn_headings": np.zeros(n),
+        "episode_end": 0.9,
         "apple_growth": np.full(len(env.apple_cells), 0.9),
     }
     return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, quiet | draws))
+
+
+def settle(env: Harvest, state: Any) -> Any:
+    """The same moment with no change to the apples one step ago."""
+    return play(env, state)[0].replace(step_count=state.step_count)
 
 
 def test_game_plays_like_the_slow_one_on_every_map(any_map: Harvest) -> None:
@@ -88,25 +95,31 @@ def test_game_plays_like_the_slow_one_on_every_map(any_map: Harvest) -> None:
     assert min(hits, collected) > 10
 
 
-def test_crowd_plays_like_the_slow_game_in_a_paddock() -> None:
-    env, tagged, collected = Paddock(PADDOCK, num_agents=8), 0, 0
+@pytest.mark.parametrize("movement", ["sequential", "simultaneous"])
+def test_crowd_plays_like_the_slow_game_in_a_paddock(movement: str) -> None:
+    env = Paddock(PADDOCK, num_agents=8, movement=movement, episode_ending="stochastic")
+    tagged, collected, ends = 0, 0, []
     for seed, timing in enumerate(({"timeout_steps": 1, "zap_cooldown": 0}, {"timeout_steps": 5}, {"zap_cooldown": 4})):
         rules: dict[str, Any] = {"regrowth_probabilities": (0.01 * seed, 0.05, 0.2, 0.6), **timing}
+        rules |= {"min_steps": 100, "ending_interval": 5 - seed, "ending_probability": 0.4}
         rng = np.random.default_rng(seed)
         state, draws = scatter(env, seed), random_draws(env, rng, 250)
         actions = random_actions(rng, (250, 8), beams=0.05)
         params = env.default_params.replace(**rules)
         rollout = replay(env, state, as_draws(env, draws), actions, params)
-        assert_plays_like(SlowHarvest.like(env, state, **rules), rollout, actions, draws)
+        game = SlowHarvest.like(env, state, movement=movement, is_ending_stochastic=True, **rules)
+        assert_plays_like(game, rollout, actions, draws)
         tagged += int(rollout.info["tagged"].sum())
         collected += int(rollout.info["collected"].sum())
+        ends.append(int(rollout.terminated.sum()))
         for field, leaf in vars(state).items():
             assert getattr(rollout.states, field).dtype == leaf.dtype
         counts = dict.fromkeys(("collected", "fined", "hits_given"), "int32")
         assert {field: leaf.dtype.name for field, leaf in rollout.info.items()} == counts | {"tagged": "bool"}
         np.testing.assert_array_equal(rollout.rewards, rollout.info["collected"])
-        assert not rollout.terminated.any()
+        assert not rollout.terminated[:98].any()
     assert min(tagged, collected) > 50
+    assert min(ends) > 3
 
 
 def test_maps_have_the_apples_and_spawn_cells_of_melting_pot(any_map: Harvest) -> None:
@@ -159,7 +172,7 @@ def test_neighbours_are_the_other_apples_at_most_two_cells_away_as_the_crow_flie
     cells = env.apple_cells
     for b in range(len(cells)):
         apples = np.arange(len(cells)) == b
-        state = put(env, [[12, 2], [12, 4], [12, 6]], [NORTH] * 3, apples=apples)
+        state = settle(env, put(env, [[12, 2], [12, 4], [12, 6]], [NORTH] * 3, apples=apples))
         after, _, _ = play(env, state, apple_growth=np.full(len(cells), 0.0009))
         distance = np.sqrt(((cells - cells[b]) ** 2).sum(1))
         np.testing.assert_array_equal(after.apples, distance <= 2)
@@ -172,30 +185,63 @@ def test_chance_of_an_apple_to_come_back_goes_by_its_live_neighbours(env: Harves
     a, near = int(distance.argmin()), np.flatnonzero((distance > 0) & (distance <= 4))
     apples = np.isin(np.arange(len(cells)), near[:count])
     assert apples.sum() == count
-    state = put(env, [[12, 2], [12, 4], [12, 6]], [NORTH] * 3, apples=apples)
+    state = settle(env, put(env, [[12, 2], [12, 4], [12, 6]], [NORTH] * 3, apples=apples))
+    assert state.live_neighbours[a] == count
     assert not play(env, state, apple_growth=np.full(len(cells), chance * 1.0001))[0].apples[a]
     assert bool(play(env, state, apple_growth=np.full(len(cells), chance * 0.9999))[0].apples[a]) == (chance > 0)
 
 
 def test_bare_patch_stays_bare(env: Harvest) -> None:
-    state = put(env, [[12, 2], [12, 4], [12, 6]], [NORTH] * 3, apples=np.zeros(64, bool))
+    state = settle(env, put(env, [[12, 2], [12, 4], [12, 6]], [NORTH] * 3, apples=np.zeros(64, bool)))
     assert not play(env, state, apple_growth=np.zeros(64))[0].apples.any()
 
 
-def test_neighbours_are_counted_before_the_step_and_what_is_eaten_in_it_stays_away(env: Harvest) -> None:
-    state = put(env, [[4, 13], [12, 4], [12, 6]], [EAST, NORTH, NORTH], apples=apples_on(env, (4, 14)))
-    after, rewards, _ = play(env, state, FORWARD, apple_growth=np.zeros(64))
-    assert rewards.tolist() == [1, 0, 0]
+def test_apples_grow_by_the_neighbours_that_were_alive_one_step_ago(env: Harvest) -> None:
     near = ((env.apple_cells - [4, 14]) ** 2).sum(1)
-    np.testing.assert_array_equal(after.apples, (near > 0) & (near <= 4))  # and none beside those that are new
-
-
-def test_apple_that_comes_back_under_an_agent_is_taken_at_once(env: Harvest) -> None:
-    state = put(env, [[4, 13], [12, 4], [12, 6]], [EAST, NORTH, NORTH], apples=apples_on(env, (4, 15), (3, 14)))
-    after, rewards, info = play(env, state, FORWARD, apple_growth=np.zeros(64))
+    state = put(env, [[4, 13], [12, 4], [12, 6]], [EAST, NORTH, NORTH], apples=apples_on(env, (4, 14)))
+    eaten, rewards, _ = play(env, settle(env, state), FORWARD)
     assert rewards.tolist() == [1, 0, 0]
-    assert info["collected"].tolist() == [1, 0, 0]
-    assert not after.apples[np.flatnonzero(apples_on(env, (4, 14)))].any()
+    assert not eaten.apples.any()
+    after, _, _ = play(env, eaten, apple_growth=np.zeros(64))
+    np.testing.assert_array_equal(after.apples, (near > 0) & (near <= 4))
+    too_late, _, _ = play(env, play(env, eaten)[0], apple_growth=np.zeros(64))
+    assert not too_late.apples.any()
+
+
+def test_apple_eaten_in_a_step_grows_two_steps_later_at_the_earliest(env: Harvest) -> None:
+    state = settle(env, put(env, [[4, 13], [12, 4], [12, 6]], [EAST, NORTH, NORTH]))
+    a, grown = int(np.flatnonzero(apples_on(env, (4, 14)))[0]), []
+    state, rewards, _ = play(env, state, FORWARD, apple_growth=np.zeros(64))
+    assert rewards.tolist() == [1, 0, 0]
+    for actions in ([BACKWARD], [STAND], [STAND]):
+        grown.append(bool(state.apples[a]))
+        state, _, _ = play(env, state, *actions, apple_growth=np.zeros(64))
+    assert grown == [False, False, True]
+
+
+def test_apple_that_comes_back_under_an_agent_is_taken_at_once_and_waits_another_step(env: Harvest) -> None:
+    near = np.array([tuple(cell) != (4, 14) for cell in env.apple_cells.tolist()])
+    state = settle(env, put(env, [[4, 13], [12, 4], [12, 6]], [EAST, NORTH, NORTH], apples=near))
+    paid = []
+    for action in (FORWARD, STAND, STAND, STAND, STAND):
+        state, rewards, info = play(env, state, action, apple_growth=np.zeros(64))
+        assert info["collected"].tolist() == rewards.tolist()
+        assert not state.apples[~near].any()
+        paid.append(int(rewards[0]))
+    assert paid == [1, 0, 1, 0, 1]
+
+
+def test_agent_that_is_hit_is_paid_for_the_apple_that_grows_under_it_in_that_step(env: Harvest) -> None:
+    near = np.array([tuple(cell) != (4, 14) for cell in env.apple_cells.tolist()])
+    state = settle(env, put(env, [[4, 14], [4, 12], [12, 6]], [EAST, EAST, NORTH], apples=near))
+    after, rewards, info = play(env, state, STAND, BEAM, apple_growth=np.zeros(64))
+    assert info["tagged"].tolist() == [True, False, False]
+    assert rewards.tolist() == [1, 0, 0]
+    assert not after.apples[~near].any()
+    out = state.replace(timeouts=jnp.array([3, 0, 0], jnp.int32))
+    after, rewards, _ = play(env, out, apple_growth=np.zeros(64))
+    assert not rewards.any()
+    assert after.apples.all()
 
 
 def test_zap_stops_at_the_first_agent_costs_nothing_and_sends_it_out(env: Harvest) -> None:
@@ -206,7 +252,7 @@ def test_zap_stops_at_the_first_agent_costs_nothing_and_sends_it_out(env: Harves
     state, rewards, info = play(env, state, BEAM)
     assert info["hits_given"].tolist() == [1, 0, 0]
     assert info["tagged"].tolist() == [False, False, True]
-    assert state.timeouts.tolist() == [0, 0, 4]
+    assert state.timeouts.tolist() == [0, 0, 5]
     assert state.rays.tolist() == [[3, 1, 3], [0, 0, 0], [0, 0, 0]]
     assert not rewards.any()
 
@@ -230,8 +276,8 @@ def test_zaps_can_be_fired_again_after_the_cooldown(
     assert np.flatnonzero(fired).tolist() == steps
 
 
-@pytest.mark.parametrize(("fixture", "steps"), [("env", 4), ("closed", 100)])
-def test_agent_that_is_zapped_misses_its_time_and_comes_back_outside(
+@pytest.mark.parametrize(("fixture", "steps"), [("env", 5), ("closed", 101)])
+def test_agent_that_is_zapped_misses_its_time_and_comes_back_outside_with_a_new_heading(
     request: pytest.FixtureRequest, fixture: str, steps: int
 ) -> None:
     env = request.getfixturevalue(fixture)
@@ -240,10 +286,11 @@ def test_agent_that_is_zapped_misses_its_time_and_comes_back_outside(
     assert info["tagged"].tolist() == [False, True, False]
     assert (observe(env, state)[1] == env.tiles.index("void")).all()
     for left in range(steps - 1, -1, -1):
-        state, _, info = play(env, state, STAND, FORWARD, respawns=np.array([0.999, 0.0, 0.0]))
+        luck = {"respawns": np.array([0.999, 0.0, 0.0]), "respawn_headings": np.array([0.0, 0.8, 0.0])}
+        state, _, info = play(env, state, STAND, FORWARD, **luck)
         assert info["tagged"].tolist() == [False, left > 0, False]
     assert state.positions[1].tolist() == env.spawn_cells[-1].tolist()
-    assert state.headings[1] == EAST
+    assert state.headings.tolist() == [SOUTH, WEST, NORTH]
 
 
 def test_agents_that_come_back_at_once_take_distinct_spawn_cells(env: Harvest) -> None:

@@ -5,27 +5,46 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.grid.movement import STAND, TURN_LEFT, TURN_RIGHT, goes_first, propose_moves, resolve_moves, turn
+from jaxdilemmas.grid.movement import (
+    RULES,
+    STAND,
+    TURN_LEFT,
+    TURN_RIGHT,
+    goes_first,
+    is_move,
+    propose_moves,
+    turn,
+)
 from tests.reference import movement as slow
 from tests.reference.boards import draw_agents, draw_walls
 
 NORTH, EAST, SOUTH, WEST, STAY = 0, 1, 2, 3, None
 
-propose, resolve = jax.jit(propose_moves), jax.jit(resolve_moves)
+propose, rules = jax.jit(propose_moves), {name: jax.jit(rule) for name, rule in RULES.items()}
+resolve = rules["simultaneous"]
+SLOW_RULES = {"sequential": slow.move_in_turn, "simultaneous": slow.resolve_moves}
 
 
-def play(before: str, ways: Sequence[int | None], priorities: list[float] | None = None) -> np.ndarray:
+def play(
+    before: str, ways: Sequence[int | None], priorities: list[float] | None = None, rule: str = "simultaneous"
+) -> np.ndarray:
     """Where agents end that walk forward in the directions `ways`, or stay."""
     positions = draw_agents(before)
     headings = np.array([way or 0 for way in ways], np.int32)
     actions = np.array([STAND if way is None else 0 for way in ways], np.int32)
     targets = propose(positions, headings, actions, draw_walls(before))
     order = np.arange(len(ways), 0, -1) if priorities is None else np.array(priorities)
-    return np.asarray(resolve(order.astype(np.float32), positions, targets))
+    return np.asarray(rules[rule](order.astype(np.float32), positions, targets))
 
 
 def assert_moves(before: str, ways: Sequence[int | None], after: str, priorities: list[float] | None = None) -> None:
     np.testing.assert_array_equal(play(before, ways, priorities), draw_agents(after))
+
+
+def assert_moves_in_turn(before: str, ways: Sequence[int | None], after: str, turns: str) -> None:
+    """`turns` lists the agents in the order in which they move."""
+    priorities = [1 - turns.index(str(agent)) / 10 for agent in range(len(ways))]
+    np.testing.assert_array_equal(play(before, ways, priorities, "sequential"), draw_agents(after))
 
 
 def test_agent_moves_to_a_free_cell() -> None:
@@ -116,20 +135,46 @@ def test_long_train_moves_as_one_and_stops_as_one() -> None:
     assert_moves(train, corner, moved)
 
 
+def test_in_turn_a_train_moves_as_far_as_leaders_go_before_their_followers() -> None:
+    ways = [EAST] * 3
+    assert_moves_in_turn("..... 210.. .....", ways, "..... .210. .....", "012")
+    assert_moves_in_turn("..... 210.. .....", ways, "..... 2.10. .....", "201")
+    assert_moves_in_turn("..... 210.. .....", ways, "..... 21.0. .....", "210")
+    assert_moves_in_turn("..... 210.. .....", ways, "..... 21.0. .....", "120")
+
+
+def test_in_turn_the_first_contender_after_the_agent_on_the_cell_gets_it() -> None:
+    ways = [EAST, EAST, SOUTH]  # 1 and 2 want the cell of 0
+    assert_moves_in_turn("..2.. .10.. .....", ways, "..2.. ..10. .....", "012")
+    assert_moves_in_turn("..2.. .10.. .....", ways, "..... .120. .....", "021")
+    assert_moves_in_turn("..2.. .10.. .....", ways, "..... .120. .....", "102")
+    assert_moves_in_turn("..2.. .10.. .....", ways, "..2.. .1.0. .....", "120")
+    assert_moves_in_turn("..2.. .10@. .....", ways, "..2.. .10@. .....", "012")
+
+
+@pytest.mark.parametrize("turns", ["0123", "3210", "2031", "1302"])
+def test_in_turn_swaps_and_rings_stay(turns: str) -> None:
+    assert_moves_in_turn(".... .01. .32. ....", [EAST, SOUTH, WEST, NORTH], ".... .01. .32. ....", turns)
+    assert_moves_in_turn(".... .01. .32. ....", [EAST, WEST, WEST, EAST], ".... .01. .32. ....", turns)
+
+
 def test_absent_agents_neither_block_nor_move() -> None:
     positions = jnp.array([[1, 1], [1, 2], [0, 2]])
     targets = jnp.array([[1, 2], [1, 1], [1, 2]])
     present = jnp.array([True, False, False])
-    moved = resolve(jnp.array([0.1, 0.9, 0.8]), positions, targets, present)
-    np.testing.assert_array_equal(moved, [[1, 2], [1, 2], [0, 2]])
+    for rule in rules.values():
+        moved = rule(jnp.array([0.1, 0.9, 0.8]), positions, targets, present)
+        np.testing.assert_array_equal(moved, [[1, 2], [1, 2], [0, 2]])
 
 
 def test_one_agent_alone_moves() -> None:
-    np.testing.assert_array_equal(resolve(jnp.zeros(1), jnp.array([[0, 0]]), jnp.array([[0, 1]])), [[0, 1]])
+    for rule in rules.values():
+        np.testing.assert_array_equal(rule(jnp.zeros(1), jnp.array([[0, 0]]), jnp.array([[0, 1]])), [[0, 1]])
 
 
-@pytest.mark.parametrize("num_agents", [2, 5, 9])
-def test_crowds_move_as_in_the_slow_rule(num_agents: int) -> None:
+@pytest.mark.parametrize("num_agents", [2, 5, 9, 16])
+@pytest.mark.parametrize("rule", RULES)
+def test_crowds_move_as_in_the_slow_rule(rule: str, num_agents: int) -> None:
     rng = np.random.default_rng(num_agents)
     walls = draw_walls(".... .@.. .... ..@. ....")
     free = np.argwhere(~walls)
@@ -140,14 +185,14 @@ def test_crowds_move_as_in_the_slow_rule(num_agents: int) -> None:
     priorities = (rng.integers(0, 5, (cases, num_agents)) / 5).astype(np.float32)
     present = rng.random((cases, num_agents)) < 0.9
     targets = np.asarray(propose(positions, headings, actions, walls))
-    moved = np.asarray(jax.jit(jax.vmap(resolve_moves))(priorities, positions, targets, present))
+    moved = np.asarray(jax.jit(jax.vmap(RULES[rule]))(priorities, positions, targets, present))
     for case in range(cases):
         expected_targets = [
             slow.target_cell(int(a), p, int(h), walls)
             for a, p, h in zip(actions[case], positions[case], headings[case], strict=True)
         ]
         np.testing.assert_array_equal(targets[case], expected_targets)
-        expected = slow.resolve_moves(priorities[case], positions[case], targets[case], present[case])
+        expected = SLOW_RULES[rule](priorities[case], positions[case], targets[case], present[case])
         np.testing.assert_array_equal(moved[case], expected, err_msg=f"case {case}")
         assert len({tuple(cell) for cell in moved[case][present[case]]}) == present[case].sum()
 
@@ -161,11 +206,12 @@ def test_who_has_the_higher_priority_goes_first_and_of_equals_the_lower_index() 
         assert goes_first(jnp.asarray(priorities)).tolist() == expected
 
 
-def test_uniform_priorities_make_the_winner_fair() -> None:
+@pytest.mark.parametrize("rule", RULES)
+def test_uniform_priorities_make_the_winner_fair(rule: str) -> None:
     positions = jnp.asarray(draw_agents("..0.. .1.2. ....."))
     targets = jnp.full((3, 2), jnp.array([1, 2]))
     priorities = jax.random.uniform(jax.random.key(0), (3000, 3))
-    moved = jax.jit(jax.vmap(resolve_moves, (0, None, None)))(priorities, positions, targets)
+    moved = jax.jit(jax.vmap(RULES[rule], (0, None, None)))(priorities, positions, targets)
     wins = np.asarray((moved == targets).all(-1))
     assert (wins.sum(1) == 1).all()
     assert np.abs(wins.mean(0) - 1 / 3).max() < 4 * np.sqrt(2 / 9 / 3000)
@@ -184,11 +230,13 @@ def test_moves_are_relative_to_the_heading() -> None:
         for action, cell in enumerate(cells):
             target = propose(center, jnp.array(heading), jnp.array(action), walls)
             assert target.tolist() == cell, (heading, action)
+            assert is_move(jnp.array(action))
 
 
 @pytest.mark.parametrize("action", [4, 5, 6, 7, 8, -1, -8, 1000])
 def test_only_the_first_four_actions_move(action: int) -> None:
     center = jnp.array([1, 1])
+    assert not is_move(jnp.array(action))
     for heading in range(4):
         assert propose(center, jnp.array(heading), jnp.array(action), np.zeros((3, 4), bool)).tolist() == [1, 1]
 

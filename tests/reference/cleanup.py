@@ -8,6 +8,8 @@ import numpy as np
 
 from tests.reference.gathering import Draws
 from tests.reference.lab2d import Lab2D
+from tests.reference.meltingpot import MeltingPot
+from tests.reference.movement import MOVES
 from tests.reference.views import Cell
 
 
@@ -87,17 +89,24 @@ class Cleanup(Lab2D):
         waste = {cell for cell, is_waste in zip(self.river_at, self.waste, strict=True) if is_waste}
         met = self.fire(shots, (set(at), waste))
         fined, given, cleaned = ([0] * len(shots) for _ in range(3))
-        ranks = sorted(range(len(shots)), key=lambda i: (-draws["priorities"][i], i))
-        for i in ranks:  # of several who clean one cell the first is credited
-            for cell in met[i]:
+        cleaners: dict[Cell, list[int]] = {}
+        for i, cells in enumerate(met):
+            for cell in cells:
                 if shots[i] == 0:
                     fined[at[cell]] += 1
                     given[i] += 1
-                elif self.waste[self.river_at.index(cell)]:
-                    self.waste[self.river_at.index(cell)] = False
-                    cleaned[i] += 1
+                else:
+                    cleaners.setdefault(cell, []).append(i)
+        for cell, hitters in cleaners.items():
+            self.waste[self.river_at.index(cell)] = False
+            for i in self.choose_credited(hitters, draws):
+                cleaned[i] += 1
         self.fired, self.cleaned_at = [shot == 0 for shot in shots], [shot == 1 for shot in shots]
         return {"fined": fined, "hits_given": given, "cleaned": cleaned}
+
+    def choose_credited(self, hitters: Sequence[int], draws: Draws) -> list[int]:
+        """Who is credited for waste that these agents hit: the one with the highest priority."""
+        return [min(hitters, key=lambda i: (-draws["priorities"][i], i))]
 
     def layers(self) -> dict[str, set[Cell]]:
         """What is to be seen beside agents, and where."""
@@ -113,36 +122,40 @@ class Cleanup(Lab2D):
 
 
 @dataclasses.dataclass(kw_only=True)
-class CleanupMeltingPot(Cleanup):
+class CleanupMeltingPot(MeltingPot, Cleanup):
     """After Melting Pot: apples grow first, and who is hit is removed for a while."""
 
     beam_length: int = 3
     fine_cost: float = 0
     fine_penalty: float = 0
     waste_start_steps: int = 49
-    min_steps: int = 1000
-    ending_interval: int = 100
-    ending_probability: float = 0.2
-    is_ending_stochastic: bool = False
 
     def step(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> tuple[list[float], dict[str, Any]]:
         """Plays one step with a dict of draws; returns rewards and info."""
-        waiting = [timeout > 0 for timeout in self.timeouts]
         self.grow(self.growth_probability(), draws)
-        first = self.collect()
         self.spawn_waste(draws)
-        self.move(actions, draws)
-        second = self.collect()
+        collected = self.move_and_collect(actions, draws)
         info = self.use_beams(actions, draws)
-        self.remove([fined > 0 for fined in info["fined"]])
-        self.send_back(waiting, draws)
-        rewards, info = self.end_step([a + b for a, b in zip(first, second, strict=True)], info)
-        late = self.step_count - self.min_steps
-        is_chance = self.is_ending_stochastic and late > 0 and late % self.ending_interval == 0
-        self.terminated = is_chance and bool(draws["episode_end"] < self.ending_probability)
+        self.remove_and_return([fined > 0 for fined in info["fined"]], draws)
+        rewards, info = self.end_step(collected, info)
+        self.end_by_chance(draws)
         return rewards, info
 
-    def remove(self, is_hit: Sequence[bool]) -> None:
-        """Who is hit leaves the board, and its own beam is not to be seen."""
-        super().remove(is_hit)
-        self.cleaned_at = [cleaned and not hit for cleaned, hit in zip(self.cleaned_at, is_hit, strict=True)]
+    def move_and_collect(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> list[int]:
+        """Apples under agents pay before the moves; after them those on the cells of agents that tried to move."""
+        apples = {cell for cell, alive in zip(self.apples_at, self.apples, strict=True) if alive}
+        collected, eaten = [0] * len(self.positions), set()
+        for is_after in (False, True):
+            if is_after:
+                self.move(actions, draws)
+            for cell, i in self.at().items():
+                if cell in apples and (actions[i] in MOVES or not is_after):
+                    collected[i] += 1
+                    eaten.add(cell)
+        self.apples = [cell in apples - eaten for cell in self.apples_at]
+        return collected
+
+    def choose_credited(self, hitters: Sequence[int], draws: Draws) -> list[int]:
+        """All whose rays hit it."""
+        del draws
+        return list(hitters)

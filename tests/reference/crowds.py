@@ -68,7 +68,7 @@ def play(env: Cleanup, state: Any, *actions: int, **draws: Any) -> tuple[Any, np
         "apple_growth": np.full(len(env.apple_cells), 0.9),
     }
     if isinstance(env, CleanupMeltingPot):
-        quiet |= {"respawns": np.zeros(n), "episode_end": 0.9}
+        quiet |= {"respawns": np.zeros(n), "respawn_headings": np.zeros(n), "episode_end": 0.9}
     return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, quiet | draws))
 
 

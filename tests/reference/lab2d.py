@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from tests.reference.gathering import GRID_STATE, Draws
-from tests.reference.movement import resolve_moves, target_cell, turned
+from tests.reference.movement import move_in_turn, resolve_moves, target_cell, turned
 from tests.reference.views import FORWARD, Cell, cell_at, egocentric_view, is_inside
 
+MOVEMENTS = {"sequential": move_in_turn, "simultaneous": resolve_moves}
 OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
 
 
@@ -25,7 +26,7 @@ class Lab2D:
     headings: list[int]
     apples: list[bool]
     beam_length: int = 3
-    timeout_steps: int = 50
+    movement: str = "simultaneous"
     view: Sequence[int] = (9, 1, 5)
     terminated: bool = False
 
@@ -82,7 +83,7 @@ class Lab2D:
         done = [int(actions[i]) if active[i] else 7 for i in agents]
         targets = [target_cell(done[i], self.positions[i], self.headings[i], self.walls) for i in agents]
         self.headings = [turned(done[i], self.headings[i]) for i in agents]
-        self.positions = resolve_moves(draws["priorities"], self.positions, targets, active)
+        self.positions = MOVEMENTS[self.movement](draws["priorities"], self.positions, targets, active)
 
     def collect(self) -> list[int]:
         """Each agent on the board takes the live apple under it."""
@@ -131,27 +132,6 @@ class Lab2D:
                     self.rays[i][k] += 1
                     self.lit[i].add(cell)
         return met
-
-    def remove(self, is_hit: Sequence[bool]) -> None:
-        """Who is hit leaves the board, and its own beam is not to be seen."""
-        for i, hit in enumerate(is_hit):
-            if hit:
-                self.timeouts[i], self.fired[i], self.rays[i], self.lit[i] = self.timeout_steps, False, [0, 0, 0], set()
-
-    def send_back(self, waiting: Sequence[bool], draws: Draws) -> None:
-        """Agents that were already out wait one step less; who is done comes back on a free spawn cell.
-
-        The free cells, row-major, are shuffled as far as needed: the k-th to come back takes place k.
-        """
-        free = [(row, col) for row, col in self.spawn_cells.tolist() if (row, col) not in self.at()]
-        place = 0
-        for i in range(len(self.positions)):
-            if waiting[i] and self.timeouts[i] == 1:
-                other = place + int(np.float32(draws["respawns"][place]) * np.float32(len(free) - place))
-                free[place], free[other] = free[other], free[place]
-                self.positions[i] = free[place]
-                place += 1
-            self.timeouts[i] -= waiting[i]
 
     def observe(self) -> np.ndarray:
         """Tile views `[N, h, w]` uint8; who is out sees void and is not seen."""

@@ -27,13 +27,29 @@ def turned(action: int, heading: int) -> int:
     return (int(heading) + TURNS.get(action, 0)) % 4
 
 
+def move_in_turn(
+    priorities: Vector | Sequence[float],
+    positions: Cells,
+    targets: Cells,
+    active: Sequence[bool] | np.ndarray | None = None,
+) -> list[Cell]:
+    """Where agents end that move one after the other, those with the highest priority first."""
+    agents = [i for i in range(len(positions)) if active is None or active[i]]
+    cells = [(int(row), int(col)) for row, col in positions]
+    for i in sorted(agents, key=lambda i: (-priorities[i], i)):
+        target = int(targets[i][0]), int(targets[i][1])
+        if target not in [cells[j] for j in agents]:
+            cells[i] = target
+    return cells
+
+
 def resolve_moves(
     priorities: Vector | Sequence[float],
     positions: Cells,
     targets: Cells,
     active: Sequence[bool] | np.ndarray | None = None,
 ) -> list[Cell]:
-    """Where each agent ends: `targets[i]` or `positions[i]`; agents that are not active stay and are not there."""
+    """Where agents end that move at once: `targets[i]` or `positions[i]`; who is not active stays and is not there."""
     agents = [i for i in range(len(positions)) if active is None or active[i]]
     here = {i: (int(row), int(col)) for i, (row, col) in enumerate(positions)}
     want = {i: (int(targets[i][0]), int(targets[i][1])) for i in agents}
