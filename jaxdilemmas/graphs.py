@@ -1,7 +1,7 @@
 """Who is connected to whom: adjacency matrices by name, checks of matrices, and their edges as lists.
 
 `adjacency[i, j] > 0` means that i reads, minds or receives from j; what a weight says is up to the user. All of it is
-NumPy and happens before anything is compiled. Random graphs need networkx: `pip install "jaxdilemmas[graphs]"`.
+NumPy and happens before anything is compiled. Random graphs need networkx: `pip install -e ".[graphs]"`.
 """
 
 import inspect

@@ -4,7 +4,7 @@
 >>> save_gif([render_rgb(env, state, scale=8) for state in states], "episode.gif")
 
 A grid game is an environment with `draw_board(state)`, `tiles` and `palette`, as `GridEnvironment` has them; `state` is
-the game's own, not that of a wrapper around it. GIFs need Pillow: `pip install "jaxdilemmas[viz]"`.
+the game's own, not that of a wrapper around it. GIFs need Pillow: `pip install -e ".[viz]"`.
 """
 
 import functools

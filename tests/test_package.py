@@ -91,18 +91,6 @@ print(jaxdilemmas.__file__, obs.shape, int(step[1].step_count))
     assert run_python(code, tmp_path, PYTHONPATH=str(site)) == f"{site / 'jaxdilemmas' / '__init__.py'} (2, 16, 21) 1"
 
 
-def blocks(language: str) -> list[str]:
-    """The README's fenced blocks in a language."""
-    return [part.split("\n```")[0] for part in (ROOT / "README.md").read_text().split(f"```{language}\n")[1:]]
-
-
-def test_the_readmes_example_is_short_and_runs(tmp_path: Path) -> None:
-    (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line.strip()]) <= 12
-    printed = run_python(example, tmp_path, PYTHONPATH=str(ROOT))
-    assert "episode_return" in printed
-
-
 def test_the_readme_gives_one_line_to_train_and_one_to_test() -> None:
     readme = (ROOT / "README.md").read_text()
     for name in ("run", "test"):

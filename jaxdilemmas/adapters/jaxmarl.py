@@ -2,7 +2,7 @@
 
 >>> env = LogWrapper(JaxMARLEnv(jaxdilemmas.make("gathering")))
 
-The interface is that of JaxMARL 0.2. Importing this module imports JaxMARL: `pip install "jaxdilemmas[adapters]"`.
+The interface is that of JaxMARL 0.2. Importing this module imports JaxMARL: `pip install -e ".[adapters]"`.
 """
 
 import dataclasses

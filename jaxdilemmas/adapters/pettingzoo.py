@@ -3,7 +3,7 @@
 >>> env = PettingZooEnv(jaxdilemmas.make("gathering"))
 >>> obs, infos = env.reset(seed=0)
 
-Importing this module imports PettingZoo and Gymnasium: `pip install "jaxdilemmas[adapters]"`.
+Importing this module imports PettingZoo and Gymnasium: `pip install -e ".[adapters]"`.
 """
 
 import functools

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-pytest.importorskip("jaxmarl", reason='needs pip install "jaxdilemmas[adapters]"')
+pytest.importorskip("jaxmarl", reason='needs pip install -e ".[adapters]"')
 from jaxmarl.environments import spaces
 from jaxmarl.environments.multi_agent_env import MultiAgentEnv
 from jaxmarl.wrappers.baselines import CTRolloutManager, LogWrapper

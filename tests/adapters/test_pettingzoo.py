@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-pytest.importorskip("pettingzoo", reason='needs pip install "jaxdilemmas[adapters]"')
+pytest.importorskip("pettingzoo", reason='needs pip install -e ".[adapters]"')
 from gymnasium import spaces
 from gymnasium.utils.env_checker import data_equivalence
 from pettingzoo import ParallelEnv
