@@ -8,18 +8,30 @@ import dataclasses
 import datetime
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
 import tyro
 from rich.console import Console
 
-from baselines.demonstrations import Header, Writer, describe, import_gems, load, play_blocks, save
+from baselines.demonstrations import (
+    Demonstrations,
+    Header,
+    Writer,
+    describe,
+    import_gems,
+    load,
+    play_blocks,
+    save,
+)
 from baselines.playing import find_player
+from baselines.training.files import check_is_free
+from baselines.training.interruption import Background, Interruption
 from baselines.training.options import default_name, parse_env_kwargs
 from baselines.training.schema import Count, FilePath, Seed, check_fields
 from baselines.training.terminal import INTERRUPTED, as_command
+from baselines.training.terminal import describe as describe_error
 from jaxdilemmas.environment import require
 
 SECONDS_BETWEEN_LINES = 2.0
@@ -99,29 +111,51 @@ def play(policy: str, options: Options, path: Path, console: Console) -> tuple[H
       What the file holds, and whether it was interrupted.
 
     Raises:
-      ValueError: the policy cannot be found or played, or the file exists.
+      ValueError: the policy cannot be found or played, or something is at the path.
+      SystemExit: the file cannot be written; the message says why, and what of it is whole.
     """
-    env_kwargs = parse_env_kwargs(options.env_kwargs)
-    player = find_player(policy, options.env, env_kwargs)
-    header = describe(player.env, options.env, env_kwargs, policy)
-    key = jax.random.key(options.seed)
-    blocks = play_blocks(player, key, header, options.transitions, options.episodes, options.with_states)
     wanted, unit = (
         (options.episodes, "episodes") if options.transitions is None else (options.transitions, "transitions")
     )
-    with Writer(path, header) as writer:
-        progress = Progress(console, wanted or 0, unit)
+    with Interruption(console, "block of episodes") as interruption:
+        env_kwargs = parse_env_kwargs(options.env_kwargs)
+        player = find_player(policy, options.env, env_kwargs)
+        header = describe(player.env, options.env, env_kwargs, policy)
+        key = jax.random.key(options.seed)
+        blocks = play_blocks(player, key, header, options.transitions, options.episodes, options.with_states)
+        writer = Writer(path, header)
         try:
-            for block in blocks:
-                writer.write(block)
-                progress.update(writer.header)
+            with writer:
+                played = Background(blocks, interruption)
+                write(writer, played, Progress(console, wanted or 0, unit))
+        except OSError as error:
+            sys.exit(f"error: {describe_error(error)}; {what_is_safe(path, writer)}")
         except KeyboardInterrupt:
             return writer.header, True
-    return writer.header, False
+        if played.is_busy:
+            conclude(writer.header, True, path, console)
+            interruption.end_program()
+        return writer.header, interruption.is_asked
+
+
+def write(writer: Writer, blocks: Iterator[Demonstrations], progress: Progress) -> None:
+    """Writes block by block, and says how far it is."""
+    for block in blocks:
+        writer.write(block)
+        progress.update(writer.header)
+
+
+def what_is_safe(path: Path, writer: Writer) -> str:
+    """What there is of a file that could not be written to its end."""
+    if not path.is_file() or not writer.header.num_episodes:
+        return "no episode is kept"
+    how = "loads" if writer.is_finished else f"lacks its end mark: copy them with --partial {path}"
+    return f"the {writer.header.num_episodes:,} whole episodes before that are kept in {path}, which {how}"
 
 
 def make(options: Options, path: Path, console: Console) -> tuple[Header, bool]:
     """Makes the file, from wherever the options say; returns and raises as `play`."""
+    check_is_free(path)
     if options.policy is not None:
         return play(options.policy, options, path, console)
     if options.import_gems is not None:
@@ -132,8 +166,10 @@ def make(options: Options, path: Path, console: Console) -> tuple[Header, bool]:
     return demonstrations.header, False
 
 
-def print_result(header: Header, path: Path, console: Console) -> None:
-    """What the file holds, in one sentence."""
+def conclude(header: Header, is_interrupted: bool, path: Path, console: Console) -> None:
+    """Prints what the file holds, in one sentence."""
+    if is_interrupted:
+        console.print("interrupted: whole episodes are kept")
     if not header.num_episodes:
         console.print("no episode was recorded")
         return
@@ -149,9 +185,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = Console(highlight=False, markup=False)
     path = options.output or Path("runs") / f"{default_name('demonstrations', options.env)}.demos"
     header, is_interrupted = make(options, path, console)
-    if is_interrupted:
-        console.print("interrupted: whole episodes are kept")
-    print_result(header, path, console)
+    conclude(header, is_interrupted, path, console)
     if is_interrupted:
         sys.exit(INTERRUPTED)
 

@@ -3,10 +3,8 @@
 docs/demonstrations.md has the format; `python -m baselines.demonstrate` is the command that records.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,24 +12,21 @@ import numpy as np
 
 from baselines.gems_recording import import_gems
 from baselines.playing import Player, play_steps
-from baselines.training.blocks import BlockWriter, read_arrays, read_contents
+from baselines.training.demonstration_files import BLOCK_BYTES, Writer, load, save
+from baselines.training.headers import Header, check_header, describe
 from baselines.training.packing import pack
-from baselines.training.schema import as_tuples
 from baselines.training.transitions import (
     ARRAYS,
-    COUNTS,
     Demonstrations,
-    Header,
     check_contents,
-    check_header,
-    describe,
+    check_observations,
     ends,
-    episode_returns,
     from_arrays,
+    take,
     to_arrays,
-    with_counts,
 )
-from jaxdilemmas.environment import Environment, is_count, require
+from jaxdilemmas.arguments import is_count, is_number, require
+from jaxdilemmas.environment import Environment
 
 __all__ = [
     "Demonstrations",
@@ -47,9 +42,6 @@ __all__ = [
     "split",
     "subsample",
 ]
-
-BLOCK_BYTES = 64 * 2**20
-"""About so much is played, and may be lost in an interruption, at a time."""
 
 MOST_EPISODES_AT_ONCE = 256
 
@@ -69,121 +61,7 @@ def check_fits(demonstrations: Demonstrations, env: Environment, env_id: str | N
     """
     check_header(demonstrations.header, env, env_id)
     check_contents(demonstrations)
-
-
-# Files
-
-
-class Writer:
-    """Writes demonstrations as they come; a context that sets the end mark however it is left.
-
-    The file appears with the first episodes, and holds whole episodes alone at any time; see `load`.
-
-    Args:
-      path: the file, which must not exist.
-      header: what the demonstrations are of.
-
-    Raises:
-      ValueError: the file exists.
-    """
-
-    def __init__(self, path: str | Path, header: Header) -> None:
-        self._header = header.game
-        content = dataclasses.asdict(self._header)
-        for name in (*COUNTS, "path"):
-            del content[name]
-        self._blocks = BlockWriter(Path(path), content)
-        self._returns: list[np.ndarray] = []
-        self._num_transitions = 0
-
-    @property
-    def header(self) -> Header:
-        """What the demonstrations are of, with counts of what is written so far."""
-        returns = [np.zeros((0, self._header.num_agents)), *self._returns]
-        return with_counts(self._header, np.concatenate(returns), self._num_transitions)
-
-    def write(self, demonstrations: Demonstrations) -> None:
-        """Adds whole episodes.
-
-        Raises:
-          ValueError: they are of another game, unsound, or the last transition of an episode does not end it.
-        """
-        header = demonstrations.header
-        header.require(header.game == self._header, "header", header.game, f"the file is of {self._header}")
-        check_contents(demonstrations)
-        last = ends(demonstrations)
-        is_cut = ~(demonstrations.terminated | demonstrations.truncated)[last]
-        cut = demonstrations.episodes[last][is_cut].tolist()
-        header.require(not cut, "episodes", cut[:1], "an episode is written whole or not at all")
-        self._blocks.write(to_arrays(demonstrations))
-        self._returns.append(episode_returns(demonstrations))
-        self._num_transitions += len(demonstrations.obs)
-
-    def close(self) -> None:
-        """Sets the end mark."""
-        header = self.header
-        self._blocks.close({name: getattr(header, name) for name in COUNTS})
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def load(
-    path: str | Path,
-    env: Environment | None = None,
-    env_id: str | None = None,
-    least_episodes: int = 1,
-    least_transitions: int = 1,
-    is_partial_allowed: bool = False,
-) -> Demonstrations:
-    """Reads a file of demonstrations; beside them a block of the file is in memory at a time.
-
-    Args:
-      path: what `Writer` wrote.
-      env: the game that they must be of; any if left out.
-      env_id: its id, which is compared if it is given with `env`.
-      least_episodes: so many must be there.
-      least_transitions: likewise.
-      is_partial_allowed: whether a file that is cut off or damaged is read up to its last whole block of episodes.
-
-    Raises:
-      ValueError: the file is missing, cut off, damaged, of something else, of another game (see `check_fits`), or holds
-        fewer than asked for. The message names it and the field.
-    """
-    contents = read_contents(Path(path))
-    try:
-        header = Header(**as_tuples(contents.header), path=str(path))
-    except TypeError as error:
-        raise ValueError(f"{path}: the header does not describe demonstrations: {error}") from error
-    if env is not None:
-        check_header(header, env, env_id)
-    is_whole = contents.summary is not None
-    where = "the file is empty" if is_whole else "the file is cut off or damaged before its first whole episode"
-    header.require(bool(contents.blocks), "num_episodes", 0, f"at least 1: {where}")
-    demonstrations = from_arrays(header, read_arrays(contents))
-    header = demonstrations.header
-    if not is_whole and not is_partial_allowed:
-        raise ValueError(
-            f"{path} is cut off or damaged: its first {header.num_episodes} whole episodes, {header.num_transitions} "
-            f"transitions, can be read with is_partial_allowed=True, and copied with python -m baselines.demonstrate "
-            f"--partial {path}"
-        )
-    for name, value in (contents.summary or {}).items():
-        found = as_tuples(getattr(header, name))
-        header.require(found == as_tuples(value), name, found, f"the end mark says {value}")
-    for name, least in (("num_episodes", least_episodes), ("num_transitions", least_transitions)):
-        number = getattr(header, name)
-        header.require(number >= least, name, number, f"at least {least} are asked for")
-    return demonstrations
-
-
-def save(path: str | Path, demonstrations: Demonstrations) -> None:
-    """Writes demonstrations into a new file; see `Writer`."""
-    with Writer(path, demonstrations.header) as writer:
-        writer.write(demonstrations)
+    check_observations(demonstrations, env)
 
 
 # Parts
@@ -207,11 +85,12 @@ def subsample(demonstrations: Demonstrations, num_transitions: int, seed: int = 
     most = header.num_transitions
     is_fit = is_count(num_transitions) and num_transitions <= most
     header.require(is_fit, "num_transitions", num_transitions, f"a whole number from 1 to {most}, which are there")
+    require(is_count(seed, 0), "seed", seed, "a whole number of at least 0")
     last = ends(demonstrations)
     first = np.append(0, last[:-1] + 1)
     order = np.random.default_rng(seed).permutation(len(last))
     rows = np.concatenate([np.arange(first[i], last[i] + 1) for i in order])
-    return _take(demonstrations, np.sort(rows[:num_transitions]))
+    return take(demonstrations, np.sort(rows[:num_transitions]))
 
 
 def split(
@@ -230,20 +109,15 @@ def split(
     Raises:
       ValueError: `held_out` is not between 0 and 1, or a part would be empty.
     """
-    require(0 < held_out < 1, "held_out", held_out, "a number above 0 and below 1")
+    require(is_number(held_out) and 0 < held_out < 1, "held_out", held_out, "a number above 0 and below 1")
+    require(is_count(seed, 0), "seed", seed, "a whole number of at least 0")
     ids = np.unique(demonstrations.episodes)
     num_held_out = max(1, round(held_out * len(ids)))
     is_enough = num_held_out < len(ids)
     demonstrations.header.require(is_enough, "num_episodes", len(ids), f"more than {num_held_out}, to split them")
     chosen = np.random.default_rng(seed).permutation(ids)[:num_held_out]
     is_held_out = np.isin(demonstrations.episodes, chosen)
-    return _take(demonstrations, ~is_held_out), _take(demonstrations, is_held_out)
-
-
-def _take(demonstrations: Demonstrations, rows: np.ndarray) -> Demonstrations:
-    """Some transitions, by index or by `[M]` bool."""
-    arrays = {name: array[rows] for name, array in to_arrays(demonstrations).items()}
-    return from_arrays(demonstrations.header, arrays)
+    return take(demonstrations, ~is_held_out), take(demonstrations, is_held_out)
 
 
 # Recording

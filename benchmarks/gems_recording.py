@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from baselines.gems_recording import read_recording, unpack
+from baselines.training.headers import describe
 from baselines.training.terminal import as_command
-from baselines.training.transitions import describe
 from benchmarks.reporting import RESULTS, print_header, report
 from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Draws, Gems, State, state_from_planes
 

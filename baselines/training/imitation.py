@@ -294,7 +294,8 @@ def choose_demonstrations(
     if demonstrations is None:
         require(bool(config.demonstrations), "demonstrations", config.demonstrations, "the path of a file of them")
         demonstrations = recorded.load(config.demonstrations, env)
-    recorded.check_fits(demonstrations, env)
+    else:
+        recorded.check_fits(demonstrations, env)
     if config.num_transitions is None:
         return demonstrations
     return recorded.subsample(demonstrations, config.num_transitions, config.demonstration_seed)

@@ -85,8 +85,8 @@ class Probe(Environment):
 
     @property
     def observation_space(self) -> Space:
-        """One number in [-1, 1]."""
-        return Box(-1, 1, (1,), np.float32)
+        """One number of at least -1: a cue, or the step."""
+        return Box(-1, np.inf, (1,), np.float32)
 
     @property
     def action_space(self) -> Space:

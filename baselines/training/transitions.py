@@ -1,62 +1,16 @@
 """What demonstrations are: transitions with a header, as NumPy arrays, and what must hold of them."""
 
 import dataclasses
-import json
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import jaxdilemmas
-from baselines.training.schema import as_tuples
-from jaxdilemmas.environment import Environment, require
-from jaxdilemmas.spaces import Discrete
+from baselines.training.headers import Header
+from jaxdilemmas.arguments import is_count
+from jaxdilemmas.environment import Environment
 
-COUNTS = ("num_episodes", "num_transitions", "returns")
-"""Fields of a header that follow from the arrays; a file has them in its end mark."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Header:
-    """What demonstrations are of.
-
-    Attributes:
-      env_id: the game, as of `jaxdilemmas.make`; empty if it is not known.
-      env_kwargs: its keyword arguments.
-      env_version: of its rules.
-      params: the numbers in its rules, by name.
-      policy: who played.
-      num_agents: N.
-      num_actions: A.
-      obs_shape: of one agent's observation.
-      obs_dtype: the name of its dtype.
-      num_episodes: E; the last one of a sub-sample may be a part of one.
-      num_transitions: M.
-      returns: per agent, mean over episodes of the sum of rewards.
-      path: the file that they were read from, which errors name; empty if there is none.
-    """
-
-    env_id: str
-    env_kwargs: dict[str, Any]
-    env_version: str
-    params: dict[str, Any]
-    policy: str
-    num_agents: int
-    num_actions: int
-    obs_shape: tuple[int, ...]
-    obs_dtype: str
-    num_episodes: int = 0
-    num_transitions: int = 0
-    returns: tuple[float, ...] = ()
-    path: str = dataclasses.field(default="", compare=False)
-
-    @property
-    def game(self) -> "Header":
-        """The same without counts: what all parts of the demonstrations have in common."""
-        return dataclasses.replace(self, num_episodes=0, num_transitions=0, returns=())
-
-    def require(self, condition: bool, field: str, value: Any, allowed: str) -> None:
-        """As `jaxdilemmas.environment.require`, and names the file."""
-        require(condition, f"{self.path or 'demonstrations'}: {field}", value, allowed)
+BYTES_AT_ONCE = 2**24
+"""So much of the observations is compared with the space of the game at a time."""
 
 
 class Demonstrations(NamedTuple):
@@ -91,37 +45,6 @@ ARRAYS = Demonstrations._fields[1:8]
 GROUPS = Demonstrations._fields[8:]
 
 
-def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | None = None, policy: str = "") -> Header:
-    """The header of demonstrations of a game.
-
-    Args:
-      env: the game.
-      env_id: as of `jaxdilemmas.make`.
-      env_kwargs: likewise.
-      policy: who plays.
-
-    Raises:
-      ValueError: actions of the game are not numbered.
-    """
-    actions, obs = env.action_space, env.observation_space
-    if not isinstance(actions, Discrete):
-        raise ValueError(f"env={type(env).__name__} is not allowed: its actions are not numbered but a {actions}")
-    names = [field.name for field in dataclasses.fields(env.default_params)]
-    params = {name: np.asarray(getattr(env.default_params, name)).tolist() for name in names}
-    plain = as_tuples(json.loads(json.dumps({"env_kwargs": env_kwargs or {}, "params": params})))
-    shape, dtype = tuple(obs.shape), np.dtype(obs.dtype).name
-    return Header(
-        env_id=env_id,
-        env_version=env.version,
-        policy=policy,
-        num_agents=env.num_agents,
-        num_actions=actions.n,
-        obs_shape=shape,
-        obs_dtype=dtype,
-        **plain,
-    )
-
-
 def to_arrays(demonstrations: Demonstrations) -> dict[str, np.ndarray]:
     """All arrays by name, such as obs, events.collected and states.positions."""
     arrays = {name: getattr(demonstrations, name) for name in ARRAYS}
@@ -134,9 +57,11 @@ def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations
     """The inverse of `to_arrays`, checked; counts of the header are those of the arrays.
 
     Raises:
-      ValueError: an array is missing, of another shape or dtype, not finite, or empty; actions are out of range;
-        episodes fall, or go on after their end. The message names the file, if there is one, and the array.
+      ValueError: an array is missing, unknown, of another shape or dtype, not finite, or empty; actions are out of
+        range; episodes fall, or go on after their end. The message names the file, if there is one, and the array.
     """
+    unknown = [name for name in arrays if not _is_name(name)]
+    header.require(not unknown, "arrays", unknown[:1], f"allowed are {', '.join(ARRAYS)}, events.<name>, states.<path>")
     missing = sorted(set(ARRAYS) - arrays.keys())
     header.require(not missing, "arrays", sorted(arrays), f"{', '.join(missing)} must be among them")
     groups = {
@@ -148,6 +73,12 @@ def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations
     check_contents(demonstrations)
     returns = episode_returns(demonstrations)
     return demonstrations._replace(header=with_counts(header, returns, len(demonstrations.obs)))
+
+
+def take(demonstrations: Demonstrations, rows: np.ndarray | slice) -> Demonstrations:
+    """Some transitions, by index, by `[M]` bool or in a row."""
+    arrays = {name: array[rows] for name, array in to_arrays(demonstrations).items()}
+    return from_arrays(demonstrations.header, arrays)
 
 
 def with_counts(header: Header, returns: np.ndarray, num_transitions: int) -> Header:
@@ -169,34 +100,74 @@ def ends(demonstrations: Demonstrations) -> np.ndarray:
     return np.append(np.flatnonzero(np.diff(demonstrations.episodes)), len(demonstrations.episodes) - 1)
 
 
-def check_header(header: Header, env: Environment, env_id: str | None = None) -> None:
-    """The part of `check_fits` that needs the header alone."""
-    found = describe(env)
-    _check_game(header, env, env_id)
-    expected: dict[str, Any] = {"env_version": found.env_version}
-    expected |= {name: getattr(found, name) for name in ("num_agents", "num_actions", "obs_shape", "obs_dtype")}
-    for name, wanted in expected.items():
-        value = getattr(header, name)
-        header.require(value == wanted, name, value, f"{env_id or type(env).__name__} has {wanted!r}")
+def num_whole(demonstrations: Demonstrations) -> int:
+    """The number of transitions before the first episode that does not end, or not in time."""
+    last = ends(demonstrations)
+    is_whole = is_over(demonstrations)[last] & (_lengths(last) <= _most_steps(demonstrations.header))
+    return len(demonstrations.episodes) if is_whole.all() else int(np.append(0, last + 1)[np.argmin(is_whole)])
 
 
-def _check_game(header: Header, env: Environment, env_id: str | None) -> None:
-    """Compares ids or, without one, the class of the game with that of the game that the header names, if it does."""
-    game = env_id or type(env).__name__
-    if env_id is not None or not header.env_id:
-        header.require(env_id in (None, header.env_id), "env_id", header.env_id, f"{game} has {env_id!r}")
-        return
-    try:
-        named = jaxdilemmas.make(header.env_id, **header.env_kwargs)
-    except ValueError as error:
-        raise ValueError(f"{header.path or 'demonstrations'}: the game that they name: {error}") from error
-    header.require(type(named) is type(env), "env_id", header.env_id, f"demonstrations of {game} are needed")
+def is_over(demonstrations: Demonstrations) -> np.ndarray:
+    """Which transitions end an episode, `[M]` bool."""
+    return demonstrations.terminated | demonstrations.truncated
+
+
+def check_whole(demonstrations: Demonstrations) -> None:
+    """Raises a ValueError that names the first episode that does not end, or has more steps than the game allows."""
+    header, last = demonstrations.header, ends(demonstrations)
+    open_ended = demonstrations.episodes[last][~is_over(demonstrations)[last]].tolist()
+    allowed = "an episode is written whole or not at all, so its last transition must be terminated or truncated"
+    header.require(not open_ended, "episodes", open_ended[:1], allowed)
+    lengths, most = _lengths(last), _most_steps(header)
+    long = demonstrations.episodes[last][lengths > most].tolist()
+    allowed = f"an episode has at most max_steps={most:g} transitions, and it has {lengths.max()}"
+    header.require(not long, "episodes", long[:1], allowed)
+
+
+def _lengths(last: np.ndarray) -> np.ndarray:
+    """Transitions of each episode, `[E]`."""
+    return np.diff(last, prepend=-1)
+
+
+def _most_steps(header: Header) -> float:
+    """After how many the clock ends an episode; infinite if that is not known."""
+    most = header.params.get("max_steps")
+    return float(most) if most is not None and is_count(most) else np.inf
+
+
+def check_observations(demonstrations: Demonstrations, env: Environment) -> None:
+    """Raises a ValueError that names the first observation that agents of a game cannot see."""
+    space = env.observation_space
+    for name in ("obs", "next_obs"):
+        array = getattr(demonstrations, name)
+        num_rows = max(1, BYTES_AT_ONCE // max(1, array[:1].nbytes))
+        for start in range(0, len(array), num_rows):
+            rows = array[start : start + num_rows]
+            if not space.contains(rows):
+                row = next((i for i, row in enumerate(rows) if not space.contains(row)), 0)
+                shown = sorted({rows[row].min().item(), rows[row].max().item()})
+                demonstrations.header.require(False, name, shown, f"in row {start + row}: members of {space}")
 
 
 def check_contents(demonstrations: Demonstrations) -> None:
-    """The part of `check_fits` that needs no game."""
+    """The part of `demonstrations.check_fits` that needs no game."""
     header, M = demonstrations.header, len(demonstrations.episodes)
     header.require(M > 0, "num_transitions", M, "at least 1: there are none")
+    _check_arrays(demonstrations)
+    actions, episodes = demonstrations.actions, demonstrations.episodes
+    outside = actions[(actions < 0) | (actions >= header.num_actions)]
+    header.require(not outside.size, "actions", outside[:1].tolist(), f"from 0 to {header.num_actions - 1}")
+    falls = np.flatnonzero(episodes[1:] < episodes[:-1])
+    fall = episodes[falls[:1, None] + [0, 1]].tolist()
+    header.require(not falls.size, "episodes", fall, f"numbers must never fall, as in row {falls[:1] + 1}")
+    over = is_over(demonstrations)
+    num_early = int(over.sum() - over[ends(demonstrations)].sum())
+    header.require(num_early == 0, "terminated", num_early, "no transition may follow the end of an episode")
+
+
+def _check_arrays(demonstrations: Demonstrations) -> None:
+    """Shape, dtype and values of each array alone."""
+    header, M = demonstrations.header, len(demonstrations.episodes)
     per_agent, obs = (M, header.num_agents), (M, header.num_agents, *header.obs_shape)
     layout = {"obs": (obs, header.obs_dtype), "next_obs": (obs, header.obs_dtype)}
     layout |= {"actions": (per_agent, "int32"), "rewards": (per_agent, "float32")}
@@ -204,17 +175,18 @@ def check_contents(demonstrations: Demonstrations) -> None:
     layout |= {f"events.{name}": (per_agent, "float32") for name in demonstrations.events}
     for name, array in to_arrays(demonstrations).items():
         shape, dtype = layout.get(name, ((M, *array.shape[1:]), array.dtype.name))
+        header.require(array.dtype.kind in "biuf", name, array.dtype.name, "real numbers or bools")
         is_fit = array.shape == shape and array.dtype == np.dtype(dtype)
         header.require(is_fit, name, f"{array.dtype} {array.shape}", f"{dtype} {shape} is expected")
-        if np.issubdtype(array.dtype, np.floating):
+        if array.dtype.kind == "f":
             bad = array[~np.isfinite(array)]
             header.require(not bad.size, name, bad[:1].tolist(), "numbers must be finite")
-    actions = demonstrations.actions
-    outside = actions[(actions < 0) | (actions >= header.num_actions)]
-    header.require(not outside.size, "actions", outside[:1].tolist(), f"from 0 to {header.num_actions - 1}")
-    falls = np.flatnonzero(np.diff(demonstrations.episodes) < 0)
-    fall = demonstrations.episodes[falls[:1, None] + [0, 1]].tolist()
-    header.require(not falls.size, "episodes", fall, f"numbers must never fall, as in row {falls[:1] + 1}")
-    is_over = demonstrations.terminated | demonstrations.truncated
-    num_early = int(is_over.sum() - is_over[ends(demonstrations)].sum())
-    header.require(num_early == 0, "terminated", num_early, "no transition may follow the end of an episode")
+        elif array.dtype.kind == "b":
+            most = array.view(np.uint8).max(initial=0)
+            header.require(most <= 1, name, most.item(), "the bytes of a bool are 0 and 1")
+
+
+def _is_name(name: str) -> bool:
+    """Whether an array may be called so."""
+    group, _, rest = name.partition(".")
+    return name in ARRAYS or (group in GROUPS and rest != "" and rest.isprintable())

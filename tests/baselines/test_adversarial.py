@@ -14,7 +14,8 @@ from baselines import adversarial
 from baselines.demonstrations import Demonstrations
 from baselines.training import probes
 from baselines.training.experience import Transitions
-from baselines.training.transitions import describe, from_arrays
+from baselines.training.headers import describe
+from baselines.training.transitions import from_arrays
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -29,7 +29,7 @@ from baselines.study.mamql.options import (
     key_of,
     label,
 )
-from baselines.training.files import write_file, written_beside
+from baselines.training.files import write_file
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.policies import scripted_policies
 
@@ -92,15 +92,13 @@ def prepare(options: Options) -> None:
     for (game, expert), size in wanted.items():
         path = options.demonstrations_file(game, expert)
         if path.is_file():
-            found = load(path).header.num_transitions
+            found = load(path, jaxdilemmas.make(game), game).header.num_transitions
             is_enough = expert == RECORDED or found >= size
             require(
                 is_enough, "sizes", size, f"the study in {options.output} has {found} transitions of {label(expert)}"
             )
             continue
-        demonstrations = make_demonstrations(options, game, expert, size)
-        with written_beside(path) as beside:
-            save(beside, demonstrations)
+        save(path, make_demonstrations(options, game, expert, size))
 
 
 def make_demonstrations(options: Options, game: str, expert: str, size: int) -> Demonstrations:
@@ -135,7 +133,8 @@ def run_piece(options: Options, piece: Piece) -> None:
 
 def make_task(options: Options, piece: Piece) -> Task:
     """Loads the demonstrations of a piece and draws as many as it learns from."""
-    everything = load(options.demonstrations_file(piece.game, piece.expert))
+    path = options.demonstrations_file(piece.game, piece.expert)
+    everything = load(path, jaxdilemmas.make(piece.game), piece.game)
     train, held_out = split(everything, HELD_OUT)
     is_all = piece.size > train.header.num_transitions
     source = everything if is_all else train

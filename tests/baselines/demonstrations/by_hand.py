@@ -1,11 +1,16 @@
 """What tests of demonstrations share: files and episodes taken apart and written by hand."""
 
+import dataclasses
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from baselines import demonstrations as module
 from baselines.demonstrations import (
     Demonstrations,
     Header,
@@ -44,9 +49,54 @@ def frame_ends(path: Path) -> list[int]:
 
 
 def write_by_hand(path: Path, header: Header, *arrays: dict[str, np.ndarray], **summary: Any) -> None:
-    """Blocks without the checks of `Writer`."""
-    content = {name: value for name, value in vars(header).items() if name not in ("path", *module.COUNTS)}
-    writer = blocks.BlockWriter(path, content)
+    """Blocks without the checks of `Writer`; the end mark says what is given, and else what is there."""
+    parts = {name: np.concatenate([block[name] for block in arrays]) for name in ("episodes", "rewards")}
+    num_episodes = len(np.unique(parts["episodes"]))
+    returns = np.nan_to_num(parts["rewards"].sum(axis=0, dtype=np.float64) / max(1, num_episodes)).tolist()
+    counts = {"num_episodes": num_episodes, "num_transitions": len(parts["rewards"]), "returns": returns}
+    writer: blocks.BlockWriter[None] = blocks.BlockWriter(path, dataclasses.asdict(header.origin))
     for block in arrays:
-        writer.write(block)
-    writer.close(summary)
+        writer.write(block, None)
+    writer.close(counts | summary)
+
+
+Frame = tuple[bytes, bytes]
+"""Kind and content."""
+
+
+def read_frames(path: Path) -> list[Frame]:
+    """The frames of a file that is whole."""
+    content, position, frames = path.read_bytes(), len(blocks.MAGIC), []
+    while position < len(content):
+        kind, length, _ = struct.unpack_from("<4sQI", content, position)
+        frames.append((kind, content[position + 16 : position + 16 + length]))
+        position += 16 + length
+    return frames
+
+
+def write_frames(path: Path, frames: Iterable[Frame], is_checksum_right: bool = True) -> None:
+    """Writes frames with the right CRCs and, in the end mark, if it has one, the right checksum of all of them."""
+    content, digest = blocks.MAGIC, hashlib.sha256()
+    for kind, part in frames:
+        if kind == blocks.END and is_checksum_right and b'"sha256"' in part:
+            part = json.dumps(json.loads(part) | {"sha256": digest.hexdigest()}).encode()
+        prefix = struct.pack("<4sQI", kind, len(part), zlib.crc32(part))
+        digest.update(prefix)
+        content += prefix + part
+    path.write_bytes(content)
+
+
+def change_json(path: Path, kind: bytes, change: Callable[[Any], Any], is_checksum_right: bool = True) -> None:
+    """Changes the header or the end mark of a file; whatever `change` returns becomes JSON, bytes stay as they are."""
+
+    def changed(content: bytes) -> bytes:
+        value = change(json.loads(content))
+        return value if isinstance(value, bytes) else json.dumps(value).encode()
+
+    frames = [(found, changed(content) if found == kind else content) for found, content in read_frames(path)]
+    write_frames(path, frames, is_checksum_right)
+
+
+def with_field(name: str, value: Any, content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a header or an end mark with another field."""
+    return content | {name: value}

@@ -1,6 +1,9 @@
 """Files of demonstrations: written, read, cut off, damaged and interrupted."""
 
+import os
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from baselines.demonstrations import (
     load,
     save,
 )
-from baselines.training import blocks
+from baselines.training import blocks, demonstration_files
 from baselines.training.transitions import from_arrays, to_arrays
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import EPISODES_BY_BLOCK, assert_same, episodes_of, frame_ends
@@ -106,37 +109,68 @@ def test_what_an_interrupted_recording_wrote_loads_plainly(
     assert_same(load(tmp_path / "a.demos"), first)
 
 
-class HalfFile:
-    """A file that is interrupted in the middle of what it writes."""
+@pytest.mark.parametrize("place", ["before", "half", "after"])
+@pytest.mark.parametrize("num_whole", [0, 1])
+def test_a_block_is_in_the_file_and_in_the_counts_or_in_neither(
+    recorded: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_whole: int, place: str
+) -> None:
+    """Wherever its writing is interrupted."""
+    path, write, parts = tmp_path / "a.demos", os.write, episodes_of(recorded)
 
-    def __init__(self, file: Any) -> None:
-        self.file = file
-
-    def write(self, content: bytes) -> None:
-        self.file.write(content[: len(content) // 2])
+    def write_and_fail(descriptor: int, content: memoryview) -> int:
+        if place != "before":
+            write(descriptor, content[: len(content) // 2 if place == "half" else None])
+        monkeypatch.setattr(os, "write", write)
         raise KeyboardInterrupt
 
+    def record() -> None:
+        with Writer(path, recorded.header) as writer:
+            for part in parts[:num_whole]:
+                writer.write(part)
+            monkeypatch.setattr(os, "write", write_and_fail)
+            writer.write(parts[num_whole])
 
-@pytest.mark.parametrize("num_whole", [0, 1])
-def test_a_block_whose_writing_is_interrupted_is_dropped(
-    recorded: Demonstrations, tmp_path: Path, num_whole: int
-) -> None:
-    path, arrays = tmp_path / "a.demos", {"numbers": np.arange(1000)}
-    writer = blocks.BlockWriter(path, {})
-    for _ in range(num_whole):
-        writer.write(arrays)
-    file = path.open("r+b" if num_whole else "xb")
-    file.seek(0, 2)
-    writer._file = HalfFile(file)  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
-        writer.write(arrays)
-    writer._file = file
-    writer.close({"number": num_whole})
-    assert path.exists() == bool(num_whole)
-    if num_whole:
-        contents = blocks.read_contents(path)
-        assert contents.summary == {"number": 1}
-        np.testing.assert_array_equal(blocks.read_arrays(contents)["numbers"], arrays["numbers"])
+        record()
+    num_written = num_whole + (place == "after")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.demos"] * (num_written > 0)
+    if num_written:
+        found = load(path)
+        assert found.header.num_episodes == num_written
+        np.testing.assert_array_equal(found.obs, recorded.obs[: len(found.obs)])
+
+
+def test_an_interruption_after_the_block_is_written_and_before_it_is_counted_loses_nothing(
+    recorded: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every line of the writer in turn."""
+    first, second, *_ = episodes_of(recorded)
+    counts = set()
+    for line in range(1, 10_000):
+        path, seen = tmp_path / f"{line}.demos", 0
+
+        def interrupt(frame: FrameType, event: str, argument: Any, line: int = line) -> Any:
+            nonlocal seen
+            if event == "line":
+                seen += 1
+                if seen == line:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            is_ours = frame.f_code.co_filename.endswith(("blocks.py", "demonstration_files.py", "training/files.py"))
+            return interrupt if is_ours else None
+
+        try:
+            with Writer(path, recorded.header) as writer:
+                writer.write(first)
+                sys.settrace(interrupt)
+                writer.write(second)
+                sys.settrace(None)
+        except KeyboardInterrupt:
+            counts.add(load(path).header.num_episodes)
+        else:
+            break
+    assert seen < line < 1000
+    assert counts == {1, 2}
 
 
 def test_arrays_are_written_in_their_own_order_whatever_their_layout(tmp_path: Path) -> None:
@@ -145,8 +179,8 @@ def test_arrays_are_written_in_their_own_order_whatever_their_layout(tmp_path: P
         "steps": np.arange(6, dtype=np.int8)[::2],
         "flags": np.ones(3, bool),
     }
-    writer = blocks.BlockWriter(tmp_path / "a", {})
-    writer.write(arrays)
+    writer: blocks.BlockWriter[None] = blocks.BlockWriter(tmp_path / "a", {})
+    writer.write(arrays, None)
     writer.close({})
     found = blocks.read_arrays(blocks.read_contents(tmp_path / "a"))
     for name, array in arrays.items():
@@ -162,6 +196,65 @@ def test_no_file_is_overwritten_and_none_is_made_without_an_episode(recorded: De
     with pytest.raises(ValueError, match=r"a\.demos exists: choose another name"):
         Writer(path, recorded.header)
     assert_same(load(path), recorded)
+
+
+def test_a_file_that_is_written_is_held(recorded: Demonstrations, tmp_path: Path) -> None:
+    path, first = tmp_path / "a.demos", episodes_of(recorded)[0]
+    with Writer(path, recorded.header) as writer:
+        with pytest.raises(ValueError, match=rf"a\.demos is in use by process {os.getpid()} on "):
+            Writer(path, recorded.header)
+        writer.write(first)
+        with pytest.raises(ValueError, match=r"a\.demos exists: choose another name"):
+            Writer(path, recorded.header)
+    assert_same(load(path), first)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_appears_while_another_is_recorded_is_left_alone(recorded: Demonstrations, tmp_path: Path) -> None:
+    path, first = tmp_path / "a.demos", episodes_of(recorded)[0]
+    writer = Writer(path, first.header)
+    path.write_text("mine")
+    with pytest.raises(ValueError, match=r"a\.demos exists: choose another name"):
+        writer.write(first)
+    with pytest.raises(ValueError, match=r"a\.demos exists: choose another name"):
+        writer.close()
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_saved_file_appears_when_it_is_whole(
+    recorded: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demonstration_files, "BLOCK_BYTES", 1)
+    path, there = tmp_path / "a.demos", []
+    write = Writer.write
+
+    def look_and_write(writer: Writer, demonstrations: Demonstrations) -> None:
+        write(writer, demonstrations)
+        there.append(path.exists())
+
+    monkeypatch.setattr(Writer, "write", look_and_write)
+    save(path, recorded)
+    assert there == [False] * 7
+    assert len(blocks.read_contents(path).blocks) == 7
+    assert_same(load(path), recorded)
+
+
+def test_a_file_that_cannot_be_saved_to_its_end_leaves_nothing(recorded: Demonstrations, tmp_path: Path) -> None:
+    cut = from_arrays(recorded.header, {name: array[:-1] for name, array in to_arrays(recorded).items()})
+    with pytest.raises(ValueError, match="an episode is written whole or not at all"):
+        save(tmp_path / "a.demos", cut)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_episodes_are_written_in_the_order_of_their_numbers(recorded: Demonstrations, tmp_path: Path) -> None:
+    first, second, *_ = episodes_of(recorded)
+    with Writer(tmp_path / "a.demos", recorded.header) as writer:
+        writer.write(second)
+        for part in (first, second):
+            with pytest.raises(ValueError, match=r"episodes=. is not allowed: above 1, which is written"):
+                writer.write(part)
+    assert_same(load(tmp_path / "a.demos"), second)
 
 
 def test_only_whole_episodes_of_one_game_are_written(recorded: Demonstrations, header: Header, tmp_path: Path) -> None:
