@@ -1,6 +1,7 @@
 """Who plays a game and what comes of it: trained runs, scripted policies and teams of both, episode by episode."""
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,10 @@ import jaxdilemmas
 from baselines.training import trainer
 from baselines.training.algorithms import find_algorithm
 from baselines.training.runs import RunDirectory, load_parameters
-from jaxdilemmas.environment import Environment, Policy, require
+from baselines.training.schema import MOST_EPISODES
+from baselines.training.trainer import check_game
+from jaxdilemmas.arguments import check_count, check_kind, is_count, require
+from jaxdilemmas.environment import Environment, Policy, check_key
 from jaxdilemmas.metrics import restraint, social_metrics
 from jaxdilemmas.policies import scripted_policies
 from jaxdilemmas.wrappers import EpisodeStatistics
@@ -34,6 +38,12 @@ class Player(NamedTuple):
     env: Environment
     act: Act
     initial_memory: Any
+
+
+def check_player(argument: str, player: Any) -> None:
+    """Raises a ValueError unless this is a `Player` of a game that does not reset itself."""
+    check_kind(argument, player, Player, "a Player, as baselines.playing.find_player returns it")
+    check_game(player.env)
 
 
 class Steps(NamedTuple):
@@ -106,11 +116,11 @@ def load_run(path: Path, seed_index: int = 0, env_id: str | None = None) -> Run:
       ValueError: the directory holds no run, not that seed, a run under other rules of the game, a game that is neither
         registered nor `env_id`, or parameters that cannot be loaded.
     """
+    check_kind("path", path, (str, os.PathLike), "the path of a run directory")
     directory = RunDirectory(path)
     record = directory.read_record()
-    require(
-        0 <= seed_index < record.num_seeds, "seed_index", seed_index, f"{path} has {record.num_seeds} seeds, from 0"
-    )
+    is_there = is_count(seed_index, 0, record.num_seeds - 1)
+    require(is_there, "seed_index", seed_index, f"{path} has {record.num_seeds} seeds, from 0")
     try:
         algorithm = find_algorithm(record.algorithm)
     except ValueError as error:
@@ -150,7 +160,13 @@ def load_player(path: Path, seed_index: int = 0, greedy: bool = False, env_id: s
 
 
 def trained_player(env: Environment, policy: trainer.Policy, network_params: Any) -> Player:
-    """Agents that act by a trained policy."""
+    """Agents that act by a trained policy.
+
+    Raises:
+      ValueError: `env` is no game, or resets itself, or `policy` is of another kind.
+    """
+    check_game(env)
+    check_kind("policy", policy, trainer.Policy, "a Policy, as ippo.make_policy(config, env) returns it")
 
     def act(obs: jax.Array, state: Any, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         del state
@@ -160,7 +176,15 @@ def trained_player(env: Environment, policy: trainer.Policy, network_params: Any
 
 
 def scripted_player(env: Environment, policy: Policy) -> Player:
-    """Agents that all follow a policy without memory."""
+    """Agents that all follow a policy without memory.
+
+    Raises:
+      ValueError: `env` is no game, or resets itself, or `policy` is no function.
+    """
+    check_game(env)
+    require(
+        callable(policy), "policy", policy, "a function policy(key, state), as jaxdilemmas.policies.scripted returns"
+    )
     return Player(env, lambda obs, state, memory, key: (policy(key, state), memory), None)
 
 
@@ -176,6 +200,8 @@ def find_player(name: str, env_id: str, env_kwargs: dict[str, Any]) -> Player:
     Raises:
       ValueError: the name stands for neither, the run was trained on another game, or it cannot be loaded.
     """
+    check_kind("policy", name, (str, os.PathLike), "the name of a scripted policy, or the directory of a run")
+    check_kind("env_kwargs", env_kwargs, dict, "keyword arguments of the game by name")
     env = jaxdilemmas.make(env_id, **env_kwargs)
     makers = scripted_policies(env)
     if name in makers:
@@ -208,7 +234,17 @@ def make_team(first: Player, second: Player, is_first: jax.Array) -> Player:
       first: plays the same game as `second`.
       second: likewise.
       is_first: `[N]` bool, who follows `first`.
+
+    Raises:
+      ValueError: a player is none, they play different games, or `is_first` is of another kind.
     """
+    check_player("first", first)
+    check_player("second", second)
+    names = [type(player.env).__name__ for player in (first, second)]
+    require(names[0] == names[1], "second", names[1], f"a player of {names[0]}, as first")
+    needed = (first.env.num_agents,), np.dtype(bool)
+    found = getattr(is_first, "shape", None), getattr(is_first, "dtype", None)
+    require(found == needed, "is_first", is_first if None in found else found, f"an array of shape and dtype {needed}")
 
     def act(obs: jax.Array, state: Any, memory: tuple[Any, Any], key: jax.Array) -> tuple[jax.Array, tuple[Any, Any]]:
         key_first, key_second = jax.random.split(key)
@@ -231,7 +267,14 @@ def play_steps(
       params: numbers in the rules; the game's default when left out.
       num_steps: T; as many as an episode of the default length has when left out.
       state: of the game, to go on from; a new episode when left out.
+
+    Raises:
+      ValueError: `player` is no `Player`, `key` no key, or `num_steps` no whole number of at least 1.
     """
+    check_player("player", player)
+    check_key(key)
+    if num_steps is not None:
+        check_count("num_steps", num_steps)
     env = player.env
     params = env.default_params if params is None else params
     num_steps = int(env.default_params.max_steps) if num_steps is None else num_steps
@@ -251,7 +294,8 @@ def play_steps(
 
 
 def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Episode:
-    """Plays one episode and counts what happens; arguments as of `play_steps`."""
+    """Plays one episode and counts what happens; arguments and errors as of `play_steps`."""
+    check_player("player", player)
 
     def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         return player.act(obs, state.env_state, memory, key)
@@ -264,7 +308,11 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     """Numbers of an episode, `[N]`: `return`, counts from info, `restraint`, `tagged_steps`; and social metrics `[]`.
 
     What a game does not tell in info is left out.
+
+    Raises:
+      ValueError: this is no `Episode`.
     """
+    check_kind("episode", episode, Episode, "an Episode, as play_episode(...) returns it")
     last = episode.is_played.sum() - 1
     info = {name: values[last] for name, values in episode.info.items()}
     outcome = {"return": info["episode_return"], "collective_return": info["episode_return"].sum()}
@@ -280,7 +328,19 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
 
 
 def play_many(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndarray]:
-    """Outcomes of many episodes, `[E, N]` or `[E]` each; see `episode_outcome`."""
+    """Outcomes of many episodes, `[E, N]` or `[E]` each; see `episode_outcome`.
+
+    Args:
+      player: who plays what.
+      key: a JAX PRNG key, used once.
+      num_episodes: E, played side by side.
+
+    Raises:
+      ValueError: `player` is no `Player`, `key` no key, or E not from 1 to `MOST_EPISODES`.
+    """
+    check_player("player", player)
+    check_key(key)
+    check_count("num_episodes", num_episodes, 1, MOST_EPISODES)
 
     def outcome(key: jax.Array) -> dict[str, jax.Array]:
         return episode_outcome(play_episode(player, key))

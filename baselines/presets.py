@@ -5,6 +5,8 @@ A setting that is not here is the default of the algorithm's `Config`. On the co
 
 from typing import Any
 
+from jaxdilemmas.arguments import check_kind
+
 FIRST_REPORTED_SEED = 100
 """Settings are chosen on seeds below it; results are reported on seeds from it on."""
 
@@ -98,5 +100,11 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def preset(algorithm: str, env_id: str) -> dict[str, Any]:
-    """The tuned settings; empty where nothing was tuned."""
+    """The tuned settings; empty where nothing was tuned.
+
+    Raises:
+      ValueError: a name is no text.
+    """
+    check_kind("algorithm", algorithm, str, "the name of an algorithm")
+    check_kind("env_id", env_id, str, "the id of a game")
     return PRESETS.get((algorithm, env_id), {})

@@ -12,7 +12,10 @@ from flax import struct
 from baselines.analysis.events import event_feature
 from baselines.playing import load_run
 from baselines.training.imitation import RewardFunction
-from jaxdilemmas.environment import Environment, Transition, require
+from baselines.training.schema import MOST_FLOAT32
+from baselines.training.trainer import check_game
+from jaxdilemmas.arguments import check_kind, numbers_from, require
+from jaxdilemmas.environment import Environment, Transition
 from jaxdilemmas.wrappers import Wrapper
 
 OWN_REWARD = "own_reward"
@@ -40,10 +43,19 @@ class RecoveredRewards(Wrapper):
     Args:
       env: the game, without wrappers.
       reward_function: see `baselines.training.imitation.RewardFunction`.
+
+    Raises:
+      ValueError: `env` is no game, or resets itself, or `reward_function` is no function that returns `[M, N]`.
     """
 
     def __init__(self, env: Environment, reward_function: RewardFunction) -> None:
+        check_game(env)
         super().__init__(env)
+        allowed = "a function (obs, actions, next_obs, terminated) -> rewards [M, N]"
+        require(callable(reward_function), "reward_function", reward_function, allowed)
+        found = jax.eval_shape(reward_function, *_example_transitions(env))
+        shape = getattr(found, "shape", None)
+        require(shape == (1, env.num_agents), "reward_function of shape", shape, f"{(1, env.num_agents)} for one step")
         self.reward_function = reward_function
 
     def initial_state(self, key: jax.Array, params: Any) -> RememberedState:
@@ -73,17 +85,22 @@ class EventWeightedRewards(Wrapper):
         `[N]`, one for each agent.
 
     Raises:
-      ValueError: the game's info has no such event, or a weight is not finite or of another shape.
+      ValueError: `env` is no game, or resets itself, its info has no such event, or a weight is not finite or of
+        another shape.
     """
 
     def __init__(self, env: Environment, weights: Mapping[str, Any]) -> None:
+        check_game(env)
         super().__init__(env)
-        self.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
+        check_kind("weights", weights, Mapping, "numbers by name of the feature")
         info = jax.eval_shape(env.step, *_first_arguments(env))[-1]
-        for name, weight in self.weights.items():
+        for name, weight in weights.items():
             event_feature(name, {event: np.zeros(env.num_agents) for event in info})  # raises if there is none
-            is_fit = weight.shape in ((), (env.num_agents,)) and bool(np.isfinite(weight).all())
-            require(is_fit, "weights", {name: weights[name]}, f"a finite number, or {env.num_agents} of them")
+            numbers = numbers_from(weight)
+            is_fit = numbers is not None and numbers.shape in ((), (env.num_agents,))
+            is_fit = is_fit and bool((np.abs(numbers) <= MOST_FLOAT32).all())
+            require(is_fit, "weights", {name: weight}, f"a finite number, or {env.num_agents} of them")
+        self.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
 
     def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
         """The inner transition, paid by events."""
@@ -92,6 +109,14 @@ class EventWeightedRewards(Wrapper):
         parts = [weight * event_feature(name, events) for name, weight in self.weights.items()]
         rewards = sum(parts, jnp.zeros(self.num_agents))
         return state, rewards.astype(jnp.float32), terminated, info | {OWN_REWARD: own}
+
+
+def _example_transitions(env: Environment) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """The arguments of a `RewardFunction` for one step, as shapes."""
+    (N, seen), acts = (env.num_agents, env.observation_space), env.action_space
+    obs = jax.ShapeDtypeStruct((1, N, *seen.shape), seen.dtype)
+    actions, terminated = jax.ShapeDtypeStruct((1, N, *acts.shape), acts.dtype), jax.ShapeDtypeStruct((1,), bool)
+    return obs, actions, obs, terminated
 
 
 def _first_arguments(env: Environment) -> tuple[Any, Any, Any]:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdilemmas.environment import require
+from baselines.analysis.arrays import check_array
+from jaxdilemmas.arguments import check_kind, require
 
 WHOSE = ("", "of others", "of all")
 """Whose event a feature counts: the agent's own, the sum of the others', or the least of all."""
@@ -41,7 +42,11 @@ def event_names(events: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """The features that events `[M, N]` give rise to: own, of others, of all.
 
     What repeats another or never varies is left out.
+
+    Raises:
+      ValueError: these are no arrays by name.
     """
+    check_events(events)
     kept: list[str] = []
     seen: list[np.ndarray] = []
     for whose in WHOSE:
@@ -65,6 +70,8 @@ def event_feature(name: str, events: Mapping[str, Any]) -> Any:
     Raises:
       ValueError: there is no such event, or the name says something else of it.
     """
+    check_kind("events", events, Mapping, "arrays [..., N] by name")
+    check_kind("event", name, str, "the name of a feature")
     if name == TIME and events and TIME not in events:
         return 0 * next(iter(events.values())) + 1.0
     event, _, whose = name.partition(" ")
@@ -76,12 +83,20 @@ def event_feature(name: str, events: Mapping[str, Any]) -> Any:
     return own.min(-1, keepdims=True) + 0 * own if whose == "of all" else own
 
 
-def require_finite(name: str, values: np.ndarray) -> None:
-    """Raises a ValueError that names the argument and the first of its values that is not finite."""
-    for value in values[~np.isfinite(values)][:1]:
-        require(False, name, float(value), "all must be finite")
+def check_events(events: Any, *axes: int | str) -> None:
+    """Raises a ValueError unless these are arrays of numbers by name, all of one shape: `axes`, or `[M, N]`."""
+    check_kind("events", events, Mapping, "arrays [M, N] by name")
+    for name, values in events.items():
+        check_kind("event", name, str, "text, the name of an event")
+        axes = check_array(f"events[{name!r}]", values, *(axes or ("M", "N"))).shape
 
 
 def event_columns(names: Sequence[str], events: Mapping[str, np.ndarray]) -> np.ndarray:
-    """All features of events `[M, N]`, `[M, N, F]` float64."""
+    """All features of events `[M, N]`, `[M, N, F]` float64.
+
+    Raises:
+      ValueError: as `event_feature`, or there is no name.
+    """
+    is_some = isinstance(names, list | tuple) and len(names) > 0
+    require(is_some, "names", names, "a tuple or list of at least one feature")
     return np.stack([np.asarray(event_feature(name, events), np.float64) for name in names], axis=-1)

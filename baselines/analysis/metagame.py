@@ -1,17 +1,11 @@
-"""Games between a few strategies: their equilibria, and populations that drift towards what pays more.
+"""Equilibria of symmetric games, and where populations that drift towards what pays more come to rest.
 
-N agents each play one of K strategies; what an agent gets depends on its own strategy and on how many of the N - 1
-others play each. In a population with shares x of the strategies, an agent meets N - 1 others drawn independently from
-it. Strategy k then pays f_k(x) on average, and the replicator dynamics of Taylor and Jonker 1978 are
-dx_k/dt = x_k (f_k(x) - sum_l x_l f_l(x)). Their rest points in the interior of a face are the mixtures under which all
-strategies in use pay the same; one is a symmetric equilibrium if no strategy that is not in use pays more.
-
-The choice between cooperating and defecting that a Schelling table shows is such a game with two strategies: the
-number of cooperators among the others is binomial, and the symmetric mixed equilibria are the roots of the expected
-gain of cooperating.
+`symmetric_games` has the games and the replicator dynamics. Rest points of the dynamics in the interior of a face are
+the mixtures under which all strategies in use pay the same; one is a symmetric equilibrium if no strategy that is not
+in use pays more. Of the choice between cooperating and defecting that a Schelling table shows, the symmetric mixed
+equilibria are the roots of the expected gain of cooperating.
 """
 
-import dataclasses
 import enum
 import itertools
 import math
@@ -20,116 +14,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.analysis.schelling import CONFIDENCE, Estimate, SchellingTable
-from jaxdilemmas.environment import require
-
-COOPERATE, DEFECT = 0, 1
-"""Order of the strategies in games made from a Schelling table."""
+from baselines.analysis.schelling import CONFIDENCE, Estimate, SchellingTable, check_table
+from baselines.analysis.symmetric_games import (
+    COOPERATE,
+    SymmetricGame,
+    check_shares,
+    check_symmetric_game,
+    compositions,
+    game_of_means,
+    growth_anywhere,
+    matrix_game,
+    payoffs_anywhere,
+    table_game,
+)
+from jaxdilemmas.arguments import check_count, require
 
 TOLERANCE = 1e-9
 """What counts as zero, in units of the largest difference between payoffs."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SymmetricGame:
-    """What each of K strategies pays beside any N - 1 others.
-
-    Attributes:
-      others: `[C, K]` int64, `compositions(N - 1, K)`: how many of the others play each strategy.
-      payoffs: `[C, K]` float64, row c: what an agent gets for each strategy beside the others of row c.
-
-    Raises:
-      ValueError: there are fewer than two agents or strategies, rows are missing or in another order, or a payoff is
-        not finite.
-    """
-
-    others: np.ndarray
-    payoffs: np.ndarray
-
-    def __post_init__(self) -> None:
-        require(self.others.ndim == 2 and self.others.shape[1] >= 2, "others", self.others.shape, "[C, K], K from 2")
-        num_others, num_strategies = int(self.others[0].sum()), self.others.shape[1]
-        require(num_others >= 1, "others", self.others[0].tolist(), "at least one other agent")
-        is_complete = np.array_equal(self.others, compositions(num_others, num_strategies))
-        require(is_complete, "others", self.others.tolist(), f"compositions({num_others}, {num_strategies})")
-        require(self.payoffs.shape == self.others.shape, "payoffs", self.payoffs.shape, f"{self.others.shape}")
-        require(bool(np.isfinite(self.payoffs).all()), "payoffs", self.payoffs.tolist(), "finite numbers")
-
-    @property
-    def num_agents(self) -> int:
-        """N."""
-        return int(self.others[0].sum()) + 1
-
-    @property
-    def num_strategies(self) -> int:
-        """K."""
-        return self.others.shape[1]
-
-    @property
-    def scale(self) -> float:
-        """The largest difference between two payoffs; 1 if there is none."""
-        return float(np.ptp(self.payoffs)) or 1.0
-
-
-def compositions(total: int, parts: int) -> np.ndarray:
-    """Every way to divide `total` things over `parts` places, `[C, parts]` int64, the first place falling slowest."""
-    bars = itertools.combinations(range(total + parts - 1), parts - 1)
-    edges = np.array([(-1, *places, total + parts - 1) for places in bars])
-    return np.diff(edges, axis=1)[::-1] - 1
-
-
-def matrix_game(matrix: np.ndarray) -> SymmetricGame:
-    """The game of two agents in which strategy k gets `matrix[k, l]` against strategy l.
-
-    Args:
-      matrix: `[K, K]`.
-
-    Raises:
-      ValueError: the matrix is not square, or a payoff is not finite.
-    """
-    matrix = np.asarray(matrix, np.float64)
-    require(matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1], "matrix", matrix.shape, "a square matrix")
-    return SymmetricGame(compositions(1, len(matrix)), matrix.T)  # row c of compositions is strategy c
-
-
-def table_game(table: SchellingTable) -> SymmetricGame:
-    """The choice between cooperating (strategy 0) and defecting (strategy 1) by the mean payoffs of a table.
-
-    Raises:
-      ValueError: the payoff of some number of cooperators is unknown.
-    """
-    return _game_of_means(table.cooperators[1:].mean(1), table.defectors[:-1].mean(1))
-
-
-def _game_of_means(cooperating: np.ndarray, defecting: np.ndarray) -> SymmetricGame:
-    """From R_c(i + 1) and R_d(i), `[N]` each, over i cooperating others."""
-    payoffs = np.stack([cooperating, defecting], axis=1)
-    return SymmetricGame(compositions(len(payoffs) - 1, 2), payoffs[::-1])
-
-
-def expected_payoffs(game: SymmetricGame, shares: np.ndarray) -> np.ndarray:
-    """What each strategy pays beside N - 1 others drawn independently from a population.
-
-    Args:
-      game: N agents, K strategies.
-      shares: `[..., K]`, of the strategies; they sum to 1.
-
-    Returns:
-      `[..., K]`.
-    """
-    num_others = math.factorial(game.num_agents - 1)
-    ways = [num_others // math.prod(math.factorial(count) for count in row) for row in game.others.tolist()]
-    chances = np.array(ways, float) * np.prod(shares[..., None, :] ** game.others, axis=-1)
-    return chances @ game.payoffs
-
-
-def replicator(game: SymmetricGame, shares: np.ndarray) -> np.ndarray:
-    """Growth of each strategy's share, `[..., K]`, by the replicator dynamics; it sums to 0.
-
-    Source: Taylor and Jonker 1978.
-    """
-    payoffs = expected_payoffs(game, shares)
-    return shares * (payoffs - (shares * payoffs).sum(-1, keepdims=True))
 
 
 class Stability(enum.StrEnum):
@@ -169,7 +70,11 @@ def rest_points(game: SymmetricGame) -> list[RestPoint]:
     With two strategies in use they are roots of a polynomial, and all are found. With more a solver starts from many
     places: for two agents the equations are linear and nothing is missed, for more agents that is not certain. A
     mixture in a continuum of rest points is not listed.
+
+    Raises:
+      ValueError: `game` is no `SymmetricGame`.
     """
+    check_symmetric_game(game)
     supports = [
         s for size in range(1, game.num_strategies + 1) for s in itertools.combinations(_strategies(game), size)
     ]
@@ -182,7 +87,7 @@ def _strategies(game: SymmetricGame) -> range:
 
 def _describe(game: SymmetricGame, shares: np.ndarray) -> RestPoint:
     eigenvalues = np.linalg.eigvals(jacobian(game, shares)).astype(complex)
-    payoffs = expected_payoffs(game, shares)
+    payoffs = payoffs_anywhere(game, shares)
     is_equilibrium = bool(payoffs.max() <= shares @ payoffs + 1e3 * TOLERANCE * game.scale)
     return RestPoint(shares, eigenvalues, _stability(eigenvalues.real / game.scale), is_equilibrium)
 
@@ -196,10 +101,20 @@ def _stability(growth: np.ndarray) -> Stability:
 
 
 def jacobian(game: SymmetricGame, shares: np.ndarray) -> np.ndarray:
-    """Derivative of the replicator dynamics along the simplex, `[K - 1, K - 1]`, in an orthonormal basis of it."""
+    """Derivative of the replicator dynamics along the simplex, `[K - 1, K - 1]`, in an orthonormal basis of it.
+
+    Args:
+      game: N agents, K strategies.
+      shares: `[K]`.
+
+    Raises:
+      ValueError: as `expected_payoffs`.
+    """
+    shares = check_shares(game, shares)
+    require(shares.ndim == 1, "shares", shares.shape, f"one population, [{game.num_strategies}]")
     directions = np.linalg.svd(np.ones((1, game.num_strategies)))[2][1:]  # [K - 1, K], each sums to 0
     step = 1e-30  # polynomials have exact derivatives by a step in the imaginary direction
-    return directions @ replicator(game, shares + 1j * step * directions).imag.T / step
+    return directions @ growth_anywhere(game, shares + 1j * step * directions).imag.T / step
 
 
 def _mixtures(game: SymmetricGame, support: tuple[int, ...]) -> Iterator[np.ndarray]:
@@ -238,7 +153,7 @@ def _roots_in_face(game: SymmetricGame, support: tuple[int, ...]) -> list[np.nda
     def gains(free: np.ndarray) -> np.ndarray:
         shares = np.zeros(game.num_strategies)
         shares[list(support)] = weights_of(free)
-        payoffs = expected_payoffs(game, shares)[list(support)] / game.scale
+        payoffs = payoffs_anywhere(game, shares)[list(support)] / game.scale
         return payoffs[:-1] - payoffs[-1]
 
     found = []
@@ -289,8 +204,11 @@ def estimate_rest_points(table: SchellingTable, seed: int = 0, num_resamples: in
       num_resamples: how many tables are drawn.
 
     Raises:
-      ValueError: the payoff of some number of cooperators is unknown.
+      ValueError: the payoff of some number of cooperators is unknown, or an argument is of another kind.
     """
+    check_table(table)
+    check_count("seed", seed, 0)
+    check_count("num_resamples", num_resamples)
     rng = np.random.default_rng(seed)
     resamples = [rest_points(_resample(table, rng)) for _ in range(num_resamples)]
     points = sorted(rest_points(table_game(table)), key=lambda point: point.shares[COOPERATE])
@@ -303,7 +221,7 @@ def _resample(table: SchellingTable, rng: np.random.Generator) -> SymmetricGame:
     cooperators, defectors = (
         np.take_along_axis(part, chosen, axis=1).mean(1) for part in (table.cooperators, table.defectors)
     )
-    return _game_of_means(cooperators[1:], defectors[:-1])
+    return game_of_means(cooperators[1:], defectors[:-1])
 
 
 def _estimate_point(point: RestPoint, resamples: list[list[RestPoint]]) -> EstimatedPoint:
@@ -329,7 +247,11 @@ def two_agent_matrix(table: SchellingTable) -> np.ndarray:
     With two agents it is the table. With more, one agent faces N - 1 others that all do the same: the
     deviation-preserving reduction of Wiedenbeck and Wellman 2012 to two agents, which keeps the equilibria in which all
     do the same and the four payoffs (reward, sucker's payoff; temptation, punishment) of the dilemma.
+
+    Raises:
+      ValueError: `table` is no `SchellingTable`.
     """
+    check_table(table)
     reward, sucker = table.cooperators[-1].mean(), table.cooperators[1].mean()
     temptation, punishment = table.defectors[-2].mean(), table.defectors[0].mean()
     return np.array([[reward, sucker], [temptation, punishment]])

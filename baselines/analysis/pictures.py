@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.analysis.metagame import (
+from baselines.analysis.metagame import RestPoint, Stability, rest_points
+from baselines.analysis.schelling import Estimate, SchellingTable, Verdict, check_table
+from baselines.analysis.symmetric_games import (
     COOPERATE,
     DEFECT,
-    RestPoint,
-    Stability,
     SymmetricGame,
+    check_symmetric_game,
     expected_payoffs,
     replicator,
-    rest_points,
 )
-from baselines.analysis.schelling import Estimate, SchellingTable, Verdict
-from jaxdilemmas.environment import require
+from jaxdilemmas.arguments import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +36,11 @@ def draw_diagram(axes: "Axes", table: SchellingTable, equilibria: list[Verdict],
     """Draws the payoffs of an agent that cooperates and of one that defects over how many others cooperate.
 
     Bars are 95 % intervals. A ring is around what agents get in a pure equilibrium.
+
+    Raises:
+      ValueError: `table` is no `SchellingTable`.
     """
+    check_table(table)
     others = range(table.num_agents)
     _plot_curve(axes, [table.cooperator(i + 1) for i in others], "cooperating", "tab:blue")
     _plot_curve(axes, [table.defector(i) for i in others], "defecting", "tab:red")
@@ -69,6 +72,7 @@ def draw_phase_line(axes: "Axes", game: SymmetricGame, title: str) -> None:
     Raises:
       ValueError: the game has not two strategies.
     """
+    check_symmetric_game(game)
     require(game.num_strategies == 2, "game", game.num_strategies, "a game of two strategies")
     share = np.linspace(0, 1, 201)
     payoffs = expected_payoffs(game, np.stack([share, 1 - share], axis=-1))
@@ -101,13 +105,16 @@ def draw_phase_triangle(axes: "Axes", game: SymmetricGame, names: Sequence[str])
     Raises:
       ValueError: there are not three strategies, or not a name for each.
     """
+    check_symmetric_game(game)
     require(game.num_strategies == 3, "game", game.num_strategies, "a game of three strategies")
-    require(len(names) == 3, "names", list(names), "three names")
+    is_fit = isinstance(names, list | tuple) and len(names) == 3 and all(isinstance(name, str) for name in names)
+    require(is_fit, "names", names, "three names")
     across, up = np.meshgrid(np.linspace(0, 1, 61), np.linspace(0, CORNERS[2, 1], 61))
     second = across - up / (2 * CORNERS[2, 1])
     third = up / CORNERS[2, 1]
     shares = np.stack([1 - second - third, second, third], axis=-1)
-    flow = np.where((shares >= 0).all(-1, keepdims=True), replicator(game, shares) @ CORNERS, np.nan)
+    is_inside = (shares >= 0).all(-1, keepdims=True)
+    flow = np.where(is_inside, replicator(game, np.where(is_inside, shares, 1 / 3)) @ CORNERS, np.nan)
     speed = np.linalg.norm(flow, axis=-1)
     axes.streamplot(across, up, flow[..., 0], flow[..., 1], color=speed, cmap="viridis", density=1.2, linewidth=0.8)
     axes.plot(*np.append(CORNERS, CORNERS[:1], axis=0).T, color="black", linewidth=1)

@@ -10,8 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.analysis.events import event_columns
-from jaxdilemmas.environment import require
+from baselines.analysis.arrays import check_array
+from baselines.analysis.events import check_events, event_columns
+from jaxdilemmas.arguments import check_count, require
+
+MOST_DRAWS = 100_000
+"""Vectors of weights; our choice."""
 
 # Rewards
 
@@ -42,7 +46,8 @@ def reward_scores(
     Raises:
       ValueError: the shapes do not fit.
     """
-    require(recovered.shape == rewards.shape, "recovered", recovered.shape, f"the shape of rewards, {rewards.shape}")
+    rewards = check_array("rewards", rewards, "M", "N")
+    recovered = check_array("recovered", recovered, *rewards.shape)
     sights = _sights(rewards, terminated, episodes)
     return [_score(column, sight) for column, sight in zip(np.asarray(recovered, np.float64).T, sights, strict=True)]
 
@@ -82,9 +87,9 @@ class Sight(NamedTuple):
 
 def _sights(rewards: np.ndarray, terminated: np.ndarray, episodes: np.ndarray) -> list[Sight]:
     """Of each agent; see `reward_scores`."""
-    for name, array in {"terminated": terminated, "episodes": episodes}.items():
-        require(array.shape == rewards.shape[:1], name, array.shape, f"{rewards.shape[:1]}")
-    rewards, is_running = np.asarray(rewards, np.float64), ~np.asarray(terminated, bool)
+    terminated = check_array("terminated", terminated, len(rewards), is_whole=True)
+    episodes = check_array("episodes", episodes, len(rewards), is_whole=True)
+    rewards, is_running = rewards.astype(np.float64), ~terminated.astype(bool)
     pairs = zip(rewards.T, mean_of_others(rewards).T, strict=True)
     return [Sight(own, other, is_running, (own == 0) | (other == 0), episodes) for own, other in pairs]
 
@@ -109,7 +114,12 @@ def _score(recovered: np.ndarray, sight: Sight) -> dict[str, float]:
 
 
 def mean_of_others(values: np.ndarray) -> np.ndarray:
-    """Of each agent the mean over all others, `[M, N]` -> `[M, N]`; 0 where there is nobody else."""
+    """Of each agent the mean over all others, `[M, N]` -> `[M, N]`; 0 where there is nobody else.
+
+    Raises:
+      ValueError: these are no numbers of that shape.
+    """
+    values = check_array("values", values, "M", "N")
     return (values.sum(1, keepdims=True) - values) / max(1, values.shape[1] - 1)
 
 
@@ -118,21 +128,39 @@ def _mean(values: np.ndarray) -> float:
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float:
-    """The correlation of two columns `[M]`; NaN where one is constant or empty."""
+    """The correlation of two columns `[M]`; NaN where one is constant or empty.
+
+    Raises:
+      ValueError: these are no columns of numbers of the same length.
+    """
+    first = check_array("first", first, "M")
+    second = check_array("second", second, len(first))
     if not len(first) or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(np.corrcoef(first, second)[0, 1])
 
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """The correlation of the ranks of two columns `[M]`, ties sharing their mean rank; NaN where one is constant."""
+    """The correlation of the ranks of two columns `[M]`, ties sharing their mean rank; NaN where one is constant.
+
+    Raises:
+      ValueError: as `pearson`.
+    """
     from scipy.stats import rankdata
 
+    first = check_array("first", first, "M")
+    second = check_array("second", second, len(first))
     return pearson(rankdata(first), rankdata(second))
 
 
 def affine_error(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Mean squared error after the best scale and shift of `predicted` `[M]`, which may turn it round; NaN of none."""
+    """Mean squared error after the best scale and shift of `predicted` `[M]`, which may turn it round; NaN of none.
+
+    Raises:
+      ValueError: these are no columns of numbers of the same length.
+    """
+    true = check_array("true", true, "M")
+    predicted = check_array("predicted", predicted, len(true))
     correlation = pearson(predicted, true)
     return _mean((true - _mean(true)) ** 2) * (1 - (0 if np.isnan(correlation) else correlation) ** 2)
 
@@ -160,8 +188,13 @@ def random_scores(
       `<name>_median` and `<name>_q95`; a constant prediction counts as 0, and NaN stands where the truth is constant.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: the shapes do not fit, or `num_draws` is below 1.
     """
+    check_count("num_draws", num_draws, 1, MOST_DRAWS)
+    rewards = check_array("rewards", rewards, "M", "N")
+    check_events(events, *rewards.shape)
+    is_some = isinstance(names, list | tuple) and len(names) > 0
+    require(is_some, "names", names, "a tuple or list of at least one feature")
     weights = np.random.default_rng(0).normal(size=(len(names), num_draws))
     drawn = np.moveaxis(event_columns(names, events), 1, 0) @ weights  # [N, M, draws]
     return [
@@ -209,9 +242,13 @@ def behavioural_error(log_probs: np.ndarray, actions: np.ndarray) -> Behavioural
       actions: `[M, N]` int, what they did.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: the shapes do not fit, or an action is not from 0 to A - 1.
     """
-    require(log_probs.shape[:2] == actions.shape, "log_probs", log_probs.shape, f"{actions.shape} and an axis more")
+    actions = check_array("actions", actions, "M", "N", is_whole=True)
+    log_probs = check_array("log_probs", log_probs, *actions.shape, "A")
+    num_actions = log_probs.shape[-1]
+    for wrong in actions[(actions < 0) | (actions >= num_actions)][:1]:
+        require(False, "actions", int(wrong), f"whole numbers from 0 to {num_actions - 1}")
     taken = np.take_along_axis(log_probs, actions[..., None], axis=-1)[..., 0]
     is_other = log_probs.argmax(-1) != actions
     return BehaviouralError(-taken.mean(0), is_other.mean(0), float(is_other.any(1).mean()))

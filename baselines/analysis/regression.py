@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.analysis.events import EventRewards, event_columns, event_names, require_finite
-from jaxdilemmas.environment import require
+from baselines.analysis.arrays import check_array, require_finite
+from baselines.analysis.events import EventRewards, check_events, event_columns, event_names
+from jaxdilemmas.arguments import check_count, check_kind, check_number, require
 
 
 class Recovered(NamedTuple):
@@ -59,8 +60,10 @@ def constrained_regression(
 
     Source: our form of the "constrained regression" of Haynam et al. 2025 (arXiv:2503.04679), whose own is not public.
     """
-    _check_recovered(recovered)
-    require(num_steps >= 1, "num_steps", num_steps, "at least 1")
+    recovered = _checked(recovered)
+    check_number("discount", discount, 1)
+    check_count("num_steps", num_steps)
+    check_number("ridge", ridge)
     names = event_names(recovered.events)
     require(bool(names), "events", sorted(recovered.events), "at least one that varies")
     last = _last_steps(recovered, num_steps)
@@ -78,17 +81,20 @@ def constrained_regression(
     return EventRewards(names, weights, np.array([explained for _, explained in solved]))
 
 
-def _check_recovered(recovered: Recovered) -> None:
-    shape = recovered.targets.shape
-    require(len(shape) == 2 and shape[0] > 0, "targets", shape, "[M, N], M at least 1")
-    for name in ("features", "next_features"):
-        found = getattr(recovered, name).shape
-        is_fit = found[:2] == shape and found == recovered.features.shape
-        require(is_fit, name, found, f"{shape} and an axis more, the same for both")
-    for name in ("terminated", "episodes"):
-        require(getattr(recovered, name).shape == shape[:1], name, getattr(recovered, name).shape, f"{shape[:1]}")
-    for name in ("targets", "features", "next_features"):
-        require_finite(name, getattr(recovered, name))
+def _checked(recovered: Recovered) -> Recovered:
+    """The transitions as arrays of NumPy."""
+    check_kind("recovered", recovered, Recovered, "a Recovered")
+    targets = check_array("targets", recovered.targets, "M", "N")
+    num_rows = len(targets)
+    require(num_rows > 0, "targets", targets.shape, "[M, N], M at least 1")
+    features = check_array("features", recovered.features, *targets.shape, "K")
+    next_features = check_array("next_features", recovered.next_features, *features.shape)
+    check_events(recovered.events, *targets.shape)
+    for name, values in {"targets": targets, "features": features, "next_features": next_features}.items():
+        require_finite(name, values)
+    terminated = check_array("terminated", recovered.terminated, num_rows, is_whole=True)
+    episodes = check_array("episodes", recovered.episodes, num_rows, is_whole=True)
+    return Recovered(targets, recovered.events, features, next_features, terminated, episodes)
 
 
 def _last_steps(recovered: Recovered, num_steps: int) -> np.ndarray:

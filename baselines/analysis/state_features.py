@@ -5,6 +5,8 @@ from functools import partial
 
 import numpy as np
 
+from baselines.analysis.arrays import check_array
+from jaxdilemmas.arguments import check_count, check_kind, require
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.spaces import Box
 
@@ -23,7 +25,12 @@ MOST_TILES = 64
 
 
 def make_state_features(env: Environment) -> Describe:
-    """What fits a game: distances where it shows entities, else random features."""
+    """What fits a game: distances where it shows entities, else random features.
+
+    Raises:
+      ValueError: `env` is no game.
+    """
+    check_kind("env", env, Environment, "a game as jaxdilemmas.make returns it")
     space = env.observation_space
     if hasattr(env, "entity_kinds"):
         return partial(entity_features, kinds=np.asarray(env.entity_kinds))
@@ -41,7 +48,13 @@ def entity_features(obs: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     Returns:
       `[..., K]`: for each kind of thing its nearness at several lengths and the distance of the nearest, from me and
       from the other, and the longer and the sum of both ways to the nearest for both.
+
+    Raises:
+      ValueError: an array is of another shape, or there is no thing.
     """
+    kinds = check_array("kinds", kinds, "S", is_whole=True)
+    require(len(kinds) > 2, "kinds", kinds.tolist(), "two beings and at least one thing")
+    obs = check_array("obs", obs, len(kinds), 2, has_more_axes=True)
     places = obs.astype(np.float64)
     is_absent = obs[..., :1, 0] < 0, obs[..., 2:, 0] < 0
     mine, others = (
@@ -69,7 +82,15 @@ def random_features(obs: np.ndarray, shape: tuple[int, ...], num_tiles: int = 0)
 
     Returns:
       `[..., NUM_RANDOM]`, and where observations are amounts these as well.
+
+    Raises:
+      ValueError: `obs` is of another shape, or holds ids that are not below `num_tiles`.
     """
+    check_kind("shape", shape, tuple, "the shape of one observation")
+    check_count("num_tiles", num_tiles, 0)
+    obs = check_array("obs", obs, *shape, is_whole=num_tiles > 0, has_more_axes=True)
+    for wrong in obs[(obs < 0) | (obs >= num_tiles)][:1] if num_tiles else ():
+        require(False, "obs", int(wrong), f"ids of tiles from 0 to {num_tiles - 1}")
     rng = np.random.default_rng(0)
     size = int(np.prod(shape))
     flat = obs.reshape(*obs.shape[: obs.ndim - len(shape)], size)

@@ -19,10 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.analysis.events import EventRewards, event_feature, require_finite
-from baselines.playing import Player, play_steps
+from baselines.analysis.arrays import check_array, require_finite
+from baselines.analysis.events import EventRewards, event_feature
+from baselines.playing import Player, check_player, play_steps
 from baselines.training.imitation import RewardFunction
-from jaxdilemmas.environment import require
+from jaxdilemmas.arguments import check_count, check_kind, check_number, require
+from jaxdilemmas.environment import check_key
 
 AT_ONCE = 250
 """States from which is played side by side."""
@@ -77,8 +79,9 @@ def successor_rewards(
     Raises:
       ValueError: a number or shape is not allowed, or an agent has fewer than two actions.
     """
-    _check(play, states, is_tried)
-    require(num_repetitions >= 2, "num_repetitions", num_repetitions, "at least 2")
+    is_tried = _check(play, states, is_tried)
+    check_key(key)
+    check_count("num_repetitions", num_repetitions, 2)
     sample, fits = make_sample(play), []
     for agent, tried in enumerate(is_tried):
         keys = jax.random.split(jax.random.fold_in(key, agent), num_repetitions)
@@ -87,20 +90,26 @@ def successor_rewards(
     return EventRewards(play.names, np.stack([fit[0] for fit in fits]), np.array([fit[1] for fit in fits]))
 
 
-def _check(play: Play, states: Any, is_tried: np.ndarray) -> None:
+def _check(play: Play, states: Any, is_tried: Any) -> np.ndarray:
+    """Raises a ValueError if an argument is not allowed; returns `is_tried` as an array."""
+    check_kind("play", play, Play, "a Play")
+    check_player("player", play.player)
+    require(callable(play.reward_function), "reward_function", play.reward_function, "a RewardFunction")
     env = play.player.env
     num_actions = getattr(env.action_space, "n", None)
     require(num_actions is not None, "player", env.action_space, "a game of discrete actions")
-    require(play.num_steps >= 1, "num_steps", play.num_steps, "at least 1")
-    require(0 <= play.discount <= 1, "discount", play.discount, "0 to 1")
-    is_some = len(set(play.names)) == len(play.names) > 0
+    check_count("num_steps", play.num_steps, 1, ENDLESS)
+    check_number("discount", play.discount, 1)
+    is_some = isinstance(play.names, list | tuple) and len(set(play.names)) == len(play.names) > 0
     require(is_some, "names", play.names, "at least one, each once")
-    sizes = {leaf.shape[:1] for leaf in jax.tree.leaves(states)}
+    sizes = {getattr(leaf, "shape", ())[:1] for leaf in jax.tree.leaves(states)}
     require(len(sizes) == 1 and sizes.isdisjoint({(), (0,)}), "states", sizes, "one leading axis, at least 1 long")
+    is_tried = check_array("is_tried", is_tried, "N", "A", is_whole=True)
     is_fit = is_tried.dtype == bool and is_tried.shape == (env.num_agents, num_actions)
     require(is_fit, "is_tried", (is_tried.dtype, is_tried.shape), f"bool ({env.num_agents}, {num_actions})")
     is_enough = bool((is_tried.sum(1) > 1).all())
     require(is_enough, "is_tried", is_tried.tolist(), "two actions or more of each agent")
+    return is_tried
 
 
 def make_sample(play: Play) -> Sample:
@@ -164,9 +173,9 @@ def successor_regression(rewards: np.ndarray, events: np.ndarray) -> tuple[np.nd
     Raises:
       ValueError: the shapes do not fit, there is one repetition alone, or a number is not finite.
     """
-    require(rewards.ndim == 3 and len(rewards) > 1, "rewards", rewards.shape, "[R, M, K], R at least 2")
-    is_fit = events.ndim == 4 and events.shape[:3] == rewards.shape
-    require(is_fit, "events", events.shape, f"{rewards.shape} and an axis more")
+    rewards = check_array("rewards", rewards, "R", "M", "K")
+    require(len(rewards) > 1, "rewards", rewards.shape, "[R, M, K], R at least 2")
+    events = check_array("events", events, *rewards.shape, "F")
     require_finite("rewards", rewards)
     require_finite("events", events)
     columns = _differences(np.concatenate([events, rewards[..., None]], axis=-1))

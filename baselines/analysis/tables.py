@@ -3,19 +3,24 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from baselines.analysis.schelling import Estimate
 from baselines.training.files import write_file
-from jaxdilemmas.environment import require
+from jaxdilemmas.arguments import check_kind, require
 
 Row = dict[str, Any]
 
 
 def flatten(row: Row) -> Row:
-    """A row with a column for each number: an `Estimate` x has x_mean, x_low and x_high. None stands for no number."""
+    """A row with a column for each number: an `Estimate` x has x_mean, x_low and x_high. None stands for no number.
+
+    Raises:
+      ValueError: this is no row.
+    """
+    check_kind("row", row, Mapping, "a dict of values by column")
     flat: Row = {}
     for name, value in row.items():
         numbers = {name: value}
@@ -25,9 +30,24 @@ def flatten(row: Row) -> Row:
     return flat
 
 
+def check_rows(rows: Any) -> None:
+    """Raises a ValueError unless these are rows that all have the same columns."""
+    check_kind("rows", rows, (list, tuple), "a list of rows")
+    for index, row in enumerate(rows):
+        check_kind(f"rows[{index}]", row, Mapping, "a dict of values by column")
+        is_alike = list(row) == list(rows[0])
+        require(is_alike, f"columns of rows[{index}]", list(row), f"those of the first row, {list(rows[0])}")
+
+
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Writes flattened rows, all with the same columns; cells are empty where there is no number."""
+    """Writes flattened rows, all with the same columns; cells are empty where there is no number.
+
+    Raises:
+      ValueError: these are no such rows.
+    """
+    check_kind("rows", rows, (list, tuple), "a list of rows")
     flat = [flatten(row) for row in rows]
+    check_rows(flat)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, flat[0] if flat else [])
     writer.writeheader()
@@ -36,7 +56,12 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Rows, all with the same columns, as a table in Markdown."""
+    """Rows, all with the same columns, as a table in Markdown.
+
+    Raises:
+      ValueError: these are no such rows.
+    """
+    check_rows(rows)
     if not rows:
         return "none\n"
     cells = [list(rows[0]), ["---"] * len(rows[0])]
@@ -54,8 +79,14 @@ def spread(rows: Sequence[Row], index: Sequence[str], across: str, value: str) -
       value: what stands in them; NaN where a combination is missing.
 
     Raises:
-      ValueError: a combination is there twice.
+      ValueError: a combination is there twice, or a column is unknown.
     """
+    check_kind("rows", rows, (list, tuple), "a list of rows")
+    check_kind("index", index, (list, tuple), "names of columns")
+    for row in rows:
+        check_kind("rows", row, Mapping, "a list of dicts of values by column")
+        for argument, name in [*(("index", name) for name in index), ("across", across), ("value", value)]:
+            require(name in list(row), argument, name, f"a column of every row, which are {', '.join(map(str, row))}")
     combinations = [tuple(row[name] for name in (*index, across)) for row in rows]
     twice = [found for found in combinations if combinations.count(found) > 1]
     require(not twice, "rows", twice[:1], "each combination of index and across at most once")

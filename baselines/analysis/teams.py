@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxdilemmas.environment import require
+from baselines.analysis.arrays import check_array
+from jaxdilemmas.arguments import check_count, check_kind, check_number, require
 
 
 class EmptyClassError(ValueError):
@@ -54,10 +55,14 @@ def tag_agents(restraint: np.ndarray, defector_below: float, cooperator_above: f
       cooperator_above: cooperators have more; not below the other threshold.
 
     Raises:
-      ValueError: the thresholds overlap or lie outside [0, 1].
+      ValueError: the thresholds overlap or lie outside [0, 1], or `restraint` does.
     """
-    require(0 <= defector_below <= 1, "defector_below", defector_below, "between 0 and 1")
-    is_above = defector_below <= cooperator_above <= 1
+    check_number("defector_below", defector_below, 1)
+    check_number("cooperator_above", cooperator_above, 1)
+    restraint = check_array("restraint", restraint, "M", "N")
+    for value in restraint[~((restraint >= 0) & (restraint <= 1))][:1]:
+        require(False, "restraint", float(value), "shares from 0 to 1")
+    is_above = defector_below <= cooperator_above
     require(is_above, "cooperator_above", cooperator_above, f"between defector_below={defector_below} and 1")
     return Tags(restraint > cooperator_above, restraint < defector_below)
 
@@ -73,12 +78,15 @@ def draw_team(tags: Tags, num_defectors: int, rng: np.random.Generator) -> Team:
       rng: draws.
 
     Raises:
-      ValueError: there are more defectors than agents.
+      ValueError: there are more defectors than agents, or an argument is of another kind.
       EmptyClassError: no such team exists; the message says which class is empty.
     """
-    num_agents = tags.defectors.shape[1]
-    is_fit = 0 <= num_defectors <= num_agents
-    require(is_fit, "num_defectors", num_defectors, f"from 0 to the number of agents, {num_agents}")
+    check_kind("tags", tags, Tags, "Tags, as tag_agents(...) returns them")
+    check_kind("rng", rng, np.random.Generator, "a numpy.random.Generator")
+    shape = check_array("cooperators", tags.cooperators, "M", "N").shape
+    check_array("defectors", tags.defectors, *shape)
+    tags, num_agents = Tags(*(np.asarray(part, bool) for part in tags)), shape[1]
+    check_count("num_defectors", num_defectors, 0, num_agents)
     num_cooperators = num_agents - num_defectors
     is_fixed: np.ndarray = np.logical_not(tags.defectors.any(0))
     is_able = (tags.cooperators.sum(1) >= num_cooperators) & tags.cooperators[:, is_fixed].all(1)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.analysis.metagame import table_game
 from baselines.analysis.pictures import draw_diagram, draw_phase_line
+from baselines.analysis.symmetric_games import table_game
 from baselines.study.findings import Mixture, Seeds, published_restraint, sustainable_restraint
 from baselines.study.options import Options
 

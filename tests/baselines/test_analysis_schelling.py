@@ -116,7 +116,7 @@ def test_who_cooperates_changes_from_episode_to_episode() -> None:
 def test_one_agent_has_no_dilemma_and_one_episode_no_interval() -> None:
     with pytest.raises(ValueError, match="num_agents=1 is not allowed: a dilemma needs at least 2 agents"):
         play(ChoiceGame((0, 1), (0, 0)), num_episodes=2)
-    with pytest.raises(ValueError, match="num_episodes=1 is not allowed: at least 2"):
+    with pytest.raises(ValueError, match="num_episodes=1 is not allowed: a whole number of at least 2"):
         play(ChoiceGame(), num_episodes=1)
 
 

@@ -185,7 +185,7 @@ def make_counter(step: int) -> Player:
     def act(obs: jax.Array, state: Any, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.random.randint(key, (4,), 0, 1_000_000) + memory, memory + step
 
-    return Player(Countdown(), act, jnp.int32(0))
+    return Player(jaxdilemmas.make("gathering", num_agents=4), act, jnp.int32(0))
 
 
 def test_every_agent_of_a_team_takes_the_action_of_its_own_player() -> None:
@@ -206,7 +206,8 @@ def test_the_two_players_of_a_team_have_independent_keys() -> None:
 
 def test_vector_actions_are_chosen_whole() -> None:
     def always(value: float) -> Player:
-        return Player(Countdown(), lambda obs, state, memory, key: (jnp.full((2, 3), value), memory), None)
+        game = jaxdilemmas.make("gathering", num_agents=2)
+        return Player(game, lambda obs, state, memory, key: (jnp.full((2, 3), value), memory), None)
 
     team = make_team(always(1.0), always(2.0), jnp.array([False, True]))
     actions, _ = team.act(jnp.zeros(2), None, team.initial_memory, jax.random.key(0))

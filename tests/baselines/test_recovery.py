@@ -123,7 +123,7 @@ def test_the_others_are_a_mean_and_nobody_is_zero() -> None:
 
 
 def test_scores_of_arrays_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"recovered=\(3, 2\) is not allowed: the shape of rewards, \(3, 1\)"):
+    with pytest.raises(ValueError, match=r"recovered=\(3, 2\) is not allowed: numbers of shape \[3, 1\]"):
         scores(np.zeros((3, 2)), np.zeros((3, 1)))
     with pytest.raises(ValueError, match=r"episodes=\(2,\) is not allowed"):
         scores(np.zeros((3, 1)), np.zeros((3, 1)), episodes=np.zeros(2))

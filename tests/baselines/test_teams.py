@@ -82,6 +82,6 @@ def test_what_lacks_for_a_team_is_named(tags: Tags, num_defectors: int, message:
 
 @pytest.mark.parametrize("num_defectors", [-1, 5])
 def test_more_defectors_than_agents_are_refused(num_defectors: int) -> None:
-    message = f"num_defectors={num_defectors} is not allowed: from 0 to the number of agents, 4"
+    message = f"num_defectors={num_defectors} is not allowed: a whole number of at least 0 and at most 4"
     with pytest.raises(ValueError, match=message):
         draw_team(tag_agents(RESTRAINT, 0.25, 0.35), num_defectors, np.random.default_rng(0))
