@@ -66,20 +66,30 @@ def _label(name: str, argument: str, index: int) -> str:
 def assert_refused(wrong: WrongCall) -> None:
     """The call raises an error that says argument, value and what is allowed, and compiles nothing before.
 
-    Of an array the error may say shape or dtype in place of the value.
+    Of an array the error may say shape or dtype in place of the value, of what holds others the part that is wrong.
     """
     text = _refusal_of(wrong)
-    assert re.search(rf"\b{re.escape(wrong.argument)}\b", text), text
-    shown = [show(wrong.value)]
-    if hasattr(wrong.value, "shape"):
-        shown += [str(wrong.value.shape), str(wrong.value.dtype)]
-    assert any(part in text for part in shown), text
+    said = f"{wrong.label}: {text}"
+    assert re.search(rf"\b{re.escape(wrong.argument)}\b", text), said
+    assert any(part in text for part in _shown(wrong.value)), said
     allowed = text.rpartition("is not allowed: ")[2]
-    assert "is not allowed: " in text and allowed.strip(), text
+    assert "is not allowed: " in text and allowed.strip(), said
+
+
+def _shown(value: Any) -> list[str]:
+    """What an error may show of a value."""
+    shown = [show(value)]
+    if hasattr(value, "shape"):
+        shown += [str(value.shape), str(value.dtype)]
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    return shown + [part for inner in value for part in _shown(inner)] if isinstance(value, list | tuple) else shown
 
 
 def _refusal_of(wrong: WrongCall) -> str:
-    with no_compiling():
+    with no_compiling(wrong.label):
         try:
             wrong.call()
         except (ValueError, TypeError) as error:
@@ -100,8 +110,8 @@ jax.monitoring.register_event_duration_secs_listener(_note)
 
 
 @contextmanager
-def no_compiling() -> Iterator[None]:
+def no_compiling(label: str) -> Iterator[None]:
     """Fails if anything is compiled inside."""
     before = len(COMPILED)
     yield
-    assert len(COMPILED) == before, "something was compiled before the call was refused"
+    assert len(COMPILED) == before, f"{label} compiled something before it was refused"

@@ -102,7 +102,10 @@ def _check(play: Play, states: Any, is_tried: Any) -> np.ndarray:
     check_number("discount", play.discount, 1)
     is_some = isinstance(play.names, list | tuple) and len(set(play.names)) == len(play.names) > 0
     require(is_some, "names", play.names, "at least one, each once")
-    sizes = {getattr(leaf, "shape", ())[:1] for leaf in jax.tree.leaves(states)}
+    leaves = jax.tree.leaves(states)
+    are_arrays = len(leaves) > 0 and all(hasattr(leaf, "shape") for leaf in leaves)
+    require(are_arrays, "states", states, "states of the game with a leading axis")
+    sizes = {leaf.shape[:1] for leaf in leaves}
     require(len(sizes) == 1 and sizes.isdisjoint({(), (0,)}), "states", sizes, "one leading axis, at least 1 long")
     is_tried = check_array("is_tried", is_tried, "N", "A", is_whole=True)
     is_fit = is_tried.dtype == bool and is_tried.shape == (env.num_agents, num_actions)

@@ -255,12 +255,15 @@ def functions_of(make_imitator: Callable[[Any, Environment], Method]) -> Functio
     """
 
     def trainer(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
+        check_demonstrations(demonstrations)
         return make_trainer(config, env, make_imitator(config, env), demonstrations)
 
     def train(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
+        check_demonstrations(demonstrations)
         return make_train(config, env, make_imitator(config, env), demonstrations)
 
     def policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
+        check_flag("greedy", greedy)
         return act_by(config, env, make_imitator(config, env).action_values, greedy)
 
     def rewards(config: Any, env: Environment, network_params: Any) -> RewardFunction:

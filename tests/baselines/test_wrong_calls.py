@@ -1,0 +1,486 @@
+"""Public functions of the baselines refuse wrong arguments by name, value and what is allowed, and compile nothing."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from baselines import adversarial, cloning, ippo, iq_learn, mamql, networked, playing, recovered_rewards
+from baselines.analysis import (
+    events,
+    metagame,
+    recovery,
+    regression,
+    schelling,
+    state_features,
+    successors,
+    symmetric_games,
+    tables,
+    teams,
+)
+from baselines.presets import preset
+from baselines.training.probes import Probe
+from jaxdilemmas import AutoReset, preferences
+from jaxdilemmas.policies import scripted
+from jaxdilemmas.spaces import Box
+from tests.baselines.choice_game import ChoiceGame
+from tests.wrong_calls import (
+    INF,
+    NAN,
+    NO_FINITE_NUMBER,
+    NO_FLAG,
+    NO_GAME,
+    NO_KEY,
+    NO_LIST,
+    NO_TEXT,
+    NO_WHOLE_NUMBER,
+    WrongCall,
+    assert_refused,
+    wrong_calls,
+)
+
+
+class Continuous(Probe):
+    """A probe whose actions are numbers."""
+
+    @property
+    def action_space(self) -> Box:
+        return Box(-1, 1, ())
+
+
+ENV = Probe(num_agents=2)
+KEY = jax.random.key(0)
+WRONG_GAMES = (*NO_GAME, Probe, AutoReset(ENV))
+ALGORITHMS = {module: module.Config() for module in (adversarial, cloning, ippo, iq_learn, mamql, networked)}
+IMITATORS = (adversarial, cloning, iq_learn, mamql)
+
+
+def wrong_configs(module: Any) -> tuple[Any, ...]:
+    """What is no settings of an algorithm: those of another one, its class, a dict."""
+    other = cloning.Config() if module is not cloning else ippo.Config()
+    return (None, 5, module.Config, dataclasses.asdict(module.Config()), other)
+
+
+def of_algorithms() -> list[WrongCall]:
+    found = []
+    for module, config in ALGORITHMS.items():
+        wrong = {"config": wrong_configs(module), "env": WRONG_GAMES}
+        for make in (module.make_trainer, module.make_train):
+            found += wrong_calls(make, {"config": config, "env": ENV}, wrong)
+        policy = {"config": config, "env": ENV, "greedy": True}
+        found += wrong_calls(module.make_policy, policy, wrong | {"greedy": NO_FLAG})
+    no_demonstrations = (5, "a.demos", [], object())
+    for module in IMITATORS:
+        right = {"config": ALGORITHMS[module], "env": ENV, "network_params": {}}
+        wrong = {"config": wrong_configs(module), "env": WRONG_GAMES}
+        found += wrong_calls(module.recovered_rewards, right, wrong)
+        for make in (module.make_trainer, module.make_train):
+            found += wrong_calls(make, {"config": right["config"], "env": ENV}, {"demonstrations": no_demonstrations})
+    for make in (ippo.make_trainer, ippo.make_train):
+        no_preference = (5, "common", preferences.common, object())
+        found += wrong_calls(make, {"config": ippo.Config(), "env": ENV}, {"preference": no_preference})
+        graphs = (5, "ring", np.zeros((2, 3)), np.eye(2), object())
+        make = getattr(networked, make.__name__)
+        found += wrong_calls(make, {"config": networked.Config(), "env": ENV}, {"adjacency": graphs})
+    return found
+
+
+def of_training() -> list[WrongCall]:
+    """Functions of a key that the algorithms return."""
+    found = []
+    for module, config in ALGORITHMS.items():
+        for function in (module.make_trainer(config, ENV).init, module.make_train(config, ENV)):
+            found += wrong_calls(function, {"key": KEY, "env_params": ENV.default_params}, {"key": NO_KEY})
+    return found
+
+
+def keeps(env: Any) -> playing.Player:
+    return playing.scripted_player(env, scripted(env, "keep"))
+
+
+GAME = ChoiceGame()
+PLAYER = keeps(GAME)
+OTHER = keeps(ChoiceGame((0.0,) * 3, (0.0,) * 3))
+PROBED = playing.scripted_player(ENV, scripted(ENV, "random"))
+NO_PLAYER = (None, 5, "keep", GAME, scripted(GAME, "keep"), tuple(PLAYER), object())
+NO_COUNT = (*NO_WHOLE_NUMBER, 0, -1)
+
+
+def of_playing() -> list[WrongCall]:
+    player = {"player": NO_PLAYER, "key": NO_KEY}
+    right = {"player": PLAYER, "key": KEY}
+    no_count = tuple(value for value in NO_COUNT if value is not None)
+    first = np.ones(4, bool)
+    return [
+        *wrong_calls(playing.play_many, right | {"num_episodes": 2}, player | {"num_episodes": (*NO_COUNT, 10**7)}),
+        *wrong_calls(playing.play_steps, right, player | {"num_steps": no_count}),
+        *wrong_calls(playing.play_episode, right, player | {"num_steps": no_count}),
+        *wrong_calls(
+            playing.scripted_player,
+            {"env": GAME, "policy": scripted(GAME, "keep")},
+            {"env": WRONG_GAMES, "policy": (None, "keep", 5)},
+        ),
+        *wrong_calls(
+            playing.trained_player,
+            {"env": ENV, "policy": ippo.make_policy(ippo.Config(), ENV), "network_params": {}},
+            {"env": WRONG_GAMES, "policy": (None, "keep", scripted(GAME, "keep"))},
+        ),
+        *wrong_calls(
+            playing.make_team,
+            {"first": PLAYER, "second": PLAYER, "is_first": first},
+            {
+                "first": NO_PLAYER,
+                "second": NO_PLAYER,
+                "is_first": (None, 5, [True] * 4, np.ones(3, bool), np.ones(4), np.ones((4, 1), bool)),
+            },
+        ),
+    ]
+
+
+def of_names() -> list[WrongCall]:
+    no_run = (None, 5, True, b"x", ["x"], object())
+    return [
+        *wrong_calls(preset, {"algorithm": "ippo", "env_id": "gems"}, {"algorithm": NO_TEXT, "env_id": NO_TEXT}),
+        *wrong_calls(
+            playing.find_player,
+            {"name": "random", "env_id": "gathering"},
+            {"env_kwargs": (None, 5, "num_agents=2", ["num_agents"])},
+        ),
+        *wrong_calls(playing.load_player, {}, {"path": no_run}),
+        *wrong_calls(playing.load_run, {}, {"path": no_run}),
+        *wrong_calls(recovered_rewards.load_rewards, {}, {"path": no_run}),
+    ]
+
+
+def pays_nothing(obs: Any, actions: Any, next_obs: Any, terminated: Any) -> Any:
+    return jax.numpy.zeros(actions.shape)
+
+
+def of_rewards() -> list[WrongCall]:
+    pool = jaxdilemmas.make("common_pool")
+    weights = {"env": pool, "weights": {}}
+    no_weights = (None, 5, "time", ["time"], {"time": "x"}, {"time": NAN}, {"effort": 1e39}, {"effort": [1.0, 2.0]})
+    no_function = (None, 5, "pays", {}, object())
+    return [
+        *wrong_calls(recovered_rewards.EventWeightedRewards, weights, {"env": WRONG_GAMES, "weights": no_weights}),
+        *wrong_calls(
+            recovered_rewards.RecoveredRewards,
+            {"env": GAME, "reward_function": pays_nothing},
+            {"env": WRONG_GAMES, "reward_function": no_function},
+        ),
+    ]
+
+
+TABLE = schelling.SchellingTable(np.arange(10.0).reshape(5, 2), np.ones((5, 2)))
+NO_TABLE = (None, 5, "table", {}, np.zeros((5, 2)), object())
+NO_VERDICTS = (None, 5, "holds", ["holds"], {"holds": 1}, [True])
+RAGGED = [[1.0], [1.0, 2.0]]
+
+
+def no_array(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
+    """What is no array of numbers, and arrays of wrong shapes."""
+    return (None, "x", object(), ["a"], RAGGED, KEY, *(np.zeros(shape) for shape in shapes))
+
+
+def of_schelling() -> list[WrongCall]:
+    right = {"cooperate": PLAYER, "defect": PLAYER, "key": KEY, "num_episodes": 2}
+    wrong = {"cooperate": NO_PLAYER, "defect": NO_PLAYER, "key": NO_KEY, "num_episodes": (*NO_COUNT, 1, 10**7)}
+    parts = {"cooperators": np.zeros((3, 2)), "defectors": np.zeros((3, 2))}
+    estimate = schelling.Estimate(1.0, 0.0, 2.0)
+    no_estimate = (None, 5, (1.0, 0.0, 2.0), object())
+    return [
+        *wrong_calls(schelling.payoffs, right, wrong),
+        *wrong_calls(
+            schelling.SchellingTable,
+            parts,
+            {"cooperators": no_array((3,), (1, 2), (3, 1)), "defectors": no_array((3,), (3, 3), (2, 2))},
+        ),
+        *wrong_calls(TABLE.cooperator, {}, {"num_cooperators": (*NO_WHOLE_NUMBER, -1, 5)}),
+        *wrong_calls(TABLE.defector, {}, {"num_cooperators": (*NO_WHOLE_NUMBER, -1, 5)}),
+        *wrong_calls(TABLE.gain_of_defecting, {}, {"num_others": (*NO_WHOLE_NUMBER, -1, 4)}),
+        *wrong_calls(TABLE.gain_of_cooperating, {}, {"num_others": (*NO_WHOLE_NUMBER, -1, 4)}),
+        *wrong_calls(schelling.conditions, {}, {"table": NO_TABLE}),
+        *wrong_calls(schelling.pure_equilibria, {}, {"table": NO_TABLE}),
+        *wrong_calls(
+            schelling.payoff_rows,
+            {"table": TABLE, "equilibria": [schelling.Verdict.FAILS] * 5},
+            {"table": NO_TABLE, "equilibria": (*NO_VERDICTS, [schelling.Verdict.FAILS])},
+        ),
+        *wrong_calls(schelling.list_equilibria, {}, {"equilibria": NO_VERDICTS}),
+        *wrong_calls(schelling.is_all, {}, {"verdicts": NO_VERDICTS}),
+        *wrong_calls(schelling.is_any, {}, {"verdicts": NO_VERDICTS}),
+        *wrong_calls(schelling.is_not, {}, {"verdict": (None, 5, "holds", True)}),
+        *wrong_calls(schelling.is_positive, {"estimate": estimate}, {"estimate": no_estimate}),
+        *wrong_calls(
+            schelling.group_means,
+            {"is_cooperator": np.zeros((3, 2), bool), "returns": np.zeros((3, 2))},
+            {"is_cooperator": no_array((3,), (3, 3)), "returns": no_array((3,), (3, 3), (3, 2, 1))[:6]},
+        ),
+        *wrong_calls(schelling.estimate_mean, {}, {"values": (*no_array((3, 2), ()), [], [1.0])}),
+        *wrong_calls(
+            schelling.estimate_difference,
+            {"first": np.zeros(3), "second": np.zeros(3)},
+            {"first": (*no_array((3, 2), ()), [1.0]), "second": (*no_array((3, 2), ()), [1.0])},
+        ),
+    ]
+
+
+MATRIX = np.array([[0.0, 1.0], [2.0, 0.0]])
+TWO = symmetric_games.matrix_game(MATRIX)
+NO_SYMMETRIC_GAME = (None, 5, "game", MATRIX, GAME, object())
+NO_SHARES = (*no_array((3,), ()), [0.5, 0.6], [2.0, -1.0], [NAN, NAN])
+
+
+def of_symmetric_games() -> list[WrongCall]:
+    no_matrix = (*no_array((2,), (2, 3), (1, 1)), [[NAN, 0.0], [0.0, INF]])
+    game = {"others": TWO.others, "payoffs": TWO.payoffs}
+    shares = {"game": TWO, "shares": [0.5, 0.5]}
+    wrong = {"game": NO_SYMMETRIC_GAME, "shares": NO_SHARES}
+    return [
+        *wrong_calls(symmetric_games.SymmetricGame, game, {"others": no_array((2,), (0, 2), (2, 1))}),
+        *wrong_calls(symmetric_games.SymmetricGame, game, {"payoffs": no_array((2,), (3, 2))}),
+        *wrong_calls(
+            symmetric_games.compositions,
+            {"total": 3, "parts": 2},
+            {"total": (*NO_WHOLE_NUMBER, -1, 2_000_000), "parts": (*NO_COUNT, 2_000_000)},
+        ),
+        *wrong_calls(symmetric_games.table_game, {}, {"table": NO_TABLE}),
+        *wrong_calls(symmetric_games.expected_payoffs, shares, wrong),
+        *wrong_calls(symmetric_games.replicator, shares, wrong),
+        *wrong_calls(metagame.jacobian, shares, wrong | {"shares": (*NO_SHARES, np.array([[0.5, 0.5]]))}),
+        *wrong_calls(metagame.rest_points, {}, {"game": NO_SYMMETRIC_GAME}),
+        *wrong_calls(metagame.two_agent_matrix, {}, {"table": NO_TABLE}),
+        *wrong_calls(
+            metagame.estimate_rest_points,
+            {"table": TABLE},
+            {"table": NO_TABLE, "seed": (*NO_WHOLE_NUMBER, -1), "num_resamples": NO_COUNT},
+        ),
+        *(
+            WrongCall(call.call, "matrix", call.value, call.label)
+            for function in (symmetric_games.matrix_game, metagame.two_agent_equilibria)
+            for call in wrong_calls(function, {}, {"matrix": no_matrix[:-1]})
+        ),
+    ]
+
+
+RESTRAINT = np.array([[0.1, 0.9], [0.5, 0.2]])
+TAGS = teams.tag_agents(RESTRAINT, 0.25, 0.35)
+
+
+def of_teams() -> list[WrongCall]:
+    right = {"restraint": RESTRAINT, "defector_below": 0.2, "cooperator_above": 0.4}
+    wrong = {
+        "restraint": no_array((2,)),
+        "defector_below": (*NO_FINITE_NUMBER, -0.1, 1.1),
+        "cooperator_above": (*NO_FINITE_NUMBER, -0.1, 1.1, 0.1),
+    }
+    rng = np.random.default_rng(0)
+    return [
+        *wrong_calls(teams.tag_agents, right, wrong),
+        *wrong_calls(
+            teams.draw_team,
+            {"tags": TAGS, "num_defectors": 1, "rng": rng},
+            {
+                "tags": (None, 5, RESTRAINT, tuple(TAGS)),
+                "num_defectors": (*NO_WHOLE_NUMBER, -1, 3),
+                "rng": (None, 0, KEY, "rng"),
+            },
+        ),
+    ]
+
+
+ZEROS = np.zeros((4, 2))
+SCORED = {
+    "recovered": ZEROS,
+    "rewards": ZEROS,
+    "terminated": np.zeros(4, bool),
+    "episodes": np.zeros(4, int),
+}
+
+
+def of_recovery() -> list[WrongCall]:
+    columns = {"first": np.zeros(3), "second": np.zeros(3)}
+    no_column = no_array((3, 2), ())
+    of_rows = {"terminated": (*no_array((3,), (4, 2)), np.full(4, 0.5)), "episodes": no_array((3,), (4, 2))}
+    drawn = {name: value for name, value in SCORED.items() if name != "recovered"}
+    drawn |= {"names": ("taken",), "events": {"taken": ZEROS}}
+    return [
+        *wrong_calls(
+            recovery.reward_scores, SCORED, {"recovered": no_array((4,), (4, 3)), "rewards": no_array((4,))} | of_rows
+        ),
+        *wrong_calls(recovery.pearson, columns, {"first": no_column, "second": (*no_column, np.zeros(2))}),
+        *wrong_calls(recovery.spearman, columns, {"first": no_column, "second": (*no_column, np.zeros(2))}),
+        *wrong_calls(
+            recovery.affine_error,
+            {"predicted": np.zeros(3), "true": np.zeros(3)},
+            {"predicted": (*no_column, np.zeros(2)), "true": no_column},
+        ),
+        *wrong_calls(recovery.mean_of_others, {}, {"values": no_array((3,), ())}),
+        *wrong_calls(
+            recovery.random_scores,
+            drawn,
+            {
+                "names": (None, 5, "taken", (), {"taken": 1}),
+                "events": (None, 5, ZEROS, "taken"),
+                "num_draws": (*NO_COUNT, 10**6),
+                "rewards": no_array((4,)),
+            }
+            | of_rows,
+        ),
+        *wrong_calls(
+            recovery.behavioural_error,
+            {"log_probs": np.zeros((4, 2, 3)), "actions": np.zeros((4, 2), int)},
+            {"log_probs": no_array((4, 2), (3, 2, 3)), "actions": no_array((4,), (3, 2, 3))},
+        ),
+    ]
+
+
+def of_regression() -> list[WrongCall]:
+    right = {"recovered": regression.Recovered(ZEROS, {"taken": ZEROS}, *[np.zeros((4, 2, 1))] * 2, *[np.zeros(4)] * 2)}
+    right |= {"discount": 0.9, "num_steps": 2}
+    found = wrong_calls(
+        regression.constrained_regression,
+        right,
+        {
+            "recovered": (None, 5, tuple(right["recovered"]), object()),
+            "discount": (*NO_FINITE_NUMBER, -0.1, 1.1),
+            "num_steps": NO_COUNT,
+            "ridge": (*NO_FINITE_NUMBER, -1.0),
+        },
+    )
+    for name, shape in {"targets": (4,), "features": (4, 2), "terminated": (3,), "episodes": (4, 2)}.items():
+        for call in wrong_calls(right["recovered"]._replace, {}, {name: no_array(shape)}):
+            changed = call.call()
+            found.append(WrongCall(lambda changed=changed: regression.constrained_regression(changed, 0.9), *call[1:]))
+    return [
+        *found,
+        *wrong_calls(
+            successors.successor_regression,
+            {"rewards": np.zeros((2, 3, 4)), "events": np.zeros((2, 3, 4, 1))},
+            {"rewards": no_array((2, 3), (1, 3, 4)), "events": no_array((2, 3, 4), (2, 3, 3, 1))},
+        ),
+    ]
+
+
+def of_successors() -> list[WrongCall]:
+    play = successors.Play(PROBED, pays_nothing, 0.9, 3, ("taken",))
+    states = jax.eval_shape(jax.vmap(ENV.reset), jax.random.split(KEY, 3))[1]
+    right = {"play": play, "states": states, "is_tried": np.ones((2, 2), bool), "key": KEY}
+    found = wrong_calls(
+        successors.successor_rewards,
+        right,
+        {
+            "play": (None, 5, tuple(play), object()),
+            "states": (None, 5, {}, "states"),
+            "is_tried": no_array((2,), (2, 3)),
+            "key": NO_KEY,
+            "num_repetitions": (*NO_COUNT, 1),
+        },
+    )
+    wrong = {"num_steps": NO_COUNT, "discount": (*NO_FINITE_NUMBER, 1.1), "names": (None, 5, "taken", ())}
+    wrong |= {"player": NO_PLAYER, "reward_function": (None, 5, "pays")}
+    for call in wrong_calls(play._replace, {}, wrong):
+        arguments = right | {"play": call.call()}
+        found.append(WrongCall(lambda given=arguments: successors.successor_rewards(**given), *call[1:]))
+    return found
+
+
+ROWS = [{"a": 1, "b": 2.0}, {"a": 2, "b": 3.0}]
+
+
+def of_tables() -> list[WrongCall]:
+    no_rows = (None, 5, "rows", ROWS[0], object())
+    return [
+        *wrong_calls(tables.flatten, {}, {"row": (None, 5, "row", ROWS)}),
+        *wrong_calls(tables.write_csv, {"path": Path("never.csv")}, {"rows": no_rows}),
+        *wrong_calls(tables.markdown_table, {}, {"rows": no_rows}),
+        *wrong_calls(
+            tables.spread,
+            {"rows": ROWS, "index": ("a",), "across": "a", "value": "b"},
+            {"rows": no_rows, "index": (None, 5, "a"), "across": (None, "c"), "value": (None, "c")},
+        ),
+        *wrong_calls(state_features.make_state_features, {}, {"env": NO_GAME}),
+        *wrong_calls(
+            state_features.entity_features,
+            {"obs": np.zeros((5, 4, 2)), "kinds": np.arange(4)},
+            {"obs": no_array((4,), (5, 3, 2)), "kinds": no_array((4, 2), (2,))[:7]},
+        ),
+        *wrong_calls(
+            state_features.random_features,
+            {"obs": np.zeros((5, 3)), "shape": (3,), "num_tiles": 0},
+            {"obs": no_array((5, 4), ()), "shape": (None, 3, "x"), "num_tiles": (*NO_WHOLE_NUMBER, -1)},
+        ),
+        *wrong_calls(
+            events.event_feature,
+            {"name": "taken", "events": {"taken": ZEROS}},
+            {"events": (None, 5, ZEROS, "taken")},
+        ),
+        *wrong_calls(events.event_names, {}, {"events": (None, 5, ZEROS, "taken")}),
+        *wrong_calls(
+            events.event_columns,
+            {"names": ("taken",), "events": {"taken": ZEROS}},
+            {"names": (*NO_LIST, (), []), "events": (None, 5, ZEROS, "taken")},
+        ),
+    ]
+
+
+def of_events() -> list[WrongCall]:
+    """Names of events, which errors call that."""
+    calls = wrong_calls(events.event_feature, {"events": {"taken": ZEROS}}, {"name": (*NO_TEXT, "given")})
+    return [call._replace(argument="event") for call in calls]
+
+
+OF_ALL: list[Callable[[], list[WrongCall]]] = [
+    *(of_algorithms, of_training, of_playing, of_names, of_rewards, of_schelling, of_symmetric_games, of_teams),
+    *(of_recovery, of_regression, of_successors, of_tables, of_events),
+]
+
+
+@pytest.mark.parametrize("make_calls", OF_ALL, ids=lambda function: function.__name__)
+def test_wrong_calls_are_refused(make_calls: Callable[[], list[WrongCall]]) -> None:
+    for call in make_calls():
+        assert_refused(call)
+
+
+def test_wrong_calls_are_many() -> None:
+    assert sum(len(make_calls()) for make_calls in OF_ALL) > 1000
+
+
+def test_games_that_do_not_fit_an_algorithm_are_refused() -> None:
+    for module, config in ALGORITHMS.items():
+        with pytest.raises(ValueError, match=r"action_space=Box\(.*is not allowed: .*Discrete"):
+            module.make_trainer(config, Continuous(2))
+    with pytest.raises(ValueError, match="network='conv' is not allowed: mlp or gru"):
+        ippo.make_trainer(ippo.Config(network="conv"), ENV)
+    with pytest.raises(ValueError, match=r"observation_space=.* is not allowed: a vector of floats"):
+        networked.make_trainer(networked.Config(), jaxdilemmas.make("gathering"))
+
+
+def test_players_of_another_game_are_refused() -> None:
+    with pytest.raises(ValueError, match="second='Probe' is not allowed: a player of ChoiceGame"):
+        playing.make_team(PLAYER, PROBED, np.ones(4, bool))
+    with pytest.raises(ValueError, match="num_agents=2 is not allowed: 4 cooperate"):
+        schelling.payoffs(PLAYER, OTHER, KEY, 2)
+
+
+def test_parameters_of_another_network_are_refused() -> None:
+    for module in IMITATORS:
+        config = ALGORITHMS[module]
+        with pytest.raises(ValueError, match=r"network_params\[.*\] of shape=.* is not allowed"):
+            module.recovered_rewards(config, ENV, {"params": {"Dense_0": {"bias": np.zeros(3)}}})
+
+
+def test_legacy_keys_are_keys() -> None:
+    run = jax.eval_shape(lambda key: playing.play_steps(PLAYER, key, num_steps=2), jax.random.PRNGKey(0))
+    assert run.rewards.shape == (2, 4)
+
+
+def test_lists_of_numbers_are_arrays() -> None:
+    assert schelling.estimate_mean([1, 3]).mean == 2  # type: ignore[arg-type]
+    assert math.isclose(recovery.pearson([1, 2, 3], [2, 4, 6]), 1)  # type: ignore[arg-type]
