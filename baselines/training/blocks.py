@@ -4,8 +4,9 @@ A file is the line `MAGIC` and then frames, each of them a kind (4 bytes), the l
 endian), the CRC-32 of its content (4) and the content:
   HEAD: JSON, what all blocks have in common; the first frame.
   DATA: a block, arrays by name with one leading axis, as safetensors.
-  END.: JSON, a summary; the last frame. A file without it was not finished. Its field `sha256` is the checksum of kind,
-    length and CRC of all frames before it, so that none can be altered, left out or moved.
+  END.: JSON, a summary; the last frame. A file without it was not finished.
+Blocks (in the metadata of safetensors) and the end mark have a field `sha256`, the checksum of kind, length and CRC of
+all frames before them, so that none can be altered, left out or moved.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 import numpy as np
 import safetensors
 import safetensors.numpy
+from pydantic_core import from_json
 
 from baselines.training.files import CHECKSUM, DamagedError, GrowingFile, hold_new_file, naming, path_beside
 from jaxdilemmas.arguments import require, show
@@ -41,7 +43,7 @@ class _Whole(NamedTuple, Generic[T]):
 
     Attributes:
       length: of the file so far, in bytes.
-      digest: SHA-256 of the prefixes of the frames.
+      digest: SHA-256 of the prefixes of the frames, the header among them from the start.
       note: what the caller keeps about them.
     """
 
@@ -74,7 +76,7 @@ class BlockWriter(Generic[T]):
         self._path = path
         self._is_streamed = is_streamed
         self._head = _frame(HEAD, _to_json(header))
-        self._whole: _Whole[T | None] = _Whole(0, hashlib.sha256(), None)
+        self._whole: _Whole[T | None] = _Whole(0, hashlib.sha256(self._head[: _PREFIX.size]), None)
         self._pending: _Whole[T | None] | None = None
         self._file: GrowingFile | None = None
         self._stack = ExitStack()
@@ -97,12 +99,11 @@ class BlockWriter(Generic[T]):
           OSError: it cannot be written; the blocks before it are in the file still.
         """
         in_rows = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # safetensors asks for that
-        frame = _frame(DATA, safetensors.numpy.save(in_rows))
         whole = self._settle()
-        content = frame if whole.length else MAGIC + self._head + frame
         digest = whole.digest.copy()
-        for part in (frame,) if whole.length else (self._head, frame):
-            digest.update(part[: _PREFIX.size])
+        frame = _frame(DATA, safetensors.numpy.save(in_rows, {CHECKSUM: digest.hexdigest()}))
+        digest.update(frame[: _PREFIX.size])
+        content = frame if whole.length else MAGIC + self._head + frame
         self._pending = _Whole(whole.length + len(content), digest, note)
         file = self._open()
         file.append(content)
@@ -171,7 +172,6 @@ class Contents(NamedTuple):
       blocks: those that can be read, in order; all have arrays of the same names, shapes and dtypes.
       summary: JSON, as it was given to the writer, and `sha256`; None if the file ends, or is damaged, before it.
       damage: why there is no summary; empty if there is one.
-      digest: the checksum of the frames, see above, in hexadecimal digits.
     """
 
     path: Path
@@ -179,7 +179,6 @@ class Contents(NamedTuple):
     blocks: list[Block]
     summary: bytes | None
     damage: str
-    digest: str
 
 
 def read_contents(path: Path) -> Contents:
@@ -188,7 +187,6 @@ def read_contents(path: Path) -> Contents:
     Raises:
       ValueError: the file is missing, does not begin as `BlockWriter` begins it, or has a block that is no block, or
         is not like the first one.
-      DamagedError: it was altered: a frame is left out, say, or in another place.
       OSError: it cannot be read.
     """
     if not path.is_file():
@@ -207,10 +205,13 @@ def read_contents(path: Path) -> Contents:
                 kind, content = _read_frame(file, (DATA, END))
                 if kind == END and file.read(1):
                     raise DamagedError("there is something behind the end mark")
+                if _checksum(kind, content) not in (None, digest.hexdigest()):
+                    del blocks[-1:]  # which may be altered, or in another place
+                    raise DamagedError("the frames before do not have the checksum that was written behind them")
             except DamagedError as error:
-                return Contents(path, header, blocks, None, f"at byte {position:,}, {error}", digest.hexdigest())
+                return Contents(path, header, blocks, None, f"at byte {position:,}, {error}")
             if kind == END:
-                return Contents(path, header, blocks, content, "", digest.hexdigest())
+                return Contents(path, header, blocks, content, "")
             arrays = _arrays(content, f"{path}: the block at byte {position:,}")
             layout = layout or _layout(arrays)
             _check_layout(path, _layout(arrays), layout)
@@ -296,6 +297,16 @@ def _arrays(content: bytes, where: str) -> dict[str, np.ndarray]:
             f"{where} has arrays of the shapes {shown}: one or more, with the same leading axis, are needed"
         )
     return arrays
+
+
+def _checksum(kind: bytes, content: bytes) -> Any:
+    """The checksum in a frame of those before it; None where there is none, as in earlier versions, or no sense."""
+    try:
+        if kind == END:
+            return from_json(content).get(CHECKSUM)
+        return from_json(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"][CHECKSUM]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _layout(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -75,11 +75,12 @@ def read_frames(path: Path) -> list[Frame]:
 
 
 def write_frames(path: Path, frames: Iterable[Frame], is_checksum_right: bool = True) -> None:
-    """Writes frames with the right CRCs and, in the end mark, if it has one, the right checksum of all of them."""
+    """Writes frames with the right CRCs and, where frames have checksums of those before, with the right ones."""
     content, digest = blocks.MAGIC, hashlib.sha256()
     for kind, part in frames:
-        if kind == blocks.END and is_checksum_right and b'"sha256"' in part:
-            part = json.dumps(json.loads(part) | {"sha256": digest.hexdigest()}).encode()
+        stored = blocks._checksum(kind, part)
+        if is_checksum_right and isinstance(stored, str):
+            part = part.replace(stored.encode(), digest.hexdigest().encode())
         prefix = struct.pack("<4sQI", kind, len(part), zlib.crc32(part))
         digest.update(prefix)
         content += prefix + part
