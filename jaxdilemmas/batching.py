@@ -1,4 +1,4 @@
-"""What a batch needs that `jax.vmap` does not give: a branch that stays one."""
+"""What a batch needs: a branch that stays one under `jax.vmap`, and arrays that differ by device in `jax.shard_map`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,8 @@ def compute_if_any(function: Callable[..., Any], predicate: jax.Array, *operands
     """
 
     def zeros(*operands: Any) -> Any:
-        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *operands))
+        # zeros like a leaf vary over the devices of a `jax.shard_map` where it does, as both branches must
+        return jax.tree.map(jnp.zeros_like, jax.eval_shape(function, *operands))
 
     @jax.custom_batching.custom_vmap
     def compute(predicate: jax.Array, operands: Any) -> Any:
@@ -38,3 +39,32 @@ def compute_if_any(function: Callable[..., Any], predicate: jax.Array, *operands
         return result, jax.tree.map(lambda _: True, result)
 
     return compute(predicate, operands)
+
+
+def vary_alike(tree: Any, others: Any) -> Any:
+    """Lets arrays vary over the devices of a `jax.shard_map` as other arrays do; outside of one nothing changes.
+
+    What a game sets to a constant, such as a clock, is the same on every device until it meets something that is not.
+    A loop over steps refuses a state that becomes different by device only then.
+
+    Args:
+      tree: a pytree of arrays.
+      others: a pytree of arrays and numbers.
+
+    Returns:
+      `tree`, whose arrays vary over every axis of the mesh over which anything in `others` does.
+    """
+    axes = frozenset[str]().union(*(_varying_axes(leaf) for leaf in jax.tree.leaves(others)))
+    if not axes:
+        return tree
+
+    def cast(leaf: jax.Array) -> jax.Array:
+        missing = tuple(sorted(axes - _varying_axes(leaf)))
+        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+
+    return jax.tree.map(cast, tree)
+
+
+def _varying_axes(leaf: Any) -> frozenset[str]:
+    """The axes of the mesh over which an array is known to vary."""
+    return jax.typeof(leaf).manual_axis_type.varying

@@ -10,17 +10,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.arguments import MOST_COUNT, check_kind
 from jaxdilemmas.arguments import check_counts as check_counts
 from jaxdilemmas.arguments import check_numbers as check_numbers
 from jaxdilemmas.arguments import is_count as is_count
 from jaxdilemmas.arguments import refusal as refusal
 from jaxdilemmas.arguments import require as require
 from jaxdilemmas.arguments import show as show
+from jaxdilemmas.batching import vary_alike
 from jaxdilemmas.spaces import Space
 
 Info = dict[str, jax.Array]
 Transition = tuple[Any, jax.Array, jax.Array, Info]
 Step = tuple[jax.Array, Any, jax.Array, jax.Array, jax.Array, Info]
+COMPILED = "_compiled_methods"
+"""Where an environment keeps what was compiled for it."""
+
+_WIDE = {np.dtype(narrow): np.dtype(wide) for narrow, wide in (("int32", "int64"), ("float32", "float64"))}
+_NARROW = {wide: narrow for narrow, wide in _WIDE.items()} | {np.dtype("uint64"): np.dtype("uint32")}
+
 Policy = Callable[[jax.Array, Any], jax.Array]
 """`policy(key, state) -> actions [N, ...]`: acts for all agents at once; the key is used once."""
 
@@ -29,7 +37,29 @@ def check_key(key: Any) -> None:
     """Raises a ValueError unless `key` is one JAX PRNG key: of `jax.random.key`, or of `jax.random.PRNGKey`."""
     is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
     is_legacy = isinstance(key, jax.Array | np.ndarray) and key.dtype == np.uint32 and key.shape in ((2,), (4,))
-    require(is_key or is_legacy, "key", key, "one JAX PRNG key, such as jax.random.key(0)")
+    what = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array | np.ndarray) else key
+    require(is_key or is_legacy, "key", what, "one JAX PRNG key, such as jax.random.key(0); a batch needs jax.vmap")
+
+
+def _as_32_bits(path: Any, leaf: Any) -> Any:
+    """A number or an array of params, with 32 bits where an array has 64, as it would have outside of 64-bit mode."""
+    name = f"params{jax.tree_util.keystr(path)}"
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None:
+        is_fit = isinstance(leaf, float) or (isinstance(leaf, int) and -MOST_COUNT <= leaf <= MOST_COUNT)
+        require(is_fit, name, leaf, "a number, whole ones of at most 32 bits, or an array of numbers")
+        return leaf
+    is_number = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
+    require(is_number, name, leaf, "a number or an array of numbers; other fields have pytree_node=False")
+    is_wide = dtype in _NARROW and not jax.typeof(leaf).weak_type
+    return _narrow(leaf, _NARROW[dtype]) if is_wide else leaf
+
+
+def _narrow(array: Any, dtype: Any) -> Any:
+    """An array of a dtype of 32 bits. Whole numbers that do not fit become the largest or smallest that does."""
+    if np.issubdtype(dtype, np.integer):
+        array = array.clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return array.astype(dtype)
 
 
 class Environment(abc.ABC):
@@ -88,52 +118,107 @@ class Environment(abc.ABC):
         """Returns one observation per agent, `[N, ...]`."""
 
     def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, Any]:
-        """Starts an episode.
+        """Starts an episode. It is compiled when it is first called, once for each game that was made.
 
         Args:
           key: a JAX PRNG key, used once.
-          params: numbers in the rules; `default_params` when left out.
+          params: numbers in the rules; `default_params` when left out. Arrays of 64 bits are taken as 32 bits.
 
         Returns:
           Observations `[N, ...]` and the `State`.
+
+        Raises:
+          ValueError: `key` is not one PRNG key, or `params` are not those of the game.
         """
-        params = self.default_params if params is None else params
-        state = self.initial_state(key, params)
+        check_key(key)
+        return self._compiled("_reset")(key, self._numbers(params))
+
+    def _reset(self, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
+        """What `reset` compiles."""
+        state = vary_alike(self.initial_state(key, params), (key, params))
         return self.observe(state, params), state
 
     def step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any = None) -> Step:
-        """Plays one joint action. It does not reset: see `jaxdilemmas.AutoReset`.
+        """Plays one joint action. It does not reset: see `jaxdilemmas.AutoReset`. It is compiled like `reset`.
 
         Args:
           key: a JAX PRNG key, handed to `draw` unchanged.
           state: the current `State`.
-          actions: `[N]` int32, or `[N, ...]` float32 where the action space is a Box.
-          params: numbers in the rules; `default_params` when left out.
+          actions: `[N]` int32, or `[N, ...]` float32 where the action space is a Box. In 64-bit mode the dtype may have
+            64 bits instead.
+          params: numbers in the rules; `default_params` when left out. Arrays of 64 bits are taken as 32 bits.
 
         Returns:
           obs `[N, ...]`, state, rewards `[N]` float32, terminated `[]` bool (the game ended), truncated `[]` bool (the
           clock ended it: `step_count >= max_steps`), info (a dict with fixed keys and `[N]` leaves).
 
         Raises:
-          ValueError: `actions` has a wrong shape or dtype.
+          ValueError: `actions` has a wrong shape or dtype, `key` is not one PRNG key, or `state` or `params` are not
+            those of the game.
         """
-        params = self.default_params if params is None else params
-        actions = self.check_actions(actions)
+        check_key(key)
+        actions, params = self.check_actions(actions), self._numbers(params)
+        try:
+            return self._compiled("_step")(key, state, actions, params)
+        except Exception as error:
+            self._refuse_other_state(error, key, state, params)
+            raise
+
+    def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
+        """What `step` compiles."""
+        state = vary_alike(state, (key, state, actions, params))
         draws = self.draw(key, state, params)
         state, rewards, terminated, info = self.transition(draws, state, actions, params)
         truncated = state.step_count >= params.max_steps
         return self.observe(state, params), state, rewards, terminated, truncated, info
 
+    def _compiled(self, method: str) -> Callable[..., Any]:
+        """A method that is compiled once for this environment, and is part of what it is called in, as if it were not.
+
+        Without that each of the many operations of a game would be compiled on its own when a game is first tried out.
+        """
+        functions = self.__dict__.setdefault(COMPILED, {})
+        if method not in functions:
+            functions[method] = jax.jit(getattr(self, method), inline=True)
+        return functions[method]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: everything but what was compiled."""
+        return {name: value for name, value in self.__dict__.items() if name != COMPILED}
+
+    def _numbers(self, params: Any) -> Any:
+        """`params`, or those by default, with arrays of at most 32 bits; a ValueError if they are not of this game."""
+        if params is not None:
+            kind = type(self.default_params)
+            check_kind("params", params, kind, f"{kind.__module__}.{kind.__qualname__}, as default_params are")
+        return jax.tree_util.tree_map_with_path(_as_32_bits, self.default_params if params is None else params)
+
     def check_actions(self, actions: Any) -> jax.Array:
         """Returns `actions` as an array, or raises a ValueError that says which shape and dtype it needs."""
-        actions = jnp.asarray(actions)
         shape, dtype = (self.num_agents, *self.action_space.shape), jnp.dtype(self.action_space.dtype)
-        if actions.shape != shape or actions.dtype != dtype:
-            raise ValueError(
-                f"actions of shape {actions.shape} and dtype {actions.dtype} are not allowed: {type(self).__name__} "
-                f"with {self.num_agents} agents takes shape {shape} and dtype {dtype}"
-            )
-        return actions
+        allowed = f"{type(self).__name__} with {self.num_agents} agents takes shape {shape} and dtype {dtype}"
+        try:
+            array = jnp.asarray(actions)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(refusal("actions", actions, allowed)) from error
+        if array.dtype == _WIDE.get(dtype):
+            array = _narrow(array, dtype)
+        if array.shape != shape or array.dtype != dtype:
+            raise ValueError(f"actions of shape {array.shape} and dtype {array.dtype} are not allowed: {allowed}")
+        return array
+
+    def _refuse_other_state(self, error: Exception, key: jax.Array, state: Any, params: Any) -> None:
+        """Raises a ValueError that names the state, where a step fails, unless it is like a state of this game."""
+        expected = jax.eval_shape(self.initial_state, key, params)
+        if (tree := jax.tree.structure(expected)) != jax.tree.structure(state):
+            kind = type(expected)
+            allowed = f"the {kind.__module__}.{kind.__qualname__} that reset or step of this environment returned"
+            raise ValueError(refusal("state", type(state).__name__, f"{allowed}, {tree}")) from error
+        for (path, leaf), other in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(state), strict=True):
+            kinds = [(np.shape(array), jnp.result_type(array)) for array in (other, leaf)]
+            if kinds[0] != kinds[1]:
+                allowed = f"{list(leaf.shape)} {leaf.dtype}"
+                raise ValueError(refusal(f"state{jax.tree_util.keystr(path)}", kinds[0], allowed)) from error
 
     def params_from(self, params_class: type, overrides: dict[str, Any]) -> Any:
         """Builds `default_params` from the keyword arguments that name a field of `params_class`.

@@ -33,7 +33,8 @@ class GallegoEnvironment(GridEnvironment):
         key_spawn, key_surplus, key_headings = jax.random.split(key, 3)
         num_spawning = min(self.num_agents, len(self.spawn_cells))
         spawns = spawning.sample_distinct(key_spawn, len(self.spawn_cells), num_spawning)
-        surplus = jax.random.randint(key_surplus, (self.num_agents - num_spawning,), 0, len(self.open_cells))
+        num_surplus = self.num_agents - num_spawning
+        surplus = jax.random.randint(key_surplus, (num_surplus,), 0, len(self.open_cells), jnp.int32)
         positions = jnp.concatenate([jnp.asarray(self.spawn_cells)[spawns], jnp.asarray(self.open_cells)[surplus]])
         return self.start(positions, self.random_headings(key_headings))
 
@@ -58,15 +59,15 @@ class GallegoEnvironment(GridEnvironment):
             state, is_hit = self.fire_beam(state, agent, action == movement.BEAM, params)
             return state, (action, is_hit)
 
-        state, (done, given) = jax.lax.scan(act, state, jnp.arange(self.num_agents))
+        state, (done, given) = jax.lax.scan(act, state, jnp.arange(self.num_agents, dtype=jnp.int32))
         return state.replace(fired=done == movement.BEAM), done, given
 
     def fire_beam(self, state: Any, agent: jax.Array, is_firing: jax.Array, params: Any) -> tuple[Any, jax.Array]:
         """The beam of one agent, if it fires, hits everyone in it who is not tagged: the state and whom, `[N]` bool."""
-        reach = jnp.asarray(self.beam_reach)[0, 0] * is_firing
+        reach = jnp.where(is_firing, jnp.asarray(self.beam_reach)[0, 0], 0)
         shooter, heading = state.positions[agent][None], state.headings[agent][None]
         is_hit = beams.find_hits(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
-        hits, is_tagged = beams.count_hits(state.hits, is_hit, params.hits_to_tag)
+        hits, is_tagged = beams.count_hits(state.hits, is_hit.astype(jnp.int32), params.hits_to_tag)
         timeouts = jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32)
         return state.replace(hits=hits, timeouts=timeouts), is_hit
 

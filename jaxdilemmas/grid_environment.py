@@ -182,12 +182,11 @@ class GridEnvironment(Environment):
 
     def start(self, positions: jax.Array, headings: jax.Array) -> dict[str, jax.Array]:
         """The fields of `GridState` at the start of an episode: all agents on the board, all apples there."""
-        zeros = jnp.zeros(self.num_agents, jnp.int32)
         return {
             "positions": positions,
             "headings": headings,
-            "timeouts": zeros,
-            "hits": zeros,
+            "timeouts": jnp.zeros(self.num_agents, jnp.int32),
+            "hits": jnp.zeros(self.num_agents, jnp.int32),
             "fired": jnp.zeros(self.num_agents, bool),
             "apples": jnp.ones(len(self.apple_cells), bool),
             "step_count": jnp.zeros((), jnp.int32),
@@ -195,11 +194,11 @@ class GridEnvironment(Environment):
 
     def random_headings(self, key: jax.Array) -> jax.Array:
         """Uniform headings, `[N]` int32."""
-        return spawning.choose_headings(jax.random.uniform(key, (self.num_agents,)))
+        return spawning.choose_headings(jax.random.uniform(key, (self.num_agents,), jnp.float32))
 
     def random_spawns(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Distinct spawn cells, every ordered choice equally likely, `[N, 2]`, and uniform headings `[N]`, int32."""
-        uniforms = jax.random.uniform(key, (2 * self.num_agents,))
+        uniforms = jax.random.uniform(key, (2 * self.num_agents,), jnp.float32)
         chosen = spawning.choose_distinct(uniforms[: self.num_agents], len(self.spawn_cells))
         return jnp.asarray(self.spawn_cells)[chosen], spawning.choose_headings(uniforms[self.num_agents :])
 
@@ -229,14 +228,14 @@ class GridEnvironment(Environment):
         state = state.replace(fired=is_firing & is_present)
         reach, start = self.reach_of(state), self.beam_side_start
         given = beams.find_hits(state.positions, state.headings, reach, state.positions, is_present, start).given
-        hits, is_tagged = beams.count_hits(state.hits, given.sum(0), params.hits_to_tag)
+        hits, is_tagged = beams.count_hits(state.hits, given.sum(0, dtype=jnp.int32), params.hits_to_tag)
         state = state.replace(
             hits=hits,
             timeouts=jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32),
             positions=jnp.where(is_tagged[:, None], homes, state.positions),
             fired=state.fired & ~is_tagged,
         )
-        return state, given.sum(1)
+        return state, given.sum(1, dtype=jnp.int32)
 
     def collect_apples(self, state: Any) -> tuple[Any, jax.Array]:
         """Agents on the board take the apples they stand on: the state and who collected, `[N]` bool."""
@@ -299,7 +298,7 @@ class GridEnvironment(Environment):
     def reach_of(self, state: Any) -> jax.Array:
         """Cells that each ray of each agent covers, `[N, rays]` int32; 0 for agents that did not fire."""
         cells = cell_index(state.positions, self.walls.shape[1])
-        return jnp.asarray(self.beam_reach)[cells, state.headings] * state.fired[:, None]
+        return jnp.where(state.fired[:, None], jnp.asarray(self.beam_reach)[cells, state.headings], 0)
 
     def changing_things(self, state: Any) -> jax.Array:
         """What is there of the apples and, in games with a river, of the waste, `[A + R]` bool."""
@@ -318,7 +317,8 @@ class GridEnvironment(Environment):
         """The ends of all rays, see `beams.ray_segments`, and which are to be seen by the name of the tile, `[S]`."""
         rays = self.rays_of(state)
         ends = beams.ray_segments(state.positions, state.headings, rays, self.beam_side_start)
-        return ends, {name: (rays * fired[:, None]).reshape(-1) > 0 for name, fired in self.drawn_beams(state).items()}
+        fired_by_name = self.drawn_beams(state)
+        return ends, {name: ((rays > 0) & fired[:, None]).reshape(-1) for name, fired in fired_by_name.items()}
 
     def _beams_in_view(self, state: Any) -> dict[str, jax.Array]:
         """The cells of each kind of beam in every agent's window, `[N, rows * cols]` bool, by the name of the tile."""
@@ -337,7 +337,7 @@ class GridEnvironment(Environment):
         (first, last), is_there = self._beam_segments(state)
 
         def search(cells: tuple[jax.Array, ...], headings: jax.Array, is_there: dict[str, jax.Array]) -> Any:
-            first, last, positions = (part - self._open_from for part in cells)
+            first, last, positions = (part - self._open_from[None] for part in cells)
             lines = {
                 name: views.mark_segments(first, last, those, self._open_shape) for name, those in is_there.items()
             }

@@ -65,8 +65,8 @@ class Lab2DEnvironment(GridEnvironment):
         """
         is_present = (state.timeouts == 0)[:, None]
         is_fired = wants & is_present & (state.cooldowns == 0)
-        cooled = jnp.maximum(state.cooldowns - is_present, 0)
-        return state.replace(cooldowns=jnp.where(is_fired, cooldown_steps, cooled).astype(jnp.int32)), is_fired
+        cooled = jnp.maximum(state.cooldowns - is_present.astype(jnp.int32), 0)
+        return state.replace(cooldowns=jnp.where(is_fired, cooldown_steps[None], cooled).astype(jnp.int32)), is_fired
 
     def aim(self, state: Any, is_firing: jax.Array) -> jax.Array:
         """Cells up to the next wall on each ray of the agents that fire, `[N, 3]` int32; 0 for the others."""

@@ -53,7 +53,7 @@ def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarra
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del state
-        return (jax.random.uniform(key, (env.num_agents,)) < chances).astype(jnp.int32)
+        return (jax.random.uniform(key, (env.num_agents,), jnp.float32) < chances).astype(jnp.int32)
 
     return policy
 

@@ -147,7 +147,7 @@ def inequity_averse(
 
     def apply(traces: jax.Array, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
         traces = rates["discount"] * rates["decay"] * traces + rewards
-        lead = traces - traces[:, None]  # row i: by how much each other agent is ahead of agent i
+        lead = traces[None, :] - traces[:, None]  # row i: by how much each other agent is ahead of agent i
         behind, ahead = jnp.maximum(lead, 0).sum(axis=-1), jnp.maximum(-lead, 0).sum(axis=-1)
         return traces, rewards - (costs["envy"] * behind + costs["guilt"] * ahead) / max(len(rewards) - 1, 1)
 
@@ -166,7 +166,7 @@ def _linear(weights_for: Callable[[int], np.ndarray]) -> Preference:
 
 def _mix(weights: np.ndarray, rewards: jax.Array) -> jax.Array:
     """W r, `[N]`; not a matrix product, which some devices round to fewer digits."""
-    return jnp.sum(jnp.asarray(weights, rewards.dtype) * rewards, axis=-1)
+    return jnp.sum(jnp.asarray(weights, rewards.dtype) * rewards[None], axis=-1)
 
 
 def _floats(value: ArrayLike) -> np.ndarray:

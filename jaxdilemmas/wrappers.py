@@ -86,9 +86,8 @@ class AutoReset(Wrapper):
         super().__init__(env)
         self.final_observation = final_observation
 
-    def step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any = None) -> Step:
-        """As `Environment.step`, with the reset described above."""
-        params = self.default_params if params is None else params
+    def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
+        """As `Environment._step`, with the reset described above."""
         key_step, key_reset = jax.random.split(key)
         final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
         ended = terminated | truncated
@@ -226,8 +225,9 @@ class EpisodeStatistics(Wrapper):
 
     def initial_state(self, key: jax.Array, params: Any) -> StatisticsState:
         """The inner initial state with all sums zero."""
-        floats, ints = jnp.zeros(self.num_agents, jnp.float32), jnp.zeros(self.num_agents, jnp.int32)
-        return StatisticsState(self.env.initial_state(key, params), floats, ints, ints, ints)
+        returns = jnp.zeros(self.num_agents, jnp.float32)
+        counts = (jnp.zeros(self.num_agents, jnp.int32) for _ in range(3))  # donated states share no buffer
+        return StatisticsState(self.env.initial_state(key, params), returns, *counts)
 
     def inner_state(self, state: StatisticsState) -> Any:
         """The inner environment's part of `state`."""
@@ -241,9 +241,9 @@ class EpisodeStatistics(Wrapper):
         state = StatisticsState(
             env_state=env_state,
             returns=state.returns + rewards,
-            reward_steps=state.reward_steps + is_rewarded,
-            reward_time=state.reward_time + time * is_rewarded,
-            tagged_steps=state.tagged_steps + info.get("tagged", jnp.zeros(self.num_agents, bool)),
+            reward_steps=state.reward_steps + is_rewarded.astype(jnp.int32),
+            reward_time=state.reward_time + jnp.where(is_rewarded, time, 0),
+            tagged_steps=state.tagged_steps + info.get("tagged", jnp.zeros(self.num_agents, bool)).astype(jnp.int32),
         )
         info = info | {
             "episode_return": state.returns,

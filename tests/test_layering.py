@@ -17,7 +17,7 @@ ALLOWED = {
     "jaxdilemmas.registration": {"jaxdilemmas.environment"},
     "jaxdilemmas.arguments": {"numpy"},
     "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
-    "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.spaces", "jax", "numpy"},
+    "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces", "jax", "numpy"},
     "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
     "jaxdilemmas.preferences": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.bonuses": {"jaxdilemmas.arguments", "jax"},

@@ -133,7 +133,7 @@ class Cleanup(Lab2DEnvironment):
         """Draws the uniforms of one step, in one call."""
         del state, params
         num_agents = self.num_agents
-        uniforms = jax.random.uniform(key, (num_agents + 2 + len(self.apple_cells),))
+        uniforms = jax.random.uniform(key, (num_agents + 2 + len(self.apple_cells),), jnp.float32)
         return Draws(uniforms[:num_agents], uniforms[num_agents], uniforms[num_agents + 1], uniforms[num_agents + 2 :])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
@@ -145,7 +145,8 @@ class Cleanup(Lab2DEnvironment):
         state, eaten = self.collect_packed(state)
         state, given, cleaned = self.fire(draws, state, actions, params)
         state, found = self.collect_packed(self.grow_apples(draws, state, growth))
-        return self.settle(self.unpack(state), eaten.astype(jnp.int32) + found, given, cleaned, params)
+        collected = eaten.astype(jnp.int32) + found.astype(jnp.int32)
+        return self.settle(self.unpack(state), collected, given, cleaned, params)
 
     def pack(self, state: State) -> State:
         """The next step begins: while it is played apples and waste are packed bits."""
@@ -174,7 +175,8 @@ class Cleanup(Lab2DEnvironment):
     ) -> tuple[State, jax.Array, jax.Array]:
         """Fines and cleaning beams: the state, who hit whom `[N, N]` bool, and cells cleaned by each `[N]` int32."""
         wants = jnp.stack([actions == movement.BEAM, actions == movement.CLEAN], 1)
-        cooldown_steps = jnp.stack([jnp.asarray(params.fine_cooldown), jnp.asarray(params.clean_cooldown)])
+        cooldowns = params.fine_cooldown, params.clean_cooldown
+        cooldown_steps = jnp.stack([jnp.asarray(steps, jnp.int32) for steps in cooldowns])
         state, is_fired = self.trigger(state, wants, cooldown_steps)
         given, fine_rays = self.find_zaps(state, is_fired[:, FINE])
         waste, cleaned, clean_rays = self.clean(state, is_fired[:, CLEAN], draws.priorities)
@@ -217,8 +219,9 @@ class Cleanup(Lab2DEnvironment):
     ) -> Transition:
         """What `transition` returns: rewards for apples, costs of fines given and received, and info."""
         info = self.hit_info(state, collected, given) | {"cleaned": cleaned}
-        rewards = collected - params.fine_cost * info["hits_given"] - params.fine_penalty * info["fined"]
-        return state, rewards.astype(jnp.float32), jnp.zeros((), bool), info
+        apples, hits, fines = (count.astype(jnp.float32) for count in (collected, info["hits_given"], info["fined"]))
+        rewards = apples - params.fine_cost * hits - params.fine_penalty * fines
+        return state, rewards, jnp.zeros((), bool), info
 
 
 class CleanupMeltingPot(MeltingPotEnvironment, Cleanup):
@@ -258,7 +261,7 @@ class CleanupMeltingPot(MeltingPotEnvironment, Cleanup):
     def draw(self, key: jax.Array, state: State, params: Any) -> CleanupMeltingPotDraws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (3 * self.num_agents + 3 + len(self.apple_cells),))
+        uniforms = jax.random.uniform(key, (3 * self.num_agents + 3 + len(self.apple_cells),), jnp.float32)
         shared, own = self.split_uniforms(uniforms)
         return CleanupMeltingPotDraws(waste_gate=own[0], waste_choice=own[1], apple_growth=own[2:], **shared)
 

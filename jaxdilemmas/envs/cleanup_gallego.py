@@ -144,7 +144,7 @@ class CleanupGallego(GallegoEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (2 + len(self.apple_cells),))
+        uniforms = jax.random.uniform(key, (2 + len(self.apple_cells),), jnp.float32)
         return Draws(uniforms[0], uniforms[1], uniforms[2:])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
@@ -155,8 +155,9 @@ class CleanupGallego(GallegoEnvironment):
         state, collected = self.collect_apples(state)
         state, rewards, terminated, info = self.outcome(state, collected, given.sum(1, dtype=jnp.int32))
         info |= {"cleaned": cleaned, "fined": given.sum(0, dtype=jnp.int32)}
-        costs = params.fine_cost * state.fired + params.clean_cost * state.cleaned_at
-        return state, rewards - costs - params.fine_penalty * info["fined"], terminated, info
+        fired, cleaned_at, fined = (did.astype(jnp.float32) for did in (state.fired, state.cleaned_at, info["fined"]))
+        costs = params.fine_cost * fired + params.clean_cost * cleaned_at
+        return state, rewards - costs - params.fine_penalty * fined, terminated, info
 
     def clean(self, state: State) -> tuple[State, jax.Array]:
         """All waste in cleaning beams goes: the state and how much each agent was the first to reach, `[N]` int32.
@@ -165,9 +166,10 @@ class CleanupGallego(GallegoEnvironment):
         """
         river, rays = jnp.asarray(self.river_cells), self.reach_of(state.replace(fired=state.cleaned_at))
         reached = beams.find_hits(state.positions, state.headings, rays, river, state.waste).given
-        first = reached.argmax(0)
+        first = reached.argmax(0).astype(jnp.int32)
         is_cleaned = reached.any(0)
-        cleaned = ((first[None, :] == jnp.arange(self.num_agents)[:, None]) & is_cleaned).sum(1, dtype=jnp.int32)
+        agents = jnp.arange(self.num_agents, dtype=jnp.int32)
+        cleaned = ((first[None, :] == agents[:, None]) & is_cleaned[None, :]).sum(1, dtype=jnp.int32)
         return state.replace(waste=state.waste & ~is_cleaned), cleaned
 
     def grow(self, draws: Draws, state: State, params: Params) -> State:

@@ -85,10 +85,10 @@ def cooperative(env: GridEnvironment) -> Policy:
         here = cell_index(state.positions, env.walls.shape[1])
         is_cleaner = choose_cleaners(state, jnp.asarray(steps_to_river)[here])
         to_posts = jnp.asarray(ways_to_posts)[here]
-        others_count = LAST_RESORT * (state.waste.sum() > state.apples.sum())
+        others_count = jnp.where(_count(state.waste) > _count(state.apples), jnp.float32(LAST_RESORT), 0.0)
         clean = clean_best(posts, state, to_posts, jnp.where(find_closest(to_posts, is_cleaner), 1.0, others_count))
         is_own = find_territories(owners, ~is_cleaner & (state.timeouts == 0))
-        ways = jnp.where(is_own & state.apples, jnp.asarray(ways_to_apples)[here], NEVER)
+        ways = jnp.where(is_own & state.apples[None], jnp.asarray(ways_to_apples)[here], NEVER)
         actions = jnp.where(is_cleaner, clean, first_step(ways.min(1), state.headings))
         return wait_out(state, sidestep(key, state, actions))
 
@@ -122,9 +122,10 @@ def choose_cleaners(state: Any, steps_to_river: jax.Array) -> jax.Array:
       `[N]` bool.
     """
     is_present = state.timeouts == 0
-    rank = goes_first(jnp.where(is_present, -steps_to_river, -NEVER).astype(jnp.float32)).sum(1)
+    closeness = jnp.where(is_present, -steps_to_river, -NEVER).astype(jnp.float32)
+    rank = goes_first(closeness).sum(1, dtype=jnp.int32)
     num_regular = -(-(len(steps_to_river) - 1) // AGENTS_PER_CLEANER)
-    is_needed = (rank + 1) * state.apples.sum() < state.waste.sum()
+    is_needed = (rank + 1) * _count(state.apples) < _count(state.waste)
     return is_present & ((rank < num_regular) | is_needed)
 
 
@@ -136,7 +137,8 @@ def find_closest(ways: jax.Array, is_member: jax.Array) -> jax.Array:
       is_member: `[N]` bool.
     """
     steps = jnp.where(is_member[:, None], ways // 4, NEVER)
-    return is_member[:, None] & (steps.argmin(0) == jnp.arange(len(ways))[:, None])
+    closest = steps.argmin(0).astype(jnp.int32)
+    return is_member[:, None] & (closest[None, :] == jnp.arange(len(ways), dtype=jnp.int32)[:, None])
 
 
 def clean_best(posts: Posts, state: Any, ways: jax.Array, weights: jax.Array) -> jax.Array:
@@ -153,13 +155,13 @@ def clean_best(posts: Posts, state: Any, ways: jax.Array, weights: jax.Array) ->
     """
     waste_on_ray = jnp.asarray(posts.is_in_beam) @ state.waste.astype(jnp.float32)
     cleaned = jnp.minimum(waste_on_ray, posts.most_per_ray).sum(-1)  # [P, 4]
-    turns = (jnp.arange(4) - state.headings[:, None]) % 4
+    turns = (jnp.arange(4, dtype=jnp.int32)[None, :] - state.headings[:, None]) % 4
     steps = ways[:, :, None] // 4 + jnp.minimum(turns, 4 - turns)[:, None, :]
     if hasattr(state, "cooldowns"):
         steps = jnp.maximum(steps, state.cooldowns[:, -1, None, None])
     weights = jnp.where(ways < NEVER, weights, 0)
-    worth = (weights[:, :, None] * (cleaned / (steps + PATIENCE))).reshape(len(ways), -1)
-    best = worth.argmax(1)
+    worth = (weights[:, :, None] * (cleaned[None] / (steps + PATIENCE).astype(jnp.float32))).reshape(len(ways), -1)
+    best = worth.argmax(1).astype(jnp.int32)
     way = jnp.take_along_axis(ways, best[:, None] // 4, axis=1)[:, 0]
     turns_to_best = jnp.take_along_axis(turns, best[:, None] % 4, axis=1)[:, 0]
     on_post = jnp.select([turns_to_best == 0, turns_to_best == 3], [CLEAN, TURN_LEFT], TURN_RIGHT)
@@ -177,7 +179,12 @@ def find_territories(owners: np.ndarray, is_member: jax.Array) -> jax.Array:
     num_members = is_member.sum(dtype=jnp.int32)
     owner = jnp.asarray(owners)[jnp.maximum(num_members - 1, 0)]
     number = jnp.cumsum(is_member, dtype=jnp.int32) - 1
-    return is_member[:, None] & (owner == number[:, None])
+    return is_member[:, None] & (owner[None, :] == number[:, None])
+
+
+def _count(resources: jax.Array) -> jax.Array:
+    """How many are there, `[]` int32."""
+    return resources.sum(dtype=jnp.int32)
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {

@@ -192,8 +192,9 @@ class CommonPoolNetwork(Environment):
     def efforts_from(self, actions: jax.Array) -> jax.Array:
         """The effort of each agent at each of its places, `[N, M]` float32, in sum at most 1 for each agent."""
         if self.effort == "discrete":
-            return (jax.nn.one_hot(actions - 1, self.nodes.shape[1]) * self.is_place).astype(jnp.float32)
-        efforts = jnp.clip(actions, 0.0, 1.0) * self.is_place
+            chosen = jax.nn.one_hot(actions - 1, self.nodes.shape[1], dtype=jnp.float32)
+            return jnp.where(self.is_place, chosen, 0.0)
+        efforts = jnp.where(self.is_place, jnp.clip(actions, 0.0, 1.0), 0.0)
         return efforts / jnp.maximum(efforts.sum(-1, keepdims=True), 1.0)
 
     def takes_at(self, efforts: jax.Array, stocks: jax.Array, params: Params) -> jax.Array:

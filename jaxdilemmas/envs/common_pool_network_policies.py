@@ -51,7 +51,7 @@ def _work_above(env: CommonPoolNetwork, threshold: float) -> Policy:
         places, is_worth_it = stocks.argmax(-1), stocks.max(-1) > threshold
         if env.effort == "discrete":
             return jnp.where(is_worth_it, places + 1, 0).astype(jnp.int32)
-        return jax.nn.one_hot(places, env.nodes.shape[1]) * is_worth_it[:, None]
+        return jax.nn.one_hot(places, env.nodes.shape[1], dtype=jnp.float32) * is_worth_it[:, None].astype(jnp.float32)
 
     return policy
 

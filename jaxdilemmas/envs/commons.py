@@ -7,6 +7,7 @@ The game of Perolat et al. 2017, "A multi-agent reinforcement learning model of 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts
@@ -79,12 +80,12 @@ class Commons(GridEnvironment):
         """Agents on distinct random spawn cells with random headings, every apple there."""
         del params
         spawns, headings = self.random_spawns(key)
-        return State(**self.start(spawns, headings), spawns=spawns)
+        return State(**self.start(spawns, headings), spawns=jnp.array(spawns))  # donated states share no buffer
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (self.num_agents + len(self.apple_cells),))
+        uniforms = jax.random.uniform(key, (self.num_agents + len(self.apple_cells),), jnp.float32)
         return Draws(uniforms[: self.num_agents], uniforms[self.num_agents :])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:

@@ -18,13 +18,13 @@ from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_inde
 from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
 from jaxdilemmas.grid_environment import GridEnvironment
 
-SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST])
+SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST], np.int32)
 """The headings of a first step in order of preference, where several are on a shortest way.
 
 Source: the order of the search in vicgalle/llm-policies-social-dilemmas @ f5c5b2b (`bfs_nearest_apple`).
 """
 
-MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT])
+MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT], np.int32)
 """The action that moves an agent along its own heading plus 0, 1, 2 or 3 quarter turns to the right."""
 
 NEVER = np.iinfo(np.int32).max
@@ -148,11 +148,11 @@ def first_step(ways: jax.Array, headings: jax.Array) -> jax.Array:
 
 def sidestep(key: jax.Array, state: Any, actions: jax.Array) -> jax.Array:
     """Replaces, every second time, a move into a cell that is taken by a move in a random direction, `[N]` int32."""
-    is_move = actions[:, None] == MOVES
-    headings = (state.headings + jnp.argmax(is_move, axis=1)) % 4
+    is_move = actions[:, None] == MOVES[None]
+    headings = (state.headings + jnp.argmax(is_move, axis=1).astype(jnp.int32)) % 4
     targets = state.positions + jnp.asarray(STEPS)[headings]
-    is_taken = (same_cell(targets, state.positions) & (state.timeouts == 0)).any(1)
-    draws = jax.random.randint(key, actions.shape, 0, 8)
+    is_taken = (same_cell(targets, state.positions) & (state.timeouts == 0)[None, :]).any(1)
+    draws = jax.random.randint(key, actions.shape, 0, 8, jnp.int32)
     return jnp.where(is_taken & is_move.any(1) & (draws < 4), draws, actions)
 
 
@@ -164,7 +164,7 @@ def wait_out(state: Any, actions: jax.Array) -> jax.Array:
 def _collect_nearest(ways: np.ndarray, env: GridEnvironment, state: Any) -> jax.Array:
     """The first step to the nearest live apple, `[N]` int32."""
     own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]
-    return first_step(jnp.where(state.apples, own_ways, NEVER).min(1), state.headings)
+    return first_step(jnp.where(state.apples[None], own_ways, NEVER).min(1), state.headings)
 
 
 def _can_beam(env: GridEnvironment, state: Any, headings: jax.Array) -> jax.Array:

@@ -194,7 +194,7 @@ class CommonsGallego(GallegoEnvironment):
     def draw(self, key: jax.Array, state: GridState, params: CommonsParams) -> CommonsDraws:
         """Draws the uniforms of one step."""
         del state, params
-        return CommonsDraws(jax.random.uniform(key, (len(self.apple_cells),)))
+        return CommonsDraws(jax.random.uniform(key, (len(self.apple_cells),), jnp.float32))
 
     def transition(
         self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams

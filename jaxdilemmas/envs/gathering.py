@@ -110,7 +110,7 @@ class Gathering(GridEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the priorities of one step."""
         del state, params
-        return Draws(jax.random.uniform(key, (self.num_agents,)))
+        return Draws(jax.random.uniform(key, (self.num_agents,), jnp.float32))
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: return, move, beam, grow, collect. `Environment.transition` says what comes out."""

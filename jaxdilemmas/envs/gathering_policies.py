@@ -46,12 +46,12 @@ def cooperative(env: GridEnvironment) -> Policy:
     wait in the middle of theirs instead of going where the next apple will be.
     """
     ways = find_ways(env.walls, env.apple_cells)
-    num_ways = 1 + np.max(ways, where=ways < NEVER, initial=0)
+    num_ways = 1 + int(np.max(ways, where=ways < NEVER, initial=0))
     is_own = divide_cells(env.apple_cells, env.num_agents) == np.arange(env.num_agents)[:, None]
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]
-        waits = _steps_until_ripe(env, state)
+        waits = _steps_until_ripe(env, state)[None]
         arrivals = jnp.maximum(own_ways // 4, waits)
         is_option = is_own & (own_ways < NEVER) & (waits < NEVER)
         best = jnp.where(is_option, arrivals * num_ways + own_ways, NEVER).min(1)
@@ -67,7 +67,7 @@ def _steps_until_ripe(env: Any, state: Any) -> jax.Array:
         return jnp.where(state.apples, 0, state.apple_timers)
     live_neighbours = jnp.asarray(env.neighbours, jnp.float32) @ state.apples.astype(jnp.float32)
     fewest = env.regrowth_counts[-1] if hasattr(env, "regrowth_counts") else LIVE_NEIGHBOURS_TO_EAT
-    return jnp.where(state.apples & (live_neighbours >= fewest), 0, NEVER)
+    return jnp.where(state.apples & (live_neighbours >= fewest), jnp.int32(0), jnp.int32(NEVER))
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {

@@ -149,7 +149,7 @@ class Gems(Environment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Every player and gem on a cell of its own draw, uniform over the board."""
         del params
-        uniforms = jax.random.uniform(key, (NUM_PLAYERS + 3 * NUM_ALIKE, 2))
+        uniforms = jax.random.uniform(key, (NUM_PLAYERS + 3 * NUM_ALIKE, 2), jnp.float32)
         cells = jnp.floor(uniforms * SIZE).astype(jnp.int32)
         gems = cells[NUM_PLAYERS:].reshape(3, NUM_ALIKE, 2)
         return State(cells[:NUM_PLAYERS], gems, jnp.float32(0), jnp.int32(0), jnp.int32(0))
@@ -157,7 +157,7 @@ class Gems(Environment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Where gems come back that may be taken in this step."""
         del state, params
-        uniforms = jax.random.uniform(key, (NUM_PLAYERS, NUM_ALIKE + 1, 2))
+        uniforms = jax.random.uniform(key, (NUM_PLAYERS, NUM_ALIKE + 1, 2), jnp.float32)
         return Draws(uniforms[:, :NUM_ALIKE], uniforms[:, NUM_ALIKE])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
@@ -217,6 +217,7 @@ class Gems(Environment):
         """
         centre = SIZE // 2
         matrix = jnp.asarray(SYMMETRIES)[index]
+        matrix = jnp.expand_dims(matrix, range(obs.ndim - 1))
         moved = ((obs - centre)[..., None, :] * matrix).sum(axis=-1, dtype=obs.dtype) + centre
         is_absent = obs[..., :1] < 0
         return jnp.where(is_absent, obs, moved).astype(obs.dtype), jnp.asarray(ACTION_SYMMETRIES)[index, actions]
@@ -232,8 +233,8 @@ def move(positions: jax.Array, actions: jax.Array) -> jax.Array:
     Returns:
       `[2, 2]` int32.
     """
-    is_one_of = actions[:, None] == jnp.arange(len(STEPS))
-    steps = jnp.where(is_one_of[..., None], STEPS, 0).sum(axis=1)
+    is_one_of = actions[:, None] == np.arange(len(STEPS), dtype=np.int32)[None, :]
+    steps = jnp.where(is_one_of[..., None], STEPS[None], 0).sum(axis=1, dtype=jnp.int32)
     return jnp.clip(positions + steps, 0, SIZE - 1)
 
 
@@ -261,10 +262,10 @@ def purple_gems(before: jax.Array, after: jax.Array, gems: jax.Array) -> jax.Arr
     Returns:
       `[2, 3]` bool (player, gem), at most one each, the first of several on a cell.
     """
-    is_after = (gems[PURPLE] == after[:, None]).all(axis=-1)
-    is_before = (gems[PURPLE] == before[:, None]).all(axis=-1)
+    is_after = (gems[PURPLE][None] == after[:, None]).all(axis=-1)
+    is_before = (gems[PURPLE][None] == before[:, None]).all(axis=-1)
     is_here = jnp.where(is_after.any(axis=1, keepdims=True), is_after, is_before)
-    return is_here & (jnp.cumsum(is_here, axis=1) == 1)
+    return is_here & (jnp.cumsum(is_here, axis=1, dtype=jnp.int32) == 1)
 
 
 def respawn(gems: jax.Array, is_own: jax.Array, is_purple: jax.Array, draws: Draws) -> jax.Array:
@@ -282,7 +283,7 @@ def respawn(gems: jax.Array, is_own: jax.Array, is_purple: jax.Array, draws: Dra
     own, purple = (1 + jnp.floor(uniforms * (SIZE - 1)).astype(jnp.int32) for uniforms in (draws.own, draws.purple))
     own_kinds = jnp.where(is_own[..., None], own, gems[:PURPLE])
     by_first, by_second = is_purple[..., None]
-    shared_kind = jnp.where(by_first, purple[0], jnp.where(by_second, purple[1], gems[PURPLE]))
+    shared_kind = jnp.where(by_first, purple[:1], jnp.where(by_second, purple[1:], gems[PURPLE]))
     return jnp.concatenate([own_kinds, shared_kind[None]])
 
 
@@ -297,19 +298,20 @@ def visible_gems(gems: jax.Array) -> jax.Array:
     """
     cells = gems[..., 0] * SIZE + gems[..., 1]
     is_earlier = np.tri(NUM_ALIKE, k=-1, dtype=bool)
-    is_hidden = ((cells[:, :, None] == cells[:, None]) & is_earlier).any(axis=-1)
-    order = jnp.where(is_hidden, SIZE**2 + jnp.arange(NUM_ALIKE), cells)
-    place = (order[:, :, None] > order[:, None]).sum(axis=-1)
-    is_at = place[:, None] == jnp.arange(NUM_ALIKE)[:, None]
+    slots = np.arange(NUM_ALIKE, dtype=np.int32)
+    is_hidden = ((cells[:, :, None] == cells[:, None]) & is_earlier[None]).any(axis=-1)
+    order = jnp.where(is_hidden, (SIZE**2 + slots)[None], cells)
+    place = (order[:, :, None] > order[:, None]).sum(axis=-1, dtype=jnp.int32)
+    is_at = place[:, None] == slots[None, :, None]
     shown = jnp.where(is_hidden[..., None], -1, gems)
-    return jnp.where(is_at[..., None], shown[:, None], 0).sum(axis=2)
+    return jnp.where(is_at[..., None], shown[:, None], 0).sum(axis=2, dtype=jnp.int32)
 
 
 def draw_planes(state: State) -> jax.Array:
     """The board as planes, `[5, 15, 15]` uint8: player 0, player 1, gems of player 0, of player 1, purple gems."""
-    board = np.moveaxis(np.indices((SIZE, SIZE)), 0, -1)
-    players = (board == state.positions[:, None, None]).all(axis=-1)
-    gems = (board == state.gems[:, :, None, None]).all(axis=-1).any(axis=1)
+    board = np.moveaxis(np.indices((SIZE, SIZE), np.int32), 0, -1)
+    players = (board[None] == state.positions[:, None, None]).all(axis=-1)
+    gems = (board[None, None] == state.gems[:, :, None, None]).all(axis=-1).any(axis=1)
     return jnp.concatenate([players, gems]).astype(jnp.uint8)
 
 
@@ -366,7 +368,7 @@ def recorded_events(planes: np.ndarray, actions: np.ndarray) -> dict[str, np.nda
     """
     require(actions.shape == (len(planes), NUM_PLAYERS), "actions.shape", actions.shape, f"({len(planes)}, 2)")
     env = Gems()
-    draws = Draws(jnp.zeros((NUM_PLAYERS, NUM_ALIKE, 2)), jnp.zeros((NUM_PLAYERS, 2)))
+    draws = Draws(jnp.zeros((NUM_PLAYERS, NUM_ALIKE, 2), jnp.float32), jnp.zeros((NUM_PLAYERS, 2), jnp.float32))
 
     def step(state: State, actions: jax.Array) -> Info:
         return env.transition(draws, state, actions, env.default_params)[3]

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdilemmas.environment import Environment, Policy
 from jaxdilemmas.envs.gems import DOWN, LEFT, NUM_PLAYERS, PURPLE, RIGHT, STAY, UP, State
@@ -67,10 +68,12 @@ def walk_to_nearest(key: jax.Array, positions: jax.Array, gems: jax.Array, is_wa
       `[2]` int32; `STAY` for a player on the gem.
     """
     key_gem, key_way = jax.random.split(key)
-    distances = jnp.abs(gems - positions[:, None]).sum(axis=-1) + jax.random.uniform(key_gem, is_wanted.shape)
+    distances = jnp.abs(gems - positions[:, None]).sum(axis=-1, dtype=jnp.int32).astype(jnp.float32)
+    distances += jax.random.uniform(key_gem, is_wanted.shape, jnp.float32)
     nearest = jnp.where(is_wanted, distances, jnp.inf).argmin(axis=1)
-    to_row, to_col = (gems[jnp.arange(NUM_PLAYERS), nearest] - positions).T
-    is_vertical = (to_col == 0) | ((to_row != 0) & jax.random.bernoulli(key_way, shape=(NUM_PLAYERS,)))
+    to_row, to_col = (gems[np.arange(NUM_PLAYERS), nearest] - positions).T
+    is_heads = jax.random.uniform(key_way, (NUM_PLAYERS,), jnp.float32) < 0.5
+    is_vertical = (to_col == 0) | ((to_row != 0) & is_heads)
     vertical = jnp.where(to_row > 0, DOWN, UP)
     horizontal = jnp.where(to_col > 0, RIGHT, LEFT)
     is_there = (to_row == 0) & (to_col == 0)

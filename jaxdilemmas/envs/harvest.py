@@ -140,7 +140,7 @@ class Harvest(MeltingPotEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (3 * self.num_agents + 1 + len(self.apple_cells),))
+        uniforms = jax.random.uniform(key, (3 * self.num_agents + 1 + len(self.apple_cells),), jnp.float32)
         shared, apple_growth = self.split_uniforms(uniforms)
         return Draws(**shared, apple_growth=apple_growth)
 
@@ -149,7 +149,7 @@ class Harvest(MeltingPotEnvironment):
         state, is_grown = self.look_at_apples(draws, state, params)
         state = self.move_agents(state.replace(step_count=state.step_count + 1), draws.priorities, actions)
         state, is_fired = self.trigger(
-            state, (actions == movement.BEAM)[:, None], jnp.asarray(params.zap_cooldown)[None]
+            state, (actions == movement.BEAM)[:, None], jnp.asarray(params.zap_cooldown, jnp.int32)[None]
         )
         given, rays = self.find_zaps(state, is_fired[:, 0])
         state = state.replace(fired=is_fired[:, 0], rays=rays, apples=state.apples | is_grown)

@@ -131,7 +131,7 @@ class Intersection(Environment):
         del params
         key_turns, key_progress = jax.random.split(key)
         N = self.num_agents
-        offsets = jax.random.normal(key_progress, (N,))
+        offsets = jax.random.normal(key_progress, (N,), jnp.float32)
         return State(
             turns=jax.random.randint(key_turns, (N,), 0, 3, jnp.int32),
             progress=START_MEAN + START_DEVIATION * offsets,
@@ -153,10 +153,10 @@ class Intersection(Environment):
         is_driving = ~(state.arrived | state.crashed)
         targets = jnp.where(is_driving, choose_targets(state.speeds, state.targets, actions), state.targets)
         ways, speeds = drive(state.speeds, targets)
-        progress = state.progress + jnp.where(is_driving, ways, 0)
+        progress = state.progress[None] + jnp.where(is_driving[None], ways, 0)
         ends = jnp.asarray(CROSSING_LENGTHS)[state.turns] + EXIT_LENGTH
-        is_there = is_driving & (progress < ends)
-        roads = jnp.arange(self.num_agents)
+        is_there = is_driving[None] & (progress < ends[None])
+        roads = jnp.arange(self.num_agents, dtype=jnp.int32)
         poses = jax.lax.stop_gradient(pose(progress, state.turns, roads))
         # a branch keeps XLA from working the poses out anew for every pair
         crashes = compute_if_any(find_crashes, is_there.any(), *poses, is_there)
@@ -169,9 +169,9 @@ class Intersection(Environment):
             crashed=state.crashed | crashes,
             step_count=state.step_count + 1,
         )
-        rewards = params.arrival_reward * arrived - params.crash_cost * crashes
         info = {"arrived": arrived.astype(jnp.float32), "crashed": crashes.astype(jnp.float32)}
-        return state, rewards.astype(jnp.float32), state.crashed.any() | state.arrived.all(), info
+        rewards = params.arrival_reward * info["arrived"] - params.crash_cost * info["crashed"]
+        return state, rewards, state.crashed.any() | state.arrived.all(), info
 
     def observe(self, state: State, params: Params) -> jax.Array:
         """What each car sees: itself and the two cars nearest to it, not where any of them wants to go.
@@ -182,18 +182,20 @@ class Intersection(Environment):
         """
         del params
         N = self.num_agents
-        positions, directions = pose(state.progress, state.turns, jnp.arange(N))
+        positions, directions = pose(state.progress, state.turns, jnp.arange(N, dtype=jnp.int32))
         velocities = state.speeds[:, None] * directions
         is_here = ~state.arrived
-        parts = [is_here[:, None], positions / LENGTH_SCALE, velocities / SPEED_SCALE, directions]
-        features = jnp.concatenate(parts, axis=1) * is_here[:, None]
-        distances = jnp.linalg.norm(positions[:, None] - positions, axis=-1)
-        distances = jnp.where(is_here, distances, jnp.inf)
+        presence = is_here[:, None].astype(jnp.float32)
+        parts = [presence, positions / LENGTH_SCALE, velocities / SPEED_SCALE, directions]
+        features = jnp.concatenate(parts, axis=1) * presence
+        distances = jnp.linalg.norm(positions[:, None] - positions[None], axis=-1)
+        distances = jnp.where(is_here[None], distances, jnp.inf)
         distances = jnp.where(np.eye(N, dtype=bool), -1, distances)
         is_nearer = distances[:, :, None] < distances[:, None]
-        is_nearer |= (distances[:, :, None] == distances[:, None]) & np.triu(np.ones((N, N), bool), 1)
-        is_seen_as = is_nearer.sum(1)[:, None] == np.arange(NUM_SEEN)[:, None]  # [N, 3, N]
-        return jnp.where(is_seen_as[..., None], features, 0).sum(2).reshape(N, -1).astype(jnp.float32)
+        is_nearer |= (distances[:, :, None] == distances[:, None]) & np.triu(np.ones((1, N, N), bool), 1)
+        num_nearer = is_nearer.sum(1, dtype=jnp.int32)
+        is_seen_as = num_nearer[:, None] == np.arange(NUM_SEEN, dtype=np.int32)[None, :, None]  # [N, 3, N]
+        return jnp.where(is_seen_as[..., None], features[None, None], 0).sum(2).reshape(N, -1)
 
 
 def choose_targets(speeds: jax.Array, targets: jax.Array, actions: jax.Array) -> jax.Array:
@@ -211,7 +213,8 @@ def choose_targets(speeds: jax.Array, targets: jax.Array, actions: jax.Array) ->
     """
     nearest = jnp.round(speeds / TARGET_SPEEDS[1]).astype(jnp.int32)
     most = len(TARGET_SPEEDS) - 1
-    changed = jnp.clip(jnp.clip(nearest, 0, most) + jnp.where(actions == FASTER, 1, -1), 0, most)
+    change = jnp.where(actions == FASTER, jnp.int32(1), jnp.int32(-1))
+    changed = jnp.clip(jnp.clip(nearest, 0, most) + change, 0, most)
     return jnp.where((actions == FASTER) | (actions == SLOWER), changed, targets)
 
 
@@ -233,11 +236,10 @@ def drive(speeds: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
     gone = (1 - decay) / (1 - SPEED_DECAY) / FRAMES
     seconds = np.arange(1, FRAMES + 1) / FRAMES
     shape = (FRAMES,) + (1,) * jnp.ndim(speeds)
+    seconds, gone = (jnp.asarray(frames, jnp.float32).reshape(shape) for frames in (seconds, gone))
     goals = jnp.asarray(TARGET_SPEEDS)[targets]
     gaps = speeds - goals
-    ways = goals * jnp.asarray(seconds, jnp.float32).reshape(shape) + gaps * jnp.asarray(gone, jnp.float32).reshape(
-        shape
-    )
+    ways = goals[None] * seconds + gaps[None] * gone
     return ways, goals + gaps * np.float32(decay[-1])
 
 
@@ -255,16 +257,17 @@ def pose(progress: jax.Array, turns: jax.Array, roads: jax.Array) -> tuple[jax.A
 
     Source: `_make_road` of `envs/intersection_env.py` in Farama-Foundation/HighwayEnv @ v1.8.2.
     """
-    lengths, curvatures = jnp.asarray(CROSSING_LENGTHS)[turns], jnp.asarray(CURVATURES)[turns]
+    of_cars = ((CROSSING_LENGTHS, turns), (CURVATURES, turns), (ROAD_DIRECTIONS, roads))
+    times = range(progress.ndim - 1)
+    lengths, curvatures, approach = (jnp.expand_dims(jnp.asarray(table)[index], times) for table, index in of_cars)
     within = jnp.clip(progress, 0, lengths)
     half_bends = curvatures * within / 2
     half_turns = jnp.stack([jnp.cos(half_bends), jnp.sin(half_bends)], axis=-1)
     is_straight = curvatures == 0
     chords = jnp.where(is_straight, within, 2 * half_turns[..., 1] / jnp.where(is_straight, 1, curvatures))
-    approach = jnp.asarray(ROAD_DIRECTIONS)[roads]
     half_way = _turn(approach, half_turns)
     directions = _turn(half_way, half_turns)
-    starts = LANE_WIDTH / 2 * _turn(approach, jnp.array([0.0, 1.0])) - STOP_LINE * approach
+    starts = LANE_WIDTH / 2 * _turn(approach, jnp.array([0.0, 1.0], jnp.float32)) - STOP_LINE * approach
     before, behind = jnp.minimum(progress, 0)[..., None], jnp.maximum(progress - lengths, 0)[..., None]
     return starts + before * approach + chords[..., None] * half_way + behind * directions, directions
 
@@ -300,7 +303,7 @@ def find_crashes(positions: jax.Array, directions: jax.Array, is_there: jax.Arra
         is_apart |= jnp.abs(_across(axis, offsets)) > reach_aside
     is_hit = (is_there[:, first] & is_there[:, second] & ~is_apart).any(0)  # [P]
     is_in_pair = (np.stack([first, second]) == np.arange(positions.shape[1])[:, None, None]).any(1)  # [N, P]
-    return (is_in_pair & is_hit).any(1)
+    return (is_in_pair & is_hit[None]).any(1)
 
 
 def _along(axes: jax.Array, vectors: jax.Array) -> jax.Array:

@@ -47,8 +47,8 @@ def cautious(env: Environment) -> Policy:
         del key
         is_driving = ~(state.arrived | state.crashed)
         is_in_the_way = is_driving & (state.progress < jnp.asarray(CROSSING_LENGTHS)[state.turns] + CLEARANCE)
-        goes_first = is_in_the_way & (state.progress > state.progress[:, None])
-        actions = jnp.array([[FASTER], [IDLE], [SLOWER]])
+        goes_first = is_in_the_way[None, :] & (state.progress[None, :] > state.progress[:, None])
+        actions = jnp.array([[FASTER], [IDLE], [SLOWER]], jnp.int32)
         can_wait = stopping_points(state, actions) <= HOLDING_LINE
         careful = jnp.where(can_wait[0], FASTER, jnp.where(can_wait[1], IDLE, SLOWER))
         must_wait = goes_first.any(1) & can_wait[2]
@@ -67,10 +67,12 @@ def stopping_points(state: State, actions: jax.Array) -> jax.Array:
     Returns:
       `[..., N]` float32, metres.
     """
-    progress, speeds, targets = jnp.broadcast_arrays(state.progress, state.speeds, state.targets)
+    shape = jnp.broadcast_shapes(actions.shape, state.progress.shape)
+    parts = (state.progress, state.speeds, state.targets, actions)
+    progress, speeds, targets, actions = (jnp.broadcast_to(part, shape) for part in parts)
     for _ in range(1 + BRAKING_STEPS):
         targets = choose_targets(speeds, targets, actions)
-        ways, speeds = drive(jnp.broadcast_to(speeds, targets.shape), targets)
+        ways, speeds = drive(speeds, targets)
         progress, actions = progress + ways[-1], jnp.full_like(actions, SLOWER)
     return progress
 

@@ -25,7 +25,7 @@ NOT_COOKING = -1
 """The tick of a pot that does not cook."""
 
 STAY, INTERACT = 4, 5
-ACTION_HEADINGS = np.array([NORTH, SOUTH, EAST, WEST])
+ACTION_HEADINGS = np.array([NORTH, SOUTH, EAST, WEST], np.int32)
 """The headings of actions 0 to 3."""
 
 
@@ -141,9 +141,13 @@ class Overcooked(Environment):
         positions, headings = move(self.kitchen, state.positions, state.headings, actions)
         is_cooking = (state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)
         state = state.replace(
-            positions=positions, headings=headings, ticks=state.ticks + is_cooking, step_count=state.step_count + 1
+            positions=positions,
+            headings=headings,
+            ticks=state.ticks + is_cooking.astype(jnp.int32),
+            step_count=state.step_count + 1,
         )
-        rewards = jnp.broadcast_to(params.delivery_reward * info["delivered"].sum(), (self.num_agents,))
+        num_delivered = info["delivered"].sum(dtype=jnp.int32).astype(jnp.float32)
+        rewards = jnp.broadcast_to(params.delivery_reward * num_delivered, (self.num_agents,))
         return state, rewards, jnp.zeros((), bool), info
 
     def observe(self, state: State, params: Params) -> jax.Array:
@@ -155,8 +159,8 @@ class Overcooked(Environment):
           onions are in it, its tick (-1 where it does not cook, 0 where it is empty) and whether it cooks and is not
           done; (x, y) of one step along each player's heading. Players stand in the order i, i + 1, ... modulo N.
         """
-        hands = jnp.stack([state.held == ONION, state.held == DISH, state.held >= SOUP], axis=-1)
-        is_cooking = (state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)
+        hands = jnp.stack([state.held == ONION, state.held == DISH, state.held >= SOUP], axis=-1).astype(jnp.int32)
+        is_cooking = ((state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)).astype(jnp.int32)
         pots = jnp.stack([state.onions, jnp.where(state.onions > 0, state.ticks, 0), is_cooking], axis=-1)
         steps = jnp.asarray(STEPS)[state.headings]
         own_first = (np.arange(self.num_agents)[:, None] + np.arange(self.num_agents)) % self.num_agents
@@ -207,13 +211,13 @@ def interact(
     }
     conditions = [is_swapped, events["onion_taken"], events["dish_taken"], events["soup_taken"]]
     taken = jnp.select(conditions, [lying, ONION, DISH, SOUP - 1 + onions], held)
-    is_counter = is_swapped & (jnp.arange(state.counters.size) == slot)
-    is_pot = jnp.arange(state.onions.size) == slot
+    is_counter = is_swapped & (jnp.arange(state.counters.size, dtype=jnp.int32) == slot)
+    is_pot = jnp.arange(state.onions.size, dtype=jnp.int32) == slot
     is_emptied, is_started = is_pot & events["soup_taken"], is_pot & events["cooking_started"]
     state = state.replace(
         held=state.held.at[player].set(jnp.where(events["potted"] | is_served, NOTHING, taken).astype(jnp.int32)),
         counters=jnp.where(is_counter, held, state.counters),
-        onions=jnp.where(is_emptied, 0, state.onions + (is_pot & events["potted"])),
+        onions=jnp.where(is_emptied, 0, state.onions + (is_pot & events["potted"]).astype(jnp.int32)),
         ticks=jnp.select([is_emptied, is_started], [NOT_COOKING, 0], state.ticks),
     )
     return state, events

@@ -170,7 +170,7 @@ def greedy(env: Overcooked) -> Policy:
     num_stations = len(plans.stations)
 
     def policy(key: jax.Array, state: State) -> jax.Array:
-        luck = jax.random.uniform(key, (2 * (num_stations + NUM_HEADINGS) + NUM_HEADINGS + 1,))
+        luck = jax.random.uniform(key, (2 * (num_stations + NUM_HEADINGS) + NUM_HEADINGS + 1,), jnp.float32)
         ways, way_out = luck[: -NUM_HEADINGS - 1].reshape(2, -1), luck[-NUM_HEADINGS - 1 :]
         cells = cell_index(state.positions, plans.num_cols)
         wanted, usable = plans.wishes(state, env.default_params.cook_steps)

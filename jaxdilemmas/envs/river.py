@@ -38,7 +38,7 @@ class RiverParams(struct.PyTreeNode):
 
 def waste_fraction(waste: jax.Array, num_cells: int) -> jax.Array:
     """The fraction of a river of so many cells that is under waste, `[]` float32 for `[W]` uint32 of packed bits."""
-    return _divide(jax.lax.population_count(waste).sum(dtype=jnp.int32), num_cells)
+    return _divide(jax.lax.population_count(waste).sum(dtype=jnp.int32).astype(jnp.float32), num_cells)
 
 
 def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) -> jax.Array:
@@ -50,12 +50,13 @@ def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) ->
       params: has the rate and the thresholds.
     """
     depleted_at = jnp.asarray(params.depletion_threshold, jnp.float32)
-    share = _divide(waste_fraction(waste, num_cells) - depleted_at, params.restoration_threshold - depleted_at)
+    restored_at = jnp.asarray(params.restoration_threshold, jnp.float32)
+    share = _divide(waste_fraction(waste, num_cells) - depleted_at, restored_at - depleted_at)
     return params.apple_growth_rate * jnp.minimum(share, 1.0)
 
 
 def _divide(dividend: jax.Array, divisor: jax.Array | int) -> jax.Array:
-    """Divides with one rounding however it is compiled.
+    """Divides a float32 with one rounding however it is compiled.
 
     XLA multiplies by the reciprocal where a batch shares the divisor, which is not the same bitwise; it does not see
     that this one is shared.
@@ -75,7 +76,7 @@ def new_waste(draws: Any, candidates: jax.Array, params: RiverParams) -> jax.Arr
       `[W]` uint32, that cell or none.
     """
     count = jax.lax.population_count(candidates).sum(dtype=jnp.int32)
-    chosen = nth_set_bit(candidates, jnp.floor(draws.waste_choice * count).astype(jnp.int32))
+    chosen = nth_set_bit(candidates, jnp.floor(draws.waste_choice * count.astype(jnp.float32)).astype(jnp.int32))
     is_coming = draws.waste_gate < params.waste_probability
     return jnp.where(is_coming, mark_bits(chosen[None], len(candidates))[0] & candidates, jnp.uint32(0))
 

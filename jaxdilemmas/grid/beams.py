@@ -88,8 +88,8 @@ def ray_segments(
     """
     steps = jnp.asarray(STEPS)
     ahead, aside = steps[headings][:, None, :], steps[(headings + 1) % 4][:, None, :]
-    right = np.arange(reach.shape[1])[:, None] - reach.shape[1] // 2
-    near = positions[:, None, :] + right * aside + np.where(right == 0, 1, side_start) * ahead
+    right = np.arange(reach.shape[1], dtype=np.int32)[None, :, None] - reach.shape[1] // 2
+    near = positions[:, None, :] + right * aside + np.where(right == 0, 1, side_start).astype(np.int32) * ahead
     far = near + (reach[..., None] - 1) * ahead
     return jnp.minimum(near, far).reshape(-1, 2), jnp.maximum(near, far).reshape(-1, 2)
 
@@ -122,8 +122,8 @@ def find_hits(
     chex.assert_type([positions, headings, reach, targets, is_target], [int, int, int, int, bool])
     forward, right = relative_coordinates(positions, headings, targets)
     half_width = reach.shape[1] // 2
-    covered = sum((right == ray - half_width) * reach[:, ray, None] for ray in range(reach.shape[1]))
-    cell = forward - (jnp.where(right == 0, 1, side_start) if side_start != 1 else 1)
+    covered = sum(jnp.where(right == ray - half_width, reach[:, ray, None], 0) for ray in range(reach.shape[1]))
+    cell = forward - (jnp.where(right == 0, jnp.int32(1), jnp.int32(side_start)) if side_start != 1 else 1)
     return Hits((cell >= 0) & (cell < covered) & is_target[None, :], cell, right)
 
 
@@ -159,7 +159,7 @@ def stop_at_marks(is_marked: jax.Array, reach: jax.Array) -> tuple[jax.Array, ja
       The first marked cell on each ray, `[N, rays, length]` bool with at most one True a ray, and the cells that each
       ray covers before it, `[N, rays]` int32.
     """
-    cells = jnp.arange(is_marked.shape[-1])
+    cells = jnp.arange(is_marked.shape[-1], dtype=jnp.int32)[None, None, :]
     covered = jnp.where(is_marked, cells, reach[..., None]).min(-1)
     covered = jnp.minimum(covered, reach)
     is_first = is_marked & (cells == covered[..., None]) & (cells < reach[..., None])

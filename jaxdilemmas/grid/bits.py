@@ -10,18 +10,19 @@ def pack_bits(bits: jax.Array) -> jax.Array:
     """Packs `[n]` bool into `[n // 32 + 1]` uint32, lowest bit first; there is room for index n, which is False."""
     num_words = bits.shape[0] // WORD_BITS + 1
     padded = jnp.zeros(num_words * WORD_BITS, bool).at[: bits.shape[0]].set(bits).reshape(num_words, WORD_BITS)
-    return (padded.astype(jnp.uint32) << jnp.arange(WORD_BITS, dtype=jnp.uint32)).sum(1, dtype=jnp.uint32)
+    return (padded.astype(jnp.uint32) << jnp.arange(WORD_BITS, dtype=jnp.uint32)[None]).sum(1, dtype=jnp.uint32)
 
 
 def mark_bits(index: jax.Array, num_words: int) -> jax.Array:
     """The words whose set bits are these, `[..., n]` int32 -> `[..., n, num_words]` uint32, one bit in each of n."""
     word, bit = index[..., None] // WORD_BITS, (index[..., None] % WORD_BITS).astype(jnp.uint32)
-    return jnp.where(word == jnp.arange(num_words), jnp.uint32(1) << bit, jnp.uint32(0))
+    is_word = word == jnp.expand_dims(jnp.arange(num_words, dtype=jnp.int32), range(index.ndim))
+    return jnp.where(is_word, jnp.uint32(1) << bit, jnp.uint32(0))
 
 
 def unpack_bits(words: jax.Array, count: int) -> jax.Array:
     """The first bits of words, `[W]` uint32 -> `[count]` bool."""
-    bits = (words[:, None] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)) & 1 != 0
+    bits = (words[:, None] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)[None]) & 1 != 0
     return bits.reshape(-1)[:count]
 
 

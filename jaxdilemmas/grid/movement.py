@@ -20,7 +20,7 @@ def turn(headings: jax.Array, actions: jax.Array) -> jax.Array:
     Returns:
       `[...]` int32, the new headings.
     """
-    return (headings + (actions == TURN_RIGHT) - (actions == TURN_LEFT)) % 4
+    return (headings + (actions == TURN_RIGHT).astype(jnp.int32) - (actions == TURN_LEFT).astype(jnp.int32)) % 4
 
 
 def is_move(actions: jax.Array) -> jax.Array:
@@ -40,7 +40,8 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
     Returns:
       `[..., 2]` int32.
     """
-    quarter_turns = jnp.select([actions == BACKWARD, actions == STEP_LEFT, actions == STEP_RIGHT], [2, 3, 1], 0)
+    turned = [actions == BACKWARD, actions == STEP_LEFT, actions == STEP_RIGHT]
+    quarter_turns = jnp.select(turned, [jnp.int32(2), jnp.int32(3), jnp.int32(1)], jnp.int32(0))
     targets = positions + jnp.asarray(STEPS)[(headings + quarter_turns) % 4]
     rows, cols = targets[..., 0], targets[..., 1]
     is_on_board = (rows >= 0) & (rows < walls.shape[0]) & (cols >= 0) & (cols < walls.shape[1])
@@ -50,7 +51,7 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
 
 def goes_first(priorities: jax.Array) -> jax.Array:
     """Who goes before whom, `[N, N]` bool: [i, j] is whether j has the higher priority, or the same and lower index."""
-    index = jnp.arange(priorities.shape[0])
+    index = jnp.arange(priorities.shape[0], dtype=jnp.int32)
     is_equal = priorities[None, :] == priorities[:, None]
     return (priorities[None, :] > priorities[:, None]) | (is_equal & (index[None, :] < index[:, None]))
 
@@ -132,7 +133,8 @@ def _move_unless_blocked(
 ) -> jax.Array:
     """Moves agents, `[N, 2]` int32, but those that are blocked and those that, one behind the other, wait for them."""
     num_agents = positions.shape[0]
-    leader = jnp.where(enters.any(1), enters.argmax(1), jnp.arange(num_agents))
+    index = jnp.arange(num_agents, dtype=jnp.int32)
+    leader = jnp.where(enters.any(1), enters.argmax(1).astype(jnp.int32), index)
     for _ in range((num_agents - 1).bit_length()):  # after k rounds an agent knows of 2 ** k agents ahead of it
         is_blocked = is_blocked | is_blocked[leader]
         leader = leader[leader]

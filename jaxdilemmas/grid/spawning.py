@@ -13,7 +13,7 @@ from jaxdilemmas.grid.geometry import same_cell
 
 def sample_distinct(key: jax.Array, population: int, count: int) -> jax.Array:
     """Draws `count` distinct indices below `population`, every ordered choice equally likely, `[count]` int32."""
-    return choose_distinct(jax.random.uniform(key, (count,)), population)
+    return choose_distinct(jax.random.uniform(key, (count,), jnp.float32), population)
 
 
 def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Array:
@@ -29,8 +29,8 @@ def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Arr
       `[count]` int32.
     """
     count = uniforms.shape[0]
-    places = jnp.arange(count)
-    swaps = places + jnp.floor(uniforms * (population - places)).astype(jnp.int32)
+    places = jnp.arange(count, dtype=jnp.int32)
+    swaps = places + jnp.floor(uniforms * (population - places).astype(jnp.float32)).astype(jnp.int32)
     chosen = swaps
     for k in reversed(range(count)):
         before_swap = jnp.where(chosen == swaps[k], k, jnp.where(chosen == k, swaps[k], chosen))
@@ -75,8 +75,9 @@ def place_agents(
     """
     is_free = ~(same_cell(jnp.asarray(cells), positions) & is_present[None, :]).any(1)
     chosen = choose_distinct(uniforms, is_free.sum(dtype=jnp.int32))
-    agents = jnp.arange(len(uniforms))
-    order = (is_returning[None, :] & (agents[None, :] < agents[:, None])).sum(1)  # among those who return
+    agents = jnp.arange(len(uniforms), dtype=jnp.int32)
+    is_earlier = is_returning[None, :] & (agents[None, :] < agents[:, None])
+    order = is_earlier.sum(1, dtype=jnp.int32)  # among those who return
     words = pack_bits(is_free)
     free_cells = jax.vmap(lambda number: nth_set_bit(words, number))(chosen[order])
     return jnp.where(is_returning[:, None], jnp.asarray(cells)[free_cells], positions)
@@ -147,9 +148,9 @@ def density_probability(
 
     Source: Perolat et al. 2017 (arXiv:1707.06600), as tabulated in vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
     """
-    none, few, some, many = probabilities
+    none, few, some, many = (jnp.asarray(probability, jnp.float32) for probability in probabilities)
     is_less = [counts < number for number in fewest]
-    return jnp.select(is_less, [none, few, some], many).astype(jnp.float32)
+    return jnp.select(is_less, [none, few, some], many)
 
 
 def regrow_by_density(
@@ -185,11 +186,11 @@ def regrow_by_density_in_order(
     table = jnp.asarray(neighbours)
 
     def regrow_one(alive: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
-        probability = density_probability((table[index] & alive).sum(), probabilities)
+        probability = density_probability((table[index] & alive).sum(dtype=jnp.int32), probabilities)
         is_alive = alive[index] | (uniforms[index] < probability)
         return alive.at[index].set(is_alive), None
 
-    return jax.lax.scan(regrow_one, alive, jnp.arange(alive.shape[0]))[0]
+    return jax.lax.scan(regrow_one, alive, jnp.arange(alive.shape[0], dtype=jnp.int32))[0]
 
 
 def collect(
@@ -211,7 +212,7 @@ def collect(
     chex.assert_type([words, index_at, positions, can_collect], [jnp.uint32, int, int, bool])
     index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
     stands_on = look_up_bits(words, index) & can_collect
-    agents = jnp.arange(len(index))
+    agents = jnp.arange(len(index), dtype=jnp.int32)
     is_earlier = (index[None, :] == index[:, None]) & stands_on[None, :] & (agents[None, :] < agents[:, None])
     collected = stands_on & ~is_earlier.any(1)
     taken = jnp.where(collected[:, None], mark_bits(index, len(words)), jnp.uint32(0))

@@ -149,7 +149,8 @@ def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape:
     for axis in (0, 1):
         start = np.arange(0, max(shape), WORD_BITS, dtype=np.int32)[:, None]
         ends = jnp.minimum(last[:, 1 - axis], shape[1 - axis] - 1)
-        bits = jnp.where(is_there, range_bits(first[:, 1 - axis] - start, ends - start), jnp.uint32(0))
+        marked = range_bits(first[None, :, 1 - axis] - start, ends[None] - start)
+        bits = jnp.where(is_there[None], marked, jnp.uint32(0))
         mark = jax.vmap(_mark_lines, (None, None, 0, None))  # one loop for all words, not one in the other
         lines.append(mark(first[:, axis], last[:, axis], bits, shape[axis]))
     rows, cols = lines
@@ -163,7 +164,7 @@ def _mark_lines(first: jax.Array, last: jax.Array, bits: jax.Array, num_lines: i
     then takes up to five times as long; over 30 it takes twice as long.
     """
     group = 8 if 9 <= len(bits) % 24 <= 17 else 24
-    line = jnp.arange(num_lines)
+    line = jnp.arange(num_lines, dtype=jnp.int32)[None]
     marked = jnp.zeros(num_lines, jnp.uint32)
     for start in range(0, len(bits), group):
         those = slice(start, start + group)
@@ -189,7 +190,7 @@ def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: W
     width = lines.east.shape[1]
     margin = max(window.ahead, window.behind)
     table = jnp.concatenate([jnp.pad(part, ((0, 0), (margin, margin))) for part in lines], axis=1)
-    offsets = np.cumsum([0] + [part.shape[1] + 2 * margin for part in lines])[:4]
+    offsets = np.cumsum([0] + [part.shape[1] + 2 * margin for part in lines], dtype=np.int32)[:4]
     row, col = positions.T
     far_bit = WORD_BITS * num_words - 1
     line = jnp.select([headings == k for k in range(4)], [row, width - 1 - col, height - 1 - row, col])
@@ -223,7 +224,7 @@ def view_segments(
     top, num_rows = _seen_part(window.ahead - forward, window.ahead - last_forward, window.shape[0])
     left, num_cols = _seen_part(window.side + right, window.side + last_right, window.shape[1])
     num_rows = jnp.where(is_there, num_rows, 0)
-    row, col = (jnp.asarray(index.reshape(-1), jnp.uint8) for index in np.indices(window.shape))
+    row, col = (jnp.asarray(index.reshape(1, -1), jnp.uint8) for index in np.indices(window.shape))
     is_within = [
         (row - top[:, s, None] < num_rows[:, s, None]) & (col - left[:, s, None] < num_cols[:, s, None])
         for s in range(len(is_there))
@@ -278,13 +279,14 @@ def show_window(rows: jax.Array, num_cols: int) -> jax.Array:
     num_cells = rows.shape[1] * num_cols
     if num_cells > SMALL_WINDOW:
         return show_bits(rows[..., None], num_cols).reshape(-1, num_cells)
-    return jax.vmap(look_up_bits, (0, None))(join_rows(rows, num_cols), jnp.arange(num_cells))
+    return jax.vmap(look_up_bits, (0, None))(join_rows(rows, num_cols), jnp.arange(num_cells, dtype=jnp.int32))
 
 
 def show_bits(words: jax.Array, num_cols: int) -> jax.Array:
     """The bits of rows of words, `[..., rows, K]` uint32 -> `[..., rows, num_cols]` bool."""
     parts = [
-        words[..., start // WORD_BITS, None] >> np.arange(min(WORD_BITS, num_cols - start), dtype=np.uint32)
+        words[..., start // WORD_BITS, None]
+        >> np.expand_dims(np.arange(min(WORD_BITS, num_cols - start), dtype=np.uint32), tuple(range(words.ndim - 1)))
         for start in range(0, num_cols, WORD_BITS)
     ]
     return jnp.concatenate(parts, -1) & 1 != 0
