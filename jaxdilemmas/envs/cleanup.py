@@ -196,7 +196,7 @@ class Cleanup(Lab2DEnvironment):
         is_first, rays = beams.stop_at_marks(is_waste, self.aim(state, is_firing))
         met = jnp.where(is_first, on_ray, len(self.river_cells)).min(-1)  # [N, rays]
         cells_met = bitwise_or(mark_bits(met, len(state.waste)), 1)  # [N, words], a bit a cell
-        credited = self.credit(cells_met, priorities) & state.waste
+        credited = self.credit(cells_met, priorities) & state.waste[None]
         cleaned = jax.lax.population_count(credited).sum(1, dtype=jnp.int32)
         return state.waste & ~bitwise_or(cells_met, 0), cleaned, rays
 
@@ -291,7 +291,7 @@ class CleanupMeltingPot(MeltingPotEnvironment, Cleanup):
         state = self.move_agents(state, priorities, actions)
         is_entering = is_present & movement.is_move(actions)
         entered, left_after = spawning.collect(apples, cells, state.positions, is_entering)
-        return state.replace(apples=left & left_after), found.astype(jnp.int32) + entered
+        return state.replace(apples=left & left_after), found.astype(jnp.int32) + entered.astype(jnp.int32)
 
     def credit(self, cells_met: jax.Array, priorities: jax.Array) -> jax.Array:
         """Each agent is credited for all waste that its rays met, also if others met it in the same step."""

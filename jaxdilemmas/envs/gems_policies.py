@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdilemmas.environment import Environment, Policy
 from jaxdilemmas.envs.gems import DOWN, LEFT, NUM_PLAYERS, PURPLE, RIGHT, STAY, UP, State
@@ -71,7 +70,7 @@ def walk_to_nearest(key: jax.Array, positions: jax.Array, gems: jax.Array, is_wa
     distances = jnp.abs(gems - positions[:, None]).sum(axis=-1, dtype=jnp.int32).astype(jnp.float32)
     distances += jax.random.uniform(key_gem, is_wanted.shape, jnp.float32)
     nearest = jnp.where(is_wanted, distances, jnp.inf).argmin(axis=1)
-    to_row, to_col = (gems[np.arange(NUM_PLAYERS), nearest] - positions).T
+    to_row, to_col = (gems[jnp.arange(NUM_PLAYERS, dtype=jnp.int32), nearest] - positions).T
     is_heads = jax.random.uniform(key_way, (NUM_PLAYERS,), jnp.float32) < 0.5
     is_vertical = (to_col == 0) | ((to_row != 0) & is_heads)
     vertical = jnp.where(to_row > 0, DOWN, UP)

@@ -87,7 +87,7 @@ class Kitchen(NamedTuple):
     """A map as arrays.
 
     Attributes:
-      kinds: `[H, W]` int, FLOOR to POT.
+      kinds: `[H, W]` int32, FLOOR to POT.
       slots: `[H, W]` int32, which counter or which pot a cell is, in row-major order; elsewhere it means nothing.
       starts: `[P, 2]` int32 (row, col), where players start.
       stations: `[S, 2]` int32 (x, y) of onions, dishes, serving cells and pots, in this order.
@@ -189,7 +189,7 @@ def parse_kitchen(text: str) -> Kitchen:
             f"players are numbered 1, 2, ... and each stands there once; player {player + 1} is at: {places or '-'}"
         )
         require(num_players > 0 and len(cells) == (player < num_players), "map", text, allowed)
-    kinds = sum(kind * layers[name].astype(int) for kind, name in enumerate(LAYERS))
+    kinds = sum(kind * layers[name].astype(np.int32) for kind, name in enumerate(LAYERS))
     inner = np.pad(np.zeros(np.maximum(np.array(kinds.shape) - 2, 0), bool), 1, constant_values=True)
     open_edge = cells_of((kinds == FLOOR) & inner)[:1].tolist()
     require(not open_edge, "map", text, f"there must be no floor at the edge, as at (row, col) {open_edge}")
