@@ -25,6 +25,14 @@ LONGER: dict[str, Any] = {"learning_rate": 3e-3, "gradient_steps": 8000}
 LOOKING_AHEAD: dict[str, Any] = {"discount": 0.99, "gae_lambda": 0.95, "num_envs": 64}
 """What IPPO has in many games."""
 
+CROWD: dict[str, Any] = LOOKING_AHEAD | {
+    "agent_id": True,
+    "num_envs": 32,
+    "reward_scale": 0.1,
+    "total_env_steps": 400_000,
+}
+"""What IPPO has in games of many agents on a board."""
+
 PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     # tuned on map="large" with num_agents=10
     ("ippo", "gathering_gallego"): {
@@ -54,13 +62,9 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "normalize_advantages": False,
         "reward_scale": 0.1,
     },
-    ("ippo", "harvest"): {
-        "agent_id": True,
-        "discount": 0.99,
-        "gae_lambda": 0.95,
-        "num_envs": 32,
-        "final_entropy_coefficient": 0.001,
-    },
+    # tuned with reward="common"
+    **{("ippo", game): CROWD for game in ("cleanup_gallego", "harvest")},
+    **{("ippo", game): CROWD | {"total_env_steps": 120_000} for game in ("commons", "commons_gallego")},
     ("ippo", "gems"): {"network": "set", "num_envs": 64, "rollout_steps": 45},
     # the weights of the bonus are those of overcooked_ai @ 83f5192 (`BASE_REW_SHAPING_PARAMS`)
     ("ippo", "overcooked"): LOOKING_AHEAD
@@ -75,6 +79,7 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "reward_scale": 0.1,
     },
     ("ippo", "intersection"): LOOKING_AHEAD,
+    **{("ippo", game): LOOKING_AHEAD | {"reward_scale": 0.1} for game in ("common_pool", "common_pool_network")},
     # tuned on 1,000 and 20,000 recorded transitions
     ("mamql", "gems"): GEMS_IMITATION,
     ("iq_learn", "gems"): GEMS_IMITATION,

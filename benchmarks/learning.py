@@ -6,10 +6,10 @@
     python -m benchmarks.learning cleanup_individual cleanup_common cleanup_inequity_averse --picture cleanup
     python -m benchmarks.learning --table-only                       # the table of docs/results.md, from the rows
 
-Settings are chosen on seeds below 100 and reported on seeds from 100 on. Each seed is a run of its own under
-`--runs-dir`; a seed that was interrupted is resumed, a finished one is not trained again. Each experiment adds a row of
-JSON to benchmarks/results/learning.jsonl as soon as it is measured. At the end the table of docs/results.md is written
-from the last row of every experiment, and a picture of the learning curves if `--picture` names one.
+Settings are chosen on seeds below 100 and reported on seeds from 100 on. The seeds of an experiment are trained side by
+side in one run under `--runs-dir`; a run that was interrupted is resumed, a finished one is not trained again. Each
+experiment adds a row of JSON to benchmarks/results/learning.jsonl as soon as it is measured. At the end the table of
+docs/results.md is written from the last row of every experiment, and a picture of the curves if `--picture` names one.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import functools
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +57,22 @@ def game_of(experiment: str) -> str:
     return options[options.index("--env") + 1]
 
 
-def train(experiment: str, seed: int, runs_dir: Path) -> RunDirectory:
-    """Trains one seed in a process of its own, or goes on with it, unless that is done.
+def train(experiment: str, seeds: range, runs_dir: Path) -> RunDirectory:
+    """Trains the seeds side by side in a process of its own, or goes on with them, unless that is done.
 
     Raises:
       ValueError: there is a run of that name with other settings.
       CalledProcessError: training failed; what it said is in a log beside the run directory.
     """
-    directory = RunDirectory(runs_dir / f"{experiment}_{seed}")
+    directory = RunDirectory(runs_dir / f"{experiment}_{seeds[0]}_to_{seeds[-1]}")
     options = ["--name", directory.path.name, "--runs-dir", str(runs_dir)]
     is_there = directory.path.exists()
     if is_there:
         check_settings(directory.read_record(), experiment, directory)
-    if directory.parameters(seed).exists():
+    if directory.parameters(seeds[-1]).exists():
         return directory
-    options += ["--resume"] if is_there else [*options_of(experiment), "--seed", str(seed)]
+    which = ["--seed", str(seeds[0]), "--num-seeds", str(len(seeds))]
+    options += ["--resume"] if is_there else [*options_of(experiment), *which]
     runs_dir.mkdir(parents=True, exist_ok=True)
     with (runs_dir / f"{directory.path.name}.log").open("a") as log:
         command = [sys.executable, "-m", "baselines.ippo", *options]
@@ -82,7 +82,7 @@ def train(experiment: str, seed: int, runs_dir: Path) -> RunDirectory:
 
 def check_settings(record: RunRecord, experiment: str, directory: RunDirectory) -> None:
     """Raises a ValueError if a run has other settings or rules than the experiment has now."""
-    run, config = parse("ippo", ippo.Config, None, options_of(experiment), game_of(experiment))
+    run, config = parse("ippo", ippo.Config, None, options_of(experiment))
     env_kwargs = parse_env_kwargs(run.env_kwargs)
     version = jaxdilemmas.make(run.env, **env_kwargs).version
     expected = (run.env, env_kwargs, version, dataclasses.asdict(config))
@@ -90,33 +90,33 @@ def check_settings(record: RunRecord, experiment: str, directory: RunDirectory) 
     require(is_same, "runs_dir", str(directory.path), "another directory, since this run has other settings or rules")
 
 
-def measure(directories: Sequence[RunDirectory], num_episodes: int) -> dict[str, Any]:
+def measure(experiment: str, directory: RunDirectory, num_episodes: int) -> dict[str, Any]:
     """Plays `num_episodes` episodes of every seed before and after training, and of the scripted policies.
 
     Returns:
       Means per seed, and over seeds with the 95 % interval of the collective return.
     """
-    runs = [load_run(directory.path) for directory in directories]
-    records = [directory.read_record() for directory in directories]
+    record, table = directory.read_record(), read_metrics(directory.metrics)
+    env_id = game_of(experiment)
+    runs = [load_run(directory.path, i, env_id) for i in range(record.num_seeds)]
     play = make_play(runs[0], num_episodes)
     init = jax.jit(ippo.make_trainer(runs[0].config, runs[0].env).init)
     params = runs[0].env.default_params
-    before = [play(init(jax.random.key(record.seed), params).network_params) for record in records]
+    before = [play(init(jax.random.key(seed), params).network_params) for seed in record.seeds]
     outcomes = [play(run.network_params) for run in runs]
     each = {name: [round(outcome[name], 4) for outcome in outcomes] for name in outcomes[0]}
-    tables = [read_metrics(directory.metrics) for directory in directories]
     interval = {} if len(runs) == 1 else estimate_mean(np.array(each["collective_return"]))._asdict()
-    scripted = play_scripted(records[0].env_id, tuple(records[0].env_kwargs.items()), num_episodes)
+    scripted = play_scripted(env_id, tuple(record.env_kwargs.items()), num_episodes)
     return {
-        "env_id": records[0].env_id,
-        "env_kwargs": records[0].env_kwargs,
-        "env_version": records[0].env_version,
+        "env_id": env_id,
+        "env_kwargs": record.env_kwargs,
+        "env_version": record.env_version,
         "num_agents": runs[0].env.num_agents,
         "reward": runs[0].config.reward,
-        "seeds": [record.seed for record in records],
+        "seeds": list(record.seeds),
         "episodes": num_episodes,
-        "env_steps": int(tables[0]["env_steps"][-1]),
-        "seconds": [round(float(table["wall_seconds"][-1]), 1) for table in tables],
+        "env_steps": int(table["env_steps"][-1]),
+        "seconds": round(float(table["wall_seconds"][-1]), 1),
         "before": round(float(np.mean([outcome["collective_return"] for outcome in before])), 4),
         "each": each,
         "low": round(interval["low"], 4) if interval else None,
@@ -169,16 +169,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in options.experiments:
         require(name in EXPERIMENTS, "experiment", name, f"one of {', '.join(EXPERIMENTS)}")
     names = [name for name in options.experiments or EXPERIMENTS if game_of(name) in (options.games or [game_of(name)])]
-    trained: dict[str, Sequence[RunDirectory]] = {}
+    trained: dict[str, RunDirectory] = {}
     if not options.table_only:
         print_header(COLUMNS)
         for experiment in names:
             seeds = range(options.first_seed, options.first_seed + options.seeds)
-            with ThreadPoolExecutor(options.jobs) as pool:
-                runs = [pool.submit(train, experiment, seed, options.runs_dir) for seed in seeds]
-                trained[experiment] = [run.result() for run in runs]
+            trained[experiment] = train(experiment, seeds, options.runs_dir)
             row = {"game": experiment, "command": f"python -m baselines.ippo {EXPERIMENTS[experiment].options}"}
-            report(row | measure(trained[experiment], options.episodes), options.output, COLUMNS)
+            report(row | measure(experiment, trained[experiment], options.episodes), options.output, COLUMNS)
     write_table(options.output, options.page)
     if options.picture and trained:
         draw(trained, IMAGES / f"{options.picture}.png")
@@ -197,7 +195,6 @@ def make_parser() -> argparse.ArgumentParser:
         "--first-seed", type=int, default=FIRST_REPORTED_SEED, help="below 100 for trials, not for results"
     )
     parser.add_argument("--episodes", type=int, default=100, help="played with each seed's final parameters")
-    parser.add_argument("--jobs", type=int, default=1, help="seeds trained side by side")
     parser.add_argument("--picture", help="name of a picture of these experiments in docs/images, bands over seeds")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=RESULTS / "learning.jsonl", help="rows are added to this file")

@@ -1,8 +1,7 @@
 """The table and the pictures of `benchmarks.learning`, from its rows and its runs."""
 
 import json
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """One row of results as a row of the table."""
     low, high = (float("nan") if row[end] is None else row[end] for end in ("low", "high"))
     after = Estimate(row["collective_return"], low, high)
-    seeds, seconds = row["seeds"], row["seconds"]
+    seeds = row["seeds"]
     each = ", ".join(f"{value:.4g}" for value in row["each"]["collective_return"])
     return {
         "experiment": f"`{row['game']}`",
@@ -67,8 +66,8 @@ def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "IPPO after": f"**{format_value(after)}** ({each})",
         "above both": verdict(row),
         "env steps": f"{row['env_steps'] / 1e6:.3g}M",
-        "seconds": f"{min(seconds):.0f} to {max(seconds):.0f}",
         "seeds": f"{seeds[0]} to {seeds[-1]}",
+        "seconds, all seeds": f"{row['seconds']:.0f}",
     }
 
 
@@ -86,29 +85,21 @@ def _scripted(row: Mapping[str, Any], kind: str) -> str:
     return f"{format_value(row[kind])} ({names[0]})" if names else ""
 
 
-def draw(experiments: Mapping[str, Sequence[RunDirectory]], path: Path) -> None:
+def draw(experiments: Mapping[str, RunDirectory], path: Path) -> None:
     """Draws the returns and metrics of all seeds of one experiment, or rates and metrics of several (`compare`)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(experiments) > 1:
         compare(experiments, path)
         return
-    ((experiment, directories),) = experiments.items()
-    header, *_ = directories[0].metrics.read_text(encoding="utf-8").splitlines()
-    rows = [row for run in directories for row in run.metrics.read_text(encoding="utf-8").splitlines()[1:]]
-    with tempfile.TemporaryDirectory() as folder:
-        merged = Path(folder) / "metrics.csv"
-        merged.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-        plot_learning_curve(merged, path, experiment.replace("_", " "))
+    ((experiment, directory),) = experiments.items()
+    plot_learning_curve(directory.metrics, path, experiment.replace("_", " "))
 
 
-def compare(experiments: Mapping[str, Sequence[RunDirectory]], path: Path) -> None:
+def compare(experiments: Mapping[str, RunDirectory], path: Path) -> None:
     """Draws the curves of several experiments into one picture: means over seeds with 95 % confidence bands."""
     from matplotlib.figure import Figure
 
-    curves = {
-        experiment: [read_curves(directory.metrics) for directory in directories]
-        for experiment, directories in experiments.items()
-    }
+    curves = {experiment: read_curves(directory.metrics) for experiment, directory in experiments.items()}
     names = [name for name in PANELS if all(name in curve for seeds in curves.values() for curve in seeds)]
     figure = Figure(figsize=(12, 6), layout="constrained")
     grid = figure.subplots(2, -(-len(names) // 2)).flat
@@ -125,12 +116,17 @@ def compare(experiments: Mapping[str, Sequence[RunDirectory]], path: Path) -> No
     figure.savefig(path, dpi=100)
 
 
-def read_curves(metrics_path: Path) -> dict[str, np.ndarray]:
-    """The panels of one seed and `env_steps`, a number for each round of episodes, which all environments end together.
+def read_curves(metrics_path: Path) -> list[dict[str, np.ndarray]]:
+    """The panels of each seed and `env_steps`, a number for each round of episodes; all environments end together.
 
     Rates are sums over agents, means over the updates of the round; the metrics are those of the round's last update.
     """
     table = read_metrics(metrics_path)
+    seeds = [table["seed"] == seed for seed in np.unique(table["seed"])]
+    return [_read_curve({name: column[is_own] for name, column in table.items()}) for is_own in seeds]
+
+
+def _read_curve(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     is_end = ~np.isnan(table["efficiency"])
     updates = int(is_end.argmax()) + 1
     rounds = len(is_end) // updates

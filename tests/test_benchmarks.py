@@ -215,7 +215,7 @@ def test_learning_trains_seeds_from_100_on_and_leaves_a_row_and_a_picture(learnt
     assert row["low"] <= row["collective_return"] <= row["high"]
     assert (row["random"], row["selfish"], row["cooperative"]) == (row["scripted"]["random"], None, None)
     assert row.keys() >= MEASURED_ON | {"before", "command", "env_version", "lowest"}
-    assert len(row["seconds"]) == 2
+    assert row["seconds"] > 0
     assert (learnt / "images" / "tiny.png").stat().st_size > 0
 
 
@@ -235,21 +235,21 @@ def test_a_page_without_the_marks_is_refused(learnt: Path, tmp_path: Path) -> No
 
 def test_finished_seeds_are_not_trained_again(learnt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning.subprocess, "run", lambda *command, **options: pytest.fail("trained again"))
-    assert learning.train("tiny", 101, learnt / "runs").metrics.exists()
+    assert learning.train("tiny", range(100, 102), learnt / "runs").metrics.exists()
 
 
 def test_runs_with_other_settings_are_not_taken_for_those_of_an_experiment(
     learnt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(learning.EXPERIMENTS, "tiny", learning_cases.Experiment(f"{PROBE} --discount 0.5"))
-    with pytest.raises(ValueError, match=r"runs_dir=.*tiny_100.* is not allowed: another directory"):
-        learning.train("tiny", 100, learnt / "runs")
+    with pytest.raises(ValueError, match=r"runs_dir=.*tiny_100_to_101.* is not allowed: another directory"):
+        learning.train("tiny", range(100, 102), learnt / "runs")
 
 
 def test_experiments_are_chosen_by_name_or_by_game(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chosen: list[str] = []
-    monkeypatch.setattr(learning, "train", lambda name, seed, runs_dir: chosen.append(f"{name} {seed}"))
-    monkeypatch.setattr(learning, "measure", lambda directories, episodes: dict.fromkeys(learning.COLUMNS[1:], 0))
+    monkeypatch.setattr(learning, "train", lambda name, seeds, runs_dir: chosen.append(f"{name} {seeds[0]}"))
+    monkeypatch.setattr(learning, "measure", lambda name, directory, episodes: dict.fromkeys(learning.COLUMNS[1:], 0))
     monkeypatch.setattr(learning, "write_table", lambda rows, page: None)
     options = learning_options(tmp_path, "--games", "gems", "overcooked", "--seeds", "1", "--first-seed", "3")
     learning.main(options)
@@ -267,17 +267,21 @@ def test_the_verdict_is_about_random_play_and_the_best_selfish_script(low: Any, 
     assert learning_report.verdict({"random": 1.0, "selfish": 10.0, "low": low, "collective_return": mean}) == verdict
 
 
-def write_metrics(path: Path, apples: float) -> RunDirectory:
-    """A run of two rounds of episodes, two updates each, in which agent 1 collects as much more as the rounds go on."""
+def write_metrics(path: Path, *apples: float) -> RunDirectory:
+    """Two rounds of episodes of each seed, two updates each, in which agent 1 collects as much more as rounds go on."""
     path.mkdir(parents=True)
-    lines = ["env_steps,efficiency,peace,collected_0,collected_1"]
-    lines += [f"{10 * (i + 1)},{i if i % 2 else ''},{2 if i % 2 else ''},{apples},{i}" for i in range(4)]
+    lines = ["seed,update,env_steps,return_collective,efficiency,peace,wall_seconds,collected_0,collected_1"]
+    for i in range(4):
+        for seed, apple in enumerate(apples):
+            ends = f"{i},{i},2" if i % 2 else ",,"
+            lines.append(f"{seed},{i + 1},{10 * (i + 1)},{ends},{i},{apple},{i}")
     (path / "metrics.csv").write_text("\n".join(lines) + "\n")
     return RunDirectory(path)
 
 
 def test_a_curve_has_a_point_for_each_round_of_episodes_and_sums_rates_over_agents(tmp_path: Path) -> None:
-    curves = learning_report.read_curves(write_metrics(tmp_path / "run", apples=5.0).metrics)
+    other, curves = learning_report.read_curves(write_metrics(tmp_path / "run", 1.0, 5.0).metrics)
+    np.testing.assert_array_equal(other["collected"], [1.5, 3.5])
     assert curves.keys() == {"env_steps", "collected", "efficiency", "peace"}
     np.testing.assert_array_equal(curves["env_steps"], [20, 40])
     np.testing.assert_array_equal(curves["collected"], [5.5, 7.5])
@@ -285,6 +289,5 @@ def test_a_curve_has_a_point_for_each_round_of_episodes_and_sums_rates_over_agen
 
 
 def test_experiments_may_share_one_picture_with_bands_over_seeds(tmp_path: Path) -> None:
-    runs = {name: [write_metrics(tmp_path / f"{name}_{seed}", apples=seed) for seed in range(2)] for name in ("a", "b")}
-    learning_report.draw(runs, tmp_path / "both.png")
+    learning_report.draw({name: write_metrics(tmp_path / name, 1.0, 2.0) for name in ("a", "b")}, tmp_path / "both.png")
     assert (tmp_path / "both.png").stat().st_size > 0
