@@ -29,7 +29,7 @@ from baselines import ippo
 from baselines.analysis.schelling import estimate_mean
 from baselines.playing import Run, episode_outcome, load_run, play_episode, play_many, scripted_player, trained_player
 from baselines.presets import FIRST_REPORTED_SEED
-from baselines.training.options import parse, parse_env_kwargs
+from baselines.training.options import new_options, parse, parse_env_kwargs
 from baselines.training.runs import RunDirectory, RunRecord
 from baselines.training.table import read_metrics
 from benchmarks.learning_cases import EXPERIMENTS
@@ -82,7 +82,7 @@ def train(experiment: str, seeds: range, runs_dir: Path) -> RunDirectory:
 
 def check_settings(record: RunRecord, experiment: str, directory: RunDirectory) -> None:
     """Raises a ValueError if a run has other settings or rules than the experiment has now."""
-    run, config = parse("ippo", ippo.Config, None, options_of(experiment))
+    run, config = parse("ippo", *new_options("ippo", ippo.Config, game_of(experiment)), options_of(experiment))
     env_kwargs = parse_env_kwargs(run.env_kwargs)
     version = jaxdilemmas.make(run.env, **env_kwargs).version
     expected = (run.env, env_kwargs, version, dataclasses.asdict(config))
