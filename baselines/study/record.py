@@ -23,8 +23,8 @@ class StudyRecord:
     """
 
     training: Plain
-    options: Plain
-    about: dict[str, str]
+    options: Plain = dataclasses.field(default_factory=dict)
+    about: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -55,9 +55,10 @@ def written_beside(path: Path) -> Iterator[Path]:
     beside = path_beside(path)
     beside.unlink(missing_ok=True)  # of a process that was killed; never written through if it is a link
     try:
-        yield beside
-        flush_to_disk(beside)
-        os.replace(beside, path)
+        with naming(path):
+            yield beside
+            flush_to_disk(beside)
+            os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

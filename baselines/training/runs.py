@@ -212,12 +212,17 @@ def load_parameters(path: Path, template: Any) -> Any:
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: parameters are written when a run ends")
-    arrays = load_arrays(path)
-    try:
-        network_params = unpack(arrays, template)
-    except ValueError as error:
-        raise ValueError(f"{path} holds the parameters of another network: {error}") from error
-    for name, array in arrays.items():
+    network_params = load_tree(path, template)
+    for name, array in pack(network_params).items():
         is_finite = not np.issubdtype(array.dtype, np.floating) or bool(np.isfinite(array).all())
         require(is_finite, f"{path}: {name}", array[~np.isfinite(array)][:1].tolist(), "numbers must be finite")
     return network_params
+
+
+def load_tree(path: Path, template: Any) -> Any:
+    """As `load_parameters`, of any pytree, whose numbers need not be finite."""
+    arrays = load_arrays(path)
+    try:
+        return unpack(arrays, template)
+    except ValueError as error:
+        raise ValueError(f"{path} holds the parameters of another network: {error}") from error

@@ -15,6 +15,7 @@ from baselines.study.mamql import findings, measures, options
 from baselines.study.mamql.budgets import budget
 from baselines.study.mamql.imitators import Imitator
 from baselines.study.mamql.options import Options
+from baselines.study.record import read_training
 
 SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 
@@ -175,9 +176,9 @@ def test_budgets_are_those_of_the_settings(tmp_path: Path) -> None:
 def test_settings_that_changed_since_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = chosen(tmp_path)
     mamql_study.begin(study)
-    before = mamql_study.stored_training(study)
+    before = read_training(study.output)
     mamql_study.begin(chosen(tmp_path, methods=("iq_learn",)))
-    assert mamql_study.stored_training(study)["configs"].keys() == before["configs"].keys() | {"iq_learn on gems"}
+    assert read_training(study.output)["configs"].keys() == before["configs"].keys() | {"iq_learn on gems"}
     tuned = options.preset("mamql", "gems")
     monkeypatch.setattr(options, "preset", lambda *_: tuned | {"l2": 0.5})
     with pytest.raises(ValueError, match=r"configs: mamql on gems, l2=0.5 is not allowed: the study in .* has 1e-05"):
@@ -189,9 +190,9 @@ def test_another_recording_is_refused_and_none_is_not(tmp_path: Path) -> None:
     recording.write_bytes(b"one")
     study = chosen(tmp_path, experts=("recorded",), recording=recording)
     mamql_study.begin(study)
-    checksum = mamql_study.stored_training(study)["recording"]
+    checksum = read_training(study.output)["recording"]
     mamql_study.begin(chosen(tmp_path))
-    assert mamql_study.stored_training(study)["recording"] == checksum
+    assert read_training(study.output)["recording"] == checksum
     recording.write_bytes(b"two")
     with pytest.raises(
         ValueError, match=f"recording='[0-9a-f]{{64}}' is not allowed: the study in .* has '{checksum}'"
@@ -203,10 +204,10 @@ def test_a_study_without_settings_is_read_but_not_added_to(tmp_path: Path) -> No
     study = chosen(tmp_path)
     mamql_study.begin(study)
     path = study.output / "study.json"
-    old = {name: mamql_study.stored_training(study)[name] for name in ("settings", "episodes", "explored", "experts")}
+    old = {name: read_training(study.output)[name] for name in ("settings", "episodes", "explored", "experts")}
     path.write_text(json.dumps({"training": old}))
     with pytest.raises(ValueError, match="no settings are stored for the rows, and 4 lack"):
         mamql_study.begin(study)
     write_rows(study)
     mamql_study.begin(study)
-    assert mamql_study.stored_training(study) == old
+    assert read_training(study.output) == old

@@ -16,7 +16,7 @@ from baselines.demonstrations import Demonstrations
 from baselines.playing import Player, trained_player
 from baselines.study.mamql.options import METHODS, Options, Piece, key_of
 from baselines.training.imitation import RewardFunction
-from baselines.training.runs import load_parameters, save_parameters
+from baselines.training.runs import load_tree, save_parameters
 from baselines.training.soft_q import soft_max
 from jaxdilemmas.environment import Environment
 
@@ -125,7 +125,7 @@ def obtain(options: Options, piece: Piece, demonstrations: Demonstrations) -> Im
         return Learnt(train_state.network_params, metrics, jnp.float32(0))
 
     if path.is_file():
-        learnt = load_parameters(path, jax.eval_shape(learn, key))
+        learnt = load_tree(path, jax.eval_shape(learn, key))
     else:
         start = time.monotonic()
         learnt = jax.device_get(learn(key))._replace(seconds=np.float32(time.monotonic() - start))

@@ -1,0 +1,132 @@
+"""Whether training survives SIGKILL at any moment: a run that is killed again and again ends bitwise as one that is not.
+
+    python -m benchmarks.kills
+    python -m benchmarks.kills --algorithms ippo --kills 5
+
+A run is trained without interruption. The same run is then started in a process of its own, killed at a random moment,
+resumed, killed, and so on; when it has ended it is compared with the first, and the next one begins, until there were as
+many kills as asked for. After every kill the rows of metrics.csv must be at least as many as before.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.training.runs import RunDirectory
+from baselines.training.table import TIMING_COLUMNS, read_metrics
+from baselines.training.terminal import as_command
+from benchmarks.reporting import make_parser, print_header, report
+
+COLUMNS = ("algorithm", "kills", "kills_before_first_row", "runs", "rows_lost", "runs_that_differ")
+SMALL = ("--hidden-size", "8", "--num-envs", "4", "--rollout-steps", "8", "--checkpoint-every", "7")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "ippo": (*SMALL, "--env", "gathering", "--num-minibatches", "4", "--total-env-steps", "19200"),
+    "networked": (
+        "--env",
+        "common_pool",
+        "--hidden-size",
+        "8",
+        "--checkpoint-every",
+        "7",
+        "--total-env-steps",
+        "40000",
+    ),
+    "mamql": ("--env", "gems", "--hidden-size", "8", "--checkpoint-every", "7", "--gradient-steps", "30000"),
+}
+"""Of runs that take some seconds."""
+
+
+def start(algorithm: str, options: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", f"baselines.{algorithm}", *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def finish(algorithm: str, options: Sequence[str]) -> None:
+    """The command to its end."""
+    if start(algorithm, options).wait():
+        raise ValueError(f"python -m baselines.{algorithm} {' '.join(options)} failed")
+
+
+def num_rows(run: RunDirectory) -> int:
+    """Whole rows of metrics.csv."""
+    return run.metrics.read_bytes().count(b"\n") if run.metrics.is_file() else 0
+
+
+def kill_somewhere(algorithm: str, run: RunDirectory, options: Sequence[str], rng: random.Random) -> bool:
+    """Starts or resumes a run and kills it at a random moment; returns whether it was killed before it ended.
+
+    One kill in five comes while the program starts, the others once it writes rows.
+    """
+    process = start(algorithm, options)
+    before, is_early = num_rows(run), rng.random() < 0.2
+    deadline = time.monotonic() + (rng.uniform(0, 10) if is_early else 600)
+    while process.poll() is None and time.monotonic() < deadline and (is_early or num_rows(run) <= before):
+        time.sleep(0.01)
+    if not is_early:
+        time.sleep(rng.uniform(0, 0.5))
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def is_same(first: RunDirectory, second: RunDirectory) -> bool:
+    """Whether rows, timing apart, and parameters are bitwise the same."""
+    tables = [read_metrics(run.metrics) for run in (first, second)]
+    are_rows = all(
+        (tables[0][name].tobytes() == tables[1][name].tobytes()) for name in tables[0] if name not in TIMING_COLUMNS
+    )
+    return are_rows and first.parameters(100).read_bytes() == second.parameters(100).read_bytes()
+
+
+def measure(algorithm: str, num_kills: int, folder: Path) -> dict[str, Any]:
+    """Kills until there were so many kills."""
+    rng = random.Random(0)
+    row = {"algorithm": algorithm, "kills": 0, "kills_before_first_row": 0, "runs": 0}
+    row |= {"rows_lost": 0, "runs_that_differ": 0}
+    options = [*OPTIONS[algorithm], "--seed", "100", "--runs-dir", str(folder)]
+    if algorithm == "mamql":
+        path = str(folder / "gems.demos")
+        finish("demonstrate", ["--env", "gems", "--policy", "greedy", "--transitions", "500", "--output", path])
+        options += ["--demonstrations", path]
+    finish(algorithm, [*options, "--name", f"{algorithm}-whole"])
+    while row["kills"] < num_kills:
+        run = RunDirectory(folder / f"{algorithm}-{row['runs']}")
+        where = ["--runs-dir", str(folder), "--name", run.path.name]
+        while not run.parameters(100).is_file():
+            rows = num_rows(run)
+            arguments = [*where, "--resume"] if run.path.exists() else [*options, "--name", run.path.name]
+            if row["kills"] == num_kills:
+                finish(algorithm, arguments)
+            elif kill_somewhere(algorithm, run, arguments, rng):
+                row["kills"] += 1
+                row["kills_before_first_row"] += not num_rows(run)
+            row["rows_lost"] += max(0, rows - num_rows(run))
+        row["runs"] += 1
+        row["runs_that_differ"] += not is_same(RunDirectory(folder / f"{algorithm}-whole"), run)
+    return row
+
+
+@as_command
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command `python -m benchmarks.kills`."""
+    parser: argparse.ArgumentParser = make_parser("kills", __doc__)
+    parser.add_argument("--algorithms", nargs="+", choices=list(OPTIONS), default=list(OPTIONS))
+    parser.add_argument("--kills", type=int, default=30, help="of each algorithm")
+    options = parser.parse_args(argv)
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    print_header(COLUMNS)
+    with tempfile.TemporaryDirectory() as folder:
+        for algorithm in options.algorithms:
+            report(measure(algorithm, options.kills, Path(folder)), options.output, COLUMNS)
+
+
+if __name__ == "__main__":
+    main()
