@@ -1,11 +1,11 @@
-"""Whether training survives SIGKILL at any moment: a run that is killed again and again ends bitwise as one that is not.
+"""Whether training survives SIGKILL: a run that is killed again and again ends bitwise as one that is not.
 
     python -m benchmarks.kills
     python -m benchmarks.kills --algorithms ippo --kills 5
 
-A run is trained without interruption. The same run is then started in a process of its own, killed at a random moment,
-resumed, killed, and so on; when it has ended it is compared with the first, and the next one begins, until there were as
-many kills as asked for. After every kill the rows of metrics.csv must be at least as many as before.
+A run is trained without interruption. The same run is then started in a process of its own, killed at a random
+moment, resumed, killed, and so on. When it has ended it is compared with the first, and the next one begins, until
+there were as many kills as asked for. After every kill the rows of metrics.csv must be at least as many as before.
 """
 
 import argparse
