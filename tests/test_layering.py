@@ -79,20 +79,7 @@ ENTRY_POINTS = {
 PRINTERS = ENTRY_POINTS | {
     f"baselines.training.{name}" for name in ("display", "interruption", "recording", "terminal")
 }
-WRITERS = {
-    "baselines.evaluate",
-    "baselines.schelling",
-    "baselines.common_pool_study",
-    "baselines.mamql_study",
-    "baselines.study.mamql.stages",
-    "baselines.analysis.tables",
-    "baselines.training.blocks",
-    "baselines.training.files",
-    "baselines.training.runs",
-    "baselines.training.table",
-    "baselines.training.curves",
-    "jaxdilemmas.rendering",
-}
+WRITERS = {"baselines.training.files", "baselines.evaluate", "jaxdilemmas.rendering"}
 """Who reads the command line, shows something on the terminal, writes files; of benchmarks all do."""
 
 
