@@ -105,10 +105,11 @@ class BlockWriter(Generic[T]):
         digest.update(frame[: _PREFIX.size])
         content = frame if whole.length else MAGIC + self._head + frame
         self._pending = _Whole(whole.length + len(content), digest, note)
-        file = self._open()
-        file.append(content)
-        if self._is_streamed and file.path != self._path:
-            file.rename_to_new(self._path)
+        with naming(self._path):
+            file = self._open()
+            file.append(content)
+            if self._is_streamed and file.path != self._path:
+                file.rename_to_new(self._path)
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Sets the end mark behind the last whole block; without any block there is no file.
@@ -120,12 +121,13 @@ class BlockWriter(Generic[T]):
         try:
             whole = self._settle()
             if self._file is not None and whole.length:
-                self._file.check_is_there()
-                self._file.append(_frame(END, _to_json({**summary, CHECKSUM: whole.digest.hexdigest()})))
-                self._file.flush()
-                if self._file.path != self._path:
-                    self._file.rename_to_new(self._path)
-                self.is_finished = True
+                with naming(self._path):
+                    self._file.append(_frame(END, _to_json({**summary, CHECKSUM: whole.digest.hexdigest()})))
+                    self.is_finished = True
+                    self._file.flush()
+                    self._file.check_is_there()
+                    if self._file.path != self._path:
+                        self._file.rename_to_new(self._path)
         finally:
             self.discard()
 
@@ -143,8 +145,7 @@ class BlockWriter(Generic[T]):
         """The file beside `path`, or what it has become."""
         if self._file is None:
             beside = path_beside(self._path)
-            with naming(self._path):
-                beside.unlink(missing_ok=True)  # of a process that was killed
+            beside.unlink(missing_ok=True)  # of a process that was killed
             self._file = GrowingFile(beside, is_new=True)
         return self._file
 

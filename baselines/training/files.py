@@ -191,12 +191,14 @@ class GrowingFile:
             with naming(path):
                 os.rename(self.path, path)
         else:
-            os.unlink(self.path)
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
         self.path = path
 
     def close(self) -> None:
         """Closes the file."""
-        os.close(self._descriptor)
+        with naming(self.path):
+            os.close(self._descriptor)
 
     def __enter__(self) -> "GrowingFile":
         return self
