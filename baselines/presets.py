@@ -44,6 +44,7 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "num_epochs": 2,
         "num_minibatches": 40,
         "entropy_coefficient": 0.03,
+        "total_env_steps": 400_000,
     },
     # tuned with reward="common"
     ("ippo", "cleanup"): {
@@ -61,6 +62,7 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "max_gradient_norm": 0.02,
         "normalize_advantages": False,
         "reward_scale": 0.1,
+        "total_env_steps": 1_600_000,
     },
     # tuned with reward="common"
     **{("ippo", game): CROWD for game in ("cleanup_gallego", "harvest")},
