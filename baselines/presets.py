@@ -81,7 +81,10 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "reward_scale": 0.1,
     },
     ("ippo", "intersection"): LOOKING_AHEAD,
-    **{("ippo", game): LOOKING_AHEAD | {"reward_scale": 0.1} for game in ("common_pool", "common_pool_network")},
+    **{
+        ("ippo", game): LOOKING_AHEAD | {"reward_scale": 0.1, "total_env_steps": 500_000}
+        for game in ("common_pool", "common_pool_network")
+    },
     # tuned on 1,000 and 20,000 recorded transitions
     ("mamql", "gems"): GEMS_IMITATION,
     ("iq_learn", "gems"): GEMS_IMITATION,
