@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
+from baselines import presets
 from baselines.training.probes import Probe
 from baselines.training.runs import RunDirectory
 from benchmarks import (
@@ -29,6 +30,7 @@ from benchmarks import (
 )
 from benchmarks.throughput import CASES
 from jaxdilemmas import registration
+from jaxdilemmas.spaces import Discrete
 
 MEASURED_ON = {"device", "python", "jax", "jaxdilemmas", "cores", "load_average", "commit", "time"}
 
@@ -257,6 +259,13 @@ def test_experiments_are_chosen_by_name_or_by_game(monkeypatch: pytest.MonkeyPat
     assert chosen == ["overcooked 3", "gems 3", "gems 100"]
     with pytest.raises(ValueError, match=r"experiment='gem' is not allowed: one of gathering, "):
         learning.main(learning_options(tmp_path, "gem"))
+
+
+def test_every_game_with_discrete_actions_is_trained_with_a_preset() -> None:
+    games = {name for name in jaxdilemmas.registered_envs() if name != "probe"}
+    discrete = {name for name in games if isinstance(jaxdilemmas.make(name).action_space, Discrete)}
+    assert {game for game in discrete if presets.preset("ippo", game)} == discrete
+    assert {learning.game_of(name) for name in learning.EXPERIMENTS} >= discrete
 
 
 @pytest.mark.parametrize(
