@@ -46,7 +46,7 @@ class Params(RiverParams):
     clean_cooldown: Any = 2
 
 
-class CleanupMeltingPotParams(Params, MeltingPotParams):
+class CleanupMeltingPotParams(MeltingPotParams, Params):
     """The numbers in the rules of `CleanupMeltingPot`: those of both classes; fines cost nothing."""
 
     waste_start_steps: Any = 49
