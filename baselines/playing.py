@@ -224,7 +224,7 @@ def _keyword(env: Environment, env_kwargs: dict[str, Any], name: str) -> Any:
     return env_kwargs.get(name, default)
 
 
-def make_team(first: Player, second: Player, is_first: jax.Array) -> Player:
+def make_team(first: Player, second: Player, is_first: jax.Array | np.ndarray) -> Player:
     """Agents of whom some follow one player and some another.
 
     Both act for all agents, each with a memory and a key of its own, on what they see; every agent takes the action of

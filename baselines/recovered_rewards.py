@@ -98,7 +98,7 @@ class EventWeightedRewards(Wrapper):
             event_feature(name, {event: np.zeros(env.num_agents) for event in info})  # raises if there is none
             numbers = numbers_from(weight)
             is_fit = numbers is not None and numbers.shape in ((), (env.num_agents,))
-            is_fit = is_fit and bool((np.abs(numbers) <= MOST_FLOAT32).all())
+            is_fit = is_fit and bool(np.all(np.abs(np.asarray(numbers)) <= MOST_FLOAT32))
             require(is_fit, "weights", {name: weight}, f"a finite number, or {env.num_agents} of them")
         self.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Continuous(Probe):
 
 ENV = Probe(num_agents=2)
 KEY = jax.random.key(0)
+Values = tuple[Any, ...]
 WRONG_GAMES = (*NO_GAME, Probe, AutoReset(ENV))
 ALGORITHMS = {module: module.Config() for module in (adversarial, cloning, ippo, iq_learn, mamql, networked)}
 IMITATORS = (adversarial, cloning, iq_learn, mamql)
@@ -75,7 +77,7 @@ def of_algorithms() -> list[WrongCall]:
             found += wrong_calls(make, {"config": config, "env": ENV}, wrong)
         policy = {"config": config, "env": ENV, "greedy": True}
         found += wrong_calls(module.make_policy, policy, wrong | {"greedy": NO_FLAG})
-    no_demonstrations = (5, "a.demos", [], object())
+    no_demonstrations: Values = (5, "a.demos", [], object())
     for module in IMITATORS:
         right = {"config": ALGORITHMS[module], "env": ENV, "network_params": {}}
         wrong = {"config": wrong_configs(module), "env": WRONG_GAMES}
@@ -166,7 +168,7 @@ def of_rewards() -> list[WrongCall]:
     pool = jaxdilemmas.make("common_pool")
     weights = {"env": pool, "weights": {}}
     no_weights = (None, 5, "time", ["time"], {"time": "x"}, {"time": NAN}, {"effort": 1e39}, {"effort": [1.0, 2.0]})
-    no_function = (None, 5, "pays", {}, object())
+    no_function: Values = (None, 5, "pays", {}, object())
     return [
         *wrong_calls(recovered_rewards.EventWeightedRewards, weights, {"env": WRONG_GAMES, "weights": no_weights}),
         *wrong_calls(
@@ -178,7 +180,7 @@ def of_rewards() -> list[WrongCall]:
 
 
 TABLE = schelling.SchellingTable(np.arange(10.0).reshape(5, 2), np.ones((5, 2)))
-NO_TABLE = (None, 5, "table", {}, np.zeros((5, 2)), object())
+NO_TABLE: Values = (None, 5, "table", {}, np.zeros((5, 2)), object())
 NO_VERDICTS = (None, 5, "holds", ["holds"], {"holds": 1}, [True])
 RAGGED = [[1.0], [1.0, 2.0]]
 
@@ -296,7 +298,7 @@ def of_teams() -> list[WrongCall]:
 
 
 ZEROS = np.zeros((4, 2))
-SCORED = {
+SCORED: dict[str, Any] = {
     "recovered": ZEROS,
     "rewards": ZEROS,
     "terminated": np.zeros(4, bool),
@@ -342,22 +344,21 @@ def of_recovery() -> list[WrongCall]:
 
 
 def of_regression() -> list[WrongCall]:
-    right = {"recovered": regression.Recovered(ZEROS, {"taken": ZEROS}, *[np.zeros((4, 2, 1))] * 2, *[np.zeros(4)] * 2)}
-    right |= {"discount": 0.9, "num_steps": 2}
+    recovered = regression.Recovered(ZEROS, {"taken": ZEROS}, *[np.zeros((4, 2, 1))] * 2, *[np.zeros(4)] * 2)
+    fit = regression.constrained_regression
     found = wrong_calls(
-        regression.constrained_regression,
-        right,
+        fit,
+        {"recovered": recovered, "discount": 0.9, "num_steps": 2},
         {
-            "recovered": (None, 5, tuple(right["recovered"]), object()),
+            "recovered": (None, 5, tuple(recovered), object()),
             "discount": (*NO_FINITE_NUMBER, -0.1, 1.1),
             "num_steps": NO_COUNT,
             "ridge": (*NO_FINITE_NUMBER, -1.0),
         },
     )
     for name, shape in {"targets": (4,), "features": (4, 2), "terminated": (3,), "episodes": (4, 2)}.items():
-        for call in wrong_calls(right["recovered"]._replace, {}, {name: no_array(shape)}):
-            changed = call.call()
-            found.append(WrongCall(lambda changed=changed: regression.constrained_regression(changed, 0.9), *call[1:]))
+        changes = wrong_calls(recovered._replace, {}, {name: no_array(shape)})
+        found += [change._replace(call=partial(fit, change.call(), 0.9)) for change in changes]
     return [
         *found,
         *wrong_calls(
@@ -371,7 +372,7 @@ def of_regression() -> list[WrongCall]:
 def of_successors() -> list[WrongCall]:
     play = successors.Play(PROBED, pays_nothing, 0.9, 3, ("taken",))
     states = jax.eval_shape(jax.vmap(ENV.reset), jax.random.split(KEY, 3))[1]
-    right = {"play": play, "states": states, "is_tried": np.ones((2, 2), bool), "key": KEY}
+    right: dict[str, Any] = {"play": play, "states": states, "is_tried": np.ones((2, 2), bool), "key": KEY}
     found = wrong_calls(
         successors.successor_rewards,
         right,
@@ -383,12 +384,12 @@ def of_successors() -> list[WrongCall]:
             "num_repetitions": (*NO_COUNT, 1),
         },
     )
-    wrong = {"num_steps": NO_COUNT, "discount": (*NO_FINITE_NUMBER, 1.1), "names": (None, 5, "taken", ())}
+    wrong: dict[str, Values] = {"num_steps": NO_COUNT, "discount": (*NO_FINITE_NUMBER, 1.1)}
+    wrong |= {"names": (None, 5, "taken", ())}
     wrong |= {"player": NO_PLAYER, "reward_function": (None, 5, "pays")}
-    for call in wrong_calls(play._replace, {}, wrong):
-        arguments = right | {"play": call.call()}
-        found.append(WrongCall(lambda given=arguments: successors.successor_rewards(**given), *call[1:]))
-    return found
+    changes = wrong_calls(play._replace, {}, wrong)
+    fit = successors.successor_rewards
+    return found + [change._replace(call=partial(fit, **right | {"play": change.call()})) for change in changes]
 
 
 ROWS = [{"a": 1, "b": 2.0}, {"a": 2, "b": 3.0}]

@@ -81,7 +81,7 @@ def beyond(hint: Any) -> list[Any]:
     """Numbers just outside the limits of a type."""
     kind = int if typing.get_args(hint)[0] is int else float
     steps = {annotated_types.Ge: -1, annotated_types.Gt: 0, annotated_types.Le: 1, annotated_types.Lt: 0}
-    found = []
+    found: list[Any] = []
     for limit, value in bounds_of(hint).items():
         if kind is int:
             found.append(int(value) + steps[limit])
@@ -134,7 +134,7 @@ def test_every_number_declares_its_limits(cls: type) -> None:
 
 @pytest.mark.parametrize("cls", SETTINGS, ids=name_of)
 def test_defaults_of_numpy_are_stored_as_those_of_python(cls: type) -> None:
-    settings = object.__new__(cls)
+    settings: Any = object.__new__(cls)
     for field in dataclasses.fields(cls):
         default = field.default if field.default is not dataclasses.MISSING else None
         default = field.default_factory() if field.default_factory is not dataclasses.MISSING else default
@@ -148,7 +148,8 @@ def test_defaults_of_numpy_are_stored_as_those_of_python(cls: type) -> None:
 
 def test_a_sweep_over_arrays_of_numpy_is_taken() -> None:
     for num_envs in 8 * np.arange(1, 3):
-        for learning_rate in np.linspace(1e-3, 1e-2, 3, dtype=np.float32):
-            config = ippo.Config(num_envs=num_envs, rollout_steps=np.int32(10), learning_rate=learning_rate)
+        for rate in np.linspace(1e-3, 1e-2, 3, dtype=np.float32):
+            swept: dict[str, Any] = {"num_envs": num_envs, "rollout_steps": np.int32(10), "learning_rate": rate}
+            config = ippo.Config(**swept)
             assert (type(config.num_envs), type(config.learning_rate)) == (int, float)
-            assert config == ippo.Config(num_envs=int(num_envs), rollout_steps=10, learning_rate=float(learning_rate))
+            assert config == ippo.Config(num_envs=int(num_envs), rollout_steps=10, learning_rate=float(rate))
