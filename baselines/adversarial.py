@@ -28,7 +28,6 @@ from baselines.training.discriminators import (
 )
 from baselines.training.experience import Transitions, choose, take_rows
 from baselines.training.imitation import (
-    ImitationConfig,
     RewardFunction,
     act_by,
     check_demonstrations,
@@ -36,6 +35,7 @@ from baselines.training.imitation import (
     turn,
     with_demonstrations,
 )
+from baselines.training.imitation_config import ImitationConfig
 from baselines.training.rollout import Players, Trajectory
 from baselines.training.schema import Count, CountOrZero, Fraction, NonNegative, Positive
 from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
@@ -48,7 +48,7 @@ Metrics = dict[str, jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class Config(ImitationConfig):
-    """Settings of one training run, beside those that all imitators have (`imitation.ImitationConfig`).
+    """Settings of one training run, beside those that all imitators have (`imitation_config.ImitationConfig`).
 
     Of these `batch_size` (of demonstrations as of what was just played), `learning_rate` and `l2` are of the
     discriminators and of cloning, `gradient_steps` of the discriminators alone, spread evenly over the updates. With

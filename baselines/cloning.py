@@ -9,7 +9,8 @@ import jax
 from baselines.training import imitation
 from baselines.training.critics import Critics, log_probs, make_critics, take
 from baselines.training.experience import Transitions
-from baselines.training.imitation import Batch, GradientConfig, Method, Metrics
+from baselines.training.imitation import Batch, Method, Metrics
+from baselines.training.imitation_config import GradientConfig
 from baselines.training.soft_q import discounted_targets, soft_max
 from baselines.training.trainer import check_arguments
 from jaxdilemmas.environment import Environment

@@ -23,7 +23,7 @@ from jaxdilemmas.environment import Environment
 
 @dataclasses.dataclass(frozen=True)
 class Config(SoftQConfig):
-    """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation.ImitationConfig`.
+    """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation_config.ImitationConfig`.
 
     By default it is the offline form of the source.
 

@@ -26,7 +26,7 @@ from jaxdilemmas.environment import Environment
 
 @dataclasses.dataclass(frozen=True)
 class Config(SoftQConfig):
-    """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation.ImitationConfig`.
+    """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation_config.ImitationConfig`.
 
     Attributes:
       marginalisation: "sampled": critics of own actions, or "explicit": critics of joint actions, averaged over

@@ -233,25 +233,6 @@ def make_network(config: Config, env: Environment, adjacency: ArrayLike | None =
     return Network(protocol, Links(edges, env.num_agents), space.shape[0], actions.n, config.hidden_size)
 
 
-def assemble(models: Params, model_of_agent: jax.Array, edges: Edges) -> Params:
-    """Makes a team of agents from several trained models.
-
-    Args:
-      models: their parameters, leaves `[M, N, ...]` of agents and `[M, E, ...]` of edges.
-      model_of_agent: `[N]` int32, from which of the M models agent i comes, in the place that it was trained for. Edges
-        that it receives come with it.
-      edges: of the graph that the models were trained on; not used for protocols without neighbours.
-
-    Returns:
-      Parameters as of one model.
-    """
-    rows = {"agents": model_of_agent, "edges": model_of_agent[edges.receivers]}
-    return {
-        owner: jax.tree.map(lambda leaf, index=index: leaf[index, jnp.arange(len(index))], models[owner])
-        for owner, index in rows.items()
-    }
-
-
 def _edges(config: Config, env: Environment, adjacency: ArrayLike | None, has_neighbours: bool) -> Edges:
     """Of the graph, or none for agents without neighbours."""
     if adjacency is None:

@@ -17,7 +17,7 @@ from baselines import ippo
 from baselines.presets import preset
 from baselines.training.streaming import Compiled, TrainingStream
 from baselines.training.terminal import as_command
-from benchmarks.reporting import compile_program, make_parser, print_header, report
+from benchmarks.reporting import compile_program, count_from, make_parser, print_header, report
 
 COLUMNS = ("game", "program", "compile_seconds")
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.compile_time`."""
     parser = make_parser("compile_time", __doc__)
     parser.add_argument("--games", nargs="+", default=jaxdilemmas.registered_envs(), help="ids of games")
-    parser.add_argument("--num-envs", type=int, default=1024, help="environments in a step")
+    parser.add_argument("--num-envs", type=count_from(1), default=1024, help="environments in a step")
     options = parser.parse_args(argv)
     jax.config.update("jax_enable_compilation_cache", False)
     print_header(COLUMNS)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 import jaxdilemmas
 from baselines.training.terminal import as_command
-from benchmarks.reporting import make_parser, print_header, report
+from benchmarks.reporting import count_from, make_parser, print_header, report
 from benchmarks.rollout import Playable, measure, own_game
 from jaxdilemmas.environment import Environment
 
@@ -58,8 +58,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.floor`."""
     parser = make_parser("floor", __doc__)
     parser.add_argument("--game", default="cleanup_meltingpot", help="id of the game")
-    parser.add_argument("--num-envs", type=int, default=1024, help="environments side by side")
-    parser.add_argument("--num-steps", type=int, default=256, help="steps of each environment in one timed call")
+    parser.add_argument("--num-envs", type=count_from(1), default=1024, help="environments side by side")
+    parser.add_argument(
+        "--num-steps", type=count_from(1), default=256, help="steps of each environment in one timed call"
+    )
     options = parser.parse_args(argv)
     env = jaxdilemmas.make(options.game)
     sizes = sizes_of(env)

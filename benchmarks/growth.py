@@ -11,7 +11,7 @@ from typing import Any
 
 import jaxdilemmas
 from baselines.training.terminal import as_command
-from benchmarks.reporting import RESULTS, make_parser, print_header, report
+from benchmarks.reporting import RESULTS, count_from, make_parser, print_header, report
 from benchmarks.rollout import measure, own_game
 
 COLUMNS = ("game", "num_agents", "num_envs", "env_steps_per_second", "agent_steps_per_second", "peak_memory_mb")
@@ -53,9 +53,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.growth`."""
     parser = make_parser("growth", __doc__)
     parser.add_argument("--game", default="cleanup_meltingpot", help="id of the game")
-    parser.add_argument("--agents", type=int, nargs="+", default=[2, 4, 7, 11, 16], help="with 1,024 environments")
-    parser.add_argument("--num-envs", type=int, nargs="+", default=[256, 1024, 4096, 16384], help="with 7 agents")
-    parser.add_argument("--num-steps", type=int, default=128, help="steps of each environment in one timed call")
+    parser.add_argument(
+        "--agents", type=count_from(1), nargs="+", default=[2, 4, 7, 11, 16], help="with 1,024 environments"
+    )
+    parser.add_argument(
+        "--num-envs", type=count_from(1), nargs="+", default=[256, 1024, 4096, 16384], help="with 7 agents"
+    )
+    parser.add_argument(
+        "--num-steps", type=count_from(1), default=128, help="steps of each environment in one timed call"
+    )
     parser.add_argument("--image", type=Path, default=IMAGES / "growth.png", help="where the picture goes")
     options = parser.parse_args(argv)
     print_header(COLUMNS)

@@ -34,7 +34,7 @@ from baselines.training.runs import RunDirectory, RunRecord
 from baselines.training.table import read_metrics
 from benchmarks.learning_cases import EXPERIMENTS
 from benchmarks.learning_report import draw, write_table
-from benchmarks.reporting import RESULTS, print_header, report
+from benchmarks.reporting import RESULTS, count_from, print_header, report
 from jaxdilemmas.environment import require
 from jaxdilemmas.policies import scripted_policies
 
@@ -190,11 +190,14 @@ def make_parser() -> argparse.ArgumentParser:
     games = sorted({game_of(name) for name in EXPERIMENTS})
     parser.add_argument("experiments", nargs="*", help=f"all by default: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--games", nargs="+", choices=games, help="the experiments of these games alone")
-    parser.add_argument("--seeds", type=int, default=5, help="how many are trained")
+    parser.add_argument("--seeds", type=count_from(1), default=5, help="how many are trained")
     parser.add_argument(
-        "--first-seed", type=int, default=FIRST_REPORTED_SEED, help="below 100 for trials, not for results"
+        "--first-seed",
+        type=count_from(0),
+        default=FIRST_REPORTED_SEED,
+        help="below 100 for trials, not for results",
     )
-    parser.add_argument("--episodes", type=int, default=100, help="played with each seed's final parameters")
+    parser.add_argument("--episodes", type=count_from(2), default=100, help="played with each seed's final parameters")
     parser.add_argument("--picture", help="name of a picture of these experiments in docs/images, bands over seeds")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=RESULTS / "learning.jsonl", help="rows are added to this file")

@@ -18,7 +18,7 @@ import jaxdilemmas
 from baselines import networked
 from baselines.training.communication import PROTOCOLS
 from baselines.training.terminal import as_command
-from benchmarks.reporting import compile_program, make_parser, print_header, rates, report, time_calls
+from benchmarks.reporting import compile_program, count_from, make_parser, print_header, rates, report, time_calls
 
 COLUMNS = ("protocol", "num_envs", "num_agents", "nanoseconds_per_agent_step", "compile_seconds", "peak_memory_mb")
 
@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.networked`."""
     parser = make_parser("networked", __doc__)
     parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), default=["commnet"])
-    parser.add_argument("--num-agents", nargs="+", type=int, default=[4, 16, 64, 256, 1024])
-    parser.add_argument("--num-envs", type=int, default=8)
-    parser.add_argument("--hidden-size", type=int, default=64)
+    parser.add_argument("--num-agents", nargs="+", type=count_from(1), default=[4, 16, 64, 256, 1024])
+    parser.add_argument("--num-envs", type=count_from(1), default=8)
+    parser.add_argument("--hidden-size", type=count_from(1), default=64)
     options = parser.parse_args(argv)
     print_header(COLUMNS)
     for protocol in options.protocols:

@@ -14,8 +14,18 @@ import numpy as np
 import jaxdilemmas
 from baselines.playing import episode_outcome, play_episode, scripted_player, summarize
 from baselines.training.terminal import as_command
-from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
+from benchmarks.reporting import (
+    compile_program,
+    count_from,
+    make_parser,
+    name_of,
+    print_header,
+    rates,
+    report,
+    time_calls,
+)
 from jaxdilemmas import metrics
+from jaxdilemmas.arguments import require
 from jaxdilemmas.policies import scripted, scripted_policies
 from tests.reference.self_play import play_reference
 
@@ -69,12 +79,16 @@ def measure_reference(env: Any, name: str, keys: jax.Array) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.policies`."""
     parser = make_parser("policies", __doc__)
-    parser.add_argument("--num-keys", type=int, default=200, help="episodes in JAX, at least 2")
-    parser.add_argument("--python-episodes", type=int, default=0, help="the first of them in Python too; at least 2")
+    parser.add_argument("--num-keys", type=count_from(2), default=200, help="episodes in JAX, at least 2")
+    parser.add_argument(
+        "--python-episodes", type=count_from(0), default=0, help="the first of them in Python too; at least 2"
+    )
     parser.add_argument("--policies", nargs="+", help="by name; all by default")
     parser.add_argument("--game", choices=list(GAMES), default="gathering_gallego", help="Python: the default alone")
-    parser.add_argument("--max-steps", type=int, default=1000, help="length of an episode")
+    parser.add_argument("--max-steps", type=count_from(1), default=1000, help="length of an episode")
     arguments = parser.parse_args(argv)
+    is_fit = arguments.python_episodes != 1
+    require(is_fit, "python_episodes", arguments.python_episodes, "0, or at least 2 for a standard error")
     env_kwargs = GAMES[arguments.game] | {"max_steps": arguments.max_steps}
     env: Any = jaxdilemmas.make(arguments.game, **env_kwargs)
     keys = jax.random.split(jax.random.key(0), arguments.num_keys)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from baselines.training.runs import describe_machine
+from jaxdilemmas.arguments import MOST_COUNT, is_count, show
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -114,10 +115,23 @@ def commit_of(folder: Path) -> str:
     return f"{commit}-dirty" if changes else commit
 
 
+def count_from(least: int) -> Callable[[str], int]:
+    """How a parser reads a whole number from `least` to 2^31 - 1; it names the option where the text is none."""
+
+    def count(text: str) -> int:
+        is_fit = text.isdecimal() and len(text) < 20 and is_count(int(text), least)
+        allowed = f"a whole number of at least {least} and at most {MOST_COUNT}"
+        if not is_fit:
+            raise argparse.ArgumentTypeError(f"{show(text)} is not allowed: {allowed}")
+        return int(text)
+
+    return count
+
+
 def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    parser.add_argument("--repeats", type=int, default=5, help="timed calls; the median counts")
+    parser.add_argument("--repeats", type=count_from(1), default=5, help="timed calls; the median counts")
     parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.jsonl", help="rows are added to this file")
     return parser
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jaxdilemmas
 from baselines.training.terminal import as_command
 from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
-from benchmarks.reporting import make_parser, name_of, print_header, report
+from benchmarks.reporting import count_from, make_parser, name_of, print_header, report
 from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game
 from jaxdilemmas.grid_environment import OBSERVATION_KINDS
 
@@ -151,8 +151,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser("throughput", __doc__)
     parser.add_argument("--games", nargs="+", default=jaxdilemmas.registered_envs(), help="ids of games")
     parser.add_argument("--observations", nargs="+", help="of tiles, one_hot, rgb; by default what CASES has")
-    parser.add_argument("--num-envs", type=int, nargs="+", help="environments side by side; by default what CASES has")
-    parser.add_argument("--num-steps", type=int, default=256, help="steps of each environment in one timed call")
+    parser.add_argument(
+        "--num-envs", type=count_from(1), nargs="+", help="environments side by side; by default what CASES has"
+    )
+    parser.add_argument(
+        "--num-steps", type=count_from(1), default=256, help="steps of each environment in one timed call"
+    )
     parser.add_argument("--peers", action="store_true", help="also SocialJax and JaxMARL, where they are installed")
     options = parser.parse_args(argv)
     found = installed(PEERS) if options.peers else []

@@ -15,7 +15,16 @@ import jaxdilemmas
 from baselines import ippo
 from baselines.presets import preset
 from baselines.training.terminal import as_command
-from benchmarks.reporting import compile_program, make_parser, name_of, print_header, rates, report, time_calls
+from benchmarks.reporting import (
+    compile_program,
+    count_from,
+    make_parser,
+    name_of,
+    print_header,
+    rates,
+    report,
+    time_calls,
+)
 from jaxdilemmas.environment import Environment
 
 GAMES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -56,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser("training", __doc__)
     parser.add_argument("--games", nargs="+", choices=list(GAMES), default=["gathering"])
     parser.add_argument("--networks", nargs="+", default=["mlp"], help="mlp, conv, gru")
-    parser.add_argument("--num-updates", type=int, default=20, help="updates of each timed run")
+    parser.add_argument("--num-updates", type=count_from(1), default=20, help="updates of each timed run")
     options = parser.parse_args(argv)
     print_header(COLUMNS)
     for game in options.games:

@@ -1,6 +1,7 @@
 """The benchmarks run and leave complete rows; what they measure is in `benchmarks/results`."""
 
 import json
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -300,3 +301,26 @@ def test_a_curve_has_a_point_for_each_round_of_episodes_and_sums_rates_over_agen
 def test_experiments_may_share_one_picture_with_bands_over_seeds(tmp_path: Path) -> None:
     learning_report.draw({name: write_metrics(tmp_path / name, 1.0, 2.0) for name in ("a", "b")}, tmp_path / "both.png")
     assert (tmp_path / "both.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "options", "message"),
+    [
+        (throughput, ["--num-envs", "0"], "--num-envs: '0' is not allowed: a whole number of at least 1"),
+        (throughput, ["--num-steps", "1.5"], r"--num-steps: '1\.5' is not allowed"),
+        (growth, ["--repeats", "-1"], "--repeats: '-1' is not allowed"),
+        (policies, ["--num-keys", "1"], "--num-keys: '1' is not allowed: a whole number of at least 2"),
+        (learning, ["gathering", "--seeds", "9" * 30], "--seeds: '9+' is not allowed"),
+        (
+            learning,
+            ["gathering", "--first-seed", "x"],
+            "--first-seed: 'x' is not allowed: a whole number of",
+        ),
+    ],
+)
+def test_wrong_numbers_of_the_command_line_are_refused(
+    benchmark: Any, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        benchmark.main(options)
+    assert re.search(message, capsys.readouterr().err)

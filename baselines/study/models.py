@@ -14,10 +14,12 @@ from baselines import networked
 from baselines.analysis.teams import EmptyClassError, Tags, Team, draw_team, tag_agents
 from baselines.playing import Episode, Player, play_episode
 from baselines.study.options import Model, Options, Variant
+from baselines.training.communication import Params
 from baselines.training.files import written_beside
 from baselines.training.runs import load_parameters, save_parameters
 from jaxdilemmas import metrics
-from jaxdilemmas.graphs import edges_of, make_graph
+from jaxdilemmas.arguments import numbers_from, require
+from jaxdilemmas.graphs import Edges, edges_of, make_graph
 
 Arrays = dict[str, np.ndarray]
 TRAIN, EVALUATE, MIX = range(3)
@@ -101,7 +103,7 @@ class Laboratory:
 
     def _returns(self, models: Any, team: Team, key: jax.Array) -> np.ndarray:
         """Mean returns of a team's agents, `[N]`."""
-        network_params = networked.assemble(models, jnp.asarray(team.model_of_agent), self.edges)
+        network_params = assemble(models, jnp.asarray(team.model_of_agent), self.edges)
         return self.play(network_params, key, self.options.team_rate)["return"].mean(0)
 
     def load_models(self) -> Any:
@@ -109,6 +111,36 @@ class Laboratory:
         template = jax.eval_shape(self._train, jax.random.key(0), self.env_params(self.options.team_rate))
         files = [self.options.parameters_file(self.variant, model) for model in self.options.models]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *[load_parameters(file, template) for file in files])
+
+
+def assemble(models: Params, model_of_agent: jax.Array, edges: Edges) -> Params:
+    """Makes a team of agents from several trained models.
+
+    Args:
+      models: their parameters, leaves `[M, N, ...]` of agents and `[M, E, ...]` of edges.
+      model_of_agent: `[N]` int32, from which of the M models agent i comes, in the place that it was trained for. Edges
+        that it receives come with it.
+      edges: of the graph that the models were trained on; not used for protocols without neighbours.
+
+    Returns:
+      Parameters as of one model.
+
+    Raises:
+      ValueError: `models` are no such parameters, or there is no model of that number.
+    """
+    is_fit = isinstance(models, dict) and set(models) == {"agents", "edges"}
+    require(is_fit, "models", models, "parameters of models, a dict with agents and edges")
+    num_models, num_agents = jax.tree.leaves(models["agents"])[0].shape[:2]
+    chosen = numbers_from(model_of_agent)
+    is_fit = chosen is not None and chosen.shape == (num_agents,) and bool(np.isin(chosen, range(num_models)).all())
+    allowed = f"{num_agents} whole numbers from 0 to {num_models - 1}"
+    require(is_fit, "model_of_agent", model_of_agent, allowed)
+    model_of_agent = jnp.asarray(model_of_agent)
+    rows = {"agents": model_of_agent, "edges": model_of_agent[edges.receivers]}
+    return {
+        owner: jax.tree.map(lambda leaf, index=index: leaf[index, jnp.arange(len(index))], models[owner])
+        for owner, index in rows.items()
+    }
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from baselines.training.entities import EntityTorso
-from baselines.training.imitation import ImitationConfig
+from baselines.training.imitation_config import ImitationConfig
 from baselines.training.layers import Dense
 from baselines.training.networks import FirstLayer, ObservationCode
 from jaxdilemmas.environment import Environment, require

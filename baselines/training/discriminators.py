@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from baselines.training.critics import count_actions, count_joint_actions, joint_index, make_critics, take
 from baselines.training.experience import Transitions
-from baselines.training.imitation import ImitationConfig
+from baselines.training.imitation_config import ImitationConfig
 from jaxdilemmas.environment import Environment
 
 Adversary = Literal["airl", "gail"]

@@ -1,14 +1,13 @@
-"""What all imitators share: settings, the loop of gradient steps on demonstrations, and the policy they act by.
+"""What all imitators share: the loop of gradient steps on demonstrations, and the policy they act by.
 
 An imitator is a `Method`: a loss on minibatches of transitions, values of actions to act by, and rewards that it reads
 out of its network. It may play meanwhile, and learn from what it met (`training.experience`).
 """
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from types import NoneType
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import distrax
 import jax
@@ -20,10 +19,10 @@ from flax import struct
 from baselines import demonstrations as recorded
 from baselines.demonstrations import Demonstrations
 from baselines.training import experience
-from baselines.training.experience import Experience, Playing, Transitions, choose, take_rows
+from baselines.training.experience import Experience, Transitions, choose, take_rows
+from baselines.training.imitation_config import GradientConfig, ImitationConfig
 from baselines.training.rollout import sample_actions
-from baselines.training.schema import Count, Fraction, NonNegative, Positive, Seed, Width, check_fields
-from baselines.training.trainer import Policy, Train, Trainer, as_function, check_network_params
+from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
 from jaxdilemmas.arguments import check_flag, check_kind, require
 from jaxdilemmas.environment import Environment, check_key
 
@@ -31,79 +30,6 @@ Metrics = dict[str, jax.Array]
 
 RewardFunction = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """(obs `[M, N, ...]`, actions `[M, N]` int32, next_obs `[M, N, ...]`, terminated `[M]` bool) -> rewards `[M, N]`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ImitationConfig:
-    """Settings that all imitators have.
-
-    Attributes:
-      demonstrations: file to learn from; not needed where a trained run plays.
-      num_transitions: how many of them, whole episodes drawn at random; None for all.
-      demonstration_seed: of that draw.
-      network: "mlp", or "set" where the game shows entities.
-      hidden_size: width of its layers.
-      reads: the agent's own observation, or those of all agents side by side, its own first.
-      batch_size: transitions of a minibatch, of demonstrations as of what was played.
-      gradient_steps: length of training.
-      learning_rate: of Adam.
-      l2: weight of the sum of squares of all parameters in the loss.
-      discount: gamma.
-      augment: whether each transition is seen under a random symmetry of the board, in games that name theirs.
-      acting_inverse_temperature: agents act by a softmax of this times the values of actions, or the logits.
-
-    Raises:
-      ValueError: a value is not allowed.
-    """
-
-    demonstrations: str = ""
-    num_transitions: Count | None = None
-    demonstration_seed: Seed = 0
-    network: Literal["mlp", "set"] = "mlp"
-    hidden_size: Width = 64
-    reads: Literal["own", "all"] = "own"
-    batch_size: Count = 128
-    gradient_steps: Count = 2000
-    learning_rate: Positive = 1e-3
-    l2: NonNegative = 1e-5
-    discount: Fraction = 0.99
-    augment: bool = False
-    acting_inverse_temperature: Positive = 2.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class GradientConfig(ImitationConfig):
-    """Settings of imitators that do nothing but gradient steps, on demonstrations and on what is played meanwhile.
-
-    Attributes:
-      steps_per_update: gradient steps between two reports, and between two rollouts where there are any.
-      final_learning_rate: at the end of training; a straight line from `learning_rate`.
-
-    Raises:
-      ValueError: a value is not allowed.
-    """
-
-    steps_per_update: Count = 20
-    final_learning_rate: NonNegative = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        most = self.gradient_steps
-        is_fit = self.steps_per_update <= most
-        require(is_fit, "steps_per_update", self.steps_per_update, f"at most gradient_steps={most}")
-
-    @property
-    def num_updates(self) -> int:
-        """Reports of a run."""
-        return self.gradient_steps // self.steps_per_update
-
-    @property
-    def playing(self) -> Playing | None:
-        """What is played between gradient steps."""
-        return None
 
 
 class Batch(NamedTuple):
@@ -276,6 +202,8 @@ def make_learner(
     config: GradientConfig, env: Environment, method: Method, demonstrations: Demonstrations | None
 ) -> Learner:
     """What is fixed in a run, see `make_trainer`."""
+    check_arguments(config, GradientConfig, env)
+    check_kind("method", method, Method, "a Method, as mamql.make_method(config, env) returns it")
     check_demonstrations(demonstrations)
     return Learner(config, env, method, partial(make_sources, config, env, demonstrations))
 

@@ -128,7 +128,8 @@ def check_fields(settings: Any) -> None:
     A value of the right kind is stored as the declared type: the whole number 1 in a field of floats as 1.0, a scalar
     of NumPy as that of Python, a list as a tuple.
     """
-    for name, (adapter, allowed) in _fields_of(type(settings)).items():
+    cls: Any = type(settings)
+    for name, (adapter, allowed) in _fields_of(cls).items():
         value = getattr(settings, name)
         try:
             checked = adapter.validate_python(as_tuples(value), strict=True)
@@ -149,12 +150,13 @@ def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) 
       ValueError: the content is no JSON object, or a field is missing, unknown or not allowed. The message names the
         file, the field, its value and what is allowed.
     """
-    fields, found = _fields_of(cls), _parse(path, content, cls)
+    kind: Any = cls
+    fields, found = _fields_of(kind), _parse(path, content, kind)
     for name in found:
         if name not in fields:
             raise ValueError(f"{path}: the field {show(name)} is unknown: allowed are {', '.join(fields)}")
     try:
-        return _adapter_of(cls).validate_json(content, strict=True)
+        return _adapter_of(kind).validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # what the dataclass itself refuses
@@ -211,7 +213,7 @@ def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _parse(path: str | os.PathLike[str], content: bytes | str, cls: type) -> dict[str, Any]:
+def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any) -> dict[str, Any]:
     """JSON as a dict, or a ValueError that names the file."""
     try:
         found = pydantic_core.from_json(content)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from baselines.training.rollout import Trajectory
+from jaxdilemmas.arguments import is_number, require
 from jaxdilemmas.bonuses import wage, weighted_events
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.environment import Environment
 from jaxdilemmas.wrappers import AddBonus
 
 
@@ -28,7 +29,7 @@ def parse_bonus(texts: Sequence[str]) -> dict[str, float]:
 
 def _is_finite(text: str) -> bool:
     try:
-        return abs(float(text)) < float("inf")
+        return is_number(float(text))
     except ValueError:
         return False
 

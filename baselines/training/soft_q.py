@@ -22,7 +22,8 @@ import jax.numpy as jnp
 
 from baselines.training.critics import make_critics, take
 from baselines.training.experience import Playing, Transitions
-from baselines.training.imitation import Batch, GradientConfig, Method, Metrics
+from baselines.training.imitation import Batch, Method, Metrics
+from baselines.training.imitation_config import GradientConfig
 from baselines.training.schema import MOST_INT32, Count, Positive
 from jaxdilemmas.environment import Environment, require
 

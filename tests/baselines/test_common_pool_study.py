@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import jaxdilemmas
-from baselines import common_pool_study, networked
+from baselines import common_pool_study
 from baselines.analysis.schelling import Verdict
 from baselines.playing import play_episode, scripted_player
 from baselines.study import findings, pictures
@@ -22,6 +22,7 @@ from baselines.study.models import (
     MIX,
     TRAIN,
     Laboratory,
+    assemble,
     episode_outcome,
     load_arrays,
     load_outcomes,
@@ -135,7 +136,7 @@ def test_mixed_teams_have_tagged_agents_in_their_own_slots_and_luck_of_their_own
 def test_a_team_of_one_model_plays_as_that_model(study: Path) -> None:
     laboratory = Laboratory(tiny(study), Variant("commnet", "packed"))
     models = laboratory.load_models()
-    team = networked.assemble(models, jnp.ones(4, jnp.int32), laboratory.edges)
+    team = assemble(models, jnp.ones(4, jnp.int32), laboratory.edges)
     jax.tree.map(lambda part, leaves: np.testing.assert_array_equal(part, leaves[1]), team, models)
 
 

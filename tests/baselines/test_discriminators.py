@@ -13,7 +13,7 @@ from baselines.training import probes
 from baselines.training.critics import make_critics
 from baselines.training.discriminators import Adversary, Discriminators, cross_entropy, make_discriminators
 from baselines.training.experience import Transitions
-from baselines.training.imitation import ImitationConfig
+from baselines.training.imitation_config import ImitationConfig
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -12,6 +12,7 @@ import pytest
 import jaxdilemmas
 from baselines import networked
 from baselines.playing import load_player, play_many
+from baselines.study.models import assemble
 from baselines.training import probes
 from baselines.training.command import train_command
 from baselines.training.communication import Links
@@ -267,9 +268,11 @@ def test_a_team_takes_each_agent_and_the_edges_that_it_receives_from_its_model()
         "agents": {"a": {"bias": jnp.arange(6).reshape(2, 3)}},
         "edges": {"a": {"kernel": jnp.arange(8).reshape(2, 4)}},
     }
-    team = networked.assemble(models, jnp.array([1, 0, 1]), edges)
+    team = assemble(models, jnp.array([1, 0, 1]), edges)
     np.testing.assert_array_equal(team["agents"]["a"]["bias"], [3, 1, 5])
     np.testing.assert_array_equal(team["edges"]["a"]["kernel"], [4, 1, 2, 7])
+    with pytest.raises(ValueError, match=r"model_of_agent=.*2.* is not allowed: 3 whole numbers from 0 to 1"):
+        assemble(models, jnp.array([1, 0, 2]), edges)
 
 
 def test_a_run_is_written_and_loaded_to_play(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def test_a_bonus_is_read_as_event_and_weight() -> None:
     assert parse_bonus(("potted=3", "soup_taken=-5e-1")) == {"potted": 3.0, "soup_taken": -0.5}
 
 
-@pytest.mark.parametrize("text", ["potted", "potted=", "=3", "potted=three", "potted=nan", "potted=inf", "a b=1", 3])
-def test_a_bonus_that_is_no_event_and_weight_is_named(text: Any) -> None:
+@pytest.mark.parametrize("text", ["potted", "potted=", "=3", "potted=three", "potted=nan", "potted=1e39", "a b=1", ""])
+def test_a_bonus_that_is_no_event_and_weight_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=f"^bonus={text!r} is not allowed: event=weight"):
         ippo.Config(bonus=(text,))
 
