@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from baselines.analysis.tables import write_csv
 from baselines.study import findings, pictures
 from baselines.study.options import Options
-from baselines.study.processes import count_work, run_all
+from baselines.study.processes import count_done, count_work, run_all
+from baselines.study.progress import time_left
 from baselines.study.record import as_stored, read_training, write_record
 from baselines.study.report import make_tables, write_report
 from baselines.training.files import hold, save_figure, write_file
@@ -42,16 +43,21 @@ def begin(options: Options) -> None:
 
 def work(options: Options, console: Console) -> None:
     """Trains, evaluates and mixes what is not there yet, and shows how far it is."""
-    total = count_work(options)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    last_time = -float("inf")
+    total, first = count_work(options), count_done(options)
+    began, last_time = time.monotonic(), -float("inf")
+    columns = TextColumn("models and teams"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("models and teams", total=total)
-        for num_done in run_all(options):
-            progress.update(task, completed=num_done)
+        task = progress.add_task("", total=total)
+
+        def show(num_done: int) -> None:
+            nonlocal last_time
+            left = time_left(began, (num_done - first) / max(1, total - first))
+            progress.update(task, completed=num_done, description=left)
             if not console.is_terminal and (time.monotonic() - last_time > PLAIN_SECONDS or num_done == total):
                 last_time = time.monotonic()
-                console.print(f"{num_done}/{total} models and teams")
+                console.print(f"{num_done}/{total} models and teams, {left}")
+
+        run_all(options, show)
 
 
 def conclude(options: Options) -> None:

@@ -20,8 +20,9 @@ from baselines.study.mamql import findings, pictures
 from baselines.study.mamql.budgets import budget_rows
 from baselines.study.mamql.options import Options, quick_options
 from baselines.study.mamql.report import Tables, fill_page, make_tables, write_results
-from baselines.study.mamql.stages import prepare, run_piece
+from baselines.study.mamql.stages import NUM_PHASES, prepare, run_piece
 from baselines.study.processes import run_side_by_side
+from baselines.study.progress import Board
 from baselines.study.record import as_stored, read_training, write_record
 from baselines.training.files import hold, save_figure, write_file
 from baselines.training.runs import describe_machine
@@ -100,11 +101,16 @@ def work(options: Options, console: Console) -> None:
         console.print(f"left out: {reason}")
     prepare(options)
     last_time = time.monotonic()
-    for _ in run_side_by_side(partial(run_piece, options), todo, min(options.jobs, max(1, len(todo)))):
+
+    def show(board: Board) -> None:
+        nonlocal last_time
         if time.monotonic() - last_time > PLAIN_SECONDS:
             last_time = time.monotonic()
             num_done = sum(options.row_file(piece).is_file() for piece in pieces)
-            console.print(f"{num_done}/{len(pieces)} rows")
+            console.print(f"{num_done}/{len(pieces)} rows, {board.describe()}")
+
+    board = Board([f"{piece.stage} {piece.model}" for piece in todo], [NUM_PHASES[piece.stage] for piece in todo])
+    run_side_by_side(partial(run_piece, options), todo, min(options.jobs, max(1, len(todo))), board, show)
 
 
 def conclude(options: Options) -> None:

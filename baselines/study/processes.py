@@ -2,79 +2,121 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from functools import partial
 from typing import Any
 
 from baselines.study.models import are_teams_done, run_variant
 from baselines.study.options import PROTOCOL_NAMES, Options, Variant
+from baselines.study.progress import Board, Hear, send_reports_to
 
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
 """Small networks are faster on one core than on several, so the cores go to different models."""
 
 
-def run_all(options: Options, poll_seconds: float = 1.0) -> Iterator[int]:
+def run_all(options: Options, hear: Callable[[int], None], poll_seconds: float = 1.0) -> None:
     """Does what of a study is not done yet, the slowest protocols first.
 
-    Yields:
-      How many pieces of work are done, of `count_work`, now and then.
+    Args:
+      options: the study.
+      hear: is told now and then how many pieces of work are done, of `count_work`.
+      poll_seconds: from one time to the next.
 
     Raises:
       Exception: what stopped a process; the others are stopped too.
     """
-    yield count_done(options)
+    hear(count_done(options))
     slowest_first = sorted(options.variants, key=lambda variant: -PROTOCOL_NAMES.index(variant.protocol))
-    for _ in run_side_by_side(partial(run_variant, options), slowest_first, options.jobs, poll_seconds):
-        yield count_done(options)
+    board = Board([variant.label for variant in slowest_first], [1] * len(slowest_first))
+    count = partial(_hear_count, options, hear)
+    run_side_by_side(partial(run_variant, options), slowest_first, options.jobs, board, count, poll_seconds)
+
+
+def _hear_count(options: Options, hear: Callable[[int], None], board: Board) -> None:
+    del board
+    hear(count_done(options))
 
 
 def run_side_by_side(
-    work: Callable[[Any], None], pieces: Sequence[Any], jobs: int, poll_seconds: float = 1.0
-) -> Iterator[None]:
+    work: Callable[[Any], None], pieces: Sequence[Any], jobs: int, board: Board, hear: Hear, poll_seconds: float = 1.0
+) -> None:
     """Does pieces of work in their order.
 
     With one job the work is done here, else in processes of their own.
 
     Args:
-      work: done with each of the pieces; both can be pickled.
+      work: done with each of the pieces, may call `progress.report`; both can be pickled.
       pieces: of work.
       jobs: at work at a time.
-      poll_seconds: from one time to the next.
-
-    Yields:
-      Nothing, now and then.
+      board: of these pieces.
+      hear: is told of the board now and then, and when a piece is done.
+      poll_seconds: from one time to the next; with one job it is told of every report.
 
     Raises:
       Exception: what stopped a process; the others are stopped too.
     """
     if jobs == 1:
-        for piece in pieces:
-            work(piece)
-            yield
+        _run_here(work, pieces, board, hear)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _use_one_core) as pool:
-        futures = [pool.submit(work, piece) for piece in pieces]
+    reports = context.SimpleQueue()
+    with ProcessPoolExecutor(jobs, context, _start_process, (reports,)) as pool:
+        futures = [pool.submit(_run_piece, work, i, piece) for i, piece in enumerate(pieces)]
         try:
-            yield from _watch(futures, poll_seconds)
+            _watch(futures, reports, board, hear, poll_seconds)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
 
 
-def _watch(futures: list[Future[None]], poll_seconds: float) -> Iterator[None]:
+def _run_here(work: Callable[[Any], None], pieces: Sequence[Any], board: Board, hear: Hear) -> None:
+    for i, piece in enumerate(pieces):
+
+        def enter(phase: str, i: int = i) -> None:
+            board.enter(i, phase)
+            hear(board)
+
+        send_reports_to(enter)
+        board.begin(i)
+        try:
+            work(piece)
+        finally:
+            send_reports_to(None)
+        board.end(i)
+        hear(board)
+
+
+def _watch(futures: list[Future[None]], reports: Any, board: Board, hear: Hear, poll_seconds: float) -> None:
     pending = set(futures)
     while pending:
         done, pending = wait(pending, poll_seconds, FIRST_EXCEPTION)
+        while not reports.empty():
+            action, *arguments = reports.get()
+            getattr(board, action)(*arguments)
         for future in done:
             future.result()
-        yield
+        hear(board)
 
 
-def _use_one_core() -> None:
+_reports: Any = None
+"""In a process of a pool, where it says how far it is: calls of methods of `Board`."""
+
+
+def _start_process(reports: Any) -> None:
+    """The first thing that a process does."""
+    global _reports
+    _reports = reports
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}"
+
+
+def _run_piece(work: Callable[[Any], None], index: int, piece: Any) -> None:
+    """Does a piece of work in a process of a pool."""
+    send_reports_to(lambda phase: _reports.put(("enter", index, phase)))
+    _reports.put(("begin", index))
+    work(piece)
+    _reports.put(("end", index))
 
 
 def count_work(options: Options) -> int:

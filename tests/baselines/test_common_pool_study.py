@@ -182,7 +182,7 @@ def test_what_stops_a_process_is_told(study: Path, tmp_path: Path) -> None:
         path = options.outcomes_file(Variant("ia2c", "packed"), model)
         save_arrays(lost.outcomes_file(Variant("ia2c", "packed"), model), load_arrays(path))
     with pytest.raises(ValueError, match=r"safetensors is missing"):
-        list(run_all(lost, poll_seconds=0.1))
+        run_all(lost, lambda num_done: None, poll_seconds=0.1)
 
 
 # What is measured

@@ -23,7 +23,7 @@ def keyword_table() -> str:
             for name, parameter in inspect.signature(registered_class(env_id)).parameters.items()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
-        numbers = [f"`{field.name}`" for field in dataclasses.fields(jaxdilemmas.make(env_id).default_params)]
+        numbers = sorted(f"`{field.name}`" for field in dataclasses.fields(jaxdilemmas.make(env_id).default_params))
         rows.append(f"| `{env_id}` | {', '.join(arguments)} | {', '.join(numbers)} |")
     return "\n".join(rows)
 

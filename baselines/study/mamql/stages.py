@@ -29,6 +29,7 @@ from baselines.study.mamql.options import (
     key_of,
     label,
 )
+from baselines.study.progress import report
 from baselines.training.files import write_file
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.policies import scripted_policies
@@ -45,6 +46,18 @@ UNTOLD = "what follows from actions does not tell the weights of events"
 
 EPISODES_OF_DILEMMAS = 20
 """In which agents of stages dilemmas and motives are evaluated: they are long, and not what is asked."""
+
+
+NUM_PHASES: dict[Stage, int] = {
+    "table": 3,
+    "retrain": 6,
+    "partners": 2,
+    "stochastic": 2,
+    "games": 2,
+    "dilemmas": 3,
+    "motives": 3,
+}
+"""How many phases a piece of each stage reports at most."""
 
 
 class Task(NamedTuple):
@@ -146,8 +159,9 @@ def make_task(options: Options, piece: Piece) -> Task:
 
 def learn(task: Task) -> tuple[Imitator, Row]:
     """Learns, plays and compares with the experts."""
-    options, piece = task.options, task.piece
-    imitator = obtain(options, piece, task.train)
+    piece = task.piece
+    imitator = take(task)
+    report("playing")
     outcomes = measures.play(imitator.player, task.key(EVALUATE), task.num_episodes)
     window = measures.updates_of_episodes(imitator.config, int(imitator.env.default_params.max_steps))
     numbers = measures.summarize_play(outcomes)
@@ -158,6 +172,12 @@ def learn(task: Task) -> tuple[Imitator, Row]:
         numbers |= measures.behaviour(imitator, task.held_out)
     transitions = task.train.header.num_transitions
     return imitator, {"transitions": transitions, "expert_return": task.expert_return, "numbers": numbers}
+
+
+def take(task: Task) -> Imitator:
+    """The imitator of a piece, which learns unless it has before."""
+    report("learning")
+    return obtain(task.options, task.piece, task.train)
 
 
 class Fit(NamedTuple):
@@ -176,6 +196,7 @@ class Fit(NamedTuple):
 
 def fit(task: Task, imitator: Imitator) -> Fit:
     """Recovered rewards as weights of events."""
+    report("reading rewards")
     shown = measures.shown_actions(task.train)
     explored = measures.explore(imitator, shown, task.key(EXPLORE), task.options.explored)
     rewards = measures.regress(imitator, task.train, explored, EVENTS.get(task.piece.game, ()))
@@ -185,6 +206,7 @@ def fit(task: Task, imitator: Imitator) -> Fit:
 
 def fit_successors(task: Task, imitator: Imitator, names: tuple[str, ...]) -> EventRewards | None:
     """Recovered rewards as weights of these events, from what follows each action; None if play does not tell them."""
+    report("following actions")
     shown = measures.shown_actions(task.train)
     if (shown.sum(1) < 2).any():
         return None
@@ -257,7 +279,8 @@ def stochastic(task: Task) -> Row:
 
 def partners(task: Task) -> Row:
     """Each agent beside others than those it learnt from: its own return, mean over the agents."""
-    imitator = obtain(task.options, task.piece, task.train)
+    imitator = take(task)
+    report("playing")
     num_agents, numbers = imitator.env.num_agents, {}
     for name, make in scripted_policies(imitator.env).items():
         other = scripted_player(imitator.env, make(imitator.env))
@@ -280,7 +303,7 @@ def retrain(task: Task) -> Row:
     env = jaxdilemmas.make(task.piece.game)
     if task.piece.method == TRUE_REWARD:
         return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
-    imitator = obtain(task.options, task.piece, task.train)
+    imitator = take(task)
     fitted = fit(task, imitator)
     successor = fit_successors(task, imitator, fitted.rewards.names)
     fits = {"fitted": fitted.rewards} | ({} if successor is None else {"successor": successor})
@@ -308,6 +331,7 @@ def event_rewards(env: Environment, rewards: EventRewards, scale: np.ndarray) ->
 
 def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
     """Trains IPPO on the rewards of `paid` and returns the mean return of the game itself."""
+    report("retraining")
     config = task.options.retraining(task.piece.game)
     train_state, _ = ippo.make_train(config, paid)(task.key(RETRAIN), env.default_params)
     player = trained_player(env, ippo.make_policy(config, env), train_state.network_params)
