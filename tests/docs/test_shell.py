@@ -52,8 +52,8 @@ def stops_after_reading(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(command: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What the parser of a command reads from its arguments."""
-    module, *arguments = command
+    """What the parser of a command reads from its arguments; the run to resume is not looked for."""
+    module, *arguments = (word for word in command if word != "--resume")
     monkeypatch.setattr("sys.argv", [module, *arguments])
     with pytest.raises(Read) as stopped:
         importlib.import_module(module).main()
