@@ -13,14 +13,15 @@ import pytest
 from jaxdilemmas.arguments import show
 
 NAN, INF = float("nan"), float("inf")
+Values = tuple[Any, ...]
 
-NO_TEXT = (None, 5, True, b"x", ["x"], object())
-NO_FLAG = (None, 0, 1, "yes", [True], object())
-NO_WHOLE_NUMBER = (None, True, 1.5, NAN, INF, "8", b"8", [8], {}, 1j, object(), 10**400)
-NO_FINITE_NUMBER = (None, True, NAN, INF, -INF, 1e39, 10**400, "0.5", [0.5], {}, 1j, object())
-NO_LIST = (None, 5, True, "abc", {"a": 1}, object())
-NO_KEY = (None, 0, 1.5, "key", np.uint32([1, 2, 3]), jax.random.split(jax.random.key(0)), object())
-NO_GAME = (None, 5, "gathering", object())
+NO_TEXT: Values = (None, 5, True, b"x", ["x"], object())
+NO_FLAG: Values = (None, 0, 1, "yes", [True], object())
+NO_WHOLE_NUMBER: Values = (None, True, 1.5, NAN, INF, "8", b"8", [8], {}, 1j, object(), 10**400)
+NO_FINITE_NUMBER: Values = (None, True, NAN, INF, -INF, 1e39, 10**400, "0.5", [0.5], {}, 1j, object())
+NO_LIST: Values = (None, 5, True, "abc", {"a": 1}, object())
+NO_KEY: Values = (None, 0, 1.5, "key", np.array([1, 2, 3], np.uint32), jax.random.split(jax.random.key(0)), object())
+NO_GAME: Values = (None, 5, "gathering", object())
 """Values that are wrong for every argument of a kind. Further ones follow from what the argument is."""
 
 
@@ -101,7 +102,8 @@ COMPILED: list[str] = []
 """Programs that XLA compiled since this module was imported."""
 
 
-def _note(event: str, seconds: float, **_: Any) -> None:
+def _note(event: str, duration_secs: float, **_: str | int) -> None:
+    del duration_secs
     if event == "/jax/core/compile/backend_compile_duration":
         COMPILED.append(event)
 

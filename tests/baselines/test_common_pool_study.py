@@ -343,7 +343,7 @@ def test_every_use_of_chance_has_a_key_of_its_own() -> None:
 
 def test_by_default_it_is_the_whole_study() -> None:
     options = Options()
-    assert len(options.variants) * len(options.models) == 147
+    assert len(options.variants) * len(options.models) == 7 * 7 * 5
     config = options.config(options.variants[0])
     assert (config.total_env_steps, config.reward_sharing) == (50_000, 0.1)
     params = options.env().default_params

@@ -41,6 +41,7 @@ from tests.wrong_calls import (
     NO_LIST,
     NO_TEXT,
     NO_WHOLE_NUMBER,
+    Values,
     WrongCall,
     assert_refused,
     wrong_calls,
@@ -57,7 +58,6 @@ class Continuous(Probe):
 
 ENV = Probe(num_agents=2)
 KEY = jax.random.key(0)
-Values = tuple[Any, ...]
 WRONG_GAMES = (*NO_GAME, Probe, AutoReset(ENV))
 ALGORITHMS = {module: module.Config() for module in (adversarial, cloning, ippo, iq_learn, mamql, networked)}
 IMITATORS = (adversarial, cloning, iq_learn, mamql)
