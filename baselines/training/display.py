@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import math
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -153,26 +154,35 @@ class WandbSeries:
       mode: "offline" writes files into the run directory and needs neither account nor network.
       path: the run directory.
       record: what is run.
+      console: where to say in the end how offline files are sent.
+
+    Raises:
+      ValueError: Weights & Biases cannot begin, as without an account; the message says why.
     """
 
-    def __init__(self, mode: Literal["offline", "online"], path: Path, record: RunRecord) -> None:
+    def __init__(self, mode: Literal["offline", "online"], path: Path, record: RunRecord, console: Console) -> None:
         import wandb
 
-        self._series = [
-            wandb.init(
-                project="jaxdilemmas",
-                group=path.name,
-                name=f"{path.name}, seed {seed}",
-                id=hashlib.sha256(f"{path.name} {record.about} {seed}".encode()).hexdigest()[:16],
-                resume="allow",
-                reinit="create_new",
-                mode=mode,
-                dir=path,
-                config=_wandb_config(record, seed),
-                settings=wandb.Settings(silent=True, console="off"),
-            )
-            for seed in record.seeds
-        ]
+        self._mode, self._path, self._console = mode, path, console
+        settings = wandb.Settings(silent=True, console="off")
+        try:
+            self._series = [
+                wandb.init(
+                    project="jaxdilemmas",
+                    group=path.name,
+                    name=f"{path.name}, seed {seed}",
+                    id=hashlib.sha256(f"{path.name} {record.about} {seed}".encode()).hexdigest()[:16],
+                    resume="allow",
+                    reinit="create_new",
+                    mode=mode,
+                    dir=path,
+                    config=_wandb_config(record, seed),
+                    settings=settings,
+                )
+                for seed in record.seeds
+            ]
+        except wandb.Error as error:
+            raise ValueError(f"--wandb {mode} cannot begin: {error}") from error
 
     def update(self, row: Row) -> None:
         """Logs an update to each seed's series."""
@@ -184,6 +194,10 @@ class WandbSeries:
         """Waits until everything is written or sent."""
         for series in self._series:
             series.finish()
+        if self._mode == "offline":
+            folder = self._path / "wandb"
+            sync = f"wandb sync {shlex.quote(str(folder))}/offline-run-*"
+            self._console.print(f"files for Weights & Biases are in {folder}; send them, with an account, by: {sync}")
 
 
 def _wandb_config(record: RunRecord, seed: int) -> dict[str, Any]:
@@ -198,6 +212,6 @@ def make_listeners(
     title = f"{record.title}, into {path}"
     listeners: list[Listener] = []
     if wandb_mode != "disabled":
-        listeners.append(WandbSeries(wandb_mode, path, record))
+        listeners.append(WandbSeries(wandb_mode, path, record, console))
     display = LiveTable if console.is_terminal else PlainLines
     return [*listeners, display(console, title, num_updates)]

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import wandb
 from rich.console import Console
 from safetensors.numpy import load_file
 
@@ -478,10 +479,24 @@ def test_a_run_without_a_name_is_called_by_algorithm_and_game(tmp_path: Path) ->
     assert default_name("fake", "package.module:Game").startswith("fake-Game-20")
 
 
-def test_wandb_offline_writes_one_series_for_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_offline_writes_one_series_for_each_seed_and_says_how_they_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    directory = train_fake(tmp_path, "logged", "--num-seeds", "2", "--wandb", "offline")
+    directory = train_fake(tmp_path / "my runs", "logged", "--num-seeds", "2", "--wandb", "offline")
     assert len(list(directory.path.glob("wandb/offline-run-*/*.wandb"))) == 2
+    folder = directory.path / "wandb"
+    line = f"files for Weights & Biases are in {folder}; send them, with an account, by: "
+    assert f"{line}wandb sync '{folder}'/offline-run-*\n" in capsys.readouterr().out
+
+
+def test_wandb_online_without_an_account_is_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: Any) -> None:
+        raise wandb.Error("no account")
+
+    monkeypatch.setattr("wandb.init", init)
+    with pytest.raises(SystemExit, match=r"^error: --wandb online cannot begin: no account$"):
+        train_fake(tmp_path, "logged", "--wandb", "online")
 
 
 def test_wandb_online_is_told_mode_group_and_an_id_for_each_seed_that_stays(
@@ -490,7 +505,7 @@ def test_wandb_online_is_told_mode_group_and_an_id_for_each_seed_that_stays(
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr("wandb.init", lambda **options: calls.append(options))
     for _ in range(2):
-        display.WandbSeries("online", whole.path, whole.read_record())
+        display.WandbSeries("online", whole.path, whole.read_record(), Console(file=io.StringIO()))
     assert {(call["mode"], call["group"], call["resume"]) for call in calls} == {("online", "whole", "allow")}
     ids = [call["id"] for call in calls]
     assert ids[:2] == ids[2:]
