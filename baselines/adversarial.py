@@ -30,7 +30,7 @@ from baselines.training.experience import Transitions, choose, take_rows
 from baselines.training.imitation import (
     RewardFunction,
     act_by,
-    check_demonstrations,
+    check_given,
     make_sources,
     turn,
     with_demonstrations,
@@ -239,7 +239,7 @@ def recovered_rewards(config: Config, env: Environment, network_params: Any) -> 
 def make_learner(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Learner:
     """The fixed parts of a run; see `make_trainer`."""
     check_arguments(config, Config, env)
-    check_demonstrations(demonstrations)
+    check_given(demonstrations)
     return Learner(
         config=config,
         generator=ippo.Learner(config.generator, make_players(config, env), ippo.make_optimizer(config.generator)),

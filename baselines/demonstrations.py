@@ -11,22 +11,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from baselines.gems_recording import import_gems
-from baselines.playing import Player, play_steps
+from baselines.playing import Player, check_player, play_steps
 from baselines.training.demonstration_files import BLOCK_BYTES, Writer, load, save
 from baselines.training.headers import Header, check_header, describe
 from baselines.training.packing import pack
+from baselines.training.trainer import check_game
 from baselines.training.transitions import (
     ARRAYS,
     Demonstrations,
     check_contents,
+    check_demonstrations,
     check_observations,
     ends,
     from_arrays,
     take,
     to_arrays,
 )
-from jaxdilemmas.arguments import is_count, is_number, require
-from jaxdilemmas.environment import Environment
+from jaxdilemmas.arguments import check_flag, check_kind, is_count, is_number, require
+from jaxdilemmas.environment import Environment, check_key
 
 __all__ = [
     "Demonstrations",
@@ -59,6 +61,8 @@ def check_fits(demonstrations: Demonstrations, env: Environment, env_id: str | N
       ValueError: they are of another game, version, number of agents or actions, or observation, or break a rule of
         `from_arrays`. The message names the file, if there is one, and the field.
     """
+    check_demonstrations(demonstrations)
+    check_game(env)
     check_header(demonstrations.header, env, env_id)
     check_contents(demonstrations)
     check_observations(demonstrations, env)
@@ -79,8 +83,9 @@ def subsample(demonstrations: Demonstrations, num_transitions: int, seed: int = 
       seed: of the order.
 
     Raises:
-      ValueError: so many are not there.
+      ValueError: so many are not there, or an argument is of another kind.
     """
+    check_demonstrations(demonstrations)
     header = demonstrations.header
     most = header.num_transitions
     is_fit = is_count(num_transitions) and num_transitions <= most
@@ -107,8 +112,9 @@ def split(
       What to learn from, and what to measure on.
 
     Raises:
-      ValueError: `held_out` is not between 0 and 1, or a part would be empty.
+      ValueError: `held_out` is not between 0 and 1, a part would be empty, or an argument is of another kind.
     """
+    check_demonstrations(demonstrations)
     require(is_number(held_out) and 0 < held_out < 1, "held_out", held_out, "a number above 0 and below 1")
     require(is_count(seed, 0), "seed", seed, "a whole number of at least 0")
     ids = np.unique(demonstrations.episodes)
@@ -149,8 +155,12 @@ def play_blocks(
 
     Raises:
       ValueError: the header is of another game, or not one of the two numbers is given, or not as a whole number of at
-        least 1.
+        least 1; or an argument is of another kind.
     """
+    check_player("player", player)
+    check_key(key)
+    check_flag("with_states", with_states)
+    check_kind("header", header, Header, "a Header, as describe(env) returns it")
     check_header(header, player.env)
     numbers = {"num_transitions": num_transitions, "num_episodes": num_episodes}
     given = {name: number for name, number in numbers.items() if number is not None}
@@ -169,7 +179,8 @@ def record(
     header: Header | None = None,
 ) -> Demonstrations:
     """What `play_blocks` plays, in memory; the header is that of a game without a name when left out."""
-    header = header or describe(player.env)
+    check_player("player", player)
+    header = describe(player.env) if header is None else header
     blocks = list(play_blocks(player, key, header, num_transitions, num_episodes, with_states))
     parts = [to_arrays(block) for block in blocks]
     return from_arrays(header, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})

@@ -116,7 +116,6 @@ def load_run(path: Path, seed_index: int = 0, env_id: str | None = None) -> Run:
       ValueError: the directory holds no run, not that seed, a run under other rules of the game, a game that is neither
         registered nor `env_id`, or parameters that cannot be loaded.
     """
-    check_kind("path", path, (str, os.PathLike), "the path of a run directory")
     directory = RunDirectory(path)
     record = directory.read_record()
     is_there = is_count(seed_index, 0, record.num_seeds - 1)
@@ -354,7 +353,11 @@ def summarize(outcomes: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     Returns:
       By outcome: `mean` and `standard_error` over the episodes in which it is defined, None where these are too few;
       `undefined`, the number of the others, if there are any.
+
+    Raises:
+      ValueError: these are no arrays by name.
     """
+    check_kind("outcomes", outcomes, dict, "arrays by name, as play_many(...) returns them")
     return {name: _summary(np.ma.masked_where(np.isnan(values), values)) for name, values in outcomes.items()}
 
 

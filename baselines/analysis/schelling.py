@@ -133,7 +133,20 @@ def payoffs(cooperate: Player, defect: Player, key: jax.Array, num_episodes: int
 
 
 def draw_cooperators(key: jax.Array, num_agents: int, num_cooperators: jax.Array | int) -> jax.Array:
-    """Who cooperates, `[N]` bool: every set of `num_cooperators` agents is equally likely."""
+    """Who cooperates, `[N]` bool: every set of `num_cooperators` agents is equally likely.
+
+    Args:
+      key: a JAX PRNG key, used once.
+      num_agents: N.
+      num_cooperators: from 0 to N; it may be traced.
+
+    Raises:
+      ValueError: an argument is of another kind.
+    """
+    check_key(key)
+    check_count("num_agents", num_agents)
+    if not isinstance(num_cooperators, jax.Array):
+        check_count("num_cooperators", num_cooperators, 0, num_agents)
     return jax.random.permutation(key, num_agents) < num_cooperators
 
 

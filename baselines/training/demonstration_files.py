@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.training.blocks import BlockWriter, Contents, read_arrays, read_contents
-from baselines.training.files import note_without_checksum
+from baselines.training.files import check_path, note_without_checksum
 from baselines.training.headers import EndMark, Header, Origin, check_header
 from baselines.training.schema import read_json
+from baselines.training.trainer import check_game
 from baselines.training.transitions import (
     Demonstrations,
     check_contents,
+    check_demonstrations,
     check_observations,
     check_whole,
     ends,
@@ -23,6 +25,7 @@ from baselines.training.transitions import (
     take,
     to_arrays,
 )
+from jaxdilemmas.arguments import check_count, check_flag, check_kind
 from jaxdilemmas.environment import Environment
 
 BLOCK_BYTES = 64 * 2**20
@@ -63,6 +66,9 @@ class Writer:
     """
 
     def __init__(self, path: str | Path, header: Header, is_streamed: bool = True) -> None:
+        check_path(path)
+        check_kind("header", header, Header, "a Header, as describe(env) returns it")
+        check_flag("is_streamed", is_streamed)
         content = dataclasses.asdict(header.origin)
         self._header = Header(**vars(read_json(f"{path}: header", json.dumps(content), Origin)), path=str(path))
         self._is_streamed = is_streamed
@@ -145,8 +151,14 @@ def load(
 
     Raises:
       ValueError: the file is missing, cut off, damaged, of something else, of another game (see `check_fits`), or holds
-        fewer than asked for. The message names it and the field.
+        fewer than asked for; or an argument is of another kind. The message names it and the field.
     """
+    check_path(path)
+    check_count("least_episodes", least_episodes, 0)
+    check_count("least_transitions", least_transitions, 0)
+    check_flag("is_partial_allowed", is_partial_allowed)
+    if env is not None:
+        check_game(env)
     try:
         contents = read_contents(Path(path))
         header = Header(**vars(read_json(f"{path}: header", contents.header, Origin)), path=str(path))
@@ -200,6 +212,8 @@ def _check_is_complete(contents: Contents, header: Header, is_partial_allowed: b
 
 def save(path: str | Path, demonstrations: Demonstrations) -> None:
     """Writes demonstrations into a new file, which appears when it is whole; see `Writer`."""
+    check_path(path)
+    check_demonstrations(demonstrations)
     last = ends(demonstrations)
     num_rows = max(1, BLOCK_BYTES // sum(array[:1].nbytes for array in to_arrays(demonstrations).values()))
     with Writer(path, demonstrations.header, is_streamed=False) as writer:

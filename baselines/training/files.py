@@ -20,7 +20,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from jaxdilemmas.arguments import show
+from jaxdilemmas.arguments import check_kind, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,6 +64,11 @@ def written_beside(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
         raise
     flush_to_disk(path.parent)
+
+
+def check_path(path: Any) -> None:
+    """Raises a ValueError unless this is text or a path."""
+    check_kind("path", path, (str, os.PathLike), "the path of a file or directory")
 
 
 def path_beside(path: Path) -> Path:

@@ -6,7 +6,6 @@ out of its network. It may play meanwhile, and learn from what it met (`training
 
 from collections.abc import Callable
 from functools import partial
-from types import NoneType
 from typing import Any, NamedTuple
 
 import distrax
@@ -23,6 +22,7 @@ from baselines.training.experience import Experience, Transitions, choose, take_
 from baselines.training.imitation_config import GradientConfig, ImitationConfig
 from baselines.training.rollout import sample_actions
 from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
+from baselines.training.transitions import check_demonstrations
 from jaxdilemmas.arguments import check_flag, check_kind, require
 from jaxdilemmas.environment import Environment, check_key
 
@@ -181,11 +181,11 @@ def functions_of(make_imitator: Callable[[Any, Environment], Method]) -> Functio
     """
 
     def trainer(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
-        check_demonstrations(demonstrations)
+        check_given(demonstrations)
         return make_trainer(config, env, make_imitator(config, env), demonstrations)
 
     def train(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
-        check_demonstrations(demonstrations)
+        check_given(demonstrations)
         return make_train(config, env, make_imitator(config, env), demonstrations)
 
     def policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
@@ -204,14 +204,14 @@ def make_learner(
     """What is fixed in a run, see `make_trainer`."""
     check_arguments(config, GradientConfig, env)
     check_kind("method", method, Method, "a Method, as mamql.make_method(config, env) returns it")
-    check_demonstrations(demonstrations)
+    check_given(demonstrations)
     return Learner(config, env, method, partial(make_sources, config, env, demonstrations))
 
 
-def check_demonstrations(demonstrations: Any) -> None:
+def check_given(demonstrations: Any) -> None:
     """Raises a ValueError unless these are demonstrations, or None where the settings name a file."""
-    allowed = "Demonstrations, as baselines.demonstrations.load returns them, or None"
-    check_kind("demonstrations", demonstrations, (Demonstrations, NoneType), allowed)
+    if demonstrations is not None:
+        check_demonstrations(demonstrations)
 
 
 def choose_demonstrations(

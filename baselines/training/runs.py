@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 import jaxdilemmas
-from baselines.training.files import check_links, hold, load_arrays, save_arrays
+from baselines.training.files import check_links, check_path, hold, load_arrays, save_arrays
 from baselines.training.packing import pack, unpack
 from baselines.training.schema import Count, NumSeeds, Plain, Seed, check_fields, load_json, read_json, save_json
 from jaxdilemmas.environment import Environment, require
@@ -113,6 +113,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        check_path(path)
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.metrics = self.path / "metrics.csv"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from baselines.training.headers import Header
-from jaxdilemmas.arguments import is_count
+from jaxdilemmas.arguments import check_kind, is_count
 from jaxdilemmas.environment import Environment
 
 BYTES_AT_ONCE = 2**24
@@ -147,6 +147,11 @@ def check_observations(demonstrations: Demonstrations, env: Environment) -> None
                 row = next((i for i, row in enumerate(rows) if not space.contains(row)), 0)
                 shown = sorted({rows[row].min().item(), rows[row].max().item()})
                 demonstrations.header.require(False, name, shown, f"in row {start + row}: members of {space}")
+
+
+def check_demonstrations(demonstrations: Any) -> None:
+    """Raises a ValueError unless these are `Demonstrations`."""
+    check_kind("demonstrations", demonstrations, Demonstrations, "Demonstrations, as load(path) returns them")
 
 
 def check_contents(demonstrations: Demonstrations) -> None:

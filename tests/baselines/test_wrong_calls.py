@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines import adversarial, cloning, ippo, iq_learn, mamql, networked, playing, recovered_rewards
+from baselines import adversarial, cloning, demonstrations, ippo, iq_learn, mamql, networked, playing, recovered_rewards
 from baselines.analysis import (
     events,
     metagame,
@@ -121,6 +121,8 @@ def of_playing() -> list[WrongCall]:
     first = np.ones(4, bool)
     return [
         *wrong_calls(playing.play_many, right | {"num_episodes": 2}, player | {"num_episodes": (*NO_COUNT, 10**7)}),
+        *wrong_calls(playing.summarize, {}, {"outcomes": (None, 5, "return", [])}),
+        *wrong_calls(playing.episode_outcome, {}, {"episode": (None, 5, "episode", PLAYER)}),
         *wrong_calls(playing.play_steps, right, player | {"num_steps": no_count}),
         *wrong_calls(playing.play_episode, right, player | {"num_steps": no_count}),
         *wrong_calls(
@@ -207,6 +209,11 @@ def of_schelling() -> list[WrongCall]:
         *wrong_calls(TABLE.defector, {}, {"num_cooperators": (*NO_WHOLE_NUMBER, -1, 5)}),
         *wrong_calls(TABLE.gain_of_defecting, {}, {"num_others": (*NO_WHOLE_NUMBER, -1, 4)}),
         *wrong_calls(TABLE.gain_of_cooperating, {}, {"num_others": (*NO_WHOLE_NUMBER, -1, 4)}),
+        *wrong_calls(
+            schelling.draw_cooperators,
+            {"key": KEY, "num_agents": 4, "num_cooperators": 2},
+            {"key": NO_KEY, "num_agents": NO_COUNT, "num_cooperators": (*NO_WHOLE_NUMBER, -1, 5)},
+        ),
         *wrong_calls(schelling.conditions, {}, {"table": NO_TABLE}),
         *wrong_calls(schelling.pure_equilibria, {}, {"table": NO_TABLE}),
         *wrong_calls(
@@ -437,9 +444,75 @@ def of_events() -> list[WrongCall]:
     return [call._replace(argument="event") for call in calls]
 
 
+def of_demonstrations() -> list[WrongCall]:
+    shown = random_demonstrations()
+    no_demonstrations: Values = (None, 5, "a.demos", tuple(shown), object())
+    recorded = {"player": PROBED, "key": KEY, "header": shown.header, "num_episodes": 1}
+    wrong: dict[str, Values] = {"player": NO_PLAYER, "key": NO_KEY, "header": (5, "header", {}, object())}
+    wrong |= {"num_episodes": tuple(value for value in NO_COUNT if value is not None), "with_states": NO_FLAG}
+    no_path: Values = (None, 5, True, b"x", ["x"], object())
+    return [
+        *wrong_calls(
+            demonstrations.check_fits,
+            {"demonstrations": shown, "env": ENV},
+            {"demonstrations": no_demonstrations, "env": WRONG_GAMES},
+        ),
+        *wrong_calls(
+            demonstrations.subsample,
+            {"demonstrations": shown, "num_transitions": 1},
+            {
+                "demonstrations": no_demonstrations,
+                "num_transitions": (*NO_COUNT, 10**6),
+                "seed": (*NO_WHOLE_NUMBER, -1),
+            },
+        ),
+        *wrong_calls(
+            demonstrations.split,
+            {"demonstrations": shown},
+            {
+                "demonstrations": no_demonstrations,
+                "held_out": (*NO_FINITE_NUMBER, 0.0, 1.0),
+                "seed": (*NO_WHOLE_NUMBER, -1),
+            },
+        ),
+        *wrong_calls(demonstrations.play_blocks, recorded, wrong),
+        *wrong_calls(demonstrations.record, recorded, wrong),
+        *wrong_calls(demonstrations.save, {"path": "a.demos"}, {"demonstrations": no_demonstrations}),
+        *wrong_calls(demonstrations.save, {"demonstrations": shown}, {"path": no_path}),
+        *wrong_calls(
+            demonstrations.load,
+            {"path": "a.demos"},
+            {
+                "path": no_path,
+                "env": WRONG_GAMES[1:],
+                "least_episodes": (*NO_WHOLE_NUMBER, -1),
+                "least_transitions": (*NO_WHOLE_NUMBER, -1),
+                "is_partial_allowed": NO_FLAG,
+            },
+        ),
+        *wrong_calls(
+            demonstrations.Writer,
+            {"path": "a.demos", "header": shown.header},
+            {"path": no_path, "header": (None, 5, {}, "header"), "is_streamed": NO_FLAG},
+        ),
+    ]
+
+
+def random_demonstrations() -> demonstrations.Demonstrations:
+    """Two episodes of one step each."""
+    rows: Any = np.zeros((2, 2), np.float32)
+    obs: Any = np.zeros((2, 2, 1), np.float32)
+    ended = np.ones(2, bool)
+    counts: dict[str, Any] = {"num_episodes": 2, "num_transitions": 2, "returns": (0.0, 0.0)}
+    header = dataclasses.replace(demonstrations.describe(ENV), **counts)
+    return demonstrations.Demonstrations(
+        header, obs, rows.astype(np.int32), rows, obs, ended, ~ended, np.arange(2, dtype=np.int32), {}, {}
+    )
+
+
 OF_ALL: list[Callable[[], list[WrongCall]]] = [
     *(of_algorithms, of_training, of_playing, of_names, of_rewards, of_schelling, of_symmetric_games, of_teams),
-    *(of_recovery, of_regression, of_successors, of_tables, of_events),
+    *(of_recovery, of_regression, of_successors, of_tables, of_events, of_demonstrations),
 ]
 
 
