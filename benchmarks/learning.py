@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import jaxdilemmas
@@ -34,7 +35,7 @@ from baselines.training.runs import RunDirectory, RunRecord
 from baselines.training.table import read_metrics
 from benchmarks.learning_cases import EXPERIMENTS
 from benchmarks.learning_report import draw, write_table
-from benchmarks.reporting import RESULTS, count_from, print_header, report
+from benchmarks.reporting import RESULTS, count_from, print_header, report, rounded
 from jaxdilemmas.environment import require
 from jaxdilemmas.policies import scripted_policies
 
@@ -104,8 +105,9 @@ def measure(experiment: str, directory: RunDirectory, num_episodes: int) -> dict
     params = runs[0].env.default_params
     before = [play(init(jax.random.key(seed), params).network_params) for seed in record.seeds]
     outcomes = [play(run.network_params) for run in runs]
-    each = {name: [round(outcome[name], 4) for outcome in outcomes] for name in outcomes[0]}
-    interval = {} if len(runs) == 1 else estimate_mean(np.array(each["collective_return"]))._asdict()
+    each = {name: [rounded(outcome[name]) for outcome in outcomes] for name in outcomes[0]}
+    returns = [round(outcome["collective_return"], 4) for outcome in outcomes]
+    interval = {} if len(runs) == 1 else estimate_mean(np.array(returns))._asdict()
     scripted = play_scripted(env_id, tuple(record.env_kwargs.items()), num_episodes)
     return {
         "env_id": env_id,
@@ -121,14 +123,23 @@ def measure(experiment: str, directory: RunDirectory, num_episodes: int) -> dict
         "each": each,
         "low": round(interval["low"], 4) if interval else None,
         "high": round(interval["high"], 4) if interval else None,
-        "lowest": min(each["collective_return"]),
+        "lowest": min(returns),
         **best_scripted(scripted),
         "scripted": scripted,
-    } | {name: round(float(np.mean(values)), 4) for name, values in each.items()}
+    } | {name: mean_of_defined(values) for name, values in each.items()}
+
+
+def mean_of_defined(values: Sequence[float | None]) -> float | None:
+    """The mean of those that are there."""
+    defined = [value for value in values if value is not None]
+    return rounded(float(np.mean(defined))) if defined else None
 
 
 def make_play(run: Run, num_episodes: int) -> Callable[[Any], dict[str, float]]:
-    """A function of network parameters: mean outcomes over episodes and agents; see `playing.episode_outcome`."""
+    """A function of network parameters: mean outcomes over episodes and agents; see `playing.episode_outcome`.
+
+    Episodes in which an outcome is not defined do not count for it.
+    """
     policy = run.algorithm.make_policy(run.config, run.env)
     keys = jax.random.split(jax.random.key(0), num_episodes)
 
@@ -136,7 +147,7 @@ def make_play(run: Run, num_episodes: int) -> Callable[[Any], dict[str, float]]:
     def play(network_params: Any) -> dict[str, jax.Array]:
         player = trained_player(run.env, policy, network_params)
         outcomes = jax.vmap(lambda key: episode_outcome(play_episode(player, key)))(keys)
-        return jax.tree.map(lambda values: values.mean(), outcomes)
+        return jax.tree.map(jnp.nanmean, outcomes)
 
     return lambda network_params: {name: float(value) for name, value in play(network_params).items()}
 

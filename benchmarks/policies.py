@@ -22,6 +22,7 @@ from benchmarks.reporting import (
     print_header,
     rates,
     report,
+    rounded,
     time_calls,
 )
 from jaxdilemmas import metrics
@@ -43,10 +44,10 @@ METRICS = ("efficiency", "equality", "sustainability", "peace")
 COLUMNS = ("game", "policy", "written_in", "episodes", *METRICS)
 
 
-def flatten(summary: dict[str, dict[str, Any]]) -> dict[str, float]:
+def flatten(summary: dict[str, dict[str, Any]]) -> dict[str, float | None]:
     """The metrics of `playing.summarize` and their standard errors as columns of a row."""
-    means = {metric: round(summary[metric]["mean"], 4) for metric in METRICS}
-    return means | {f"{metric}_standard_error": round(summary[metric]["standard_error"], 4) for metric in METRICS}
+    means = {metric: rounded(summary[metric]["mean"]) for metric in METRICS}
+    return means | {f"{metric}_standard_error": rounded(summary[metric]["standard_error"]) for metric in METRICS}
 
 
 def measure(env: Any, name: str, keys: jax.Array, repeats: int) -> dict[str, Any]:

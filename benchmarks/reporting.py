@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -134,6 +135,11 @@ def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=count_from(1), default=5, help="timed calls; the median counts")
     parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.jsonl", help="rows are added to this file")
     return parser
+
+
+def rounded(value: float | None) -> float | None:
+    """To four digits behind the point; None where there is no value, as of a metric that is not defined."""
+    return None if value is None or math.isnan(value) else round(value, 4)
 
 
 def report(row: Mapping[str, Any], output: Path, columns: Sequence[str]) -> None:

@@ -143,6 +143,14 @@ def test_games_are_named_with_their_keywords() -> None:
     assert reporting.name_of("gathering_gallego", {"map": "large"}) == "gathering_gallego(map=large)"
 
 
+def test_a_metric_that_is_not_defined_leaves_a_gap_in_a_row() -> None:
+    some, none = {"mean": 0.12345, "standard_error": 0.1}, {"mean": None, "standard_error": None, "undefined": 5}
+    row = policies.flatten({metric: none if metric == "equality" else some for metric in policies.METRICS})
+    assert (row["equality"], row["equality_standard_error"], row["efficiency"]) == (None, None, 0.1235)
+    assert learning.mean_of_defined([None, 1.0, 2.0]) == 1.5
+    assert learning.mean_of_defined([None]) is None
+
+
 def test_peak_memory_is_what_the_device_counted_or_else_what_xla_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     program = reporting.compile_program(lambda x: x + 1, np.zeros(1000, np.float32))
     assert program.peak_memory_mb() == program.planned_memory_mb >= 2 * 4000 / 1e6
