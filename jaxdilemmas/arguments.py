@@ -4,10 +4,15 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 MOST_SHOWN = 200
 """Characters of a value that an error shows at most."""
+
+MOST_ENTRIES = 16
+"""Entries of an array that an error shows at most."""
 
 MOST_COUNT = int(np.iinfo(np.int32).max)
 """Whole numbers in the rules are int32."""
@@ -20,8 +25,13 @@ MOST_AGENTS = 10_000
 
 
 def show(value: Any) -> str:
-    """A value as errors show it: its repr, without control characters, and cut off where it is long."""
+    """A value as errors show it: its repr, without control characters, and cut off where it is long.
+
+    Of a large array shape and dtype are shown.
+    """
     try:
+        if getattr(value, "size", 0) > MOST_ENTRIES and hasattr(value, "dtype"):
+            return f"array of shape {value.shape} and dtype {value.dtype}"
         text = repr(value)
     except ValueError:  # a whole number with thousands of digits
         text = f"{type(value).__name__} that is too long to be shown"
@@ -102,6 +112,14 @@ def check_num_agents(value: Any, least: int = 1, most: int = MOST_AGENTS) -> Non
 def check_kind(argument: str, value: Any, kind: type | tuple[type, ...], allowed: str) -> None:
     """Raises a ValueError unless a value is an instance of a class, or of one of several."""
     require(isinstance(value, kind), argument, value, allowed)
+
+
+def check_key(key: Any) -> None:
+    """Raises a ValueError unless `key` is one JAX PRNG key: of `jax.random.key`, or of `jax.random.PRNGKey`."""
+    is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    is_legacy = isinstance(key, jax.Array | np.ndarray) and key.dtype == np.uint32 and key.shape in ((2,), (4,))
+    what = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array | np.ndarray) else key
+    require(is_key or is_legacy, "key", what, "one JAX PRNG key, such as jax.random.key(0); a batch needs jax.vmap")
 
 
 def numbers_from(value: Any) -> np.ndarray | None:

@@ -2,7 +2,9 @@
 
 import abc
 import dataclasses
+import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.arguments import MOST_COUNT, check_kind
 from jaxdilemmas.arguments import check_counts as check_counts
+from jaxdilemmas.arguments import check_key as check_key
+from jaxdilemmas.arguments import check_kind, is_number, numbers_from
 from jaxdilemmas.arguments import check_numbers as check_numbers
 from jaxdilemmas.arguments import is_count as is_count
 from jaxdilemmas.arguments import refusal as refusal
@@ -33,24 +36,15 @@ Policy = Callable[[jax.Array, Any], jax.Array]
 """`policy(key, state) -> actions [N, ...]`: acts for all agents at once; the key is used once."""
 
 
-def check_key(key: Any) -> None:
-    """Raises a ValueError unless `key` is one JAX PRNG key: of `jax.random.key`, or of `jax.random.PRNGKey`."""
-    is_key = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    is_legacy = isinstance(key, jax.Array | np.ndarray) and key.dtype == np.uint32 and key.shape in ((2,), (4,))
-    what = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array | np.ndarray) else key
-    require(is_key or is_legacy, "key", what, "one JAX PRNG key, such as jax.random.key(0); a batch needs jax.vmap")
-
-
-def _as_32_bits(path: Any, leaf: Any) -> Any:
+def _as_32_bits(name: str, leaf: Any) -> Any:
     """A number or an array of params, with 32 bits where an array has 64, as it would have outside of 64-bit mode."""
-    name = f"params{jax.tree_util.keystr(path)}"
     dtype = getattr(leaf, "dtype", None)
     if dtype is None:
-        is_fit = isinstance(leaf, float) or (isinstance(leaf, int) and -MOST_COUNT <= leaf <= MOST_COUNT)
+        is_fit = isinstance(leaf, bool) or is_number(leaf) or leaf in (math.inf, -math.inf)
         require(is_fit, name, leaf, "a number, whole ones of at most 32 bits, or an array of numbers")
         return leaf
-    is_number = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
-    require(is_number, name, leaf, "a number or an array of numbers; other fields have pytree_node=False")
+    is_numeric = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
+    require(is_numeric, name, leaf, "a number or an array of numbers; other fields have pytree_node=False")
     is_wide = dtype in _NARROW and not jax.typeof(leaf).weak_type
     return _narrow(leaf, _NARROW[dtype]) if is_wide else leaf
 
@@ -60,6 +54,46 @@ def _narrow(array: Any, dtype: Any) -> Any:
     if np.issubdtype(dtype, np.integer):
         array = array.clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
     return array.astype(dtype)
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
+
+
+def _path_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _without_compiling(actions: Any) -> Any:
+    """Actions as an array, None where they hold no numbers; a list of traced numbers is stacked."""
+    if numbers_from(actions) is not None:
+        return np.asarray(actions)
+    is_traced = isinstance(actions, list | tuple) and any(isinstance(action, jax.Array) for action in actions)
+    try:
+        return jnp.stack(actions) if is_traced else None
+    except (TypeError, ValueError):
+        return None
+
+
+def check_game(env: Any) -> None:
+    """Raises a ValueError unless `env` is an environment."""
+    require(isinstance(env, Environment), "env", env, "an Environment, such as jaxdilemmas.make returns")
+
+
+STATE_AT = {"observe": 0, "draw": 1, "transition": 1}
+"""The methods that a game defines and that take a state, and where among their arguments it stands."""
+
+
+def _with_checked_state(method: Callable[..., Any], index: int) -> Callable[..., Any]:
+    """The method of a game, after a check of the state that it is given; it costs nothing where it is compiled."""
+
+    @functools.wraps(method)
+    def checked(self: "Environment", *args: Any, **kwargs: Any) -> Any:
+        if "state" in kwargs or len(args) > index:
+            self.check_state(kwargs["state"] if "state" in kwargs else args[index])
+        return method(self, *args, **kwargs)
+
+    return checked
 
 
 class Environment(abc.ABC):
@@ -80,6 +114,12 @@ class Environment(abc.ABC):
     version: str = "1"
     default_params: Any
     policy_module: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, index in STATE_AT.items():
+            if name in vars(cls):
+                setattr(cls, name, _with_checked_state(vars(cls)[name], index))
 
     @property
     @abc.abstractmethod
@@ -131,7 +171,7 @@ class Environment(abc.ABC):
           ValueError: `key` is not one PRNG key, or `params` are not those of the game.
         """
         check_key(key)
-        return self._compiled("_reset")(key, self._numbers(params))
+        return self._compiled("_reset")(key, self.check_params(params))
 
     def _reset(self, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
         """What `reset` compiles."""
@@ -157,12 +197,9 @@ class Environment(abc.ABC):
             those of the game.
         """
         check_key(key)
-        actions, params = self.check_actions(actions), self._numbers(params)
-        try:
-            return self._compiled("_step")(key, state, actions, params)
-        except Exception as error:
-            self._refuse_other_state(error, key, state, params)
-            raise
+        actions, params = self.check_actions(actions), self.check_params(params)
+        self.check_state(state)
+        return self._compiled("_step")(key, state, actions, params)
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
         """What `step` compiles."""
@@ -186,39 +223,76 @@ class Environment(abc.ABC):
         """What is pickled and copied: everything but what was compiled."""
         return {name: value for name, value in self.__dict__.items() if name != COMPILED}
 
-    def _numbers(self, params: Any) -> Any:
-        """`params`, or those by default, with arrays of at most 32 bits; a ValueError if they are not of this game."""
-        if params is not None:
-            kind = type(self.default_params)
-            check_kind("params", params, kind, f"{kind.__module__}.{kind.__qualname__}, as default_params are")
-        return jax.tree_util.tree_map_with_path(_as_32_bits, self.default_params if params is None else params)
+    def check_params(self, params: Any) -> Any:
+        """Returns `params`, or `default_params` for None, with arrays of at most 32 bits.
 
-    def check_actions(self, actions: Any) -> jax.Array:
+        Ranges are checked when the game is built, not here, where numbers may be traced.
+
+        Raises:
+          ValueError: they are not of this game, or a field holds no number or has another shape.
+        """
+        kind = type(self.default_params)
+        if params is not None:
+            check_kind("params", params, kind, f"a {_path_of(kind)}, such as default_params.replace(max_steps=9)")
+        defaults = dict(jax.tree.leaves_with_path(self.default_params, is_leaf=_is_none))
+
+        def check(path: Any, leaf: Any) -> Any:
+            name, default = f"params{jax.tree_util.keystr(path)}", defaults.get(path, leaf)
+            if leaf is None and default is None:
+                return None
+            leaf = _as_32_bits(name, leaf)
+            shapes = [np.shape(number) for number in (leaf, default)]
+            require(shapes[0] == shapes[1], f"{name} of shape", shapes[0], f"{shapes[1]}; batches go through jax.vmap")
+            return leaf
+
+        given = self.default_params if params is None else params
+        return jax.tree_util.tree_map_with_path(check, given, is_leaf=_is_none)
+
+    def check_actions(self, actions: Any) -> jax.Array | np.ndarray:
         """Returns `actions` as an array, or raises a ValueError that says which shape and dtype it needs."""
         shape, dtype = (self.num_agents, *self.action_space.shape), jnp.dtype(self.action_space.dtype)
         allowed = f"{type(self).__name__} with {self.num_agents} agents takes shape {shape} and dtype {dtype}"
-        try:
-            array = jnp.asarray(actions)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(refusal("actions", actions, allowed)) from error
-        if array.dtype == _WIDE.get(dtype):
-            array = _narrow(array, dtype)
-        if array.shape != shape or array.dtype != dtype:
-            raise ValueError(f"actions of shape {array.shape} and dtype {array.dtype} are not allowed: {allowed}")
-        return array
+        given = actions if isinstance(actions, jax.Array) else _without_compiling(actions)
+        require(given is not None, "actions", actions, allowed)
+        is_fit = given.shape == shape and jax.dtypes.canonicalize_dtype(given.dtype) in (dtype, _WIDE.get(dtype))
+        if not is_fit:
+            raise ValueError(f"actions of shape {given.shape} and dtype {given.dtype} are not allowed: {allowed}")
+        return given if given.dtype == dtype else _narrow(given, dtype)
 
-    def _refuse_other_state(self, error: Exception, key: jax.Array, state: Any, params: Any) -> None:
-        """Raises a ValueError that names the state, where a step fails, unless it is like a state of this game."""
-        expected = jax.eval_shape(self.initial_state, key, params)
-        if (tree := jax.tree.structure(expected)) != jax.tree.structure(state):
-            kind = type(expected)
-            allowed = f"the {kind.__module__}.{kind.__qualname__} that reset or step of this environment returned"
-            raise ValueError(refusal("state", type(state).__name__, f"{allowed}, {tree}")) from error
-        for (path, leaf), other in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(state), strict=True):
-            kinds = [(np.shape(array), jnp.result_type(array)) for array in (other, leaf)]
-            if kinds[0] != kinds[1]:
-                allowed = f"{list(leaf.shape)} {leaf.dtype}"
-                raise ValueError(refusal(f"state{jax.tree_util.keystr(path)}", kinds[0], allowed)) from error
+    @property
+    def _state_shapes(self) -> Any:
+        """A state with shapes in the place of arrays, or None where it cannot be traced."""
+        kept = self.__dict__.setdefault(COMPILED, {})
+        if "state" not in kept:
+            key = jax.eval_shape(jax.random.key, 0)
+            try:
+                kept["state"] = jax.eval_shape(self.initial_state, key, self.default_params)
+            except Exception:  # a game that cannot be traced says so itself, when it is compiled
+                kept["state"] = None
+        return kept["state"]
+
+    def check_state(self, state: Any, is_batch_allowed: bool = False) -> None:
+        """Raises a ValueError unless `state` has the structure and the shapes of the game's own states.
+
+        Args:
+          state: anything.
+          is_batch_allowed: whether all fields may have the same leading axes.
+        """
+        expected = self._state_shapes
+        if expected is None:
+            return
+        if jax.tree.structure(state) != jax.tree.structure(expected):
+            shown = _path_of(type(state)) if dataclasses.is_dataclass(state) else show(state)
+            needed = f"the State of {type(self).__name__}, a {_path_of(type(expected))}, as reset returns it"
+            raise ValueError(f"state={shown} is not allowed: {needed}")
+        leading = np.shape(state.step_count) if is_batch_allowed else ()
+        for (path, part), found in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(state), strict=True):
+            name, shape = f"state{jax.tree_util.keystr(path)}", leading + part.shape
+            has_shape = np.shape(found) == shape
+            require(has_shape, f"{name} of shape", np.shape(found), f"{shape}; batches go through jax.vmap")
+            dtypes = [jnp.result_type(found), part.dtype]
+            is_held = not all(isinstance(dtype, np.dtype) for dtype in dtypes) or np.can_cast(*dtypes, "same_kind")
+            require(is_held, f"{name} of dtype", str(dtypes[0]), str(dtypes[1]))
 
     def params_from(self, params_class: type, overrides: dict[str, Any]) -> Any:
         """Builds `default_params` from the keyword arguments that name a field of `params_class`.

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxdilemmas.arguments import check_choice, is_count, require
+from jaxdilemmas.arguments import (
+    check_choice,
+    check_count,
+    check_num_agents,
+    check_number,
+    is_count,
+    numbers_from,
+    require,
+)
 
 
 class Edges(NamedTuple):
@@ -28,18 +36,18 @@ class Edges(NamedTuple):
 
 
 def edges_of(adjacency: np.ndarray) -> Edges:
-    """The edges of a matrix `[receivers, senders]` without negative entries."""
+    """The edges of a matrix `[receivers, senders]` without negative entries.
+
+    Raises:
+      ValueError: it is no matrix of finite numbers of at least 0.
+    """
+    matrix = numbers_from(adjacency)
+    is_matrix = matrix is not None and matrix.ndim == 2 and bool((np.isfinite(matrix) & (matrix >= 0)).all())
+    require(is_matrix, "adjacency", adjacency, "a matrix [receivers, senders] of finite numbers of at least 0")
+    adjacency = np.asarray(adjacency)
     receivers, senders = np.nonzero(adjacency)
     weights = adjacency[receivers, senders].astype(np.float32)
     return Edges(senders.astype(np.int32), receivers.astype(np.int32), weights)
-
-
-def numbers_from(value: Any) -> np.ndarray:
-    """Anything as an array of float64; an empty one of what is ragged or does not hold numbers."""
-    try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        return np.empty(0)
 
 
 def check_adjacency(argument_name: str, value: Any, num_agents: int | None = None) -> np.ndarray:
@@ -57,7 +65,11 @@ def check_adjacency(argument_name: str, value: Any, num_agents: int | None = Non
       ValueError: it is not a square matrix of numbers, has another size, a negative or non-finite weight, or an edge
         from an agent to itself.
     """
-    adjacency = numbers_from(value)
+    require(isinstance(argument_name, str), "argument_name", argument_name, "what the user calls the matrix")
+    if num_agents is not None:
+        check_num_agents(num_agents)
+    numbers = numbers_from(value)
+    adjacency = np.empty(0) if numbers is None else numbers
     is_square = adjacency.ndim == 2 and adjacency.shape[0] == adjacency.shape[1] > 0
     size = "[N, N]" if num_agents is None else f"[{num_agents}, {num_agents}]"
     require(is_square and num_agents in (None, len(adjacency)), argument_name, value, f"a matrix of numbers, {size}")
@@ -91,7 +103,7 @@ def make_graph(name: str, num_agents: int, **options: Any) -> np.ndarray:
       ValueError: an unknown name or option, or a value that is not allowed.
     """
     check_choice("name", name, GRAPHS)
-    require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
+    check_num_agents(num_agents)
     maker = _MAKERS[name]
     known = list(inspect.signature(maker).parameters)[1:]
     for option, value in options.items():
@@ -153,9 +165,8 @@ def _small_world(num_agents: int, neighbours: int = 4, probability: float = 0.1,
 
 
 def _check_random(probability: Any, seed: Any) -> None:
-    is_number = isinstance(probability, float | int | np.number) and not isinstance(probability, bool)
-    require(is_number and 0 <= probability <= 1, "probability", probability, "a number from 0 to 1")
-    require(is_count(seed, least=0), "seed", seed, "a whole number of at least 0")
+    check_number("probability", probability, 1)
+    check_count("seed", seed, least=0)
 
 
 def _as_matrix(graph: Any) -> np.ndarray:

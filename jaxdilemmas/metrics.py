@@ -11,10 +11,13 @@ is the exception: it has no value unless they are equal.
 """
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jaxdilemmas.arguments import check_choice, check_flag, numbers_from, require
 
 Negative = Literal["undefined", "one", "raw", "clip"]
 
@@ -30,7 +33,12 @@ def efficiency(returns: jax.Array, lengths: jax.Array, per_step: bool = True) ->
 
     Returns:
       `[...]` float32; 0 before the first step.
+
+    Raises:
+      ValueError: an argument is of another kind, or the two differ in shape.
     """
+    check_flag("per_step", per_step)
+    returns, lengths = _sums_of_agents(returns=returns, lengths=lengths)
     total = jnp.sum(returns, axis=-1, dtype=jnp.float32)
     return total / _steps(lengths) if per_step else total
 
@@ -53,11 +61,10 @@ def equality(returns: jax.Array, negative: Negative = "undefined") -> jax.Array:
       `[...]` float32. Equal returns give 1, also when nobody collected anything.
 
     Raises:
-      ValueError: an unknown `negative`.
+      ValueError: an unknown `negative`, or `returns` are no such array.
     """
-    if negative not in get_args(Negative):
-        raise ValueError(f"negative={negative!r} is not allowed: allowed are {', '.join(get_args(Negative))}")
-    returns = jnp.asarray(returns, jnp.float32)
+    check_choice("negative", negative, get_args(Negative))
+    returns = _sums_of_agents(returns=returns)[0].astype(jnp.float32)
     if negative == "clip":
         returns = jnp.maximum(returns, 0.0)
     total = returns.sum(axis=-1)
@@ -81,7 +88,12 @@ def sustainability(reward_steps: jax.Array, reward_time: jax.Array, all_agents: 
 
     Returns:
       `[...]` float32; 0 when nobody was rewarded.
+
+    Raises:
+      ValueError: an argument is of another kind, or the two differ in shape.
     """
+    check_flag("all_agents", all_agents)
+    reward_steps, reward_time = _sums_of_agents(reward_steps=reward_steps, reward_time=reward_time)
     mean_times = reward_time / jnp.maximum(reward_steps, 1)
     num_counted = mean_times.shape[-1] if all_agents else jnp.maximum((reward_steps > 0).sum(axis=-1), 1)
     return mean_times.sum(axis=-1) / num_counted
@@ -96,7 +108,11 @@ def peace(tagged_steps: jax.Array, lengths: jax.Array) -> jax.Array:
 
     Returns:
       `[...]` float32 from 0 (everyone always out) to N (nobody ever tagged); N before the first step.
+
+    Raises:
+      ValueError: an argument is of another kind, or the two differ in shape.
     """
+    tagged_steps, lengths = _sums_of_agents(tagged_steps=tagged_steps, lengths=lengths)
     return tagged_steps.shape[-1] - tagged_steps.sum(axis=-1) / _steps(lengths)
 
 
@@ -112,7 +128,11 @@ def restraint(efforts: jax.Array, lengths: jax.Array) -> jax.Array:
 
     Returns:
       `[..., N]` float32 from 0 to 1; 0 before the first step.
+
+    Raises:
+      ValueError: an argument is of another kind, or the two differ in shape.
     """
+    efforts, lengths = _sums_of_agents(efforts=efforts, lengths=lengths)
     return (lengths - efforts) / jnp.maximum(lengths, 1)
 
 
@@ -126,7 +146,17 @@ def social_metrics(info: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     Returns:
       `efficiency`, `equality`, `sustainability` and, of games with tagging, `peace`, each `[...]` float32. Equality is
       NaN where it is not defined.
+
+    Raises:
+      ValueError: `info` is no mapping, lacks one of these names, or holds arrays of another kind or of different
+        shapes.
     """
+    require(isinstance(info, Mapping), "info", info, "what EpisodeStatistics writes to info, arrays by name")
+    needed = ("episode_return", "episode_length", "episode_reward_steps", "episode_reward_time")
+    missing = [name for name in needed if name not in info]
+    require(
+        not missing, "info", sorted(info), f"what EpisodeStatistics writes to info; {', '.join(missing)} are missing"
+    )
     metrics = {
         "efficiency": efficiency(info["episode_return"], info["episode_length"]),
         "equality": equality(info["episode_return"]),
@@ -135,6 +165,18 @@ def social_metrics(info: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     if "episode_tagged_steps" in info:
         metrics["peace"] = peace(info["episode_tagged_steps"], info["episode_length"])
     return metrics
+
+
+def _sums_of_agents(**sums: Any) -> list[jax.Array]:
+    """Arrays `[..., N]` of one shape, or a ValueError that names the first that is not."""
+    shapes = []
+    for name, values in sums.items():
+        is_array = isinstance(values, jax.Array) or numbers_from(values) is not None
+        is_fit = is_array and np.shape(values)[-1:] not in ((), (0,))
+        require(is_fit, name, values, "an array of numbers [..., N], the agents on its last axis")
+        shapes.append(np.shape(values))
+        require(shapes[-1] == shapes[0], f"{name} of shape", shapes[-1], f"that of {next(iter(sums))}, {shapes[0]}")
+    return [jnp.asarray(values) for values in sums.values()]
 
 
 def _steps(lengths: jax.Array) -> jax.Array:

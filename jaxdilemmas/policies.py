@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.environment import Environment, Policy, require
+from jaxdilemmas.arguments import numbers_from
+from jaxdilemmas.environment import Environment, Policy, check_game, check_key, require
 from jaxdilemmas.spaces import Discrete
 
 
@@ -24,7 +25,11 @@ def random(env: Environment) -> Policy:
 
     Returns:
       `policy(key, state) -> actions [N]`, of the shape and dtype of the action space.
+
+    Raises:
+      ValueError: `env` is no environment.
     """
+    check_game(env)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del state
@@ -46,10 +51,13 @@ def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarra
     Raises:
       ValueError: the game has not two actions, or `probability` is outside [0, 1] or of another shape.
     """
-    require(env.action_space == Discrete(2), "env", type(env).__name__, "the game must have two actions")
-    chances = np.asarray(probability, np.float32)
-    is_fit = chances.shape in ((), (env.num_agents,)) and bool(np.all((chances >= 0) & (chances <= 1)))
+    check_game(env)
+    require(env.action_space == Discrete(2), "env", env, "the game must have two actions")
+    numbers = numbers_from(probability)
+    is_fit = numbers is not None and not isinstance(probability, bool) and numbers.shape in ((), (env.num_agents,))
+    is_fit = is_fit and bool(np.all((numbers >= 0) & (numbers <= 1)))
     require(is_fit, "probability", probability, f"it must be one number in [0, 1] or {env.num_agents} of them")
+    chances = np.asarray(probability, np.float32)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del state
@@ -67,7 +75,11 @@ def scripted_policies(env: Environment) -> dict[str, Callable[[Any], Policy]]:
 
     Returns:
       Functions of the game that build its policies, by name: "random" and the game's own.
+
+    Raises:
+      ValueError: `env` is no environment.
     """
+    check_game(env)
     own = importlib.import_module(env.policy_module).POLICIES if env.policy_module else {}
     return {"random": random, **own}
 
@@ -83,8 +95,18 @@ def scripted(env: Environment, name: str) -> Policy:
       `policy(key, state) -> actions [N]`.
 
     Raises:
-      ValueError: the game has no policy of that name.
+      ValueError: `env` is no environment, or the game has no policy of that name. From the policy: `key` is no key, or
+        `state` is none of the game.
     """
     makers = scripted_policies(env)
-    require(name in makers, "name", name, f"{type(env).__name__} has the policies {', '.join(makers)}")
-    return makers[name](env)
+    is_known = isinstance(name, str) and name in makers
+    require(is_known, "name", name, f"{type(env).__name__} has the policies {', '.join(makers)}")
+    policy = makers[name](env)
+
+    def checked(key: jax.Array, state: Any) -> jax.Array:
+        check_key(key)
+        if name != "random":
+            env.check_state(state)
+        return policy(key, state)
+
+    return checked

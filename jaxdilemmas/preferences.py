@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxdilemmas.arguments import require
+from jaxdilemmas.arguments import check_num_agents, numbers_from, require
 
 
 class Preference(NamedTuple):
@@ -105,6 +105,7 @@ def social_value_orientation(*, angle: ArrayLike, weight: ArrayLike) -> Preferen
         return ()
 
     def apply(carry: tuple[()], rewards: jax.Array) -> tuple[tuple[()], jax.Array]:
+        _check_rewards(rewards)
         num_agents = len(rewards)
         others = _mix(1 - np.eye(num_agents), rewards) / max(num_agents - 1, 1)
         has_angle = ((rewards != 0) | (others != 0)) & (num_agents > 1)
@@ -146,6 +147,7 @@ def inequity_averse(
         return jnp.zeros(num_agents, jnp.float32)
 
     def apply(traces: jax.Array, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
+        _check_rewards(rewards)
         traces = rates["discount"] * rates["decay"] * traces + rewards
         lead = traces[None, :] - traces[:, None]  # row i: by how much each other agent is ahead of agent i
         behind, ahead = jnp.maximum(lead, 0).sum(axis=-1), jnp.maximum(-lead, 0).sum(axis=-1)
@@ -158,10 +160,21 @@ def _linear(weights_for: Callable[[int], np.ndarray]) -> Preference:
     """The rule u = W r, without a carry; `weights_for` returns W `[N, N]` for N agents."""
 
     def init(num_agents: int) -> tuple[()]:
+        check_num_agents(num_agents)
         weights_for(num_agents)
         return ()
 
-    return Preference(init, lambda carry, rewards: (carry, _mix(weights_for(len(rewards)), rewards)))
+    def apply(carry: tuple[()], rewards: jax.Array) -> tuple[tuple[()], jax.Array]:
+        _check_rewards(rewards)
+        return carry, _mix(weights_for(len(rewards)), rewards)
+
+    return Preference(init, apply)
+
+
+def _check_rewards(rewards: Any) -> None:
+    """Raises a ValueError unless `rewards` is an array with a number for each agent."""
+    is_array = isinstance(rewards, jax.Array | np.ndarray) and rewards.ndim == 1 and rewards.dtype.kind == "f"
+    require(is_array, "rewards", rewards, "an array [N] of floats, one for each agent")
 
 
 def _mix(weights: np.ndarray, rewards: jax.Array) -> jax.Array:
@@ -170,12 +183,10 @@ def _mix(weights: np.ndarray, rewards: jax.Array) -> jax.Array:
 
 
 def _floats(value: ArrayLike) -> np.ndarray:
-    """`value` as float32; not a number where it has none."""
-    try:
-        numbers = np.asarray(value)
-    except ValueError:
-        return np.array(np.nan, np.float32)
-    return numbers.astype(np.float32) if numbers.dtype.kind in "biuf" else np.array(np.nan, np.float32)
+    """`value` as float32; not a number where it has none, and infinite where it is beyond float32."""
+    numbers = None if isinstance(value, bool) else numbers_from(value)
+    with np.errstate(over="ignore"):
+        return np.array(np.nan if numbers is None else numbers, np.float32)
 
 
 def _square(argument: str, value: ArrayLike) -> np.ndarray:
@@ -197,6 +208,7 @@ def _per_agent(argument: str, value: ArrayLike, low: float, high: float = np.inf
 
 def _check_fit(num_agents: int, **settings: np.ndarray) -> None:
     """Raises a ValueError that names the first setting that is neither one number nor has one entry for each agent."""
+    check_num_agents(num_agents)
     for argument, numbers in settings.items():
         fits = set(numbers.shape) <= {num_agents}
         require(fits, f"{argument} of shape", numbers.shape, f"each axis has one entry per agent, {num_agents}")

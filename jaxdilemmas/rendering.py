@@ -3,8 +3,8 @@
 >>> print(render_text(env, state))
 >>> save_gif([render_rgb(env, state, scale=8) for state in states], "episode.gif")
 
-A grid game is an environment with `draw_board(state)`, `tiles` and `palette`, as `GridEnvironment` has them; `state` is
-the game's own, not that of a wrapper around it. GIFs need Pillow: `pip install -e ".[viz]"`.
+A grid game is an environment with `draw_board(state)`, `tiles` and `palette`, as `GridEnvironment` has them; it and its
+state may be wrapped. GIFs need Pillow: `pip install -e ".[viz]"`.
 """
 
 import functools
@@ -15,7 +15,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.arguments import check_count, check_number, require
+from jaxdilemmas.environment import Environment, check_game
+from jaxdilemmas.wrappers import Wrapper
+
+MOST_SCALE = 512
+"""Pixels along each side of a cell at most."""
 
 SYMBOLS = {
     "void": " ",
@@ -44,10 +49,12 @@ def render_text(env: Environment, state: Any) -> str:
       H lines of W characters, with newlines between them.
 
     Raises:
-      ValueError: `env` is not a grid game.
+      ValueError: `env` is not a grid game, or `state` is no state of it, or has leading axes.
     """
-    board = draw_tiles(env, state)
-    symbols = np.array([SYMBOLS.get(name, name[0]) for name in _grid_attribute(env, "tiles")])
+    game, state = _unwrap(env, state)
+    game.check_state(state)
+    board = draw_tiles(game, state)
+    symbols = np.array([SYMBOLS.get(name, name[0]) for name in game.tiles])
     return "\n".join("".join(row) for row in symbols[board])
 
 
@@ -63,10 +70,11 @@ def render_rgb(env: Environment, state: Any, scale: int = 8) -> np.ndarray:
       `[..., H * scale, W * scale, 3]` uint8.
 
     Raises:
-      ValueError: `env` is not a grid game, or `scale` is not a whole number of at least 1.
+      ValueError: `env` is not a grid game, `state` is no state of it, or `scale` is not a whole number from 1 to 512.
     """
-    require(isinstance(scale, int) and scale >= 1, "scale", scale, "a whole number of at least 1")
-    pixels = _grid_attribute(env, "palette")[draw_tiles(env, state)]
+    check_count("scale", scale, most=MOST_SCALE)
+    game, state = _unwrap(env, state)
+    pixels = game.palette[draw_tiles(game, state)]
     return pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)
 
 
@@ -74,10 +82,11 @@ def draw_tiles(env: Environment, state: Any) -> np.ndarray:
     """The tile ids of the whole board, `[..., H, W]` uint8, for a state with any leading axes.
 
     Raises:
-      ValueError: `env` is not a grid game.
+      ValueError: `env` is not a grid game, or `state` is no state of it.
     """
-    _grid_attribute(env, "draw_board")
-    return np.asarray(_draw_boards(env, state))
+    game, state = _unwrap(env, state)
+    game.check_state(state, is_batch_allowed=True)
+    return np.asarray(_draw_boards(game, state))
 
 
 def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_per_second: float = 10.0) -> None:
@@ -89,14 +98,18 @@ def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
       frames_per_second: how fast it plays; GIF holds hundredths of a second.
 
     Raises:
-      ValueError: no frames, frames that are not RGB pictures of one shape, or a speed that is not in (0, 100].
+      ValueError: no frames, frames that are not RGB pictures of one shape, a path of another kind, or a speed that is
+        not in (0, 100].
     """
+    is_list = isinstance(frames, Sequence | np.ndarray) and len(frames) > 0 and not isinstance(frames, str | bytes)
+    kinds = {(getattr(frame, "shape", ()), getattr(frame, "dtype", None)) for frame in frames} if is_list else set()
+    is_rgb = len(kinds) == 1 and all(len(shape) == 3 and shape[-1] == 3 and 0 not in shape for shape, _ in kinds)
+    is_rgb = is_rgb and all(dtype == np.uint8 for _, dtype in kinds)
+    require(is_rgb, "frames", frames, "at least one frame, all of one shape [height, width, 3], uint8")
+    require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
+    check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
     from PIL import Image
 
-    shapes = sorted({np.shape(frame) for frame in frames})
-    is_rgb = len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][-1] == 3
-    require(is_rgb, "frames", shapes, "at least one frame, all of one shape [height, width, 3]")
-    require(0 < frames_per_second <= 100, "frames_per_second", frames_per_second, "a number in (0, 100]")
     images = [Image.fromarray(np.asarray(frame, np.uint8)).quantize(dither=Image.Dither.NONE) for frame in frames]
     duration = round(1000 / frames_per_second)
     images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
@@ -110,7 +123,14 @@ def _draw_boards(env: Any, state: Any) -> jax.Array:
     return draw(state)
 
 
-def _grid_attribute(env: Environment, name: str) -> Any:
-    if not hasattr(env, name):
-        raise ValueError(f"env={type(env).__name__} is not allowed: it has no {name!r}, so it is not a grid game")
-    return getattr(env, name)
+def _unwrap(env: Environment, state: Any) -> tuple[Any, Any]:
+    """The game within all wrappers, and the game's own state within theirs."""
+    check_game(env)
+    game: Any = env
+    while isinstance(game, Wrapper):
+        game = game.env
+    is_drawn = all(hasattr(game, name) for name in ("draw_board", "tiles", "palette"))
+    require(is_drawn, "env", game, "a grid game, one with draw_board, tiles and palette; this game is not drawn")
+    while hasattr(state, "env_state"):
+        state = state.env_state
+    return game, state

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.arguments import MOST_NUMBER, check_count, check_key, is_count, require
+
 
 class Space(Protocol):
     """Anything with a shape and a dtype that can draw a member and recognise one."""
@@ -32,14 +34,13 @@ class Discrete:
     """The integers 0, ..., n - 1, as int32.
 
     Raises:
-      ValueError: `n` is not at least 1.
+      ValueError: `n` is no whole number of at least 1.
     """
 
     n: int
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"n={self.n!r} is not allowed: a Discrete space needs n >= 1")
+        check_count("n", self.n)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,11 +54,12 @@ class Discrete:
 
     def sample(self, key: jax.Array) -> jax.Array:
         """Draws one member uniformly, `[]` int32."""
+        check_key(key)
         return jax.random.randint(key, (), 0, self.n, jnp.int32)
 
     def contains(self, x: Any) -> bool:
         """Whether `x` is an int32 array with every entry in 0, ..., n - 1."""
-        x = np.asarray(x)
+        x = _array_from(x)
         return bool(x.dtype == self.dtype and np.all((x >= 0) & (x < self.n)))
 
 
@@ -65,8 +67,14 @@ class Discrete:
 class Box:
     """Arrays of one shape and dtype with every entry in [low, high].
 
+    Args:
+      low: the least entry, a number; -inf only where entries are floats.
+      high: the largest entry, likewise.
+      shape: of one member, a tuple of whole numbers.
+      dtype: integers or floats.
+
     Raises:
-      ValueError: `low` exceeds `high`.
+      ValueError: an argument is not of that kind, `low` exceeds `high`, or the dtype does not hold them.
     """
 
     low: float
@@ -75,11 +83,24 @@ class Box:
     dtype: Any = np.float32
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
-            raise ValueError(f"low={self.low!r} is not allowed: a Box needs low <= high={self.high!r}")
+        for name, bound in (("low", self.low), ("high", self.high)):
+            is_real = isinstance(bound, int | float | np.integer | np.floating) and not isinstance(bound, bool)
+            is_bound = is_real and (abs(bound) <= MOST_NUMBER or bound in (-math.inf, math.inf))
+            require(is_bound, name, bound, "a number, finite in float32 or infinite")
+        require(self.low <= self.high, "low", self.low, f"at most high={self.high!r}")
+        is_shape = isinstance(self.shape, tuple) and all(is_count(length, least=0) for length in self.shape)
+        require(is_shape, "shape", self.shape, "a tuple of whole numbers of at least 0")
+        kind = _kind_of(self.dtype)
+        require(kind in ("i", "u", "f"), "dtype", self.dtype, "a dtype of integers or floats")
+        if kind != "f":
+            info = np.iinfo(self.dtype)
+            for name, bound in (("low", self.low), ("high", self.high)):
+                is_held = info.min <= bound <= info.max and bound == int(bound)
+                require(is_held, name, bound, f"a whole number that {np.dtype(self.dtype)} holds")
 
     def sample(self, key: jax.Array) -> jax.Array:
         """Draws one member uniformly; a Box without bounds is drawn from a standard normal."""
+        check_key(key)
         if np.issubdtype(self.dtype, np.integer):
             return jax.random.randint(key, self.shape, int(self.low), int(self.high) + 1).astype(self.dtype)
         if math.isinf(self.low) or math.isinf(self.high):
@@ -88,6 +109,22 @@ class Box:
 
     def contains(self, x: Any) -> bool:
         """Whether `x` has this dtype, ends in this shape, and stays within the bounds."""
-        x = np.asarray(x)
+        x = _array_from(x)
         ends_in_shape = x.shape[x.ndim - len(self.shape) :] == self.shape if x.ndim >= len(self.shape) else False
         return bool(x.dtype == np.dtype(self.dtype) and ends_in_shape and np.all((x >= self.low) & (x <= self.high)))
+
+
+def _kind_of(dtype: Any) -> str:
+    """The kind of a dtype as NumPy has it, "" for what is no dtype."""
+    try:
+        return np.dtype(dtype).kind if dtype is not None else ""
+    except (TypeError, ValueError):
+        return ""
+
+
+def _array_from(x: Any) -> np.ndarray:
+    """Anything as an array; of objects where it is ragged."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        return np.array(None)

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.environment import Environment, Step
+from jaxdilemmas.arguments import check_count
+from jaxdilemmas.environment import Environment, Step, check_game
 from jaxdilemmas.wrappers import AutoReset
 
 TOLERANCE = 1e-6
@@ -29,11 +30,13 @@ def check_environment(env: Environment, params: Any = None, num_steps: int = 4, 
       seed: of the random actions and of the episodes.
 
     Raises:
-      ValueError: `num_steps` is not at least 1.
+      ValueError: an argument is of another kind.
       AssertionError: the environment breaks the contract; the message names the sentence and what broke it.
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps={num_steps!r} is not allowed: it must be at least 1")
+    check_game(env)
+    env.check_params(params)
+    check_count("num_steps", num_steps)
+    check_count("seed", seed, least=0)
     probe = Probe(env, env.default_params if params is None else params, num_steps, seed)
     for check in CHECKS:
         run_check(check, probe)

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import compute_if_any
 from jaxdilemmas.bonuses import Bonus, Signal, check_weight
-from jaxdilemmas.environment import Environment, Info, Step, Transition, require
+from jaxdilemmas.environment import Environment, Info, Step, Transition, check_game, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Space
 
@@ -21,10 +22,12 @@ class Wrapper(Environment):
     """Passes everything on to `env`; attributes of the inner environment are found through it.
 
     Raises:
-      ValueError: `env` is an `AutoReset`, which must be the outermost wrapper: its resets are part of its `step` alone.
+      ValueError: `env` is no environment, or it is an `AutoReset`, which must be the outermost wrapper: its resets are
+        part of its `step` alone.
     """
 
     def __init__(self, env: Environment) -> None:
+        check_game(env)
         is_outermost = not isinstance(env, AutoReset)
         require(
             is_outermost, "env", type(env).__name__, "an environment that does not reset itself; AutoReset goes outside"
@@ -54,7 +57,7 @@ class Wrapper(Environment):
         return self.env.initial_state(key, params)
 
     def inner_state(self, state: Any) -> Any:
-        """The state that `env` works on: `state` itself, unless the wrapper keeps a state of its own."""
+        """The state that `env` works on: `state` itself, or the `env_state` in it where the wrapper has its own."""
         return state
 
     def draw(self, key: jax.Array, state: Any, params: Any) -> Any:
@@ -84,6 +87,7 @@ class AutoReset(Wrapper):
 
     def __init__(self, env: Environment, final_observation: bool = False) -> None:
         super().__init__(env)
+        check_flag("final_observation", final_observation)
         self.final_observation = final_observation
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
@@ -118,11 +122,13 @@ class TransformRewards(Wrapper):
       preference: see `jaxdilemmas.preferences`.
 
     Raises:
-      ValueError: `preference` does not fit the number of agents.
+      ValueError: `preference` is no preference, or does not fit the number of agents.
     """
 
     def __init__(self, env: Environment, preference: Preference) -> None:
         super().__init__(env)
+        is_rule = isinstance(preference, Preference) and callable(preference.init) and callable(preference.apply)
+        require(is_rule, "preference", preference, "a Preference, such as jaxdilemmas.preferences.common()")
         preference.init(env.num_agents)  # raises if it does not fit
         self.preference = preference
 
@@ -170,6 +176,9 @@ class AddBonus(Wrapper):
 
     def __init__(self, env: Environment, signal: Signal, bonus: Bonus, weight: float = 1.0) -> None:
         super().__init__(env)
+        require(callable(signal), "signal", signal, "a function of state and info; see jaxdilemmas.bonuses")
+        is_rule = isinstance(bonus, Bonus) and callable(bonus.init) and callable(bonus.apply)
+        require(is_rule, "bonus", bonus, "a Bonus, such as jaxdilemmas.bonuses.wage()")
         check_weight("weight", weight)
         self.signal, self.bonus, self.weight = signal, bonus, float(weight)
         shape = jax.eval_shape(self._step_info)["bonus"].shape

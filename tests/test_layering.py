@@ -15,7 +15,7 @@ GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.environment"},
-    "jaxdilemmas.arguments": {"numpy"},
+    "jaxdilemmas.arguments": {"jax", "numpy"},
     "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces", "jax", "numpy"},
     "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
@@ -27,7 +27,7 @@ ALLOWED = {
     "jaxdilemmas.wrappers": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
     "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy"},
-    "jaxdilemmas.rendering": CONTRACT | {"jax", "numpy", "PIL"},
+    "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy", "PIL"},
     "jaxdilemmas.adapters": set(),
     "jaxdilemmas.adapters.agents": CONTRACT | {"jaxdilemmas.wrappers"},
     "jaxdilemmas.adapters.jaxmarl": CONTRACT | {"jaxdilemmas.adapters.agents", "jax", "jaxmarl"},

@@ -155,7 +155,7 @@ def test_equal_returns_of_nothing_are_equality_one(negative: Any) -> None:
 
 
 def test_unknown_treatment_of_negative_returns_is_refused() -> None:
-    with pytest.raises(ValueError, match="negative='abs' is not allowed: allowed are undefined, one, raw, clip"):
+    with pytest.raises(ValueError, match="negative='abs' is not allowed: one of undefined, one, raw, clip"):
         social.equality(jnp.zeros(2), "abs")  # type: ignore[arg-type]
 
 

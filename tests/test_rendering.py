@@ -89,8 +89,10 @@ def test_a_gif_holds_every_frame(env: Any, state: Any, tmp_path: Path) -> None:
 def test_bad_arguments_are_named(env: Any, state: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="scale=0 is not allowed"):
         rendering.render_rgb(env, state, scale=0)
-    with pytest.raises(ValueError, match="not a grid game"):
+    with pytest.raises(ValueError, match=r"env=.* is not allowed: an Environment"):
         rendering.render_text(object(), state)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"env=.*CommonPool.* is not allowed: a grid game"):
+        rendering.render_text(jaxdilemmas.make("common_pool"), state)
     with pytest.raises(ValueError, match=r"frames=.*at least one frame"):
         rendering.save_gif([], tmp_path / "none.gif")
     with pytest.raises(ValueError, match="frames_per_second=0"):

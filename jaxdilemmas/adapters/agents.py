@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.environment import Environment, check_game, require
 from jaxdilemmas.spaces import Box, Discrete, Space
 from jaxdilemmas.wrappers import AutoReset
 
@@ -19,12 +19,14 @@ def by_agent(agents: Sequence[str], values: Any) -> dict[str, Any]:
 
 
 def check_ends(env: Environment) -> None:
-    """Raises a ValueError if `env` resets itself: when episodes start anew is for the other library to say."""
-    require(not isinstance(env, AutoReset), "env", type(env).__name__, "an environment that does not reset itself")
+    """Raises a ValueError if `env` is no environment, or resets itself: the other library says when episodes start."""
+    check_game(env)
+    require(not isinstance(env, AutoReset), "env", env, "an environment that does not reset itself")
 
 
 def check_agents(agents: Sequence[str], actions: Mapping[str, Any]) -> None:
     """Raises a ValueError unless `actions` has one entry for each agent and no other."""
+    require(isinstance(actions, Mapping), "actions", actions, f"a dict with one entry for each of {', '.join(agents)}")
     missing = [agent for agent in agents if agent not in actions]
     unknown = [agent for agent in actions if agent not in agents]
     allowed = f"one entry for each of {', '.join(agents)}; missing: {missing}, unknown: {unknown}"

@@ -16,6 +16,7 @@ from jaxmarl.environments import spaces
 from jaxmarl.environments.multi_agent_env import MultiAgentEnv
 
 from jaxdilemmas.adapters.agents import by_agent, check_agents, check_ends, convert_space
+from jaxdilemmas.arguments import check_flag, check_key
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.spaces import Box, Discrete
 
@@ -39,6 +40,7 @@ class JaxMARLEnv(MultiAgentEnv):
 
     def __init__(self, env: Environment, flatten: bool = False) -> None:
         check_ends(env)
+        check_flag("flatten", flatten)
         super().__init__(num_agents=env.num_agents)
         self.env = env
         self.flatten = flatten
@@ -60,9 +62,17 @@ class JaxMARLEnv(MultiAgentEnv):
         """All agents are of one class."""
         return {"agent": self.agents}
 
-    @functools.partial(jax.jit, static_argnums=0)
     def reset(self, key: jax.Array) -> tuple[dict[str, jax.Array], Any]:
-        """Starts an episode: one observation per agent, and the game's `State`."""
+        """Starts an episode: one observation per agent, and the game's `State`.
+
+        Raises:
+          ValueError: `key` is no key.
+        """
+        check_key(key)
+        return self._reset(key)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _reset(self, key: jax.Array) -> tuple[dict[str, jax.Array], Any]:
         obs, state = self.env.reset(key)
         return self._split(obs), state
 

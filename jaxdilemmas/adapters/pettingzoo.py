@@ -15,9 +15,9 @@ from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
 from jaxdilemmas.adapters.agents import agent_names, by_agent, check_agents, check_ends, convert_space
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.arguments import check_choice, is_count, require
+from jaxdilemmas.environment import Environment
 from jaxdilemmas.rendering import render_rgb
-from jaxdilemmas.wrappers import Wrapper
 
 ByAgent = dict[str, Any]
 
@@ -41,7 +41,8 @@ class PettingZooEnv(ParallelEnv):
     def __init__(self, env: Environment, render_mode: str | None = None) -> None:
         check_ends(env)
         self.metadata = {"name": type(env).__name__, "render_modes": ["rgb_array"], "render_fps": 10}
-        require(render_mode in (None, "rgb_array"), "render_mode", render_mode, "None or 'rgb_array'")
+        is_mode = render_mode is None or (isinstance(render_mode, str) and render_mode == "rgb_array")
+        require(is_mode, "render_mode", render_mode, "None or 'rgb_array'")
         self.env = env
         self.render_mode = render_mode
         self.possible_agents = agent_names(env)
@@ -52,11 +53,21 @@ class PettingZooEnv(ParallelEnv):
         self._state: Any = None
 
     def observation_space(self, agent: str) -> spaces.Space:
-        """Where the agent's observations lie."""
+        """Where the agent's observations lie.
+
+        Raises:
+          ValueError: there is no such agent.
+        """
+        check_choice("agent", agent, self.possible_agents)
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space:
-        """What the agent may do."""
+        """What the agent may do.
+
+        Raises:
+          ValueError: there is no such agent.
+        """
+        check_choice("agent", agent, self.possible_agents)
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[ByAgent, ByAgent]:
@@ -74,8 +85,7 @@ class PettingZooEnv(ParallelEnv):
         """
         del options
         if seed is not None:
-            is_seed = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and 0 <= seed < NUM_SEEDS
-            require(is_seed, "seed", seed, "a whole number in [0, 2^32)")
+            require(is_count(seed, least=0, most=NUM_SEEDS - 1), "seed", seed, "a whole number in [0, 2^32)")
             self._key = jax.random.key(int(seed))
         self._key, self._state, obs = _reset(self.env, self._key)
         self.agents = self.possible_agents[:]
@@ -116,11 +126,7 @@ class PettingZooEnv(ParallelEnv):
         """
         require(self.render_mode is not None, "render_mode", self.render_mode, "'rgb_array' draws, None does not")
         require(self._state is not None, "state", self._state, "no episode was started, call reset first")
-        env: Any = self.env
-        state = self._state
-        while isinstance(env, Wrapper):
-            env, state = env.env, env.inner_state(state)
-        return render_rgb(env, state)
+        return render_rgb(self.env, self._state)
 
     def _join(self, actions: ByAgent) -> np.ndarray:
         """Actions as one array `[N, ...]` of the dtype that the game takes."""

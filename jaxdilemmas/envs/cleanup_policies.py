@@ -13,6 +13,7 @@ import numpy as np
 from jaxdilemmas.environment import Policy, require
 from jaxdilemmas.envs.foraging import (
     NEVER,
+    check_forage,
     divide_cells,
     exploitative,
     find_ways,
@@ -75,8 +76,9 @@ def cooperative(env: GridEnvironment) -> Policy:
 
     Source: our rule.
     """
+    check_forage(env, "river_cells")
     posts = find_posts(env)
-    require(len(posts.cells) > 0, "map", type(env).__name__, "no cleaning beam reaches the river from anywhere")
+    require(len(posts.cells) > 0, "env", env, "no cleaning beam reaches the river from anywhere")
     ways_to_posts, ways_to_apples = (find_ways(env.walls, cells) for cells in (posts.cells, env.apple_cells))
     steps_to_river = find_ways(env.walls, env.river_cells).min(1) // 4
     owners = np.stack([divide_cells(env.apple_cells, count) for count in range(1, env.num_agents + 1)])

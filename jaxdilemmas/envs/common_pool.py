@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.arguments import check_num_agents
+from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 WAIT, TAKE = range(2)
@@ -66,7 +67,7 @@ class CommonPool(Environment):
     policy_module = "jaxdilemmas.envs.common_pool_policies"
 
     def __init__(self, num_agents: int = 4, **params: Any) -> None:
-        require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
+        check_num_agents(num_agents)
         self.num_agents = num_agents
         self.default_params = self.params_from(Params, params)
         check_numbers(self.default_params, 1, "regrowth_rate", is_zero_allowed=False)

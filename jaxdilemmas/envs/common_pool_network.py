@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, is_count, require
-from jaxdilemmas.graphs import check_adjacency, edges_of, make_graph, numbers_from
+from jaxdilemmas.arguments import MOST_AGENTS, check_choice, check_count, check_num_agents, numbers_from, refusal
+from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, require
+from jaxdilemmas.graphs import GRAPHS, check_adjacency, edges_of, make_graph
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 Effort = Literal["discrete", "continuous"]
@@ -106,10 +107,10 @@ class CommonPoolNetwork(Environment):
         regrowth: Regrowth = "logistic",
         **params: Any,
     ) -> None:
-        require(is_count(num_agents), "num_agents", num_agents, "a whole number of at least 1")
+        check_num_agents(num_agents)
         kinds = {"effort": (effort, Effort), "harvest": (harvest, Harvest), "regrowth": (regrowth, Regrowth)}
         for name, (kind, known) in kinds.items():
-            require(kind in get_args(known), name, kind, f"one of {', '.join(get_args(known))}")
+            check_choice(name, kind, get_args(known))
         self.num_agents = num_agents
         self.effort, self.harvest, self.regrowth = effort, harvest, regrowth
         adjacency = _nodes_from(graph, num_agents, num_nodes)
@@ -227,8 +228,10 @@ class CommonPoolNetwork(Environment):
 
 def _nodes_from(graph: Any, num_agents: int, num_nodes: int | None) -> np.ndarray:
     """The adjacency matrix of the nodes, `[K, K]` float64."""
-    require(num_nodes is None or is_count(num_nodes), "num_nodes", num_nodes, "a whole number of at least 1")
+    if num_nodes is not None:
+        check_count("num_nodes", num_nodes, most=MOST_AGENTS)
     if isinstance(graph, str):
+        check_choice("graph", graph, GRAPHS)
         return make_graph(graph, num_agents if num_nodes is None else num_nodes)
     return check_adjacency("graph", graph, num_nodes)
 
@@ -246,8 +249,8 @@ def check_access(access: Any, num_agents: int, num_nodes: int) -> np.ndarray:
       ValueError: it has another shape, an entry other than 0 and 1, or an agent without a node.
     """
     matrix = numbers_from(access)
-    is_fit = matrix.shape == (num_agents, num_nodes) and bool(np.isin(matrix, (0, 1)).all())
-    require(is_fit, "access", access, f"0 or 1 for each of {num_agents} agents and {num_nodes} nodes")
+    if matrix is None or matrix.shape != (num_agents, num_nodes) or not np.isin(matrix, (0, 1)).all():
+        raise ValueError(refusal("access", access, f"0 or 1 for each of {num_agents} agents and {num_nodes} nodes"))
     lost = np.flatnonzero(~matrix.any(1))
     require(len(lost) == 0, "access", access, f"every agent reaches a node, but agents {lost.tolist()} reach none")
     return matrix

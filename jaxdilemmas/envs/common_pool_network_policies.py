@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.common_pool_network import CommonPoolNetwork
 
@@ -21,6 +22,7 @@ def cooperative(env: CommonPoolNetwork) -> Policy:
 
     Source: our rule, a constant escapement.
     """
+    check_kind("env", env, CommonPoolNetwork, "the game `common_pool_network`")
     return _work_above(env, env.default_params.capacity / 2)
 
 
@@ -35,6 +37,7 @@ def exploitative(env: CommonPoolNetwork) -> Policy:
 
     Source: the open access of Gordon 1954, who works until the rent is gone.
     """
+    check_kind("env", env, CommonPoolNetwork, "the game `common_pool_network`")
     params = env.default_params
     value = params.price * params.catchability
     if env.harvest == "proportional":

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Environment, Policy
-from jaxdilemmas.envs.common_pool import TAKE
+from jaxdilemmas.envs.common_pool import TAKE, CommonPool
 
 
 def cooperative(env: Environment) -> Policy:
@@ -24,6 +25,7 @@ def cooperative(env: Environment) -> Policy:
 
     Source: our rule, a constant escapement.
     """
+    check_kind("env", env, CommonPool, "the game `common_pool`")
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del key
@@ -41,6 +43,7 @@ def exploitative(env: Environment) -> Policy:
     Returns:
       `policy(key, state) -> actions [N] int32`.
     """
+    check_kind("env", env, CommonPool, "the game `common_pool`")
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del key, state

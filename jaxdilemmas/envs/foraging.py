@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.environment import Policy
+from jaxdilemmas.environment import Policy, require
 from jaxdilemmas.grid.beams import find_hits
 from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_index, same_cell
 from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
@@ -30,6 +30,12 @@ MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT], np.int32)
 NEVER = np.iinfo(np.int32).max
 
 
+def check_forage(env: Any, *needed: str) -> None:
+    """Raises a ValueError unless `env` is a grid game with apples and what else a policy needs."""
+    names = ("walls", "apple_cells", *needed)
+    require(all(hasattr(env, name) for name in names), "env", env, f"a grid game, one with {', '.join(names)}")
+
+
 def greedy(env: GridEnvironment) -> Policy:
     """Every agent walks to the nearest live apple, whoever else is after it, and stands if there is none.
 
@@ -41,6 +47,7 @@ def greedy(env: GridEnvironment) -> Policy:
 
     Source: `greedy_action` of vicgalle/llm-policies-social-dilemmas @ f5c5b2b, ties included.
     """
+    check_forage(env)
     ways = find_ways(env.walls, env.apple_cells)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
@@ -65,6 +72,7 @@ def exploitative(env: GridEnvironment) -> Policy:
     Source: the first two rules and the last of `exploitative_action` of vicgalle/llm-policies-social-dilemmas
     @ f5c5b2b, which also prefers, and chases, rivals with one hit.
     """
+    check_forage(env, "beam_reach")
     if not getattr(env, "beam_enabled", True):
         return greedy(env)
     ways = find_ways(env.walls, env.apple_cells)

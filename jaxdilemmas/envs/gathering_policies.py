@@ -13,6 +13,7 @@ import numpy as np
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.foraging import (
     NEVER,
+    check_forage,
     divide_cells,
     exploitative,
     find_ways,
@@ -45,6 +46,7 @@ def cooperative(env: GridEnvironment) -> Policy:
     Source: our rule. The zones of vicgalle/llm-policies-social-dilemmas @ f5c5b2b are rows of the map, and its agents
     wait in the middle of theirs instead of going where the next apple will be.
     """
+    check_forage(env)
     ways = find_ways(env.walls, env.apple_cells)
     num_ways = 1 + int(np.max(ways, where=ways < NEVER, initial=0))
     is_own = divide_cells(env.apple_cells, env.num_agents) == np.arange(env.num_agents)[:, None]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxdilemmas.arguments import check_choice
 from jaxdilemmas.environment import Environment, Info, Transition, check_counts, check_numbers, is_count, require
 from jaxdilemmas.spaces import Box, Discrete, Space
 
@@ -123,8 +124,8 @@ class Gems(Environment):
         self, end_rule: str = "team_reward", observation: str = "entities", num_agents: int = NUM_PLAYERS, **params: Any
     ) -> None:
         require(is_count(num_agents) and num_agents == NUM_PLAYERS, "num_agents", num_agents, "2, one per colour")
-        require(end_rule in END_RULES, "end_rule", end_rule, f"one of {', '.join(END_RULES)}")
-        require(observation in OBSERVATION_KINDS, "observation", observation, f"one of {', '.join(OBSERVATION_KINDS)}")
+        check_choice("end_rule", end_rule, END_RULES)
+        check_choice("observation", observation, OBSERVATION_KINDS)
         self.num_agents = num_agents
         self.end_rule, self.observation = end_rule, observation
         self.default_params = self.params_from(Params, params)

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Environment, Policy
-from jaxdilemmas.envs.gems import DOWN, LEFT, NUM_PLAYERS, PURPLE, RIGHT, STAY, UP, State
+from jaxdilemmas.envs.gems import DOWN, LEFT, NUM_PLAYERS, PURPLE, RIGHT, STAY, UP, Gems, State
 
 
 def greedy(env: Environment) -> Policy:
@@ -23,7 +24,7 @@ def greedy(env: Environment) -> Policy:
 
     Source: our rule.
     """
-    del env
+    check_kind("env", env, Gems, "the game `gems`")
 
     def policy(key: jax.Array, state: State) -> jax.Array:
         purple = jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)
@@ -45,7 +46,7 @@ def cooperative(env: Environment) -> Policy:
 
     Source: our rule.
     """
-    del env
+    check_kind("env", env, Gems, "the game `gems`")
 
     def policy(key: jax.Array, state: State) -> jax.Array:
         gems = jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)

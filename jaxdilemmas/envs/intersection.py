@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxdilemmas.arguments import check_num_agents
 from jaxdilemmas.batching import compute_if_any
-from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 SLOWER, IDLE, FASTER = range(3)
@@ -109,8 +110,7 @@ class Intersection(Environment):
     policy_module = "jaxdilemmas.envs.intersection_policies"
 
     def __init__(self, num_agents: int = NUM_ROADS, **params: Any) -> None:
-        is_fit = is_count(num_agents) and num_agents <= NUM_ROADS
-        require(is_fit, "num_agents", num_agents, f"a whole number from 1 to {NUM_ROADS}")
+        check_num_agents(num_agents, most=NUM_ROADS)
         self.num_agents = num_agents
         self.default_params = self.params_from(Params, params)
         check_numbers(self.default_params, np.inf, "crash_cost", "arrival_reward")

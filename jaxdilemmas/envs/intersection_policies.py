@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Environment, Policy
 from jaxdilemmas.envs.intersection import (
     CAR_LENGTH,
@@ -13,6 +14,7 @@ from jaxdilemmas.envs.intersection import (
     FASTER,
     IDLE,
     SLOWER,
+    Intersection,
     State,
     choose_targets,
     drive,
@@ -42,6 +44,7 @@ def cautious(env: Environment) -> Policy:
 
     Source: our rule.
     """
+    check_kind("env", env, Intersection, "the game `intersection`")
 
     def policy(key: jax.Array, state: State) -> jax.Array:
         del key
@@ -86,6 +89,7 @@ def reckless(env: Environment) -> Policy:
     Returns:
       A deterministic `policy(key, state) -> actions [N] int32`.
     """
+    check_kind("env", env, Intersection, "the game `intersection`")
 
     def policy(key: jax.Array, state: State) -> jax.Array:
         del key, state

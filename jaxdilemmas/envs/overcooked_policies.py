@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Policy, require
 from jaxdilemmas.envs.foraging import NEVER, find_ways
 from jaxdilemmas.envs.kitchens import COUNTER, DISHES, FLOOR, LAYERS, ONIONS, POT, POT_SIZE, SERVING
@@ -164,6 +165,7 @@ def greedy(env: Overcooked) -> Policy:
     (`agents/agent.py`). Going around each other and giving way are our choice: there both wait until they are stuck,
     and then move at random, which needs a memory of the step before.
     """
+    check_kind("env", env, Overcooked, "the game `overcooked`")
     require(env.num_agents == 2, "env", f"{env.num_agents} players", "greedy cooks are two")
     plans = Plans(env)
     plans.check_reach(env.kitchen.starts)
