@@ -60,6 +60,12 @@ def _is_none(leaf: Any) -> bool:
     return leaf is None
 
 
+def _kinds_of(state: Any) -> list[type]:
+    """The class of a state and of the states within it; the structures of two classes alike are equal for JAX."""
+    inner = [state.env_state] if hasattr(state, "env_state") else []
+    return [type(state), *(kind for part in inner for kind in _kinds_of(part))]
+
+
 def _path_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -199,6 +205,7 @@ class Environment(abc.ABC):
         check_key(key)
         actions, params = self.check_actions(actions), self.check_params(params)
         self.check_state(state)
+        self._check_dtypes(state)
         return self._compiled("_step")(key, state, actions, params)
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
@@ -222,6 +229,18 @@ class Environment(abc.ABC):
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled and copied: everything but what was compiled."""
         return {name: value for name, value in self.__dict__.items() if name != COMPILED}
+
+    def _check_dtypes(self, state: Any) -> None:
+        """Raises a ValueError if a field of a state of this game holds other than its own kind of numbers."""
+        if self._state_shapes is None:
+            return
+        for (path, part), found in zip(
+            jax.tree.leaves_with_path(self._state_shapes), jax.tree.leaves(state), strict=True
+        ):
+            dtypes = [jnp.result_type(found), part.dtype]
+            is_held = not all(isinstance(dtype, np.dtype) for dtype in dtypes) or np.can_cast(*dtypes, "same_kind")
+            name = f"state{jax.tree_util.keystr(path)} of dtype"
+            require(is_held, name, str(dtypes[0]), str(dtypes[1]))
 
     def check_params(self, params: Any) -> Any:
         """Returns `params`, or `default_params` for None, with arrays of at most 32 bits.
@@ -281,7 +300,8 @@ class Environment(abc.ABC):
         expected = self._state_shapes
         if expected is None:
             return
-        if jax.tree.structure(state) != jax.tree.structure(expected):
+        is_alike = jax.tree.structure(state) == jax.tree.structure(expected)
+        if not is_alike or _kinds_of(state) != _kinds_of(expected):
             shown = _path_of(type(state)) if dataclasses.is_dataclass(state) else show(state)
             needed = f"the State of {type(self).__name__}, a {_path_of(type(expected))}, as reset returns it"
             raise ValueError(f"state={shown} is not allowed: {needed}")
@@ -290,9 +310,6 @@ class Environment(abc.ABC):
             name, shape = f"state{jax.tree_util.keystr(path)}", leading + part.shape
             has_shape = np.shape(found) == shape
             require(has_shape, f"{name} of shape", np.shape(found), f"{shape}; batches go through jax.vmap")
-            dtypes = [jnp.result_type(found), part.dtype]
-            is_held = not all(isinstance(dtype, np.dtype) for dtype in dtypes) or np.can_cast(*dtypes, "same_kind")
-            require(is_held, f"{name} of dtype", str(dtypes[0]), str(dtypes[1]))
 
     def params_from(self, params_class: type, overrides: dict[str, Any]) -> Any:
         """Builds `default_params` from the keyword arguments that name a field of `params_class`.

@@ -67,6 +67,33 @@ def test_leading_axes_of_a_state_are_kept(env: Any, state: Any) -> None:
     assert (rendering.render_rgb(env, states, scale=1)[1] == rendering.render_rgb(env, state, scale=1)).all()
 
 
+def test_wrapped_games_and_wrapped_states_are_drawn_as_the_game_within(env: Any, state: Any) -> None:
+    statistics = jaxdilemmas.EpisodeStatistics(env)
+    wrapped = jaxdilemmas.TransformRewards(statistics, jaxdilemmas.preferences.common())
+    wrapped_state = wrapped.initial_state(jax.random.key(0), env.default_params)
+    wrapped_state = wrapped_state.replace(env_state=wrapped_state.env_state.replace(env_state=state))
+    text = rendering.render_text(env, state)
+    for game in (env, wrapped):
+        assert rendering.render_text(game, wrapped_state) == text
+        assert rendering.render_text(game, state) == text
+    assert (rendering.render_rgb(wrapped, wrapped_state) == rendering.render_rgb(env, state)).all()
+
+
+def test_what_is_no_state_of_the_game_is_refused_by_name(env: Any, state: Any) -> None:
+    other = jax.eval_shape(jaxdilemmas.make("commons").reset, jax.random.key(0))[1]
+    observation = np.zeros((2, 16, 21), np.uint8)
+    batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
+    for draw in (rendering.render_text, rendering.render_rgb, rendering.draw_tiles):
+        with pytest.raises(
+            ValueError, match=r"state=jaxdilemmas\.envs\.commons\.State is not allowed: .*envs\.gathering\.State"
+        ):
+            draw(env, other)
+        with pytest.raises(ValueError, match=r"state=array of shape \(2, 16, 21\) and dtype uint8 is not allowed"):
+            draw(env, observation)
+    with pytest.raises(ValueError, match=r"state\.positions of shape=\(2, 2, 2\) is not allowed: \(2, 2\)"):
+        rendering.render_text(env, batch)
+
+
 BOARDLESS = {"common_pool", "common_pool_network", "gems", "intersection", "overcooked"}
 
 

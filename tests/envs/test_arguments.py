@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
+from jaxdilemmas import policies
 from tests.reference.rollouts import start
 
 NOT_ALLOWED: list[tuple[str, dict[str, Any], str]] = [
@@ -71,3 +72,84 @@ def test_actions_for_another_number_of_agents_are_refused_inside_jit() -> None:
     env: Any = jaxdilemmas.make("commons", num_agents=3)
     with pytest.raises(ValueError, match=r"actions of shape \(12,\) and dtype int32 are not allowed: Commons with 3"):
         jax.jit(env.step)(jax.random.key(0), start(env), np.zeros(12, np.int32))
+
+
+@pytest.fixture(scope="module")
+def small() -> Any:
+    return jaxdilemmas.make("gathering", map="@@@@@@\n@PP.A@\n@@@@@@")
+
+
+def step_of(env: Any) -> dict[str, Any]:
+    """The arguments of a right step."""
+    return {"key": jax.random.key(0), "state": start(env), "actions": np.zeros(2, np.int32)}
+
+
+OTHER_STATES = {
+    "a wrapper's": lambda env: start(jaxdilemmas.EpisodeStatistics(env)),
+    "another game's": lambda env: start(jaxdilemmas.make("commons", map="@@@@@@\n@PP.A@\n@@@@@@", num_agents=2)),
+    "an observation": lambda env: np.zeros((2, 16, 21), np.uint8),
+    "of other agents": lambda env: start(jaxdilemmas.make("gathering", map="@@@@@@\n@PP.A@\n@@@@@@", num_agents=3)),
+    "a batch": lambda env: jax.tree.map(lambda leaf: np.stack([leaf, leaf]), start(env)),
+}
+
+
+@pytest.mark.parametrize("which", OTHER_STATES)
+def test_a_state_that_is_none_of_the_game_is_refused_in_every_method(which: str, small: Any) -> None:
+    state, right = OTHER_STATES[which](small), step_of(small)
+    params = small.default_params
+    calls: list[Any] = [
+        lambda: small.step(right["key"], state, right["actions"]),
+        lambda: jax.jit(small.step)(right["key"], state, right["actions"]),
+        lambda: small.observe(state, params),
+        lambda: small.draw(right["key"], state=state, params=params),
+        lambda: small.transition(small.draw(right["key"], right["state"], params), state, right["actions"], params),
+        lambda: policies.scripted(small, "greedy")(right["key"], state),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"^state.* is not allowed: "):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("max_steps", 2**31, "params.max_steps=2147483648 is not allowed"),
+        ("timeout_steps", None, "params.timeout_steps=None is not allowed"),
+        ("hits_to_tag", "2", "params.hits_to_tag='2' is not allowed"),
+        ("hits_to_tag", float("nan"), "params.hits_to_tag=nan is not allowed"),
+        (
+            "max_steps",
+            np.arange(3),
+            r"params.max_steps of shape=\(3,\) is not allowed: \(\); batches go through jax.vmap",
+        ),
+    ],
+)
+def test_params_that_hold_no_numbers_of_the_game_are_refused(field: str, value: Any, message: str, small: Any) -> None:
+    params = small.default_params.replace(**{field: value})
+    with pytest.raises(ValueError, match=message):
+        small.step(**step_of(small), params=params)
+    with pytest.raises(ValueError, match=message):
+        small.reset(jax.random.key(0), params)
+
+
+def test_a_state_with_numbers_of_another_kind_is_refused_by_step(small: Any) -> None:
+    right = step_of(small)
+    state = right["state"].replace(hits=np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match=r"state\.hits of dtype='float32' is not allowed: int32"):
+        small.step(**right | {"state": state})
+
+
+def test_traced_and_batched_params_are_taken(small: Any) -> None:
+    right = step_of(small)
+    batch = jax.tree.map(lambda number: np.stack([number, number]), small.default_params.replace(max_steps=1))
+    truncated = jax.jit(jax.vmap(lambda params: small.step(**right, params=params)[4]))(batch)
+    assert truncated.tolist() == [True, True]
+
+
+def test_actions_of_python_numbers_and_traced_numbers_are_taken(small: Any) -> None:
+    right = step_of(small)
+    for actions in ([4, 5], (4, 5), np.array([4, 5], np.int32)):
+        state = small.step(right["key"], right["state"], actions)[1]
+        assert (state.headings != right["state"].headings).all()
+    state = jax.jit(lambda turn: small.step(right["key"], right["state"], [turn, turn])[1])(np.int32(4))
+    assert (state.headings != right["state"].headings).all()
