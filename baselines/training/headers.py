@@ -137,6 +137,7 @@ def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | No
     Raises:
       ValueError: actions of the game are not numbered, or something cannot be said in a file; the message names it.
     """
+    require(isinstance(env, Environment), "env", env, "a game, as jaxdilemmas.make returns it")
     actions, obs = env.action_space, env.observation_space
     if not isinstance(actions, Discrete):
         raise ValueError(f"env={type(env).__name__} is not allowed: its actions are not numbered but a {actions}")
