@@ -16,6 +16,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,8 @@ def main(source: Path, folder: Path) -> None:
         setattr(demonstrate, name, played if value is None else partial(answer, value))
     setattr(demonstrate.jax.random, "key", int)  # noqa: B010
     path = folder / "out" / "a.demos"
-    demonstrate.main([*RECORD, "--output", str(folder / "first.demos")])  # what it imports is shared by all processes
+    with redirect_stdout(sys.stderr):  # what the command imports is shared by all processes
+        demonstrate.main([*RECORD, "--output", str(folder / "first.demos")])
     gc.freeze()
     for fault in FAULTS:
         try_everywhere(fault, path, fault.__name__, RECORD)
