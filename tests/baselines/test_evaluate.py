@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageSequence
 from rich.console import Console
 
+import jaxdilemmas
 from baselines import evaluate, playing
 from baselines.training.probes import Probe
 from baselines.training.runs import RunDirectory
@@ -107,3 +108,21 @@ def test_wrong_options_are_named(
     with pytest.raises(SystemExit) as exit_info:
         evaluate.main([str(trained.path), *options])
     assert message in f"{exit_info.value.code} {capsys.readouterr().err}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+def test_every_game_is_evaluated_with_peace_where_there_is_tagging(
+    env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env = jaxdilemmas.make(env_id, max_steps=20)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(evaluate, "load_player", lambda *_: playing.scripted_player(env, policies.random(env)))
+    evaluate.main([str(tmp_path), "--episodes", "3"])
+    shown = capsys.readouterr().out
+    state = env.initial_state(jax.random.key(0), env.default_params)
+    actions = policies.random(env)(jax.random.key(0), state)
+    is_tagging = "tagged" in jax.eval_shape(env.step, jax.random.key(0), state, actions)[-1]
+    assert ("tagged steps" in shown, "peace" in shown) == (is_tagging, is_tagging)
+    assert (tmp_path / "episode.gif").exists() == hasattr(env, "draw_board")
+    assert "the collective return" in shown
