@@ -84,7 +84,7 @@ def evaluate(options: Options) -> dict[str, Any]:
     player = load_player(options.run, options.seed_index, options.greedy, options.env)
     random_player = scripted_player(player.env, policies.random(player.env))
     key_trained, key_random, key_gif = jax.random.split(jax.random.key(options.seed), 3)
-    result = {
+    result: dict[str, Any] = {
         "episodes": options.episodes,
         "seed": options.seed,
         "seed_index": options.seed_index,

@@ -89,8 +89,7 @@ def is_same(first: RunDirectory, second: RunDirectory) -> bool:
 def measure(algorithm: str, num_kills: int, folder: Path) -> dict[str, Any]:
     """Kills until there were so many kills."""
     rng = random.Random(0)
-    row = {"algorithm": algorithm, "kills": 0, "kills_before_first_row": 0, "runs": 0}
-    row |= {"rows_lost": 0, "runs_that_differ": 0}
+    row = dict.fromkeys(COLUMNS[1:], 0)
     options = [*OPTIONS[algorithm], "--seed", "100", "--runs-dir", str(folder)]
     if algorithm == "mamql":
         path = str(folder / "gems.demos")
@@ -111,7 +110,7 @@ def measure(algorithm: str, num_kills: int, folder: Path) -> dict[str, Any]:
             row["rows_lost"] += max(0, rows - num_rows(run))
         row["runs"] += 1
         row["runs_that_differ"] += not is_same(RunDirectory(folder / f"{algorithm}-whole"), run)
-    return row
+    return {"algorithm": algorithm} | row
 
 
 @as_command

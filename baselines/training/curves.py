@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,7 +52,8 @@ def draw_learning_curve(columns: dict[str, np.ndarray], title: str) -> "Figure":
     columns = _means_over_agents(columns)
     main, panels = _choose_panels(columns)
     figure = Figure(figsize=(2 * max(len(panels), 3), 6), layout="constrained")
-    axes = figure.subplot_mosaic([[main] * max(len(panels), 1), panels or [main]], height_ratios=[2, 1])
+    mosaic: list[Any] = [[main] * max(len(panels), 1), panels or [main]]
+    axes = figure.subplot_mosaic(mosaic, height_ratios=[2, 1])
     for name, panel in axes.items():
         _plot_seeds(panel, columns, x_name, name)
         panel.set_title(name.replace("_", " "), fontsize="medium")

@@ -232,15 +232,14 @@ def drive(speeds: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Source: `ControlledVehicle.speed_control` and `Vehicle.step` of Farama-Foundation/HighwayEnv @ v1.8.2, summed up.
     """
-    decay = SPEED_DECAY ** np.arange(1, FRAMES + 1)
-    gone = (1 - decay) / (1 - SPEED_DECAY) / FRAMES
-    seconds = np.arange(1, FRAMES + 1) / FRAMES
+    frames = np.arange(1, FRAMES + 1)
     shape = (FRAMES,) + (1,) * jnp.ndim(speeds)
-    seconds, gone = (jnp.asarray(frames, jnp.float32).reshape(shape) for frames in (seconds, gone))
+    seconds = jnp.asarray(frames / FRAMES, jnp.float32).reshape(shape)
+    gone = jnp.asarray((1 - SPEED_DECAY**frames) / (1 - SPEED_DECAY) / FRAMES, jnp.float32).reshape(shape)
     goals = jnp.asarray(TARGET_SPEEDS)[targets]
     gaps = speeds - goals
     ways = goals[None] * seconds + gaps[None] * gone
-    return ways, goals + gaps * np.float32(decay[-1])
+    return ways, goals + gaps * np.float32(SPEED_DECAY**FRAMES)
 
 
 def pose(progress: jax.Array, turns: jax.Array, roads: jax.Array) -> tuple[jax.Array, jax.Array]:

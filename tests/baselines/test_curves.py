@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from baselines.training.curves import draw_learning_curve
 
@@ -27,15 +28,21 @@ NONE = np.full(4, np.nan)
 LOSS = np.array([4.0, 3.0, 2.0, 1.0])
 
 
+def points(panel: Axes) -> list[list[float]]:
+    """The (x, y) of the last line, which is the bold one."""
+    found: list[list[float]] = np.asarray(panel.lines[-1].get_xydata()).tolist()
+    return found
+
+
 def test_returns_are_drawn_with_a_panel_for_each_metric_that_has_a_value() -> None:
     found = columns(return_collective=SOME, return_0=SOME, efficiency=SOME, equality=NONE, tagged_steps_0=SOME)
     figure = draw_learning_curve(found | {"tagged_steps_1": SOME + 2}, "a run")
     assert titles(figure) == ["a run", "efficiency", "tagged steps"]
     main, _, tagged = figure.axes
     assert (main.get_ylabel(), main.get_xlabel()) == ("collective return", "env steps")
-    assert main.lines[-1].get_xydata().tolist() == [[2000, 5]]
+    assert points(main) == [[2000, 5]]
     assert main.lines[-1].get_marker() == "."
-    assert tagged.lines[-1].get_xydata().tolist() == [[2000, 6]]
+    assert points(tagged) == [[2000, 6]]
 
 
 def test_where_no_episode_ended_the_picture_says_so_and_shows_the_losses() -> None:
@@ -43,7 +50,7 @@ def test_where_no_episode_ended_the_picture_says_so_and_shows_the_losses() -> No
     figure = draw_learning_curve(found, "a run")
     assert titles(figure) == ["a run: no episode ended", "entropy"]
     assert figure.axes[0].get_ylabel() == "policy loss"
-    assert figure.axes[0].lines[-1].get_xydata().tolist() == [[1000, 3.5], [2000, 1.5]]
+    assert points(figure.axes[0]) == [[1000, 3.5], [2000, 1.5]]
     assert figure.axes[0].get_xlim()[1] >= 2000
 
 
@@ -52,7 +59,7 @@ def test_a_run_that_plays_nothing_is_drawn_over_updates() -> None:
     figure = draw_learning_curve(found, "a run")
     assert titles(figure) == ["a run"]
     assert (figure.axes[0].get_ylabel(), figure.axes[0].get_xlabel()) == ("cross entropy", "update")
-    assert figure.axes[0].lines[-1].get_xydata().tolist() == [[1, 4.5], [2, 2.5]]
+    assert points(figure.axes[0]) == [[1, 4.5], [2, 2.5]]
 
 
 @pytest.mark.parametrize("values", [{}, {"return_collective": NONE}])

@@ -230,14 +230,14 @@ def test_every_agent_whose_ray_hits_waste_is_credited_whatever_the_priorities(en
 def test_train_moves_only_as_far_as_leaders_moved_first_and_rings_never_do(
     env: CleanupMeltingPot, at_once: CleanupMeltingPot
 ) -> None:
-    train = {"positions": [[10, 12], [10, 11], [10, 10]], "headings": [EAST] * 3}
+    train = [[10, 12], [10, 11], [10, 10]]
     for game, priorities, cols in (
         (env, [0.9, 0.5, 0.1], [13, 12, 11]),
         (env, [0.5, 0.9, 0.1], [13, 11, 10]),
         (env, [0.5, 0.1, 0.9], [13, 12, 10]),
         (at_once, [0.5, 0.1, 0.9], [13, 12, 11]),
     ):
-        state = put(game, train["positions"], train["headings"])
+        state = put(game, train, [EAST] * 3)
         after, _, _ = play(game, state, *[FORWARD] * 3, priorities=np.array(priorities))
         assert after.positions[:, 1].tolist() == cols
 

@@ -189,7 +189,8 @@ class Recording:
 
     def find_differences(self, num_steps: int) -> dict[str, list[int]]:
         """The first steps in which our game gives something else than the recording, by what it gives."""
-        expected, differences = self.expected(), {}
+        expected = self.expected()
+        differences: dict[str, list[int]] = {}
         for first in range(0, num_steps, STEPS_AT_ONCE):
             steps = np.minimum(np.arange(first, first + STEPS_AT_ONCE), num_steps - 1)
             given = self.play(steps)
