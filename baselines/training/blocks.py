@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -24,7 +25,7 @@ import safetensors
 import safetensors.numpy
 from pydantic_core import from_json
 
-from baselines.training.files import CHECKSUM, DamagedError, GrowingFile, hold_new_file, naming, path_beside
+from baselines.training.files import CHECKSUM, DamagedError, GrowingFile, hold_new_file, naming
 from jaxdilemmas.arguments import require, show
 
 MAGIC = b"jaxdilemmas blocks 1\n"
@@ -81,6 +82,7 @@ class BlockWriter(Generic[T]):
         self._file: GrowingFile | None = None
         self._stack = ExitStack()
         self._stack.enter_context(hold_new_file(path))
+        weakref.finalize(self, self._stack.close)  # gives the lock back if nobody closes the writer
 
     @property
     def note(self) -> T | None:
@@ -144,7 +146,7 @@ class BlockWriter(Generic[T]):
     def _open(self) -> GrowingFile:
         """The file beside `path`, or what it has become."""
         if self._file is None:
-            beside = path_beside(self._path)
+            beside = self._path.with_name(f".{self._path.name}.part")
             beside.unlink(missing_ok=True)  # of a process that was killed
             self._file = GrowingFile(beside, is_new=True)
         return self._file

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from baselines.training.schema import Allowed, Count, CountOrZero, Plain, as_tuples, check_fields
-from jaxdilemmas.arguments import MOST_AGENTS, refusal, require
+from jaxdilemmas.arguments import MOST_AGENTS, check_kind, refusal, require
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.registration import registered_class, registered_envs
 from jaxdilemmas.spaces import Discrete
@@ -137,7 +137,9 @@ def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | No
     Raises:
       ValueError: actions of the game are not numbered, or something cannot be said in a file; the message names it.
     """
-    require(isinstance(env, Environment), "env", env, "a game, as jaxdilemmas.make returns it")
+    check_kind("env", env, Environment, "a game as jaxdilemmas.make returns it")
+    check_kind("env_kwargs", env_kwargs, (dict, type(None)), "a dict of keyword arguments, or None")
+    check_kind("policy", policy, str, "text")
     actions, obs = env.action_space, env.observation_space
     if not isinstance(actions, Discrete):
         raise ValueError(f"env={type(env).__name__} is not allowed: its actions are not numbered but a {actions}")
@@ -168,6 +170,7 @@ def _as_plain(name: str, value: dict[str, Any]) -> Any:
 
 def check_header(header: Header, env: Environment, env_id: str | None = None) -> None:
     """Raises a ValueError unless a header is of a game; see `demonstrations.check_fits`."""
+    check_kind("env_id", env_id, (str, type(None)), "the id of a game as text, or None")
     found = describe(env)
     _check_game(header, env, env_id)
     expected: dict[str, Any] = {"env_version": found.env_version}

@@ -210,6 +210,15 @@ def test_a_file_that_is_written_is_held(recorded: Demonstrations, tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_writer_that_nobody_closes_gives_its_lock_back(recorded: Demonstrations, tmp_path: Path) -> None:
+    path, first = tmp_path / "a.demos", episodes_of(recorded)[0]
+    writer = Writer(path, recorded.header)
+    writer.write(first)
+    del writer
+    assert list(tmp_path.iterdir()) == [path]
+    assert_same(load(path, is_partial_allowed=True), first)
+
+
 def test_a_file_that_appears_while_another_is_recorded_is_left_alone(recorded: Demonstrations, tmp_path: Path) -> None:
     path, first = tmp_path / "a.demos", episodes_of(recorded)[0]
     writer = Writer(path, first.header)

@@ -62,9 +62,12 @@ def test_a_recorded_step_is_replayed_from_its_state_and_actions(env: Any, record
         )
     )
     states = unpack(recorded.states, template)
-    draws = env.draw(jax.random.key(0), states, params)
-    play = jax.vmap(lambda state, actions: env.transition(draws, state, actions, params))
-    after, rewards, terminated, info = play(states, recorded.actions)
+
+    def play(state: Any, actions: jax.Array) -> Any:
+        draws = env.draw(jax.random.key(0), state, params)
+        return env.transition(draws, state, actions, params)
+
+    after, rewards, terminated, info = jax.vmap(play)(states, recorded.actions)
     np.testing.assert_allclose(rewards, recorded.rewards, atol=1e-6)
     np.testing.assert_array_equal(terminated, recorded.terminated)
     np.testing.assert_allclose(jax.vmap(lambda state: env.observe(state, params))(after), recorded.next_obs, atol=1e-6)
