@@ -33,6 +33,15 @@ CROWD: dict[str, Any] = LOOKING_AHEAD | {
 }
 """What IPPO has in games of many agents on a board."""
 
+POOL: dict[str, Any] = LOOKING_AHEAD | {
+    "gae_lambda": 0.98,
+    "num_envs": 32,
+    "entropy_coefficient": 0.03,
+    "reward_scale": 0.1,
+    "total_env_steps": 600_000,
+}
+"""What IPPO has where one stock is shared."""
+
 RIVER: dict[str, Any] = {
     "agent_id": True,
     "discount": 0.99,
@@ -68,9 +77,9 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "total_env_steps": 400_000,
     },
     # tuned with reward="common"
-    **{("ippo", game): RIVER for game in ("cleanup", "cleanup_meltingpot")},
+    **{("ippo", game): RIVER for game in ("cleanup", "cleanup_meltingpot", "cleanup_gallego")},
     # tuned with reward="common"
-    **{("ippo", game): CROWD for game in ("cleanup_gallego", "harvest")},
+    ("ippo", "harvest"): CROWD,
     **{("ippo", game): CROWD | {"total_env_steps": 120_000} for game in ("commons", "commons_gallego")},
     ("ippo", "gems"): {"network": "set", "num_envs": 64, "rollout_steps": 45},
     # the weights of the bonus are those of overcooked_ai @ 83f5192 (`BASE_REW_SHAPING_PARAMS`)
@@ -86,10 +95,8 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "reward_scale": 0.1,
     },
     ("ippo", "intersection"): LOOKING_AHEAD,
-    **{
-        ("ippo", game): LOOKING_AHEAD | {"reward_scale": 0.1, "total_env_steps": 500_000}
-        for game in ("common_pool", "common_pool_network")
-    },
+    # tuned on common_pool with reward="common"
+    **{("ippo", game): POOL for game in ("common_pool", "common_pool_network")},
     # tuned on 1,000 and 20,000 recorded transitions
     ("mamql", "gems"): GEMS_IMITATION,
     ("iq_learn", "gems"): GEMS_IMITATION,
