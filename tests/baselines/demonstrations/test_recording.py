@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -67,7 +68,7 @@ def test_a_recorded_step_is_replayed_from_its_state_and_actions(env: Any, record
         draws = env.draw(jax.random.key(0), state, params)
         return env.transition(draws, state, actions, params)
 
-    after, rewards, terminated, info = jax.vmap(play)(states, recorded.actions)
+    after, rewards, terminated, info = jax.vmap(play)(states, jnp.asarray(recorded.actions))
     np.testing.assert_allclose(rewards, recorded.rewards, atol=1e-6)
     np.testing.assert_array_equal(terminated, recorded.terminated)
     np.testing.assert_allclose(jax.vmap(lambda state: env.observe(state, params))(after), recorded.next_obs, atol=1e-6)
