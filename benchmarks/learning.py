@@ -33,6 +33,7 @@ from baselines.presets import FIRST_REPORTED_SEED
 from baselines.training.options import new_options, parse, parse_env_kwargs
 from baselines.training.runs import RunDirectory, RunRecord
 from baselines.training.table import read_metrics
+from baselines.training.terminal import as_command
 from benchmarks.learning_cases import EXPERIMENTS
 from benchmarks.learning_report import draw, write_table
 from benchmarks.reporting import RESULTS, count_from, print_header, report, rounded
@@ -174,6 +175,7 @@ def best_scripted(returns: dict[str, float]) -> dict[str, float | None]:
     }
 
 
+@as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m benchmarks.learning`."""
     options = make_parser().parse_args(argv)
