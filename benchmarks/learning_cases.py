@@ -21,7 +21,8 @@ DILEMMA = "A dilemma: what pays for one agent costs the group. With common rewar
 EXPERIMENTS = {
     "gathering": Experiment("--env gathering"),
     "overcooked": Experiment(
-        "--env overcooked --env-kwargs max_steps=500", "One delivery is 40 in the collective return."
+        "--env overcooked --env-kwargs max_steps=500",
+        "One delivery is 40 in the collective return. The cooks share every reward: `greedy` is a team that sees all.",
     ),
     "gems": Experiment("--env gems"),
     "intersection": Experiment("--env intersection"),
