@@ -231,7 +231,7 @@ def recovered_rewards(config: Config, env: Environment, network_params: Any) -> 
 
     def rewards(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
         transitions = Transitions(obs, actions, next_obs, terminated)
-        return judge(network_params["discriminators"], transitions, jnp.zeros(actions.shape)).scores
+        return judge(network_params["discriminators"], transitions, jnp.zeros(actions.shape, jnp.float32)).scores
 
     return rewards
 
@@ -365,7 +365,7 @@ def transitions_of(trajectory: Trajectory) -> Transitions:
 
 def draw(learner: Learner, transitions: Transitions, key: jax.Array) -> Transitions:
     """A minibatch, drawn uniformly with replacement; each row under a symmetry of its own where `config.augment`."""
-    chances = jax.random.uniform(key, (2, learner.config.batch_size))
+    chances = jax.random.uniform(key, (2, learner.config.batch_size), jnp.float32)
     batch = take_rows(jax.tree.map(jnp.asarray, transitions), choose(chances[0], len(transitions.terminated)))
     env = learner.generator.players.env
     return turn(env, chances[1], batch) if learner.config.augment and hasattr(env, "num_symmetries") else batch

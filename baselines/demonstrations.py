@@ -197,7 +197,7 @@ def _play_blocks(
     play_many = jax.jit(jax.vmap(play))
     first, done = 0, 0
     while done < wanted:
-        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(first, first + E))
+        keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(first, first + E, dtype=jnp.int32))
         arrays, is_played = jax.device_get(play_many(keys))
         amounts = is_played.sum(axis=1) if unit == "num_transitions" else np.ones(E, int)
         before = done + np.cumsum(amounts) - amounts

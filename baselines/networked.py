@@ -200,7 +200,7 @@ def make_policy(config: Config, env: Environment, greedy: bool = False, adjacenc
 
     def act(network_params: Params, obs: jax.Array, memory: Memory, key: jax.Array) -> tuple[jax.Array, Memory]:
         memory = remember(network, network_params, network.gates(network_params, memory, obs), memory)
-        uniforms = jax.random.uniform(key, (env.num_agents,))
+        uniforms = jax.random.uniform(key, (env.num_agents,), jnp.float32)
         return jnp.argmax(memory.policy, axis=-1) if greedy else choose(memory.policy, uniforms), memory
 
     return Policy(act, network.initial_memory())
@@ -331,7 +331,9 @@ def loss(
     following = next_values(learner.players, old_params, trajectory, old_values, key)
     advantages = estimate(learner, trajectory, old_values, following)
     errors = values - old_values - advantages
-    log_probs = jnp.sum(log_policy * jax.nn.one_hot(trajectory.actions, network.num_actions), axis=-1)
+    log_probs = jnp.sum(
+        log_policy * jax.nn.one_hot(trajectory.actions, network.num_actions, dtype=jnp.float32), axis=-1
+    )
     weights = trajectory.is_played.astype(jnp.float32)
     if config.skips_short:
         weights *= trajectory.is_played.all(axis=0)

@@ -107,7 +107,7 @@ class EventWeightedRewards(Wrapper):
         state, own, terminated, info = self.env.transition(draws, state, actions, params)
         events = {name: values.astype(jnp.float32) for name, values in info.items()}
         parts = [weight * event_feature(name, events) for name, weight in self.weights.items()]
-        rewards = sum(parts, jnp.zeros(self.num_agents))
+        rewards = sum(parts, jnp.zeros(self.num_agents, jnp.float32))
         return state, rewards.astype(jnp.float32), terminated, info | {OWN_REWARD: own}
 
 

@@ -64,7 +64,7 @@ def equality(returns: jax.Array, negative: Negative = "undefined") -> jax.Array:
       ValueError: an unknown `negative`, or `returns` are no such array.
     """
     check_choice("negative", negative, get_args(Negative))
-    returns = _sums_of_agents(returns=returns)[0].astype(jnp.float32)
+    returns = _sums_of_agents(returns=returns)[0]
     if negative == "clip":
         returns = jnp.maximum(returns, 0.0)
     total = returns.sum(axis=-1)
@@ -95,7 +95,7 @@ def sustainability(reward_steps: jax.Array, reward_time: jax.Array, all_agents: 
     check_flag("all_agents", all_agents)
     reward_steps, reward_time = _sums_of_agents(reward_steps=reward_steps, reward_time=reward_time)
     mean_times = reward_time / jnp.maximum(reward_steps, 1)
-    num_counted = mean_times.shape[-1] if all_agents else jnp.maximum((reward_steps > 0).sum(axis=-1), 1)
+    num_counted = mean_times.shape[-1] if all_agents else jnp.maximum((reward_steps > 0).sum(axis=-1, dtype=jnp.float32), 1)
     return mean_times.sum(axis=-1) / num_counted
 
 
@@ -168,7 +168,7 @@ def social_metrics(info: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
 
 
 def _sums_of_agents(**sums: Any) -> list[jax.Array]:
-    """Arrays `[..., N]` of one shape, or a ValueError that names the first that is not."""
+    """Arrays `[..., N]` float32 of one shape, or a ValueError that names the first that is not."""
     shapes = []
     for name, values in sums.items():
         is_array = isinstance(values, jax.Array) or numbers_from(values) is not None
@@ -176,9 +176,9 @@ def _sums_of_agents(**sums: Any) -> list[jax.Array]:
         require(is_fit, name, values, "an array of numbers [..., N], the agents on its last axis")
         shapes.append(np.shape(values))
         require(shapes[-1] == shapes[0], f"{name} of shape", shapes[-1], f"that of {next(iter(sums))}, {shapes[0]}")
-    return [jnp.asarray(values) for values in sums.values()]
+    return [jnp.asarray(values, jnp.float32) for values in sums.values()]
 
 
 def _steps(lengths: jax.Array) -> jax.Array:
-    """T as a divisor: `[..., N]` -> `[...]`, at least 1."""
+    """T as a divisor: `[..., N]` -> `[...]` float32, at least 1."""
     return jnp.maximum(lengths[..., 0], 1)

@@ -102,7 +102,8 @@ class Box:
         """Draws one member uniformly; a Box without bounds is drawn from a standard normal."""
         check_key(key)
         if np.issubdtype(self.dtype, np.integer):
-            return jax.random.randint(key, self.shape, int(self.low), int(self.high) + 1).astype(self.dtype)
+            low, high = int(self.low), int(self.high)
+            return jax.random.randint(key, self.shape, low, high + 1, jnp.int32).astype(self.dtype)
         if math.isinf(self.low) or math.isinf(self.high):
             return jnp.clip(jax.random.normal(key, self.shape, self.dtype), self.low, self.high)
         return jax.random.uniform(key, self.shape, self.dtype, self.low, self.high)

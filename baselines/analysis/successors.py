@@ -129,7 +129,7 @@ def make_sample(play: Play) -> Sample:
         steps = play_steps(begin_with(play.player, agent, action), key, params, play.num_steps, state)
         rewards = play.reward_function(steps.obs, steps.actions, steps.next_obs, steps.terminated)
         columns = [rewards, *(event_feature(name, steps.info) for name in play.names)]
-        discounts = play.discount ** jnp.arange(play.num_steps) * steps.is_played
+        discounts = play.discount ** jnp.arange(play.num_steps, dtype=jnp.float32) * steps.is_played
         return jnp.stack([discounts @ column[:, agent] for column in columns])
 
     follow_all = jax.jit(jax.vmap(jax.vmap(follow, (None, None, 0, None)), (0, None, None, 0)))
@@ -152,7 +152,7 @@ def begin_with(player: Player, agent: jax.Array, action: jax.Array) -> Player:
 
     def act(obs: jax.Array, state: Any, memory: tuple[Any, jax.Array], key: jax.Array) -> tuple[jax.Array, Any]:
         actions, inner = player.act(obs, state, memory[0], key)
-        is_given = memory[1] & (jnp.arange(len(actions)) == agent)
+        is_given = memory[1] & (jnp.arange(len(actions), dtype=jnp.int32) == agent)
         return jnp.where(is_given, action.astype(actions.dtype), actions), (inner, jnp.bool_(False))
 
     return Player(player.env, act, (player.initial_memory, jnp.bool_(True)))

@@ -218,9 +218,9 @@ class Network:
         if protocol.messages != "none":
             parts["messages"] = self._read_messages(params, memory.hidden)
         if protocol.reads_own_choice:
-            parts["choice"] = jax.nn.one_hot(jnp.argmax(memory.policy, axis=-1), self.hidden_size)
+            parts["choice"] = jax.nn.one_hot(jnp.argmax(memory.policy, axis=-1), self.hidden_size, dtype=jnp.float32)
         if protocol.are_parts_added:
-            parts = {"observations": sum(parts.values(), jnp.zeros(()))}
+            parts = {"observations": sum(parts.values(), jnp.zeros((), jnp.float32))}
         gates = _apply(agents["gates_from_hidden"], memory.hidden)
         for name, part in parts.items():
             gates += multiply(agents[f"gates_from_{name}"]["kernel"], part)
@@ -236,7 +236,9 @@ class Network:
         """The critics, which know what neighbours do: `[..., N, H]` and `[..., N]` int32 -> `[..., N]`."""
         values = _apply(params["agents"]["critic"], hidden)
         if self.protocol.has_neighbours:
-            values += self.links.send(params["edges"]["critic"]["kernel"], jax.nn.one_hot(actions, self.num_actions))
+            values += self.links.send(
+                params["edges"]["critic"]["kernel"], jax.nn.one_hot(actions, self.num_actions, dtype=jnp.float32)
+            )
         return values[..., 0]
 
     def agree(self, params: Params) -> Params:
@@ -367,7 +369,7 @@ def cut(links: Links, gradients: Params, max_norm: float) -> Params:
 
     def squares(owner: str) -> jax.Array:
         leaves = [jnp.square(leaf).reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(gradients[owner])]
-        return sum(leaves, jnp.zeros(()))
+        return sum(leaves, jnp.zeros((), jnp.float32))
 
     def scale(owner: str, by: jax.Array) -> Any:
         return jax.tree.map(lambda leaf: leaf * by.reshape(-1, *[1] * (leaf.ndim - 1)), gradients[owner])

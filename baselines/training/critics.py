@@ -125,7 +125,7 @@ def count_joint_actions(env: Environment) -> int:
 def own_first(x: jax.Array) -> jax.Array:
     """What each agent reads where all are read: `[M, N, ...]` -> `[M, N, N, ...]`, own first, then the next agents'."""
     num_agents = x.shape[1]
-    order = (jnp.arange(num_agents)[:, None] + jnp.arange(num_agents)) % num_agents
+    order = (jnp.arange(num_agents, dtype=jnp.int32)[:, None] + jnp.arange(num_agents, dtype=jnp.int32)) % num_agents
     return x[:, order]
 
 
@@ -138,7 +138,7 @@ def side_by_side(x: jax.Array) -> jax.Array:
 def joint_index(actions: jax.Array, num_actions: int) -> jax.Array:
     """Numbers of joint actions as each agent counts them, own action first: `[M, N]` int32 -> `[M, N]` int32."""
     num_agents = actions.shape[1]
-    places = num_actions ** jnp.arange(num_agents - 1, -1, -1)
+    places = num_actions ** jnp.arange(num_agents - 1, -1, -1, dtype=jnp.int32)
     return own_first(actions) @ places
 
 

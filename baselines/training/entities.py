@@ -47,7 +47,7 @@ class EntityTorso(nn.Module):
         offsets = UNIT * (places[:, :, None] - places[:, None, :2])
         described = jnp.concatenate([offsets, jnp.abs(offsets).sum(-1, keepdims=True)], axis=-1)
         described = jnp.where(is_there, described.reshape(*places.shape[:2], -1), 0.0)
-        kinds = jax.nn.one_hot(np.array(self.kinds), max(self.kinds) + 1)
+        kinds = jax.nn.one_hot(np.array(self.kinds), max(self.kinds) + 1, dtype=jnp.float32)
         entities = nn.relu(Dense(width)(described) + Dense(width, use_bias=False)(kinds))
         entities = nn.relu(Dense(width)(entities))
         scores = jnp.where(is_there, Dense(NUM_HEADS)(entities), ABSENT)

@@ -91,7 +91,7 @@ class Steps(NamedTuple):
 def write(ring: Ring, transitions: Transitions) -> Ring:
     """Adds transitions, leading axis of at most C, in place of the oldest."""
     capacity, num_new = len(ring.transitions.terminated), len(transitions.terminated)
-    places = (ring.num_written + jnp.arange(num_new)) % capacity
+    places = (ring.num_written + jnp.arange(num_new, dtype=jnp.int32)) % capacity
     kept = jax.tree.map(lambda old, new: old.at[places].set(new), ring.transitions, transitions)
     return Ring(kept, ring.num_written + num_new)
 
@@ -168,7 +168,7 @@ def play(
 def no_outcomes(num_agents: int) -> Metrics:
     """What `play` reports, for learners that do not play: no env steps, and outcomes that are not a number."""
     names = ("return", "length", "reward_steps", "reward_time")
-    info = {f"episode_{name}": jnp.zeros((1, 1, num_agents)) for name in names}
+    info = {f"episode_{name}": jnp.zeros((1, 1, num_agents), jnp.float32) for name in names}
     return {"env_steps": jnp.float32(0)} | rollout.episode_metrics(jnp.zeros((1, 1), bool), info)
 
 

@@ -142,7 +142,7 @@ def act_by(
         policy = distrax.Categorical(logits=config.acting_inverse_temperature * values)
         return sample_actions(key, policy), memory
 
-    return Policy(act, jnp.zeros((env.num_agents, 0)))
+    return Policy(act, jnp.zeros((env.num_agents, 0), jnp.float32))
 
 
 def make_reward_function(method: Method, network_params: Any) -> RewardFunction:
@@ -311,7 +311,7 @@ def draw_batch(learner: Learner, sources: Sources, played: Experience | None, ke
     """Rows drawn uniformly, with replacement, each turned by a symmetry of its own where `config.augment`."""
     config, env, recorded_rows = learner.config, learner.env, sources.expert
     key_rows, key_reset = jax.random.split(key)
-    chances = jax.random.uniform(key_rows, (6, config.batch_size))  # one call: each takes long to compile
+    chances = jax.random.uniform(key_rows, (6, config.batch_size), jnp.float32)  # one call: each takes long to compile
     expert = take_rows(recorded_rows, choose(chances[0], len(recorded_rows.actions)))
     if played is None:
         met = None

@@ -97,7 +97,7 @@ def play(
     """
     key, key_act, key_env = jax.random.split(carry.key, 3)
     shape = (num_steps, *carry.obs.shape[:2])
-    draws = (jax.random.uniform(key_act, shape), jax.random.split(key_env, shape[:2]))
+    draws = (jax.random.uniform(key_act, shape, jnp.float32), jax.random.split(key_env, shape[:2]))
     step = partial(_step, players, network_params, env_params)
     start = (carry.replace(key=key), jnp.ones_like(carry.starts))
     (carry, _), trajectory = jax.lax.scan(partial(_step_if_any, players, step), start, draws)
@@ -197,7 +197,7 @@ def next_values(
         memory = remember(players.network, params, players.network.gates(params, memory, obs), memory)
         return players.network.values(params, memory.hidden, choose(memory.policy, uniforms))
 
-    uniforms = jax.random.uniform(key, trajectory.actions.shape)
+    uniforms = jax.random.uniform(key, trajectory.actions.shape, jnp.float32)
     what_follows = (trajectory.after, trajectory.info["final_obs"], uniforms)
     last = look_ahead(*jax.tree.map(lambda leaf: leaf[-1], what_follows))
     following = jnp.concatenate([values[1:], last[None]])

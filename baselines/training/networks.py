@@ -176,8 +176,8 @@ class FirstLayer(nn.Module):
         if not self.code.num_bits:
             return Dense(self.features)(self.code.numbers(stored))
         num_words = stored.shape[-1]
-        kernel = self.param("kernel", INITIAL_KERNEL, (WORD_BITS * num_words, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = self.param("kernel", INITIAL_KERNEL, (WORD_BITS * num_words, self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         product = multiply_bits(stored.reshape(-1, num_words), kernel)
         return product.reshape(*stored.shape[:-1], self.features) + bias
 
@@ -248,7 +248,9 @@ class ActorCritic(nn.Module):
         num_steps, batch_size = obs.shape[:2]
         x = self.read(obs.reshape(-1, *obs.shape[2:])).reshape(num_steps, batch_size, -1)
         if self.num_agents:
-            ids = jnp.broadcast_to(jax.nn.one_hot(agents, self.num_agents), (num_steps, batch_size, self.num_agents))
+            ids = jnp.broadcast_to(
+                jax.nn.one_hot(agents, self.num_agents, dtype=jnp.float32), (num_steps, batch_size, self.num_agents)
+            )
             x = jnp.concatenate([x, ids], axis=-1)
         if self.torso == "gru":
             memory, x = ResettingGRU(self.hidden_size)(memory, (x, starts))
@@ -323,7 +325,7 @@ def _apply_shared(
         memory.reshape(num_envs * num_agents, module.memory_size),
         obs.reshape(num_steps, num_envs * num_agents, *obs.shape[3:]),
         jnp.repeat(starts, num_agents, axis=1),
-        jnp.tile(jnp.arange(num_agents), num_envs),
+        jnp.tile(jnp.arange(num_agents, dtype=jnp.int32), num_envs),
     )
     shape = (num_steps, num_envs, num_agents)
     return Output(

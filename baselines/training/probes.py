@@ -106,7 +106,7 @@ class Probe(Environment):
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """Pays, and ends after `length` steps."""
         del draws
-        roles = 2.0 * (jnp.arange(self.num_agents) % 2) - 1.0
+        roles = 2.0 * (jnp.arange(self.num_agents, dtype=jnp.float32) % 2) - 1.0
         action_weights = params.action + params.action_cue * state.cues + params.action_role * roles
         rewards = params.constant + params.cue * state.cues + (2.0 * actions - 1.0) * action_weights
         rewards = jnp.where(state.step_count >= params.pays_from, rewards, 0.0).astype(jnp.float32)

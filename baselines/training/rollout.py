@@ -144,7 +144,7 @@ def sample_actions(key: jax.Array, policy: distrax.Categorical) -> jax.Array:
     One random number per action, where adding Gumbel noise takes one per possible action and most of a step's time.
     """
     cumulative = jnp.cumsum(policy.probs, axis=-1)
-    uniforms = jax.random.uniform(key, (*policy.batch_shape, 1))
+    uniforms = jax.random.uniform(key, (*policy.batch_shape, 1), jnp.float32)
     return jnp.minimum(jnp.sum(cumulative <= uniforms, axis=-1, dtype=jnp.int32), policy.num_categories - 1)
 
 

@@ -159,11 +159,13 @@ def objective(rewards: jax.Array, values: jax.Array, targets: jax.Array, weights
 def make_weights(config: SoftQConfig, num_expert: int, num_played: int) -> Weights:
     """Of rows of the expert, followed by rows that were played."""
     total = num_expert + num_played
-    is_expert = jnp.arange(total) < num_expert
+    is_expert = jnp.arange(total, dtype=jnp.int32) < num_expert
     expert = is_expert / num_expert
     played = ~is_expert / max(num_played, 1)
     half = (expert + played) / 2
-    value = {"policy": played, "half": half, "expert": expert, "v0": jnp.zeros(total)}[config.value_samples]
+    value = {"policy": played, "half": half, "expert": expert, "v0": jnp.zeros(total, jnp.float32)}[
+        config.value_samples
+    ]
     return Weights(expert, expert if config.reg_samples == "expert" else half, value)
 
 

@@ -135,7 +135,7 @@ def explore(imitator: Imitator, shown: np.ndarray, key: jax.Array, num_transitio
 
 def _explorer(imitator: Imitator, shown: np.ndarray) -> Player:
     chances = jnp.log(jnp.asarray(shown, jnp.float32))
-    return mix_in_random(imitator.player, chances, jnp.full(len(shown), EXPLORATION))
+    return mix_in_random(imitator.player, chances, jnp.full(len(shown), EXPLORATION, jnp.float32))
 
 
 def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player:
@@ -150,7 +150,7 @@ def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player
     def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         key_act, key_which, key_random = jax.random.split(key, 3)
         actions, memory = player.act(obs, state, memory, key_act)
-        is_random = jax.random.uniform(key_which, share.shape) < share
+        is_random = jax.random.uniform(key_which, share.shape, jnp.float32) < share
         drawn = jax.random.categorical(key_random, logits).astype(actions.dtype)
         return jnp.where(is_random, drawn, actions), memory
 
@@ -160,8 +160,8 @@ def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player
 def noisy(player: Player) -> Player:
     """All agents but the first act at random in some steps."""
     num_agents, num_actions = player.env.num_agents, int(getattr(player.env.action_space, "n", 0))
-    share = NOISE * (jnp.arange(num_agents) > 0)
-    return mix_in_random(player, jnp.zeros((num_agents, num_actions)), share)
+    share = NOISE * (jnp.arange(num_agents, dtype=jnp.int32) > 0).astype(jnp.float32)
+    return mix_in_random(player, jnp.zeros((num_agents, num_actions), jnp.float32), share)
 
 
 def shown_actions(demonstrations: Demonstrations) -> np.ndarray:
