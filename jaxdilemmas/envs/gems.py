@@ -30,10 +30,10 @@ STEPS = np.array([(0, 1), (1, 0), (0, -1), (-1, 0), (0, 0)], np.int32)
 
 END_RULES = ("team_reward", "gem_count")
 OBSERVATION_KINDS = ("entities", "planes")
-ENTITY_KINDS = np.array([0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4])
+ENTITY_KINDS = np.array([0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4], np.int32)
 """What each row of an observation is: myself, my partner, my gems, my partner's gems, purple gems."""
 
-VIEWS = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 0, 5, 6, 7, 2, 3, 4, 8, 9, 10]])
+VIEWS = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 0, 5, 6, 7, 2, 3, 4, 8, 9, 10]], np.int32)
 """Which of player 0, player 1 and the gems of player 0, of player 1 and purple each player has in these rows."""
 
 PLANES = (NUM_PLAYERS + 3, SIZE, SIZE)
