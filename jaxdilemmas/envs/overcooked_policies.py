@@ -34,12 +34,12 @@ class Plans:
     A station is any cell but floor. Cells are row-major indices.
 
     Attributes:
-      stations: `[A]` int, the cells of the stations.
-      kinds: `[A]` int, what they are.
-      slots: `[A]` int, which counter or pot each is.
+      stations: `[A]` int32, the cells of the stations.
+      kinds: `[A]` int32, what they are.
+      slots: `[A]` int32, which counter or pot each is.
       steps: `[C + 1, C, A]` float32, steps from a cell to a station around a player on the first cell, inf where no way
         leads; in the last table nobody is in the way.
-      neighbours: `[C, 4]` int, the cells that actions 0 to 3 lead to.
+      neighbours: `[C, 4]` int32, the cells that actions 0 to 3 lead to.
       is_floor: `[C]` bool.
     """
 
@@ -52,7 +52,7 @@ class Plans:
         around = [walls | (np.arange(kinds.size) == cell).reshape(kinds.shape) for cell in range(kinds.size)]
         ways = np.stack([find_ways(blocked, cells) for blocked in [*around, walls]])
         self.steps = np.where(ways == NEVER, np.inf, ways // 4).astype(np.float32)
-        rows, cols = (axis.reshape(-1, 1) + STEPS[ACTION_HEADINGS, i] for i, axis in enumerate(np.indices(kinds.shape)))
+        rows, cols = (axis.reshape(-1, 1) + STEPS[ACTION_HEADINGS, i] for i, axis in enumerate(np.indices(kinds.shape, np.int32)))
         self.neighbours = rows.clip(0, kinds.shape[0] - 1) * self.num_cols + cols.clip(0, kinds.shape[1] - 1)
         self.is_floor = kinds.ravel() == FLOOR
 
@@ -81,10 +81,10 @@ class Plans:
         needs_dish = is_started.any() & (held[::-1] != DISH)
         wanted = jnp.select(
             [held == NOTHING, held == ONION, held == DISH],
-            [jnp.where(needs_dish, dishes, with_free_hands), is_idle & ~is_full, is_started],
-            self.kinds == SERVING,
+            [jnp.where(needs_dish, dishes[None], with_free_hands[None]), (is_idle & ~is_full)[None], is_started[None]],
+            (self.kinds == SERVING)[None],
         )
-        puts_down = ~wanted.any() & (held != NOTHING) & (lying == NOTHING)
+        puts_down = ~wanted.any() & (held != NOTHING) & (lying == NOTHING)[None]
         return wanted | puts_down, ~is_started | (ticks >= cook_steps)
 
     def plan(
@@ -109,15 +109,15 @@ class Plans:
         has_way = ways.min(-1) < jnp.inf
         table = jnp.where(has_way[other], other, len(steps) - 1)
         num_stations = len(self.stations)
-        goal = jnp.argmin(ways[table] + luck[:num_stations])
+        goal = jnp.argmin(ways[table] + luck[:num_stations]).astype(jnp.int32)
         nexts = jnp.asarray(self.neighbours)[own]
-        action = jnp.argmin(steps[table, nexts, goal] + luck[num_stations:])
+        action = jnp.argmin(steps[table, nexts, goal] + luck[num_stations:]).astype(jnp.int32)
         is_there = nexts[action] == jnp.asarray(self.stations)[goal]
         is_facing = is_there & (jnp.asarray(ACTION_HEADINGS)[action] == heading)
         at_goal = jnp.where(usable[goal], INTERACT, STAY)
         action = jnp.where(has_way[-1], jnp.where(is_facing, at_goal, action), STAY)
         target = jnp.where(has_way[-1] & ~is_there, nexts[action], own)
-        return action, target, jnp.where(has_way[-1], 1 + is_there, 0)
+        return action, target, jnp.where(has_way[-1], 1 + is_there.astype(jnp.int32), 0)
 
     def give_way(
         self, luck: jax.Array, cells: jax.Array, actions: jax.Array, targets: jax.Array, claims: jax.Array
@@ -135,12 +135,12 @@ class Plans:
           `[2]` int32.
         """
         meets = (targets[0] == targets[1]) | ((targets == cells[::-1]).all())
-        loser = jnp.argmin(claims + jnp.stack([luck[0], 1 - luck[0]]))
+        loser = jnp.argmin(claims.astype(jnp.float32) + jnp.stack([luck[0], 1 - luck[0]])).astype(jnp.int32)
         ways_out = jnp.asarray(self.neighbours)[cells[loser]]
         is_free = jnp.asarray(self.is_floor)[ways_out] & (ways_out != cells[1 - loser])
-        way_out = jnp.where(is_free.any(), jnp.argmax(is_free * (1 + luck[1:])), STAY)
+        way_out = jnp.where(is_free.any(), jnp.argmax(jnp.where(is_free, 1 + luck[1:], 0)).astype(jnp.int32), STAY)
         is_needed = targets[1 - loser] == cells[loser]
-        gives_way = meets & (jnp.arange(2) == loser)
+        gives_way = meets & (jnp.arange(2, dtype=jnp.int32) == loser)
         return jnp.where(gives_way, jnp.where(is_needed, way_out, STAY), actions).astype(jnp.int32)
 
 
