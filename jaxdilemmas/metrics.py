@@ -95,8 +95,8 @@ def sustainability(reward_steps: jax.Array, reward_time: jax.Array, all_agents: 
     check_flag("all_agents", all_agents)
     reward_steps, reward_time = _sums_of_agents(reward_steps=reward_steps, reward_time=reward_time)
     mean_times = reward_time / jnp.maximum(reward_steps, 1)
-    num_counted = mean_times.shape[-1] if all_agents else jnp.maximum((reward_steps > 0).sum(axis=-1, dtype=jnp.float32), 1)
-    return mean_times.sum(axis=-1) / num_counted
+    num_rewarded = jnp.sum(reward_steps > 0, axis=-1, dtype=jnp.float32)
+    return mean_times.sum(axis=-1) / (mean_times.shape[-1] if all_agents else jnp.maximum(num_rewarded, 1))
 
 
 def peace(tagged_steps: jax.Array, lengths: jax.Array) -> jax.Array:

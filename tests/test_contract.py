@@ -1,6 +1,8 @@
 """Every registered game keeps the contract, and an environment that breaks one sentence of it is told which."""
 
 import dataclasses
+import types
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,10 +12,10 @@ import pytest
 from flax import struct
 
 import jaxdilemmas
-from jaxdilemmas import AutoReset, Box, Discrete, Environment, EpisodeStatistics, TransformRewards, preferences, testing
+from jaxdilemmas import AutoReset, Box, Discrete, Environment, EpisodeStatistics, TransformRewards, preferences
 from jaxdilemmas.environment import Info, Transition
 from jaxdilemmas.spaces import Space
-from jaxdilemmas.testing import check_environment, episodes, modes, parts, run_check
+from jaxdilemmas.testing import CHECKS, check_environment, episodes, modes, parts, run_check, sentence_of
 from jaxdilemmas.testing.probe import Check, Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -517,6 +519,23 @@ def test_a_game_of_ones_own_that_keeps_the_contract_passes(env_class: type[Pot])
     check_environment(env_class())
 
 
+def test_the_whole_game_in_contributing_keeps_the_contract_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+    code = page.partition("<!-- game: Pond -->\n```python\n")[2].partition("```")[0]
+    module = types.ModuleType("pond")
+    exec(code, vars(module))
+    check_environment(module.Pond(growth=0.1))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:-1] == [f"passed: {sentence_of(check)}" for check in CHECKS]
+    assert lines[-1].startswith(f"Pond keeps the contract ({len(CHECKS)} sentences in ")
+
+
+def test_nothing_is_printed_unless_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(AssertionError):
+        check_environment(RewardsAreOne(), verbose=False)
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_environment_is_told_what_is_broken(broken: type[Pot]) -> None:
     check, message = BROKEN[broken]
@@ -526,7 +545,7 @@ def test_a_broken_environment_is_told_what_is_broken(broken: type[Pot]) -> None:
 
 
 def test_every_check_rejects_some_environment_and_is_run() -> None:
-    assert {check for check, _ in BROKEN.values()} == set(testing.CHECKS)
+    assert {check for check, _ in BROKEN.values()} == set(CHECKS)
     with pytest.raises(AssertionError, match="rewards is"):
         check_environment(RewardsAreOne())
 

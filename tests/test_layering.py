@@ -26,7 +26,8 @@ ALLOWED = {
     "jaxdilemmas.batching": {"jax"},
     "jaxdilemmas.wrappers": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
-    "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy"},
+    "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.testing"},
+    "jaxdilemmas.testing.*": CONTRACT | {"jaxdilemmas.testing", "jaxdilemmas.wrappers", "jax", "numpy"},
     "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy", "PIL"},
     "jaxdilemmas.adapters": set(),
     "jaxdilemmas.adapters.agents": CONTRACT | {"jaxdilemmas.wrappers"},
@@ -77,7 +78,8 @@ ENTRY_POINTS = {
     "baselines.mamql_study",
 }
 PRINTERS = ENTRY_POINTS | {
-    f"baselines.training.{name}" for name in ("display", "interruption", "recording", "terminal")
+    "jaxdilemmas.testing",
+    *(f"baselines.training.{name}" for name in ("display", "interruption", "recording", "terminal")),
 }
 WRITERS = {"baselines.training.files", "baselines.evaluate", "jaxdilemmas.rendering"}
 """Who reads the command line, shows something on the terminal, writes files; of benchmarks all do."""

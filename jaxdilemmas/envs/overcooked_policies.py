@@ -52,7 +52,8 @@ class Plans:
         around = [walls | (np.arange(kinds.size) == cell).reshape(kinds.shape) for cell in range(kinds.size)]
         ways = np.stack([find_ways(blocked, cells) for blocked in [*around, walls]])
         self.steps = np.where(ways == NEVER, np.inf, ways // 4).astype(np.float32)
-        rows, cols = (axis.reshape(-1, 1) + STEPS[ACTION_HEADINGS, i] for i, axis in enumerate(np.indices(kinds.shape, np.int32)))
+        cells_by_axis = enumerate(np.indices(kinds.shape, np.int32))
+        rows, cols = (axis.reshape(-1, 1) + STEPS[ACTION_HEADINGS, i] for i, axis in cells_by_axis)
         self.neighbours = rows.clip(0, kinds.shape[0] - 1) * self.num_cols + cols.clip(0, kinds.shape[1] - 1)
         self.is_floor = kinds.ravel() == FLOOR
 

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from jaxdilemmas.arguments import check_count, require
-from jaxdilemmas.environment import Environment
+from jaxdilemmas.arguments import check_count
+from jaxdilemmas.environment import Environment, check_game
 from jaxdilemmas.testing import episodes, modes, parts
 from jaxdilemmas.testing.probe import Check, Probe
 
@@ -32,7 +32,9 @@ def check_environment(
       ValueError: an argument is not of that kind.
       AssertionError: the environment breaks the contract; the message names the sentence and what broke it.
     """
-    require(isinstance(env, Environment), "env", env, "an Environment, such as make() returns")
+    check_game(env)
+    if params is not None:
+        env.check_params(params)
     check_count("num_steps", num_steps)
     check_count("seed", seed, least=0)
     probe = Probe(env, params, num_steps, seed)

@@ -1,0 +1,65 @@
+"""Every game on two devices, in a process of its own: a process has one CPU device unless it is told otherwise."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+import jaxdilemmas
+from jaxdilemmas import AutoReset, Environment, EpisodeStatistics, TransformRewards, preferences
+from jaxdilemmas.testing.probe import Inputs, Probe, claim_equal
+from tests.reference.compiling import QUICK_FLAGS
+
+NUM_STEPS = 3
+SPLIT = PartitionSpec("devices")
+
+
+@pytest.mark.slow
+def test_every_game_is_the_same_on_two_devices_bare_and_wrapped() -> None:
+    flags = f"{QUICK_FLAGS} --xla_force_host_platform_device_count=2"
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    command = [sys.executable, "-m", "tests.test_devices"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == jaxdilemmas.registered_envs()
+
+
+def wrap(env: Environment) -> Environment:
+    """All wrappers, with an end of the episode."""
+    inner = TransformRewards(EpisodeStatistics(env), preferences.inequity_averse())
+    return AutoReset(inner, final_observation=True)
+
+
+def play_on_two_devices(env: Environment, batch: Inputs) -> None:
+    """Plays a batch on one device and on two: whole episodes in `jax.shard_map`, and steps alone, over either mesh."""
+    probe = Probe(env, num_steps=NUM_STEPS)
+    play = jax.vmap(lambda inputs: probe.play(inputs, probe.short_params))
+    expected = jax.jit(play)(batch)
+    for mesh in (Mesh(np.array(jax.devices()), ("devices",)), jax.make_mesh((2,), ("devices",))):
+        split = jax.device_put(batch, NamedSharding(mesh, SPLIT))
+        sharded = jax.jit(jax.shard_map(play, mesh=mesh, in_specs=SPLIT, out_specs=SPLIT))
+        claim_equal(f"{type(env).__name__} on two devices", expected, sharded(split), tolerance=0.0)
+        state = jax.device_put(expected["reset"]["state"], NamedSharding(mesh, SPLIT))
+        step = jax.shard_map(jax.vmap(env.step), mesh=mesh, in_specs=SPLIT, out_specs=SPLIT)
+        args = (split.keys[:, 0], state, split.actions[:, 0])
+        claim_equal("a step on two devices", jax.jit(jax.vmap(env.step))(*args), jax.jit(step)(*args), tolerance=0.0)
+
+
+def main() -> None:
+    """Plays every game and prints its id."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    for env_id in jaxdilemmas.registered_envs():
+        env = jaxdilemmas.make(env_id)
+        batch = jax.tree.map(lambda leaf: leaf[:2], Probe(env, num_steps=NUM_STEPS).batch)
+        for wrapped in (env, wrap(env)):
+            play_on_two_devices(wrapped, batch)
+        sys.stdout.write(f"{env_id}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
