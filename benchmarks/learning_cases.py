@@ -16,7 +16,7 @@ class Experiment(NamedTuple):
 
 
 LARGE = "--env gathering_gallego --env-kwargs map=large num_agents=10"
-DILEMMA = "A dilemma: what pays for one agent costs the group. With common reward"
+DILEMMA = "A dilemma: what is best for one agent costs the group. Compare the row with common reward."
 
 EXPERIMENTS = {
     "gathering": Experiment("--env gathering"),
@@ -24,26 +24,34 @@ EXPERIMENTS = {
         "--env overcooked --env-kwargs max_steps=500",
         "One delivery is 40 in the collective return. The cooks share every reward: `greedy` is a team that sees all.",
     ),
-    "gems": Experiment("--env gems"),
+    "gems": Experiment(
+        "--env gems",
+        "The game ends once both players together have more than 20. Agents that discount get there in fewer steps "
+        "than `greedy`; what exceeds 20 is chance.",
+    ),
     "intersection": Experiment("--env intersection"),
-    "common_pool_individual": Experiment("--env common_pool"),
+    "common_pool_individual": Experiment("--env common_pool", DILEMMA),
     "common_pool_common": Experiment("--env common_pool --reward common"),
-    "common_pool_network_individual": Experiment("--env common_pool_network"),
+    "common_pool_network_individual": Experiment("--env common_pool_network", DILEMMA),
     "common_pool_network_common": Experiment("--env common_pool_network --reward common"),
-    "commons_individual": Experiment("--env commons"),
+    "commons_individual": Experiment("--env commons", DILEMMA),
     "commons_common": Experiment("--env commons --reward common"),
-    "cleanup_individual": Experiment("--env cleanup"),
+    "cleanup_individual": Experiment("--env cleanup", DILEMMA),
     "cleanup_common": Experiment("--env cleanup --reward common"),
     "cleanup_inequity_averse": Experiment("--env cleanup --reward inequity_averse"),
-    "cleanup_meltingpot_individual": Experiment("--env cleanup_meltingpot"),
+    "cleanup_meltingpot_individual": Experiment("--env cleanup_meltingpot", DILEMMA),
     "cleanup_meltingpot_common": Experiment("--env cleanup_meltingpot --reward common"),
-    "harvest_individual": Experiment("--env harvest"),
+    "harvest_individual": Experiment("--env harvest", DILEMMA),
     "harvest_common": Experiment("--env harvest --reward common"),
     "harvest_inequity_averse": Experiment("--env harvest --reward inequity_averse"),
     "gathering_gallego": Experiment("--env gathering_gallego"),
-    "commons_gallego_individual": Experiment("--env commons_gallego"),
+    "commons_gallego_individual": Experiment("--env commons_gallego", DILEMMA),
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),
-    "cleanup_gallego_individual": Experiment("--env cleanup_gallego"),
+    "cleanup_gallego_individual": Experiment(
+        "--env cleanup_gallego",
+        "A dilemma: unless somebody cleans there are no more than the 103 apples of the start. In trials of a million env "
+        "steps (seed 0) agents with common reward did not learn to clean either, nor with a bonus for cleaning.",
+    ),
     "cleanup_gallego_common": Experiment("--env cleanup_gallego --reward common"),
     "gathering_no_beam": Experiment("--env gathering --env-kwargs beam_enabled=False"),
     "large_individual": Experiment(f"{LARGE} --total-env-steps 800000"),
