@@ -49,8 +49,8 @@ EXPERIMENTS = {
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),
     "cleanup_gallego_individual": Experiment(
         "--env cleanup_gallego",
-        "A dilemma: unless somebody cleans there are no more than the 103 apples of the start. In trials of a million env "
-        "steps (seed 0) agents with common reward did not learn to clean either, nor with a bonus for cleaning.",
+        "A dilemma: unless somebody cleans there are only the 103 apples of the start. In trials (seed 0) agents "
+        "with common reward did not learn to clean in a million env steps, nor with a bonus for cleaning in 600,000.",
     ),
     "cleanup_gallego_common": Experiment("--env cleanup_gallego --reward common"),
     "gathering_no_beam": Experiment("--env gathering --env-kwargs beam_enabled=False"),
