@@ -132,7 +132,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     for player, summaries in (("trained", trained), ("random", random)):
         if "undefined" in summaries["equality"]:
             counts = f"{summaries['equality']['undefined']} of {result['episodes']} episodes"
-            console.print(f"equality, {player}: {counts} have none, as returns differ and do not sum to more than 0")
+            reason = "as returns differ and do not sum to more than 0"
+            console.print(f"equality, {player}: {counts} have none, {reason}", soft_wrap=True)
     per_agent = sorted(
         (name for name in trained if isinstance(trained[name]["mean"], list)), key=lambda n: n != "return"
     )
@@ -141,7 +142,7 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         of_agent = ({name: values[i] for name, values in trained[column].items()} for column in per_agent)
         table.add_row(str(i), *map(_format, of_agent))
     console.print(table)
-    console.print(conclude(result))
+    console.print(conclude(result), soft_wrap=True)
 
 
 def _format(summary: Summary) -> str:

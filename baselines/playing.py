@@ -344,7 +344,8 @@ def play_many(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np
     def outcome(key: jax.Array) -> dict[str, jax.Array]:
         return episode_outcome(play_episode(player, key))
 
-    return jax.device_get(jax.jit(jax.vmap(outcome))(jax.random.split(key, num_episodes)))
+    with jax.debug_nans(False):  # what is not defined is NaN by design
+        return jax.device_get(jax.jit(jax.vmap(outcome))(jax.random.split(key, num_episodes)))
 
 
 def summarize(outcomes: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:

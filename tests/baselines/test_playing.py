@@ -14,6 +14,7 @@ import jaxdilemmas
 from baselines import ippo, playing
 from baselines.playing import Player, find_player, make_team
 from baselines.training.command import train_command
+from baselines.training.probes import Probe
 from baselines.training.runs import RunDirectory
 from baselines.training.schema import save_json
 from jaxdilemmas import policies
@@ -96,6 +97,13 @@ def test_episodes_in_which_an_outcome_is_not_defined_do_not_count_for_it() -> No
     assert summaries["some"] == {"mean": 2.0, "standard_error": 1.0, "undefined": 1}
     assert summaries["one"] == {"mean": 2.0, "standard_error": None, "undefined": 2}
     assert summaries["none"] == {"mean": None, "standard_error": None, "undefined": 3}
+
+
+def test_an_outcome_that_is_not_defined_is_no_fault_where_nans_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "episode_outcome", lambda episode: {"equality": jnp.nan * episode.is_played.sum()})
+    player = playing.scripted_player(Probe(), policies.random(Probe()))
+    with jax.debug_nans(True):
+        assert np.isnan(playing.play_many(player, jax.random.key(0), num_episodes=2)["equality"]).all()
 
 
 def test_a_run_that_cannot_be_loaded_is_named(trained: RunDirectory, tmp_path: Path) -> None:
