@@ -203,10 +203,10 @@ class Environment(abc.ABC):
             those of the game.
         """
         check_key(key)
-        actions, params = self.check_actions(actions), self.check_params(params)
+        given, params = self.check_actions(actions), self.check_params(params)
         self.check_state(state)
         self._check_dtypes(state)
-        return self._compiled("_step")(key, state, actions, params)
+        return self._compiled("_step")(key, state, given, params)
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
         """What `step` compiles."""
@@ -234,13 +234,13 @@ class Environment(abc.ABC):
         """Raises a ValueError if a field of a state of this game holds other than its own kind of numbers."""
         if self._state_shapes is None:
             return
-        for (path, part), found in zip(
-            jax.tree.leaves_with_path(self._state_shapes), jax.tree.leaves(state), strict=True
-        ):
-            dtypes = [jnp.result_type(found), part.dtype]
-            is_held = not all(isinstance(dtype, np.dtype) for dtype in dtypes) or np.can_cast(*dtypes, "same_kind")
-            name = f"state{jax.tree_util.keystr(path)} of dtype"
-            require(is_held, name, str(dtypes[0]), str(dtypes[1]))
+        expected = jax.tree.leaves_with_path(self._state_shapes)
+        for (path, part), found in zip(expected, jax.tree.leaves(state), strict=True):
+            dtype: Any = getattr(found, "dtype", None) or jnp.result_type(found)
+            is_held = dtype == part.dtype or not isinstance(part.dtype, np.dtype) or not isinstance(dtype, np.dtype)
+            if not is_held and not np.can_cast(dtype, part.dtype, "same_kind"):
+                name = f"state{jax.tree_util.keystr(path)} of dtype"
+                raise ValueError(refusal(name, str(dtype), str(part.dtype)))
 
     def check_params(self, params: Any) -> Any:
         """Returns `params`, or `default_params` for None, with arrays of at most 32 bits.
@@ -300,8 +300,8 @@ class Environment(abc.ABC):
         expected = self._state_shapes
         if expected is None:
             return
-        is_alike = jax.tree.structure(state) == jax.tree.structure(expected)
-        if not is_alike or _kinds_of(state) != _kinds_of(expected):
+        trees: list[Any] = [jax.tree.structure(tree) for tree in (state, expected)]
+        if trees[0] != trees[1] or _kinds_of(state) != _kinds_of(expected):
             shown = _path_of(type(state)) if dataclasses.is_dataclass(state) else show(state)
             needed = f"the State of {type(self).__name__}, a {_path_of(type(expected))}, as reset returns it"
             raise ValueError(f"state={shown} is not allowed: {needed}")

@@ -55,8 +55,9 @@ def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarra
     require(env.action_space == Discrete(2), "env", env, "the game must have two actions")
     numbers = numbers_from(probability)
     is_fit = numbers is not None and not isinstance(probability, bool) and numbers.shape in ((), (env.num_agents,))
-    is_fit = is_fit and bool(np.all((numbers >= 0) & (numbers <= 1)))
-    require(is_fit, "probability", probability, f"it must be one number in [0, 1] or {env.num_agents} of them")
+    is_within = numbers is not None and bool(np.all((numbers >= 0) & (numbers <= 1)))
+    allowed = f"it must be one number in [0, 1] or {env.num_agents} of them"
+    require(is_fit and is_within, "probability", probability, allowed)
     chances = np.asarray(probability, np.float32)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:

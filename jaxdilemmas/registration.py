@@ -179,7 +179,7 @@ def _check_is_game(argument: str, game: Any, path: str | None = None) -> None:
             f"{argument}={value} is not allowed: {name} is {kind}, not a subclass of jaxdilemmas.Environment"
         )
     if inspect.isabstract(game):
-        missing = ", ".join(sorted(game.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(game, "__abstractmethods__", ())))
         raise ValueError(f"{argument}={value} is not allowed: {name} is abstract, it lacks {missing}")
 
 

@@ -102,10 +102,11 @@ def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
         not in (0, 100].
     """
     is_list = isinstance(frames, Sequence | np.ndarray) and len(frames) > 0 and not isinstance(frames, str | bytes)
-    kinds = {(getattr(frame, "shape", ()), getattr(frame, "dtype", None)) for frame in frames} if is_list else set()
-    is_rgb = len(kinds) == 1 and all(len(shape) == 3 and shape[-1] == 3 and 0 not in shape for shape, _ in kinds)
-    is_rgb = is_rgb and all(dtype == np.uint8 for _, dtype in kinds)
-    require(is_rgb, "frames", frames, "at least one frame, all of one shape [height, width, 3], uint8")
+    kinds: set[Any] = {_kind_of(frame) for frame in frames} if is_list else set()
+    is_rgb = all(shape[2:] == (3,) and 0 not in shape and dtype == np.uint8 for shape, dtype in kinds)
+    require(
+        is_rgb and len(kinds) == 1, "frames", frames, "at least one frame, all of one shape [height, width, 3], uint8"
+    )
     require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
     check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
     from PIL import Image
@@ -121,6 +122,10 @@ def _draw_boards(env: Any, state: Any) -> jax.Array:
     for _ in range(state.step_count.ndim):
         draw = jax.vmap(draw)
     return draw(state)
+
+
+def _kind_of(frame: Any) -> tuple[Any, Any]:
+    return getattr(frame, "shape", ()), getattr(frame, "dtype", None)
 
 
 def _unwrap(env: Environment, state: Any) -> tuple[Any, Any]:

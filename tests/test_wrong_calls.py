@@ -48,7 +48,7 @@ GAME = NO_GAME
 ACTIONS = (None, "left", [None, 0], ["left", "left"], [[0], [0, 1]], object(), {"a": 0})
 FUNCTION = (None, 5, "max", object())
 PATH = (None, 5, ["a.gif"], object())
-SUMS = (
+SUMS: tuple[Any, ...] = (
     None,
     5,
     1.5,
@@ -63,7 +63,7 @@ SUMS = (
     np.array(["a"]),
 )
 OTHER_SUMS = (*SUMS, np.zeros(3), np.zeros((2, 2)), np.zeros((1, 2)))
-MATRIX = (
+MATRIX: tuple[Any, ...] = (
     None,
     5,
     "ab",
@@ -74,7 +74,7 @@ MATRIX = (
     np.zeros((2, 3)),
     {},
 )
-SETTING = (None, "x", NAN, INF, 1e39, 10**400, [[1.0]], [1.0, NAN], True, {}, object(), -1)
+SETTING: tuple[Any, ...] = (None, "x", NAN, INF, 1e39, 10**400, [[1.0]], [1.0, NAN], True, {}, object(), -1)
 
 
 class Case(NamedTuple):
@@ -137,7 +137,7 @@ def of_environments() -> list[Case]:
 def of_spaces() -> list[Case]:
     bound = (None, "0", True, NAN, [0], 10**400, 1e300, 1j, np.zeros(3), object())
     shape = (None, 5, "x", [2], (1.5,), (-1,), (True,), (2**31,), object())
-    box = {"low": 0.0, "high": 1.0, "shape": (2,)}
+    box: dict[str, Any] = {"low": 0.0, "high": 1.0, "shape": (2,)}
     dtype = ("x", 5, bool, str, complex, object())
     return [
         Case(jaxdilemmas.Discrete, {"n": 3}, {"n": COUNT}),
@@ -163,7 +163,7 @@ def of_registration() -> list[Case]:
 
 def of_graphs() -> list[Case]:
     probability, count = (*NUMBER, -0.1, 1.1), COUNT_FROM_0
-    weights = (*MATRIX, [[0, 1], [1, 0], [0, 0]])
+    weights: tuple[Any, ...] = (*MATRIX, [[0, 1], [1, 0], [0, 0]])
     return [
         Case(graphs.make_graph, {"name": "ring", "num_agents": 4}, {"name": CHOICE, "num_agents": (*COUNT, 10**6)}),
         Case(
@@ -199,7 +199,7 @@ def of_metrics() -> list[Case]:
 
 
 def of_policies() -> list[Case]:
-    probability = (None, "x", NAN, -0.1, 1.1, [0.5] * 3, [[0.5, 0.5]], {}, object(), True)
+    probability: tuple[Any, ...] = (None, "x", NAN, -0.1, 1.1, [0.5] * 3, [[0.5, 0.5]], {}, object(), True)
     right = {"env": COMMON_POOL, "probability": 0.5}
     play = {"key": KEY, "state": RIGHT_STATE}
     return [
@@ -244,7 +244,7 @@ def of_preferences() -> list[Case]:
 
 
 def of_bonuses() -> list[Case]:
-    weights = (None, 5, "x", {}, [1.0], object(), {"a": "x"}, {"a": NAN})
+    weights: tuple[Any, ...] = (None, 5, "x", {}, [1.0], object(), {"a": "x"}, {"a": NAN})
     return [
         Case(bonuses.wage, {}, {}),
         Case(bonuses.weighted_events, {"weights": {"a": 1.0}}, {"weights": weights[:-2]}),
@@ -255,7 +255,8 @@ def of_bonuses() -> list[Case]:
 def of_pictures() -> list[Case]:
     right = {"env": GATHERING, "state": RIGHT_STATE}
     drawing = {"env": (*GAME, COMMON_POOL), "state": WRONG_STATES}
-    frames = (None, 5, "ab", [], [None], [ZEROS], [PICTURE, PICTURE[:1]], [PICTURE.astype(float)], [[PICTURE.tolist()]])
+    other = [[PICTURE, PICTURE[:1]], [PICTURE.astype(float)], [[PICTURE.tolist()]]]
+    frames: tuple[Any, ...] = (None, 5, "ab", [], [None], [ZEROS], *other)
     gif = {"frames": [PICTURE], "path": "never_written.gif"}
     return [
         Case(rendering.render_text, right, drawing),
@@ -275,7 +276,7 @@ def of_adapters() -> list[Case]:
     pettingzoo = importlib.import_module("jaxdilemmas.adapters.pettingzoo").PettingZooEnv
     ours, theirs = jaxmarl(GATHERING), pettingzoo(GATHERING)
     agents = {"agent_0": np.int32(0), "agent_1": np.int32(0)}
-    actions = (None, 5, [0, 1], {}, {"agent_0": 0}, agents | {"agent_2": 0})
+    actions: tuple[Any, ...] = (None, 5, [0, 1], {}, {"agent_0": 0}, agents | {"agent_2": 0})
     resets = (*GAME, jaxdilemmas.AutoReset(GATHERING))
     return [
         Case(jaxmarl, {"env": GATHERING}, {"env": resets, "flatten": FLAG}),

@@ -189,11 +189,15 @@ def parse_kitchen(text: str) -> Kitchen:
             f"players are numbered 1, 2, ... and each stands there once; player {player + 1} is at: {places or '-'}"
         )
         require(num_players > 0 and len(cells) == (player < num_players), "map", text, allowed)
-    kinds = sum(kind * layers[name].astype(np.int32) for kind, name in enumerate(LAYERS))
-    inner = np.pad(np.zeros(np.maximum(np.array(kinds.shape) - 2, 0), bool), 1, constant_values=True)
-    open_edge = cells_of((kinds == FLOOR) & inner)[:1].tolist()
+    height, width = layers["pot"].shape
+    kinds = np.zeros((height, width), np.int32)
+    for kind, name in enumerate(LAYERS):
+        kinds[layers[name]] = kind
+    is_edge = np.ones(kinds.shape, bool)
+    is_edge[1:-1, 1:-1] = False
+    open_edge = cells_of((kinds == FLOOR) & is_edge)[:1].tolist()
     require(not open_edge, "map", text, f"there must be no floor at the edge, as at (row, col) {open_edge}")
     cells_by_kind = {kind: cells_of(kinds == kind) for kind in range(len(LAYERS))}
-    of_pots, of_counters = (index_of_cells(cells_by_kind[kind], kinds.shape) for kind in (POT, COUNTER))
+    of_pots, of_counters = (index_of_cells(cells_by_kind[kind], (height, width)) for kind in (POT, COUNTER))
     stations = np.concatenate([cells_by_kind[kind][:, ::-1] for kind in (ONIONS, DISHES, SERVING, POT)])
     return Kitchen(kinds, np.where(kinds == POT, of_pots, of_counters), np.concatenate(starts), stations)

@@ -27,6 +27,9 @@ from jaxdilemmas.grid.maps import cells_of
 
 NUM_HEADINGS = 4
 
+MOST_CELLS = 400
+"""Of a kitchen: the table of ways has a row for each pair of cells."""
+
 
 class Plans:
     """What each of two greedy cooks wants to do next, and who gives way.
@@ -45,6 +48,7 @@ class Plans:
 
     def __init__(self, env: Overcooked) -> None:
         kinds = env.kitchen.kinds
+        require(kinds.size <= MOST_CELLS, "env", env, f"greedy cooks plan for kitchens of at most {MOST_CELLS} cells")
         walls, cells = kinds != FLOOR, cells_of(kinds != FLOOR)
         self.num_cols = kinds.shape[1]
         self.stations = cells[:, 0] * self.num_cols + cells[:, 1]
@@ -59,7 +63,7 @@ class Plans:
 
     def check_reach(self, starts: np.ndarray) -> None:
         """Raises a ValueError unless every cook has a way to each kind of station from where it starts."""
-        for player, cell in enumerate(cell_index(starts, self.num_cols)):
+        for player, cell in enumerate(starts @ [self.num_cols, 1]):
             can_reach = np.isfinite(self.steps[-1, cell])
             missing = [
                 LAYERS[kind] for kind in (ONIONS, DISHES, POT, SERVING) if not can_reach[self.kinds == kind].any()
@@ -88,14 +92,39 @@ class Plans:
         puts_down = ~wanted.any() & (held != NOTHING) & (lying == NOTHING)[None]
         return wanted | puts_down, ~is_started | (ticks >= cook_steps)
 
+    def go_around(self, luck: jax.Array, cells: jax.Array, wanted: jax.Array) -> jax.Array:
+        """Who walks around the other: of two in each other's way the one who loses less, so that only one turns round.
+
+        Args:
+          luck: `[]` float32 in [0, 1), for two who lose as much.
+          cells: `[2]` int32, where the players are.
+          wanted: `[2, A]` bool, the stations that each wants.
+
+        Returns:
+          `[2]` bool; True for who is in nobody's way.
+        """
+        steps = jnp.asarray(self.steps)
+        straight = jnp.where(wanted, steps[-1, cells], jnp.inf).min(-1)
+        around = jnp.where(wanted, steps[cells[::-1], cells], jnp.inf).min(-1)
+        detours = jnp.where(straight < jnp.inf, around - straight, 0.0)
+        is_first = jnp.where(detours[0] == detours[1], luck < 0.5, detours[0] < detours[1])
+        return (detours == 0) | jnp.stack([is_first, ~is_first])
+
     def plan(
-        self, luck: jax.Array, cells: tuple[jax.Array, jax.Array], heading: jax.Array, wanted: jax.Array, usable: Any
+        self,
+        luck: jax.Array,
+        cells: tuple[jax.Array, jax.Array],
+        goes_around: jax.Array,
+        heading: jax.Array,
+        wanted: jax.Array,
+        usable: Any,
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """One player on its way to the nearest station that it wants, around the other player where a way leads.
+        """One player on its way to the nearest station that it wants.
 
         Args:
           luck: `[A + 4]` float32 in [0, 1), breaks ties among stations and among first steps.
           cells: `[]` int32 each, where the player and the other one are.
+          goes_around: `[]` bool, whether it walks around the other where a way leads.
           heading: `[]` int32.
           wanted: `[A]` bool.
           usable: `[A]` bool; at others the player waits.
@@ -108,7 +137,7 @@ class Plans:
         steps = jnp.asarray(self.steps)
         ways = jnp.where(wanted, steps[:, own], jnp.inf)
         has_way = ways.min(-1) < jnp.inf
-        table = jnp.where(has_way[other], other, len(steps) - 1)
+        table = jnp.where(goes_around & has_way[other], other, len(steps) - 1)
         num_stations = len(self.stations)
         goal = jnp.argmin(ways[table] + luck[:num_stations]).astype(jnp.int32)
         nexts = jnp.asarray(self.neighbours)[own]
@@ -173,12 +202,13 @@ def greedy(env: Overcooked) -> Policy:
     num_stations = len(plans.stations)
 
     def policy(key: jax.Array, state: State) -> jax.Array:
-        luck = jax.random.uniform(key, (2 * (num_stations + NUM_HEADINGS) + NUM_HEADINGS + 1,), jnp.float32)
-        ways, way_out = luck[: -NUM_HEADINGS - 1].reshape(2, -1), luck[-NUM_HEADINGS - 1 :]
+        luck = jax.random.uniform(key, (2 * (num_stations + NUM_HEADINGS) + NUM_HEADINGS + 2,), jnp.float32)
+        ways, way_out = luck[: -NUM_HEADINGS - 2].reshape(2, -1), luck[-NUM_HEADINGS - 2 : -1]
         cells = cell_index(state.positions, plans.num_cols)
         wanted, usable = plans.wishes(state, env.default_params.cook_steps)
-        plan = jax.vmap(plans.plan, (0, 0, 0, 0, None))
-        actions, targets, claims = plan(ways, (cells, cells[::-1]), state.headings, wanted, usable)
+        goes_around = plans.go_around(luck[-1], cells, wanted)
+        plan = jax.vmap(plans.plan, (0, 0, 0, 0, 0, None))
+        actions, targets, claims = plan(ways, (cells, cells[::-1]), goes_around, state.headings, wanted, usable)
         return plans.give_way(way_out, cells, actions, targets, claims)
 
     return policy

@@ -183,3 +183,26 @@ def test_greedy_cooks_refuse_kitchens_in_which_one_of_them_cannot_reach_everythi
         policies.scripted(Overcooked(map="forced_coordination"), "greedy")
     with pytest.raises(ValueError, match="greedy cooks are two"):
         policies.scripted(Overcooked(map=FOUR), "greedy")
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("asymmetric_advantages", 12), ("coordination_ring", 7), ("counter_circuit", 7)]
+)
+def test_greedy_cooks_never_get_stuck_in_a_named_kitchen(name: str, least: int) -> None:
+    env = Overcooked(map=name)
+    greedy = policies.scripted(env, "greedy")
+
+    def play(key: jax.Array) -> jax.Array:
+        def body(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
+            state, _, _, info = env.transition(Draws(), state, greedy(key, state), env.default_params)
+            return state, info["delivered"].sum()
+
+        return jax.lax.scan(body, env.initial_state(key, env.default_params), jax.random.split(key, 400))[1].sum()
+
+    assert jax.jit(jax.vmap(play))(jax.random.split(jax.random.key(0), 16)).min() >= least
+
+
+def test_greedy_cooks_refuse_kitchens_too_large_to_plan_for() -> None:
+    rows = ["X" * 21, "O1" + " " * 18 + "P", "D" + " " * 18 + "2S", *["X" * 21] * 17]
+    with pytest.raises(ValueError, match="greedy cooks plan for kitchens of at most 400 cells"):
+        policies.scripted(Overcooked(map="\n".join(rows)), "greedy")
