@@ -96,7 +96,7 @@ def test_resume_without_a_name_lists_the_runs_there_are(tmp_path: Path) -> None:
     resume = ["--runs-dir", str(tmp_path), "--resume"]
     with pytest.raises(SystemExit, match=f"--resume needs --name: there is no run of fake in {tmp_path}"):
         train_command("fake", fake.Config, fake.make_trainer, resume)
-    for age, (name, algorithm) in enumerate([("new", "fake"), ("other", "ippo"), ("old", "fake")]):
+    for age, (name, algorithm) in enumerate([("new", "fake"), ("other", "another"), ("old", "fake")]):
         make_run(tmp_path, name, algorithm, age)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "config.json").write_text("{")
