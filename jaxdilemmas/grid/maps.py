@@ -26,7 +26,8 @@ def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Pars
     A string names a board or is the board: it never names a file, so that a board in a record opens none.
 
     Args:
-      board: a name, several lines of text, or the `pathlib.Path` of a file with such lines.
+      board: a name, several lines of text (or what begins with "{", as a layout of `overcooked`), or the `pathlib.Path`
+        of a file with such text.
       named: the boards of the game by their names.
       parse: reads the text, as `parse_map` does.
 
@@ -46,7 +47,8 @@ def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Pars
     if isinstance(board, str) and board in named:
         return parse(named[board])
     allowed = f"one of {', '.join(named)}, a board drawn as text, several lines, or the pathlib.Path of a file with one"
-    require(isinstance(board, str) and "\n" in board, "map", board, allowed)
+    is_text = isinstance(board, str) and ("\n" in board or board.lstrip().startswith("{"))
+    require(is_text, "map", board, allowed)
     return parse(str(board).replace("\r", ""))
 
 
@@ -58,12 +60,14 @@ def read_board_file(path: os.PathLike[str]) -> str:
     """
     file = Path(path)
     require(file.is_file(), "map", os.fspath(path), "there is no such file")
-    size = f"a file with a board has at most {MOST_BYTES} bytes"
-    require(file.stat().st_size <= MOST_BYTES, "map", os.fspath(path), size)
     try:
-        return file.read_text(encoding="utf-8-sig").replace("\r", "")
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(refusal("map", os.fspath(path), f"the file cannot be read: {error}")) from error
+    require(len(content) <= MOST_BYTES, "map", os.fspath(path), f"a file with a board has at most {MOST_BYTES} bytes")
+    return text.replace("\r", "")
 
 
 def parse_map(text: str, symbols: Mapping[str, str], needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Kitchens: those with a name, text, the layout files of overcooked_ai, and what is refused."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_a_string_never_names_a_file(tmp_path: Path) -> None:
 
 def test_the_text_of_a_layout_file_is_a_kitchen() -> None:
     assert_same_kitchen(Overcooked(map=LAYOUT), Overcooked())
+    assert_same_kitchen(Overcooked(map=repr(ast.literal_eval(LAYOUT))), Overcooked())
 
 
 def test_all_players_of_a_kitchen_play_unless_fewer_are_asked_for() -> None:
