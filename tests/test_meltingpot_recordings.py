@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.reference.compiling import USUAL_OPTIONS
 from tests.reference.meltingpot_recordings import DATA, NAMES, Recording, make
 
 SHORT = {
@@ -23,7 +24,7 @@ ACTIONS = [7, 0, 1, 2, 3, 4, 5, 6, 8]
 """Our number of each action of Melting Pot."""
 
 PLAY = json.loads((DATA / "random_play.json").read_text())
-NUM_EPISODES = 128
+NUM_EPISODES = 64
 
 
 def test_all_recordings_are_there_and_small() -> None:
@@ -81,7 +82,8 @@ def test_random_play_gives_what_it_gives_in_the_original(anchor: dict[str, Any])
     weights = PLAY["weights_in_meltingpot_numbering"][anchor["actions"]]
     weights = np.ones(env.action_space.n) if weights == "equal" else np.array(weights)
     keys = jax.random.split(jax.random.key(100), NUM_EPISODES)
-    episodes = jax.jit(jax.vmap(lambda key: play_at_random(env, weights, key)))(keys)
+    play = jax.jit(jax.vmap(lambda key: play_at_random(env, weights, key)), compiler_options=USUAL_OPTIONS)
+    episodes = play(keys)
     assert set(episodes) == set(anchor) - {"substrate", "actions", "episodes"}
     for name, values in episodes.items():
         mean, error = anchor[name]
