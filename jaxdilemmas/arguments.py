@@ -66,9 +66,10 @@ def is_number(value: Any) -> bool:
     return math.isfinite(value) and abs(float(value)) <= MOST_NUMBER
 
 
-def check_count(argument: str, value: Any, least: int = 1, most: int = MOST_COUNT) -> None:
-    """Raises a ValueError unless a value is a whole number from `least` to `most`."""
+def check_count(argument: str, value: Any, least: int = 1, most: int = MOST_COUNT) -> int:
+    """Returns a whole number from `least` to `most` as one of Python; raises a ValueError for anything else."""
     require(is_count(value, least, most), argument, value, f"a whole number of at least {least} and at most {most}")
+    return int(value)
 
 
 def check_counts(params: Any, *names: str, least: int = 1) -> None:
@@ -104,9 +105,9 @@ def check_flag(argument: str, value: Any) -> None:
     require(isinstance(value, bool | np.bool_), argument, value, "True or False")
 
 
-def check_num_agents(value: Any, least: int = 1, most: int = MOST_AGENTS) -> None:
-    """Raises a ValueError unless a value is a number of agents."""
-    check_count("num_agents", value, least, most)
+def check_num_agents(value: Any, most: int = MOST_AGENTS) -> int:
+    """Returns a number of agents from 1 to `most`; raises a ValueError for anything else."""
+    return check_count("num_agents", value, most=most)
 
 
 def check_kind(argument: str, value: Any, kind: type | tuple[type, ...], allowed: str) -> None:

@@ -56,6 +56,11 @@ def _narrow(array: Any, dtype: Any) -> Any:
     return array.astype(dtype)
 
 
+def _as_python(value: Any) -> Any:
+    """A number of NumPy as one of Python, which brings no dtype of its own; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _is_none(leaf: Any) -> bool:
     return leaf is None
 
@@ -325,4 +330,4 @@ class Environment(abc.ABC):
             raise ValueError(
                 f"unknown keyword {unknown[0]!r} for {type(self).__name__}: allowed are {', '.join(allowed)}"
             )
-        return params_class(**overrides)
+        return params_class(**{name: _as_python(value) for name, value in overrides.items()})

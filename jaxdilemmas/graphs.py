@@ -103,7 +103,7 @@ def make_graph(name: str, num_agents: int, **options: Any) -> np.ndarray:
       ValueError: an unknown name or option, or a value that is not allowed.
     """
     check_choice("name", name, GRAPHS)
-    check_num_agents(num_agents)
+    num_agents = check_num_agents(num_agents)
     maker = _MAKERS[name]
     known = list(inspect.signature(maker).parameters)[1:]
     for option, value in options.items():
@@ -151,22 +151,23 @@ def _grid(num_agents: int) -> np.ndarray:
 def _erdos_renyi(num_agents: int, probability: float = 0.5, seed: int = 0) -> np.ndarray:
     import networkx
 
-    _check_random(probability, seed)
+    seed = _check_random(probability, seed)
     return _as_matrix(networkx.gnp_random_graph(num_agents, probability, seed=seed))
 
 
 def _small_world(num_agents: int, neighbours: int = 4, probability: float = 0.1, seed: int = 0) -> np.ndarray:
     import networkx
 
-    _check_random(probability, seed)
+    seed = _check_random(probability, seed)
     is_even = is_count(neighbours, least=0) and neighbours % 2 == 0 and neighbours < num_agents
     require(is_even, "neighbours", neighbours, f"an even number from 0 to below the {num_agents} agents")
     return _as_matrix(networkx.watts_strogatz_graph(num_agents, neighbours, probability, seed=seed))
 
 
-def _check_random(probability: Any, seed: Any) -> None:
+def _check_random(probability: Any, seed: Any) -> int:
+    """Returns the seed as a number of Python, which networkx asks for."""
     check_number("probability", probability, 1)
-    check_count("seed", seed, least=0)
+    return check_count("seed", seed, least=0)
 
 
 def _as_matrix(graph: Any) -> np.ndarray:

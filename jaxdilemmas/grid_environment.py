@@ -122,10 +122,9 @@ class GridEnvironment(Environment):
 
     def __init__(self, layers: dict[str, np.ndarray], num_agents: int, observation: str) -> None:
         check_choice("observation", observation, OBSERVATION_KINDS)
-        check_num_agents(num_agents)
         width = self.window.shape[1]
         require(width <= WORD_BITS, "window", self.window, f"at most {WORD_BITS} columns; it has {width}")
-        self.num_agents = num_agents
+        self.num_agents = check_num_agents(num_agents)
         self.observation = observation
         self.walls = layers["wall"]
         self.apple_cells = cells_of(layers["apple"])
@@ -158,7 +157,7 @@ class GridEnvironment(Environment):
 
     def set_beam(self, length: int, half_width: int = 0, is_blocked: bool = True) -> None:
         """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
-        check_count("beam_length", length)
+        length = check_count("beam_length", length)
         self._is_beam_blocked = is_blocked
         if is_blocked:
             length = min(length, max(self.walls.shape))

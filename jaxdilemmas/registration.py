@@ -52,20 +52,12 @@ def register(env_id: str, factory: Factory) -> None:
       ValueError: the id is taken or no such name; `factory` cannot be called, or is a class of another kind.
     """
     if isinstance(env_id, str) and ":" in env_id:
-        raise ValueError(f"env_id={env_id!r} is not allowed: a colon stands for module:Class, which needs no register")
+        raise _refusal("env_id", env_id, "a colon stands for module:Class, which needs no register")
     if not isinstance(env_id, str) or not re.fullmatch(r"[\w.-]+", env_id):
-        raise ValueError(f"env_id={env_id!r} is not allowed: a string of letters, digits, _, - and .")
+        raise _refusal("env_id", env_id, "a string of letters, digits, _, - and .")
     if env_id in _FACTORIES:
-        raise ValueError(
-            f"env_id={env_id!r} is not allowed: it is registered already; taken are {', '.join(registered_envs())}"
-        )
-    if not callable(factory):
-        raise ValueError(
-            f"factory={factory!r} is not allowed: a subclass of jaxdilemmas.Environment, or a function that returns an "
-            f"instance of one"
-        )
-    if inspect.isclass(factory):
-        _check_is_game("factory", factory)
+        raise _refusal("env_id", env_id, f"it is registered already; taken are {', '.join(registered_envs())}")
+    _check_factory(factory)
     _FACTORIES[env_id] = factory
 
 
@@ -108,8 +100,8 @@ def make_registered(env_id: str, **kwargs: Any) -> "Environment":
     """
     env = registered_class(env_id)(**kwargs)
     if not isinstance(env, _environment_class()):
-        kind = type(env).__name__
-        raise ValueError(f"env_id={env_id!r} is not allowed: its factory returned a {kind}, no jaxdilemmas.Environment")
+        allowed = f"its factory returned a {type(env).__name__}, no jaxdilemmas.Environment"
+        raise _refusal("env_id", env_id, allowed)
     return env
 
 
@@ -122,15 +114,14 @@ def registered_class(env_id: str) -> Factory:
     Raises:
       ValueError: the id is not registered; the nearest known one is named.
     """
+    known = ", ".join(registered_envs())
     if not isinstance(env_id, str):
-        raise ValueError(f"env_id={env_id!r} is not allowed: the id of a game, one of {', '.join(registered_envs())}")
+        raise _refusal("env_id", env_id, f"the id of a game, one of {known}")
     if ":" in env_id:
-        raise ValueError(
-            f"env_id={env_id!r} is not allowed here: only a registered game is, one of {', '.join(registered_envs())}. "
-            f"A class of your own is taken from an argument or option that you write, or after jaxdilemmas.register"
-        )
+        own = "A class of your own is taken from an argument or option that you write, or after jaxdilemmas.register"
+        raise _refusal("env_id", env_id, f"only a registered game is, one of {known}. {own}")
     if env_id not in _FACTORIES:
-        raise ValueError(f"unknown env_id={env_id!r}{_hint(env_id)} Known are {', '.join(registered_envs())}")
+        raise _refusal("env_id", env_id, f"it is unknown{_hint(env_id)} Known are {known}")
     factory = _FACTORIES[env_id]
     return _import_game(factory) if isinstance(factory, str) else factory
 
@@ -147,13 +138,13 @@ def _import_game(path: str) -> Factory:
     """Imports the game at "module:Class"."""
     module, _, name = path.partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), name)):
-        raise ValueError(f"env_id={path!r} is not allowed: module:Class, such as 'my_package.my_game:MyGame'")
+        raise _refusal("env_id", path, "module:Class, such as 'my_package.my_game:MyGame'")
     try:
         imported = importlib.import_module(module)
     except Exception as error:  # a module of the caller's may raise anything
-        raise ValueError(f"env_id={path!r} is not allowed: {_why_not_imported(module, error)}") from error
+        raise _refusal("env_id", path, _why_not_imported(module, error)) from error
     if not hasattr(imported, name):
-        raise ValueError(f"env_id={path!r} is not allowed: module {module!r} has no attribute {name!r}")
+        raise _refusal("env_id", path, f"module {module!r} has no attribute {name!r}")
     game = getattr(imported, name)
     _check_is_game("env_id", game, path)
     return game
@@ -169,18 +160,31 @@ def _why_not_imported(module: str, error: Exception) -> str:
     return f"importing {module!r} raised {type(error).__name__}: {error}"
 
 
+def _check_factory(factory: Any) -> None:
+    """Raises a ValueError unless `factory` is a class of games or a function; it is not called."""
+    if not callable(factory):
+        allowed = "a subclass of jaxdilemmas.Environment, or a function that returns an instance of one"
+        raise _refusal("factory", factory, allowed)
+    if inspect.isclass(factory):
+        _check_is_game("factory", factory)
+
+
 def _check_is_game(argument: str, game: Any, path: str | None = None) -> None:
     """Raises a ValueError unless `game` is a class of games that can be built; nothing of it is called."""
-    value = repr(game if path is None else path)
-    name = getattr(game, "__name__", path)
+    value, name = game if path is None else path, getattr(game, "__name__", path)
     if not inspect.isclass(game) or not issubclass(game, _environment_class()):
         kind = "a class of another kind" if inspect.isclass(game) else f"a {type(game).__name__}"
-        raise ValueError(
-            f"{argument}={value} is not allowed: {name} is {kind}, not a subclass of jaxdilemmas.Environment"
-        )
+        raise _refusal(argument, value, f"{name} is {kind}, not a subclass of jaxdilemmas.Environment")
     if inspect.isabstract(game):
         missing = ", ".join(sorted(getattr(game, "__abstractmethods__", ())))
-        raise ValueError(f"{argument}={value} is not allowed: {name} is abstract, it lacks {missing}")
+        raise _refusal(argument, value, f"{name} is abstract, it lacks {missing}")
+
+
+def _refusal(argument: str, value: Any, allowed: str) -> ValueError:
+    """The error that says what is not allowed; `arguments` brings jax, so it is imported when it is needed."""
+    from jaxdilemmas.arguments import refusal
+
+    return ValueError(refusal(argument, value, allowed))
 
 
 def _environment_class() -> type:

@@ -19,6 +19,9 @@ from jaxdilemmas.arguments import check_count, check_number, require
 from jaxdilemmas.environment import Environment, check_game
 from jaxdilemmas.wrappers import Wrapper
 
+SLOWEST = 0.01
+"""Frames in a second at least: GIF holds durations in 16 bits."""
+
 MOST_SCALE = 512
 """Pixels along each side of a cell at most."""
 
@@ -72,7 +75,7 @@ def render_rgb(env: Environment, state: Any, scale: int = 8) -> np.ndarray:
     Raises:
       ValueError: `env` is not a grid game, `state` is no state of it, or `scale` is not a whole number from 1 to 512.
     """
-    check_count("scale", scale, most=MOST_SCALE)
+    scale = check_count("scale", scale, most=MOST_SCALE)
     game, state = _unwrap(env, state)
     pixels = game.palette[draw_tiles(game, state)]
     return pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)
@@ -99,16 +102,18 @@ def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
 
     Raises:
       ValueError: no frames, frames that are not RGB pictures of one shape, a path of another kind, or a speed that is
-        not in (0, 100].
+        not in [0.01, 100].
     """
-    is_list = isinstance(frames, Sequence | np.ndarray) and len(frames) > 0 and not isinstance(frames, str | bytes)
-    kinds: set[Any] = {_kind_of(frame) for frame in frames} if is_list else set()
+    is_stack = getattr(frames, "ndim", 0) == 4
+    is_list = isinstance(frames, Sequence) and not isinstance(frames, str | bytes)
+    kinds: set[Any] = {_kind_of(frame) for frame in frames} if is_stack or is_list else set()
     is_rgb = all(shape[2:] == (3,) and 0 not in shape and dtype == np.uint8 for shape, dtype in kinds)
     require(
         is_rgb and len(kinds) == 1, "frames", frames, "at least one frame, all of one shape [height, width, 3], uint8"
     )
     require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
     check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
+    require(frames_per_second >= SLOWEST, "frames_per_second", frames_per_second, f"at least {SLOWEST}")
     from PIL import Image
 
     images = [Image.fromarray(np.asarray(frame, np.uint8)).quantize(dither=Image.Dither.NONE) for frame in frames]

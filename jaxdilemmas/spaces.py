@@ -119,7 +119,7 @@ def _kind_of(dtype: Any) -> str:
     """The kind of a dtype as NumPy has it, "" for what is no dtype."""
     try:
         return np.dtype(dtype).kind if dtype is not None else ""
-    except (TypeError, ValueError):
+    except Exception:  # a class that is wrong itself may raise anything
         return ""
 
 

@@ -14,7 +14,7 @@ BOARDS = {"jaxdilemmas.envs.maps", "jaxdilemmas.envs.river"}
 GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"}
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
-    "jaxdilemmas.registration": {"jaxdilemmas.environment"},
+    "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
     "jaxdilemmas.arguments": {"jax", "numpy"},
     "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces", "jax", "numpy"},

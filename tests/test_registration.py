@@ -33,7 +33,7 @@ def test_an_id_that_is_taken_is_refused() -> None:
 
 
 def test_an_unknown_id_is_refused_and_the_nearest_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown env_id='gatering'; did you mean 'gathering'"):
+    with pytest.raises(ValueError, match=r"env_id='gatering' is not allowed: it is unknown; did you mean 'gathering'"):
         jaxdilemmas.make("gatering")
 
 
@@ -97,7 +97,10 @@ def test_the_error_of_a_module_that_cannot_be_imported_is_shown(
 
 
 def test_a_class_named_with_a_dot_is_shown_with_a_colon() -> None:
-    with pytest.raises(ValueError, match=r"unknown env_id='my_game.PublicGoods'; did you mean 'my_game:PublicGoods'"):
+    with pytest.raises(
+        ValueError,
+        match=r"my_game.PublicGoods' is not allowed: it is unknown; did you mean 'my_game:Pub",
+    ):
         jaxdilemmas.make("my_game.PublicGoods")
 
 
@@ -114,9 +117,9 @@ def test_only_registered_games_are_made_by_the_id_of_a_file(tmp_path: Path, monk
     monkeypatch.syspath_prepend(tmp_path)
     assert registration.make_registered("gathering", num_agents=3).num_agents == 3
     for env_id in ("my_marking_game:Game", "os:system", "jaxdilemmas.envs.gathering:Gathering"):
-        with pytest.raises(ValueError, match=f"env_id='{env_id}' is not allowed here: only a registered game is"):
+        with pytest.raises(ValueError, match=f"env_id='{env_id}' is not allowed: only a registered game is"):
             registration.make_registered(env_id, command="true")
-    with pytest.raises(ValueError, match=r"unknown env_id='my_marking_game.Game'"):
+    with pytest.raises(ValueError, match=r"env_id='my_marking_game.Game' is not allowed: it is unknown"):
         registration.make_registered("my_marking_game.Game")
     assert not (tmp_path / "marker").exists()
 

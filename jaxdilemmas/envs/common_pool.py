@@ -67,8 +67,7 @@ class CommonPool(Environment):
     policy_module = "jaxdilemmas.envs.common_pool_policies"
 
     def __init__(self, num_agents: int = 4, **params: Any) -> None:
-        check_num_agents(num_agents)
-        self.num_agents = num_agents
+        self.num_agents = check_num_agents(num_agents)
         self.default_params = self.params_from(Params, params)
         check_numbers(self.default_params, 1, "regrowth_rate", is_zero_allowed=False)
         check_numbers(self.default_params, np.inf, "initial_stock", "capacity", "take_fraction", is_zero_allowed=False)

@@ -107,11 +107,10 @@ class CommonPoolNetwork(Environment):
         regrowth: Regrowth = "logistic",
         **params: Any,
     ) -> None:
-        check_num_agents(num_agents)
+        self.num_agents = num_agents = check_num_agents(num_agents)
         kinds = {"effort": (effort, Effort), "harvest": (harvest, Harvest), "regrowth": (regrowth, Regrowth)}
         for name, (kind, known) in kinds.items():
             check_choice(name, kind, get_args(known))
-        self.num_agents = num_agents
         self.effort, self.harvest, self.regrowth = effort, harvest, regrowth
         adjacency = _nodes_from(graph, num_agents, num_nodes)
         self.num_nodes = len(adjacency)

@@ -126,7 +126,7 @@ class Gems(Environment):
         require(is_count(num_agents) and num_agents == NUM_PLAYERS, "num_agents", num_agents, "2, one per colour")
         check_choice("end_rule", end_rule, END_RULES)
         check_choice("observation", observation, OBSERVATION_KINDS)
-        self.num_agents = num_agents
+        self.num_agents = NUM_PLAYERS
         self.end_rule, self.observation = end_rule, observation
         self.default_params = self.params_from(Params, params)
         check_numbers(self.default_params, np.inf, "own_reward", "shared_reward", "most_team_reward")

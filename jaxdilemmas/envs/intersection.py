@@ -110,8 +110,7 @@ class Intersection(Environment):
     policy_module = "jaxdilemmas.envs.intersection_policies"
 
     def __init__(self, num_agents: int = NUM_ROADS, **params: Any) -> None:
-        check_num_agents(num_agents, most=NUM_ROADS)
-        self.num_agents = num_agents
+        self.num_agents = check_num_agents(num_agents, NUM_ROADS)
         self.default_params = self.params_from(Params, params)
         check_numbers(self.default_params, np.inf, "crash_cost", "arrival_reward")
         check_counts(self.default_params, "max_steps")

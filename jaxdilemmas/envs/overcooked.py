@@ -91,7 +91,7 @@ class Overcooked(Environment):
         most = len(self.kitchen.starts)
         is_fit = num_agents is None or (is_count(num_agents) and num_agents <= most)
         require(is_fit, "num_agents", num_agents, f"a whole number from 1 to {most}, the starts in the map, or None")
-        self.num_agents = most if num_agents is None else num_agents
+        self.num_agents = most if num_agents is None else int(num_agents)
         self.default_params = self.params_from(Params, numbers | params)
         check_numbers(self.default_params, np.inf, "delivery_reward")
         check_counts(self.default_params, "cook_steps", "max_steps")

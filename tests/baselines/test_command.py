@@ -187,7 +187,7 @@ def test_a_game_of_ones_own_is_imported_only_if_the_user_names_it(
     game = "baselines.training.probes:Probe"
     directory = train_fake(tmp_path, "a", "--env", game)
     message = refusal(capsys, tmp_path, "--name", "a", "--resume")
-    assert "config.json: env_id='baselines.training.probes:Probe' is not allowed here" in message
+    assert "config.json: env_id='baselines.training.probes:Probe' is not allowed: only a registered game is" in message
     assert f"name it with --env {game} if you trust it" in message
     assert "env='gems' is not allowed" in refusal(capsys, tmp_path, "--name", "a", "--resume", "--env", "gems")
     train_fake(tmp_path, "a", "--env", game, "--resume")

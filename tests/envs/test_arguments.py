@@ -153,3 +153,14 @@ def test_actions_of_python_numbers_and_traced_numbers_are_taken(small: Any) -> N
         assert (state.headings != right["state"].headings).all()
     state = jax.jit(lambda turn: small.step(right["key"], right["state"], [turn, turn])[1])(np.int32(4))
     assert (state.headings != right["state"].headings).all()
+
+
+def test_numbers_of_numpy_are_taken_as_those_of_python() -> None:
+    board = "@@@@@@\n@PP.A@\n@@@@@@"
+    own: Any = jaxdilemmas.make(
+        "gathering", map=board, num_agents=np.uint8(2), beam_length=np.uint8(3), max_steps=np.uint8(9)
+    )
+    assert (type(own.num_agents), type(own.default_params.max_steps)) == (int, int)
+    assert own.beam_reach.max() == 3
+    ring = jaxdilemmas.make("common_pool_network", num_agents=np.int64(3), price=np.float32(2.0))
+    assert type(ring.default_params.price) is float
