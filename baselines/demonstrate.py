@@ -44,7 +44,8 @@ class Options:
     Attributes:
       policy: who plays: a scripted policy of the game, or the directory of a run.
       env: id of the game, or module:Class of one of your own.
-      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
+      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large, or map=board.txt
+        for a file with a board drawn as text.
       transitions: whole episodes until there are at least so many.
       episodes: or just so many; one of the two.
       with_states: whether the states of the game are recorded as well.

@@ -48,7 +48,8 @@ class Options:
         on it.
       defect: what defectors follow, likewise.
       env: id of the game, or module:Class of one of your own.
-      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
+      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large, or map=board.txt
+        for a file with a board drawn as text.
       episodes: for each number of cooperators.
       seed: of the episodes.
       output: directory to make; by default one in runs, named by game and time.

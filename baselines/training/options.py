@@ -33,7 +33,8 @@ class RunOptions:
 
     Attributes:
       env: id of the game, or module:Class of one of your own.
-      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large.
+      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large, or map=board.txt
+        for a file with a board drawn as text.
       name: of the run; by default algorithm, game and time.
       runs_dir: directory that holds a directory for each run.
       seed: of the first training run; with several, the others follow it.
