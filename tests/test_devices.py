@@ -35,18 +35,19 @@ def wrap(env: Environment) -> Environment:
 
 
 def play_on_two_devices(env: Environment, batch: Inputs) -> None:
-    """Plays a batch on one device and on two: whole episodes in `jax.shard_map`, and steps alone, over either mesh."""
+    """Plays a batch on one device and on two, over both kinds of mesh: whole episodes, and a step alone."""
     probe = Probe(env, num_steps=NUM_STEPS)
-    play = jax.vmap(lambda inputs: probe.play(inputs, probe.short_params))
-    expected = jax.jit(play)(batch)
+    play, step = jax.vmap(lambda inputs: probe.play(inputs, probe.short_params)), jax.vmap(env.step)
+    episodes = jax.jit(play)(batch)
+    arguments = (batch.keys[:, 0], episodes["reset"]["state"], batch.actions[:, 0])
+    after_a_step = jax.jit(step)(*arguments)
     for mesh in (Mesh(np.array(jax.devices()), ("devices",)), jax.make_mesh((2,), ("devices",))):
-        split = jax.device_put(batch, NamedSharding(mesh, SPLIT))
-        sharded = jax.jit(jax.shard_map(play, mesh=mesh, in_specs=SPLIT, out_specs=SPLIT))
-        claim_equal(f"{type(env).__name__} on two devices", expected, sharded(split), tolerance=0.0)
-        state = jax.device_put(expected["reset"]["state"], NamedSharding(mesh, SPLIT))
-        step = jax.shard_map(jax.vmap(env.step), mesh=mesh, in_specs=SPLIT, out_specs=SPLIT)
-        args = (split.keys[:, 0], state, split.actions[:, 0])
-        claim_equal("a step on two devices", jax.jit(jax.vmap(env.step))(*args), jax.jit(step)(*args), tolerance=0.0)
+        split = jax.device_put((batch, arguments), NamedSharding(mesh, SPLIT))
+        play_split, step_split = (
+            jax.jit(jax.shard_map(function, mesh=mesh, in_specs=SPLIT, out_specs=SPLIT)) for function in (play, step)
+        )
+        claim_equal(f"{type(env).__name__} on two devices", episodes, play_split(split[0]), tolerance=0.0)
+        claim_equal("a step on two devices", after_a_step, step_split(*split[1]), tolerance=0.0)
 
 
 def main() -> None:
