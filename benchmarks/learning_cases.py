@@ -19,7 +19,10 @@ LARGE = "--env gathering_gallego --env-kwargs map=large num_agents=10"
 DILEMMA = "A dilemma: what is best for one agent costs the group. Compare the row with common reward."
 
 EXPERIMENTS = {
-    "gathering": Experiment("--env gathering"),
+    "gathering": Experiment(
+        "--env gathering",
+        "`greedy` sees the whole board, trained agents a part of it (16 x 21 cells). The supply ends at 520.",
+    ),
     "overcooked": Experiment(
         "--env overcooked --env-kwargs max_steps=500",
         "One delivery is 40 in the collective return. The cooks share every reward: `greedy` is a team that sees all.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.analysis.schelling import Estimate, estimate_mean
+from baselines.analysis.schelling import estimate_mean
 from baselines.analysis.tables import format_value, markdown_table
 from baselines.training.curves import plot_learning_curve
 from baselines.training.runs import RunDirectory
@@ -53,8 +53,7 @@ def write_table(rows_path: Path, page: Path) -> None:
 
 def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """One row of results as a row of the table."""
-    low, high = (float("nan") if row[end] is None else row[end] for end in ("low", "high"))
-    after = Estimate(row["collective_return"], low, high)
+    half = "" if row["low"] is None else f" ± {(row['high'] - row['low']) / 2:.3g}"
     seeds = row["seeds"]
     each = ", ".join(f"{value:.4g}" for value in row["each"]["collective_return"])
     return {
@@ -63,7 +62,7 @@ def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "best selfish script": _scripted(row, "selfish"),
         "cooperative script": _scripted(row, "cooperative"),
         "IPPO before": row["before"],
-        "IPPO after": f"**{format_value(after)}** ({each})",
+        "IPPO after": f"**{row['collective_return']:.4g}{half}** ({each})",
         "above both": verdict(row),
         "env steps": f"{row['env_steps'] / 1e6:.3g}M",
         "seeds": f"{seeds[0]} to {seeds[-1]}",
