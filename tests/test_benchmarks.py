@@ -266,7 +266,7 @@ def test_experiments_are_chosen_by_name_or_by_game(monkeypatch: pytest.MonkeyPat
     learning.main(options)
     learning.main(learning_options(tmp_path, "gems", "--seeds", "1"))
     assert chosen == ["overcooked 3", "gems 3", "gems 100"]
-    with pytest.raises(ValueError, match=r"experiment='gem' is not allowed: one of gathering, "):
+    with pytest.raises(SystemExit, match=r"experiment='gem' is not allowed: one of gathering, "):
         learning.main(learning_options(tmp_path, "gem"))
 
 
