@@ -1,9 +1,14 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh, PartitionSpec
 
-from jaxdilemmas.batching import compute_if_any
+from jaxdilemmas.batching import compute_if_any, vary_alike
 
 
 def double(x: jax.Array, scale: jax.Array) -> dict[str, jax.Array]:
@@ -70,3 +75,35 @@ def test_operands_may_be_keys_and_plain_numbers() -> None:
 
     expected = jax.vmap(jax.random.uniform)(keys) + 2
     assert (jax.vmap(draw, (0, None))(keys, 2.0) == expected).all()
+
+
+def over_devices(function: Callable[..., Any], *arguments: jax.Array) -> Any:
+    """`jax.shard_map` of a function over all devices there are, with its default checks."""
+    mesh = Mesh(np.array(jax.devices()), ("devices",))
+    split = PartitionSpec("devices")
+    return jax.shard_map(function, mesh=mesh, in_specs=split, out_specs=split)(*arguments)
+
+
+def test_a_branch_may_differ_by_device() -> None:
+    def choose_any(x: jax.Array) -> jax.Array:
+        found = compute_if_any(double, x.any(), x, jnp.float32(1.0))
+        return found["twice"] + found["whole"]
+
+    x = jnp.arange(2.0 * jax.device_count())
+    assert (jax.jit(lambda x: over_devices(choose_any, x))(x) == 2 * x + (x > 1)).all()
+
+
+def test_a_loop_may_begin_with_a_constant_that_will_differ_by_device() -> None:
+    def count(x: jax.Array, is_alike: bool) -> jax.Array:
+        start = {"sum": jnp.zeros((), jnp.float32)}
+        start = vary_alike(start, (x, 2.0)) if is_alike else start
+        return jax.lax.scan(lambda carry, part: ({"sum": carry["sum"] + part}, part), start, x)[0]["sum"][None]
+
+    x = jnp.arange(2.0 * jax.device_count())
+    assert over_devices(partial(count, is_alike=True), x).sum() == x.sum()
+    with pytest.raises(TypeError, match="carry"):
+        over_devices(partial(count, is_alike=False), x)
+
+
+def test_outside_of_shard_map_arrays_stay_what_they_are() -> None:
+    assert vary_alike(X, X) is X

@@ -85,7 +85,7 @@ def test_numbers_of_sixty_four_bits_are_taken_as_thirty_two() -> None:
     with jax.enable_x64(True):
         params = PotParams(growth=np.float64(0.3), prize=jnp.int64(1), max_steps=np.int64(2))  # type: ignore[arg-type]
         _, state = env.reset(KEY, params)
-        step = env.step(KEY, state, np.array([0, 1, 2], np.int64), params)
+        step = env.step(KEY, state, jnp.array([0, 1, 2], jnp.int64), params)
         wide = jax.device_get(Probe(env, params, num_steps=2).played)
     assert step[2].dtype == jnp.float32
     claim_equal("with params of 64 bits", narrow, wide, tolerance=0.0)
