@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxdilemmas
 from baselines import ippo
 from baselines.training import probes
 from baselines.training.probes import Params, Probe
@@ -284,3 +285,11 @@ def test_continuous_actions_are_refused() -> None:
 
     with pytest.raises(ValueError, match="Discrete"):
         ippo.make_trainer(SMALL, Continuous())
+
+
+def test_training_traces_in_64_bit_mode_with_32_bits() -> None:
+    env = jaxdilemmas.make("gathering", max_steps=8)
+    config = dataclasses.replace(SMALL, total_env_steps=2 * 4 * 8, num_envs=4)
+    with jax.enable_x64(True):
+        trained = jax.eval_shape(ippo.make_train(config, env), jax.random.key(0), env.default_params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(trained)}.isdisjoint({np.dtype("int64"), np.dtype("float64")})
