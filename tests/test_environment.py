@@ -12,7 +12,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas import AutoReset, Environment, EpisodeStatistics
 from jaxdilemmas.testing.probe import Probe, claim_equal
-from tests.test_contract import Pot, PotParams
+from tests.pot import Pot, PotParams
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 KEY = jax.random.key(0)
@@ -59,7 +59,7 @@ def test_an_outer_jit_costs_what_it_costs_without_the_inner_one() -> None:
 
     def cost(step: Any) -> tuple[float, float]:
         batch = jax.vmap(lambda key: step(key, state, actions, params))
-        costs = jax.jit(batch).lower(keys).compile().cost_analysis()
+        costs: Any = jax.jit(batch).lower(keys).compile().cost_analysis()
         return costs["flops"], costs["bytes accessed"]
 
     assert cost(env.step) == cost(env._step)
