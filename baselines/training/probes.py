@@ -108,7 +108,7 @@ class Probe(Environment):
         del draws
         roles = 2.0 * (jnp.arange(self.num_agents, dtype=jnp.float32) % 2) - 1.0
         action_weights = params.action + params.action_cue * state.cues + params.action_role * roles
-        rewards = params.constant + params.cue * state.cues + (2.0 * actions - 1.0) * action_weights
+        rewards = params.constant + params.cue * state.cues + (2.0 * actions.astype(jnp.float32) - 1.0) * action_weights
         rewards = jnp.where(state.step_count >= params.pays_from, rewards, 0.0).astype(jnp.float32)
         state = state.replace(step_count=state.step_count + 1)
         return state, rewards, state.step_count >= params.length, {}
@@ -116,4 +116,4 @@ class Probe(Environment):
     def observe(self, state: State, params: Params) -> jax.Array:
         """The cue in the first step, and the step if it is to be seen, `[N, 1]` float32."""
         cues = jnp.where(state.step_count == 0, params.sees_cue * state.cues, 0.0)
-        return (cues + params.sees_step * state.step_count).astype(jnp.float32)[:, None]
+        return (cues + params.sees_step * state.step_count.astype(jnp.float32)).astype(jnp.float32)[:, None]

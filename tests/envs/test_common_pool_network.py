@@ -298,7 +298,7 @@ def test_fixed_harvests_that_cost_more_than_they_earn_are_left_alone() -> None:
     [
         ({"num_agents": 0}, "num_agents=0 is not allowed"),
         ({"num_nodes": 0}, "num_nodes=0 is not allowed"),
-        ({"graph": "torus"}, "name='torus' is not allowed: one of complete, empty, ring"),
+        ({"graph": "torus"}, "graph='torus' is not allowed: one of complete, empty, ring"),
         ({"graph": [[0, 1]]}, r"graph=.* is not allowed: a matrix of numbers, \[N, N\]"),
         ({"graph": np.eye(3) * 0, "num_nodes": 4}, r"a matrix of numbers, \[4, 4\]"),
         ({"graph": [[0, -1], [1, 0]]}, r"graph\[0, 1\]=-1\.0 is not allowed: weights are finite and at least 0"),

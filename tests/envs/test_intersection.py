@@ -277,7 +277,7 @@ def test_a_cautious_car_waits_for_one_that_is_ahead_and_goes_when_the_crossing_i
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"num_agents": 5}, "num_agents=5 is not allowed: a whole number from 1 to 4"),
+        ({"num_agents": 5}, "num_agents=5 is not allowed: a whole number of at least 1 and at most 4"),
         ({"num_agents": 0}, "num_agents=0 is not allowed"),
         ({"crash_cost": -4.0}, r"crash_cost=-4\.0 is not allowed"),
         ({"arrival_reward": float("nan")}, "arrival_reward=nan is not allowed"),
