@@ -15,7 +15,7 @@ from baselines.playing import Player, check_player, play_steps
 from baselines.training.demonstration_files import BLOCK_BYTES, Writer, load, save
 from baselines.training.headers import Header, check_header, describe
 from baselines.training.packing import pack
-from baselines.training.trainer import check_game
+from baselines.training.trainer import check_unreset_game
 from baselines.training.transitions import (
     ARRAYS,
     Demonstrations,
@@ -62,7 +62,7 @@ def check_fits(demonstrations: Demonstrations, env: Environment, env_id: str | N
         `from_arrays`. The message names the file, if there is one, and the field.
     """
     check_demonstrations(demonstrations)
-    check_game(env)
+    check_unreset_game(env)
     check_header(demonstrations.header, env, env_id)
     check_contents(demonstrations)
     check_observations(demonstrations, env)

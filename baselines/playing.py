@@ -15,7 +15,7 @@ from baselines.training import trainer
 from baselines.training.algorithms import find_algorithm
 from baselines.training.runs import RunDirectory, load_parameters
 from baselines.training.schema import MOST_EPISODES
-from baselines.training.trainer import check_game
+from baselines.training.trainer import check_unreset_game
 from jaxdilemmas.arguments import check_count, check_kind, is_count, require
 from jaxdilemmas.environment import Environment, Policy, check_key
 from jaxdilemmas.metrics import restraint, social_metrics
@@ -43,7 +43,7 @@ class Player(NamedTuple):
 def check_player(argument: str, player: Any) -> None:
     """Raises a ValueError unless this is a `Player` of a game that does not reset itself."""
     check_kind(argument, player, Player, "a Player, as baselines.playing.find_player returns it")
-    check_game(player.env)
+    check_unreset_game(player.env)
 
 
 class Steps(NamedTuple):
@@ -164,7 +164,7 @@ def trained_player(env: Environment, policy: trainer.Policy, network_params: Any
     Raises:
       ValueError: `env` is no game, or resets itself, or `policy` is of another kind.
     """
-    check_game(env)
+    check_unreset_game(env)
     check_kind("policy", policy, trainer.Policy, "a Policy, as ippo.make_policy(config, env) returns it")
 
     def act(obs: jax.Array, state: Any, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -180,7 +180,7 @@ def scripted_player(env: Environment, policy: Policy) -> Player:
     Raises:
       ValueError: `env` is no game, or resets itself, or `policy` is no function.
     """
-    check_game(env)
+    check_unreset_game(env)
     require(
         callable(policy), "policy", policy, "a function policy(key, state), as jaxdilemmas.policies.scripted returns"
     )

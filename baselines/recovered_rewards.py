@@ -13,7 +13,7 @@ from baselines.analysis.events import event_feature
 from baselines.playing import load_run
 from baselines.training.imitation import RewardFunction
 from baselines.training.schema import MOST_FLOAT32
-from baselines.training.trainer import check_game
+from baselines.training.trainer import check_unreset_game
 from jaxdilemmas.arguments import check_kind, numbers_from, require
 from jaxdilemmas.environment import Environment, Transition
 from jaxdilemmas.wrappers import Wrapper
@@ -49,7 +49,7 @@ class RecoveredRewards(Wrapper):
     """
 
     def __init__(self, env: Environment, reward_function: RewardFunction) -> None:
-        check_game(env)
+        check_unreset_game(env)
         super().__init__(env)
         allowed = "a function (obs, actions, next_obs, terminated) -> rewards [M, N]"
         require(callable(reward_function), "reward_function", reward_function, allowed)
@@ -90,7 +90,7 @@ class EventWeightedRewards(Wrapper):
     """
 
     def __init__(self, env: Environment, weights: Mapping[str, Any]) -> None:
-        check_game(env)
+        check_unreset_game(env)
         super().__init__(env)
         check_kind("weights", weights, Mapping, "numbers by name of the feature")
         info = jax.eval_shape(env.step, *_first_arguments(env))[-1]

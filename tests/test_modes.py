@@ -36,7 +36,7 @@ PREFERENCES = {
 }
 
 
-def hold_in_every_mode(function: Callable[..., Any], *arguments: Any) -> None:
+def assert_same_in_every_mode(function: Callable[..., Any], *arguments: Any) -> None:
     """Holds a function of 32-bit arrays to the same results, bitwise, in every mode."""
     expected = jax.jit(function)(*arguments)
     with jax.enable_x64(True):
@@ -54,15 +54,17 @@ def test_a_preference_is_the_same_in_every_mode(name: str) -> None:
         carry, nothing = preference.apply(carry, jnp.zeros_like(rewards))
         return carry, first, nothing
 
-    hold_in_every_mode(play, REWARDS)
+    assert_same_in_every_mode(play, REWARDS)
 
 
 def test_metrics_are_the_same_in_every_mode() -> None:
-    hold_in_every_mode(metrics.social_metrics, INFO)
+    assert_same_in_every_mode(metrics.social_metrics, INFO)
     for negative in ("one", "raw", "clip"):
-        hold_in_every_mode(lambda returns, kind=negative: metrics.equality(returns, kind), INFO["episode_return"])
-    hold_in_every_mode(lambda info: metrics.restraint(info["episode_return"], info["episode_length"]), INFO)
-    hold_in_every_mode(
+        assert_same_in_every_mode(
+            lambda returns, kind=negative: metrics.equality(returns, kind), INFO["episode_return"]
+        )
+    assert_same_in_every_mode(lambda info: metrics.restraint(info["episode_return"], info["episode_length"]), INFO)
+    assert_same_in_every_mode(
         lambda info: metrics.sustainability(info["episode_reward_steps"], info["episode_reward_time"], True), INFO
     )
 
@@ -72,7 +74,7 @@ def test_a_bonus_is_the_same_in_every_mode() -> None:
         EpisodeStatistics(jaxdilemmas.make("common_pool")), bonuses.weighted_events({"effort": 0.1}), bonuses.wage()
     )
     actions = jnp.ones(env.num_agents, jnp.int32)
-    hold_in_every_mode(lambda key: env.step(key, env.reset(key)[1], actions), KEY)
+    assert_same_in_every_mode(lambda key: env.step(key, env.reset(key)[1], actions), KEY)
 
 
 def test_a_board_is_drawn_the_same_in_every_mode() -> None:
@@ -91,6 +93,7 @@ def test_an_adapter_works_in_every_mode() -> None:
         return env.reset(seed=3), env.step(dict.fromkeys(env.agents, 1))
 
     expected = play()
+    assert len(expected[1][1]) == 4, "a reward for each agent"
     with jax.enable_x64(True):
         claim_equal("in 64-bit mode", expected, play(), tolerance=0.0)
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"), jax.debug_nans(True):
@@ -125,4 +128,4 @@ def test_scripted_policies_act_the_same_in_every_mode(env_id: str) -> None:
     env = jaxdilemmas.make(env_id)
     for name in policies.scripted_policies(env):
         policy = policies.scripted(env, name)
-        hold_in_every_mode(lambda key, policy=policy: play_by(env, policy, key), KEY)
+        assert_same_in_every_mode(lambda key, policy=policy: play_by(env, policy, key), KEY)

@@ -7,7 +7,7 @@ import numpy as np
 
 from baselines.analysis.arrays import check_array
 from jaxdilemmas.arguments import check_count, check_kind, require
-from jaxdilemmas.environment import Environment
+from jaxdilemmas.environment import Environment, check_game
 from jaxdilemmas.spaces import Box
 
 Describe = Callable[[np.ndarray], np.ndarray]
@@ -30,7 +30,7 @@ def make_state_features(env: Environment) -> Describe:
     Raises:
       ValueError: `env` is no game.
     """
-    check_kind("env", env, Environment, "a game as jaxdilemmas.make returns it")
+    check_game(env)
     space = env.observation_space
     if hasattr(env, "entity_kinds"):
         return partial(entity_features, kinds=np.asarray(env.entity_kinds))

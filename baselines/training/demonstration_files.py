@@ -11,7 +11,7 @@ from baselines.training.blocks import BlockWriter, Contents, read_arrays, read_c
 from baselines.training.files import check_path, note_without_checksum
 from baselines.training.headers import EndMark, Header, Origin, check_header
 from baselines.training.schema import read_json
-from baselines.training.trainer import check_game
+from baselines.training.trainer import check_unreset_game
 from baselines.training.transitions import (
     Demonstrations,
     check_contents,
@@ -158,7 +158,7 @@ def load(
     check_count("least_transitions", least_transitions, 0)
     check_flag("is_partial_allowed", is_partial_allowed)
     if env is not None:
-        check_game(env)
+        check_unreset_game(env)
     try:
         contents = read_contents(Path(path))
         header = Header(**vars(read_json(f"{path}: header", contents.header, Origin)), path=str(path))

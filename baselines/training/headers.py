@@ -14,7 +14,7 @@ from pydantic import Field
 
 from baselines.training.schema import Allowed, Count, CountOrZero, Plain, as_tuples, check_fields
 from jaxdilemmas.arguments import MOST_AGENTS, check_kind, refusal, require
-from jaxdilemmas.environment import Environment
+from jaxdilemmas.environment import Environment, check_game
 from jaxdilemmas.registration import registered_class, registered_envs
 from jaxdilemmas.spaces import Discrete
 
@@ -137,7 +137,7 @@ def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | No
     Raises:
       ValueError: actions of the game are not numbered, or something cannot be said in a file; the message names it.
     """
-    check_kind("env", env, Environment, "a game as jaxdilemmas.make returns it")
+    check_game(env)
     check_kind("env_kwargs", env_kwargs, (dict, type(None)), "a dict of keyword arguments, or None")
     check_kind("policy", policy, str, "text")
     actions, obs = env.action_space, env.observation_space

@@ -7,7 +7,7 @@ import jax
 
 from baselines.training.schema import MOST_INT32
 from jaxdilemmas.arguments import check_kind, require
-from jaxdilemmas.environment import Environment, check_key
+from jaxdilemmas.environment import check_game, check_key
 from jaxdilemmas.wrappers import AutoReset
 
 Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
@@ -61,14 +61,14 @@ def as_function(trainer: Trainer, num_updates: int) -> Train:
 
 
 def check_arguments(config: Any, config_class: type, env: Any) -> None:
-    """Raises a ValueError unless `config` holds settings of the algorithm and `env` is a game; see `check_game`."""
+    """Raises a ValueError unless `config` holds settings of the algorithm and `env` is a game without resets."""
     check_kind("config", config, config_class, f"a {config_class.__module__}.{config_class.__name__}")
-    check_game(env)
+    check_unreset_game(env)
 
 
-def check_game(env: Any) -> None:
+def check_unreset_game(env: Any) -> None:
     """Raises a ValueError unless `env` is a game that does not reset itself."""
-    check_kind("env", env, Environment, "a game as jaxdilemmas.make returns it")
+    check_game(env)
     require(not isinstance(env, AutoReset), "env", env, "a game without AutoReset: whoever plays it resets it")
 
 

@@ -47,7 +47,9 @@ def killed(whole: RunDirectory, tmp_path_factory: pytest.TempPathFactory) -> Run
     return run
 
 
-def die_resuming(whole: RunDirectory, killed: RunDirectory, tmp_path: Path, every: int) -> None:
+def assert_dying_while_resuming_is_harmless(
+    whole: RunDirectory, killed: RunDirectory, tmp_path: Path, every: int
+) -> None:
     before = num_rows(killed)
     with life() as counted:
         train(Path(shutil.copytree(killed.path, tmp_path / "counted")), "--resume")
@@ -63,20 +65,21 @@ def die_resuming(whole: RunDirectory, killed: RunDirectory, tmp_path: Path, ever
 def test_a_run_that_dies_while_it_is_resumed_is_resumed_bitwise(
     whole: RunDirectory, killed: RunDirectory, tmp_path: Path
 ) -> None:
-    die_resuming(whole, killed, tmp_path, SOME)
+    assert_dying_while_resuming_is_harmless(whole, killed, tmp_path, SOME)
 
 
 @pytest.mark.slow
 def test_a_run_may_die_at_every_write_while_it_is_resumed(
     whole: RunDirectory, killed: RunDirectory, tmp_path: Path
 ) -> None:
-    die_resuming(whole, killed, tmp_path, 1)
+    assert_dying_while_resuming_is_harmless(whole, killed, tmp_path, 1)
 
 
-def die_training(whole: RunDirectory, tmp_path: Path, every: int) -> None:
+def assert_dying_while_training_is_harmless(whole: RunDirectory, tmp_path: Path, every: int) -> None:
     options = ("--checkpoint-every", "2", "--num-seeds", "2")
     with life() as counted:
         train(tmp_path / "counted", *options)
+    assert counted.done > 30
     for num_calls in range(0, counted.done, every):
         run = RunDirectory(tmp_path / str(num_calls))
         with life(num_calls):
@@ -86,12 +89,12 @@ def die_training(whole: RunDirectory, tmp_path: Path, every: int) -> None:
 
 
 def test_a_run_that_dies_is_resumed_bitwise_or_is_not_there(whole: RunDirectory, tmp_path: Path) -> None:
-    die_training(whole, tmp_path, SOME)
+    assert_dying_while_training_is_harmless(whole, tmp_path, SOME)
 
 
 @pytest.mark.slow
 def test_a_run_may_die_at_every_write(whole: RunDirectory, tmp_path: Path) -> None:
-    die_training(whole, tmp_path, 1)
+    assert_dying_while_training_is_harmless(whole, tmp_path, 1)
 
 
 @contextmanager

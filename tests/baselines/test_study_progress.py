@@ -92,5 +92,9 @@ def test_phases_of_pieces_are_heard_of_while_they_are_at_work(jobs: int, tmp_pat
 
 
 def test_a_report_that_nobody_listens_to_is_dropped(tmp_path: Path) -> None:
-    run_side_by_side(Path.touch, [tmp_path / "a"], 1, Board(["a"], [1]), lambda board: None)
+    board = Board(["a"], [1])
+    run_side_by_side(Path.touch, [tmp_path / "a"], 1, board, lambda board: None)
+    before = board.share_done, board.describe()
     report("playing")
+    assert (board.share_done, board.describe()) == before
+    assert (tmp_path / "a").is_file()

@@ -85,7 +85,16 @@ def test_a_stream_of_another_encoding_is_set_to_replace_characters(monkeypatch: 
 def test_a_process_without_streams_runs_its_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
-    as_command(lambda: Console().print("nowhere"))()
+    done: list[str] = []
+
+    @as_command
+    def main() -> None:
+        Console().print("nowhere")
+        done.append("printed")
+
+    main()
+    assert done == ["printed"]
+    assert (sys.stdout, sys.stderr) == (None, None)
 
 
 def raise_(error: BaseException) -> Callable[[], None]:

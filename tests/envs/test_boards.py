@@ -40,6 +40,11 @@ OWN = {
 """A small board for each game."""
 
 
+def assert_same_game(first: Any, second: Any) -> None:
+    """Every attribute is equal, of the params too."""
+    jax.tree.map(np.testing.assert_array_equal, parts(first), parts(second))
+
+
 def parts(env: Any) -> dict[str, Any]:
     """All that a game is made of, by name."""
     return {name: vars(value) if name == "default_params" else value for name, value in vars(env).items()}
@@ -50,8 +55,7 @@ def test_the_text_of_a_board_is_the_game_with_that_board(env_id: str, name: str,
     named, text = jaxdilemmas.make(env_id, map=name), NAMED[env_id][name]
     (tmp_path / "board.txt").write_text(text)
     for board in (text, "\r\n" + text.strip("\n").replace("\n", "\r\n"), tmp_path / "board.txt"):
-        drawn = jaxdilemmas.make(env_id, map=board)
-        jax.tree.map(np.testing.assert_array_equal, parts(named), parts(drawn))
+        assert_same_game(named, jaxdilemmas.make(env_id, map=board))
 
 
 def test_every_grid_game_has_a_board_here() -> None:

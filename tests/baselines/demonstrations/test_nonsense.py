@@ -347,4 +347,7 @@ def test_an_episode_with_more_steps_than_the_clock_allows_is_read_only_up_to_it(
 
 def test_every_registered_game_is_described_in_words_that_a_file_takes(tmp_path: Path) -> None:
     for env_id in jaxdilemmas.registered_envs():
-        Writer(tmp_path / env_id, describe(jaxdilemmas.make(env_id), env_id)).close()
+        header = describe(jaxdilemmas.make(env_id), env_id)
+        with Writer(tmp_path / env_id, header) as writer:
+            assert (writer.header.env_id, writer.header.params) == (env_id, header.params)
+        assert not (tmp_path / env_id).exists(), "without an episode there is no file"
