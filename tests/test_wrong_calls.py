@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -374,6 +375,10 @@ def test_there_are_at_least_500_wrong_calls() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_wrong_call_is_refused(part: str) -> None:
+def test_every_wrong_call_is_refused_and_writes_nothing(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for call in calls_of(part):
         assert_refused(call)
+    assert not list(tmp_path.iterdir())

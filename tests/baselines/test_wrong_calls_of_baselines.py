@@ -517,9 +517,14 @@ OF_ALL: list[Callable[[], list[WrongCall]]] = [
 
 
 @pytest.mark.parametrize("make_calls", OF_ALL, ids=lambda function: function.__name__)
-def test_wrong_calls_are_refused(make_calls: Callable[[], list[WrongCall]]) -> None:
-    for call in make_calls():
+def test_wrong_calls_are_refused_and_write_nothing(
+    make_calls: Callable[[], list[WrongCall]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = make_calls()
+    monkeypatch.chdir(tmp_path)
+    for call in calls:
         assert_refused(call)
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_calls_are_many() -> None:
