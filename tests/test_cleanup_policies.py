@@ -12,7 +12,8 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas import EpisodeStatistics, policies
 from jaxdilemmas.envs.cleanup import Cleanup
-from jaxdilemmas.envs.cleanup_policies import (
+from jaxdilemmas.grid.maps import cells_of, parse_map
+from jaxdilemmas.policies.cleanup import (
     Posts,
     choose_cleaners,
     clean_best,
@@ -21,7 +22,6 @@ from jaxdilemmas.envs.cleanup_policies import (
     find_posts,
     greedy,
 )
-from jaxdilemmas.grid.maps import cells_of, parse_map
 from tests.reference import policies as reference
 from tests.reference.movement import target_cell
 from tests.reference.views import Cell, cell_at, is_inside

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.gems_recording import PARTS, explain, follow, main
 from jaxdilemmas.envs.gems import Gems, draw_planes
-from jaxdilemmas.envs.gems_policies import greedy
+from jaxdilemmas.policies.gems import greedy
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -22,7 +22,18 @@ ALLOWED = {
     "jaxdilemmas.preferences": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.bonuses": {"jaxdilemmas.arguments", "jax"},
     "jaxdilemmas.metrics": {"jaxdilemmas.arguments", "jax", "numpy"},
-    "jaxdilemmas.policies": CONTRACT | {"jax", "numpy"},
+    "jaxdilemmas.policies": {"jaxdilemmas.policies.by_name", "jaxdilemmas.policies.chance"},
+    "jaxdilemmas.policies.*": GAME | {"jaxdilemmas.policies.routes"},
+    "jaxdilemmas.policies.by_name": CONTRACT | {"jaxdilemmas.policies.chance", "jax"},
+    "jaxdilemmas.policies.chance": CONTRACT | {"jax", "numpy"},
+    "jaxdilemmas.policies.routes": GAME,
+    "jaxdilemmas.policies.common_pool": CONTRACT | {"jaxdilemmas.envs.common_pool", "jax"},
+    "jaxdilemmas.policies.common_pool_network": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
+    "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
+    "jaxdilemmas.policies.intersection": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
+    "jaxdilemmas.policies.overcooked": CONTRACT
+    | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.envs.overcooked", "jaxdilemmas.policies.routes"}
+    | {"jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.batching": {"jax"},
     "jaxdilemmas.wrappers": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
@@ -47,19 +58,10 @@ ALLOWED = {
     "jaxdilemmas.envs.*": GAME,
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.common_pool_policies": CONTRACT | {"jaxdilemmas.envs.common_pool", "jax"},
-    "jaxdilemmas.envs.common_pool_network_policies": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.envs.gems": CONTRACT | {"jax", "numpy", "flax"},
-    "jaxdilemmas.envs.gems_policies": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
     "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.intersection_policies": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.overcooked_policies": CONTRACT
-    | {"jaxdilemmas.envs.foraging", "jaxdilemmas.envs.kitchens", "jaxdilemmas.envs.overcooked"}
-    | {"jaxdilemmas.grid", "jax", "numpy"},
-    "jaxdilemmas.envs.gathering_policies": GAME | {"jaxdilemmas.envs.foraging"},
-    "jaxdilemmas.envs.cleanup_policies": GAME | {"jaxdilemmas.envs.foraging"},
 }
 """What a module imports at most beside the standard library; packages stand for their modules."""
 

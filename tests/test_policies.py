@@ -15,12 +15,12 @@ import jaxdilemmas
 from baselines.training.probes import Probe
 from jaxdilemmas import EpisodeStatistics, policies
 from jaxdilemmas.environment import Policy
-from jaxdilemmas.envs.foraging import NEVER, SEARCH_ORDER, divide_cells, find_ways
-from jaxdilemmas.envs.gathering_policies import cooperative, exploitative, greedy
 from jaxdilemmas.grid.beams import open_reach
 from jaxdilemmas.grid.maps import cells_of, parse_map
 from jaxdilemmas.grid.spawning import neighbours_within
 from jaxdilemmas.metrics import social_metrics
+from jaxdilemmas.policies.gathering import cooperative, exploitative, greedy
+from jaxdilemmas.policies.routes import NEVER, SEARCH_ORDER, divide_cells, find_ways
 from tests.reference import policies as reference
 from tests.reference.self_play import play_reference
 

@@ -101,7 +101,7 @@ class Cleanup(Lab2DEnvironment):
 
     num_actions = 9
     tiles = RIVER_TILES
-    policy_module = "jaxdilemmas.envs.cleanup_policies"
+    policy_module = "jaxdilemmas.policies.cleanup"
     num_beams = 2
     boards: tuple[Mapping[str, str], Mapping[str, str]] = (CLEANUP, CLEANUP_SYMBOLS)
     beam_length = 5

@@ -122,7 +122,7 @@ class CleanupGallego(GallegoEnvironment):
 
     num_actions = 9
     tiles = (*RIVER_TILES, "tagged")
-    policy_module = "jaxdilemmas.envs.cleanup_policies"
+    policy_module = "jaxdilemmas.policies.cleanup"
     window = Window(ahead=7, behind=0, side=7)
 
     def __init__(self, map: Board = "full", num_agents: int = 5, observation: str = "tiles", **params: Any) -> None:

@@ -64,7 +64,7 @@ class CommonPool(Environment):
       ValueError: an argument is unknown or not allowed.
     """
 
-    policy_module = "jaxdilemmas.envs.common_pool_policies"
+    policy_module = "jaxdilemmas.policies.common_pool"
 
     def __init__(self, num_agents: int = 4, **params: Any) -> None:
         self.num_agents = check_num_agents(num_agents)

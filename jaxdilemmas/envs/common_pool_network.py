@@ -94,7 +94,7 @@ class CommonPoolNetwork(Environment):
       is_place: `[N, M]` bool, False at empty ones.
     """
 
-    policy_module = "jaxdilemmas.envs.common_pool_network_policies"
+    policy_module = "jaxdilemmas.policies.common_pool_network"
 
     def __init__(
         self,

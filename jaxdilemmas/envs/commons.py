@@ -65,7 +65,7 @@ class Commons(GridEnvironment):
     """
 
     window = Window(ahead=20, behind=0, side=10)
-    policy_module = "jaxdilemmas.envs.gathering_policies"
+    policy_module = "jaxdilemmas.policies.gathering"
 
     def __init__(self, num_agents: int = 12, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
         super().__init__(read_layers(map, COMMONS, SYMBOLS), num_agents, observation)

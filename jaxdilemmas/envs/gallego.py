@@ -130,7 +130,7 @@ class GatheringGallego(GallegoEnvironment):
     """
 
     version = "2"
-    policy_module = "jaxdilemmas.envs.gathering_policies"
+    policy_module = "jaxdilemmas.policies.gathering"
     window = Window(ahead=15, behind=0, side=10)
 
     def __init__(self, map: Board = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
@@ -175,7 +175,7 @@ class CommonsGallego(GallegoEnvironment):
     """
 
     version = "2"
-    policy_module = "jaxdilemmas.envs.gathering_policies"
+    policy_module = "jaxdilemmas.policies.gathering"
     window = Window(ahead=20, behind=0, side=10)
 
     def __init__(self, num_agents: int = 12, observation: str = "tiles", map: Board = "default", **params: Any) -> None:

@@ -80,7 +80,7 @@ class Gathering(GridEnvironment):
     """
 
     window = Window(ahead=15, behind=0, side=10)
-    policy_module = "jaxdilemmas.envs.gathering_policies"
+    policy_module = "jaxdilemmas.policies.gathering"
 
     def __init__(
         self,

@@ -118,7 +118,7 @@ class Gems(Environment):
       ValueError: an argument is unknown or not allowed.
     """
 
-    policy_module = "jaxdilemmas.envs.gems_policies"
+    policy_module = "jaxdilemmas.policies.gems"
 
     def __init__(
         self, end_rule: str = "team_reward", observation: str = "entities", num_agents: int = NUM_PLAYERS, **params: Any

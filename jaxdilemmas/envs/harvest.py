@@ -98,7 +98,7 @@ class Harvest(MeltingPotEnvironment):
     """
 
     version = "2"
-    policy_module = "jaxdilemmas.envs.gathering_policies"
+    policy_module = "jaxdilemmas.policies.gathering"
     regrowth_counts = (1, 2, 3)
 
     def __init__(

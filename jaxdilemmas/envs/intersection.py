@@ -107,7 +107,7 @@ class Intersection(Environment):
       ValueError: an argument is unknown or not allowed.
     """
 
-    policy_module = "jaxdilemmas.envs.intersection_policies"
+    policy_module = "jaxdilemmas.policies.intersection"
 
     def __init__(self, num_agents: int = NUM_ROADS, **params: Any) -> None:
         self.num_agents = check_num_agents(num_agents, NUM_ROADS)

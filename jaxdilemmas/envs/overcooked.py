@@ -84,7 +84,7 @@ class Overcooked(Environment):
       ValueError: an argument is unknown or not allowed.
     """
 
-    policy_module = "jaxdilemmas.envs.overcooked_policies"
+    policy_module = "jaxdilemmas.policies.overcooked"
 
     def __init__(self, map: Board = "cramped_room", num_agents: int | None = None, **params: Any) -> None:
         self.kitchen, numbers = read_kitchen(map)

@@ -11,6 +11,7 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import AutoReset, EpisodeStatistics, metrics, policies
+from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.common_pool import CommonPool, Draws, State
 from tests.reference.common_pool import CommonPool as SlowCommonPool
 from tests.reference.recordings import DATA, load
@@ -190,7 +191,7 @@ def test_info_tells_who_took(env: CommonPool) -> None:
     assert rollout.info["effort"].tolist() == [[1, 0, 0, 1]] and rollout.info["effort"].dtype == np.float32
 
 
-def follow(env: CommonPool, policy: policies.Policy, rates: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+def follow(env: CommonPool, policy: Policy, rates: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Returns `[rates, N]` and restraint `[rates, N]` of whole episodes in which all follow a policy."""
     game = EpisodeStatistics(env)
 

@@ -10,7 +10,7 @@ import pytest
 
 from jaxdilemmas import EpisodeStatistics, policies
 from jaxdilemmas.envs.gems import DOWN, LEFT, RIGHT, STAY, Gems, State
-from jaxdilemmas.envs.gems_policies import cooperative, greedy
+from jaxdilemmas.policies.gems import cooperative, greedy
 from tests.reference.gems_boards import FAR, board
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

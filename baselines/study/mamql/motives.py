@@ -14,10 +14,10 @@ import numpy as np
 
 from baselines.playing import Player, find_player, make_team, scripted_player
 from jaxdilemmas.environment import Policy
-from jaxdilemmas.envs.foraging import beam_first, find_ways, first_step, wait_out
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.movement import STAND
 from jaxdilemmas.grid_environment import GridEnvironment
+from jaxdilemmas.policies.routes import beam_first, find_ways, first_step, wait_out
 
 PATROL_STEPS = 50
 """After so many steps a warden goes to the other place."""

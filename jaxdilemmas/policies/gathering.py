@@ -1,6 +1,6 @@
 """Scripted policies of the games of apples and beams: `gathering`, `commons`, their Gallego versions and `harvest`.
 
-`jaxdilemmas.envs.foraging` says what a policy is and has the two that need to know nothing of how apples grow.
+`jaxdilemmas.policies.routes` says what a policy is and has the two that need to know nothing of how apples grow.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Policy
-from jaxdilemmas.envs.foraging import (
+from jaxdilemmas.grid.geometry import cell_index
+from jaxdilemmas.grid_environment import GridEnvironment
+from jaxdilemmas.policies.routes import (
     NEVER,
     check_forage,
     divide_cells,
@@ -22,8 +24,6 @@ from jaxdilemmas.envs.foraging import (
     sidestep,
     wait_out,
 )
-from jaxdilemmas.grid.geometry import cell_index
-from jaxdilemmas.grid_environment import GridEnvironment
 
 LIVE_NEIGHBOURS_TO_EAT = 5
 """Live neighbours of an apple that regrows at the highest rate, where the game has no `regrowth_counts`."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Policy, require
-from jaxdilemmas.envs.foraging import NEVER, find_ways
 from jaxdilemmas.envs.kitchens import COUNTER, DISHES, FLOOR, LAYERS, ONIONS, POT, POT_SIZE, SERVING
 from jaxdilemmas.envs.overcooked import (
     ACTION_HEADINGS,
@@ -24,6 +23,7 @@ from jaxdilemmas.envs.overcooked import (
 )
 from jaxdilemmas.grid.geometry import STEPS, cell_index
 from jaxdilemmas.grid.maps import cells_of
+from jaxdilemmas.policies.routes import NEVER, find_ways
 
 NUM_HEADINGS = 4
 

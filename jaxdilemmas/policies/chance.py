@@ -1,11 +1,6 @@
-"""Policies for any game: `policy(key, state) -> actions`, for all agents at once.
+"""Policies for any game whose actions are chance alone."""
 
-A game's own scripted policies live beside the game, with the same signature, such as those of
-`jaxdilemmas.envs.gathering_policies`; `scripted` finds them by name.
-"""
-
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.arguments import numbers_from
-from jaxdilemmas.environment import Environment, Policy, check_game, check_key, require
+from jaxdilemmas.environment import Environment, Policy, check_game, require
 from jaxdilemmas.spaces import Discrete
 
 
@@ -65,49 +60,3 @@ def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarra
         return (jax.random.uniform(key, (env.num_agents,), jnp.float32) < chances).astype(jnp.int32)
 
     return policy
-
-
-def scripted_policies(env: Environment) -> dict[str, Callable[[Any], Policy]]:
-    """What can play a game without having learnt it.
-
-    Args:
-      env: any game, without wrappers. Its own policies are the `POLICIES`, a dict of the same kind, of the module that
-        `env.policy_module` names; the module is imported here.
-
-    Returns:
-      Functions of the game that build its policies, by name: "random" and the game's own.
-
-    Raises:
-      ValueError: `env` is no environment.
-    """
-    check_game(env)
-    own = importlib.import_module(env.policy_module).POLICIES if env.policy_module else {}
-    return {"random": random, **own}
-
-
-def scripted(env: Environment, name: str) -> Policy:
-    """The policy of this name; see `scripted_policies`.
-
-    Args:
-      env: any game, without wrappers.
-      name: "random", or one of the game's own.
-
-    Returns:
-      `policy(key, state) -> actions [N]`.
-
-    Raises:
-      ValueError: `env` is no environment, or the game has no policy of that name. From the policy: `key` is no key, or
-        `state` is none of the game.
-    """
-    makers = scripted_policies(env)
-    is_known = isinstance(name, str) and name in makers
-    require(is_known, "name", name, f"{type(env).__name__} has the policies {', '.join(makers)}")
-    policy = makers[name](env)
-
-    def checked(key: jax.Array, state: Any) -> jax.Array:
-        check_key(key)
-        if name != "random":
-            env.check_state(state)
-        return policy(key, state)
-
-    return checked

@@ -1,6 +1,6 @@
 """Scripted policies of the games of Cleanup: `cleanup`, `cleanup_meltingpot` and `cleanup_gallego`.
 
-`jaxdilemmas.envs.foraging` says what a policy is and has the two that never clean.
+`jaxdilemmas.policies.routes` says what a policy is and has the two that never clean.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Policy, require
-from jaxdilemmas.envs.foraging import (
+from jaxdilemmas.grid.beams import ray_table
+from jaxdilemmas.grid.geometry import cell_index
+from jaxdilemmas.grid.maps import index_of_cells
+from jaxdilemmas.grid.movement import CLEAN, STAND, TURN_LEFT, TURN_RIGHT, goes_first
+from jaxdilemmas.grid_environment import GridEnvironment
+from jaxdilemmas.lab2d_environment import Lab2DEnvironment
+from jaxdilemmas.policies.routes import (
     NEVER,
     check_forage,
     divide_cells,
@@ -22,12 +28,6 @@ from jaxdilemmas.envs.foraging import (
     sidestep,
     wait_out,
 )
-from jaxdilemmas.grid.beams import ray_table
-from jaxdilemmas.grid.geometry import cell_index
-from jaxdilemmas.grid.maps import index_of_cells
-from jaxdilemmas.grid.movement import CLEAN, STAND, TURN_LEFT, TURN_RIGHT, goes_first
-from jaxdilemmas.grid_environment import GridEnvironment
-from jaxdilemmas.lab2d_environment import Lab2DEnvironment
 
 AGENTS_PER_CLEANER = 5
 """For so many others one agent cleans even if there is little waste, for the next so many another. Our choice."""
@@ -59,7 +59,7 @@ def cooperative(env: GridEnvironment) -> Policy:
     Who cleans says `choose_cleaners`. A cleaner goes to the post, of those that no other cleaner is closer to, from
     which it cleans most in the time it takes, and fires there. Apples are divided into as many territories as there are
     collectors, and a collector goes to the nearest live apple of its own. Both stand if there is nothing to do. Who
-    meets somebody in its way sidesteps at times, see `foraging.sidestep`.
+    meets somebody in its way sidesteps at times, see `routes.sidestep`.
 
     Some agents can follow this policy in a team with others who do as they like: roles depend only on where all agents
     stand and on what there is to do, and while there is more waste than apples a cleaner that has nothing to clean goes
