@@ -67,14 +67,14 @@ def what_is_shown(recorded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
       ValueError: planes do not show what planes of Gems show.
     """
-    from jaxdilemmas.envs import gems
+    from baselines.gems_planes import entities_from_planes, recorded_events
 
     parts: dict[str, list[np.ndarray]] = {}
     for start in range(0, len(recorded["done"]), ROWS_AT_ONCE):
         rows = {name: array[start : start + ROWS_AT_ONCE] for name, array in recorded.items()}
         planes, next_planes = unpack(rows["obs_bits"]), unpack(rows["next_obs_bits"])
-        shown = {"obs": gems.entities_from_planes(planes), "next_obs": gems.entities_from_planes(next_planes)}
-        events = gems.recorded_events(planes, rows["actions"])
+        shown = {"obs": entities_from_planes(planes), "next_obs": entities_from_planes(next_planes)}
+        events = recorded_events(planes, rows["actions"])
         for name, array in (shown | {f"events.{name}": values for name, values in events.items()}).items():
             parts.setdefault(name, []).append(array)
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}

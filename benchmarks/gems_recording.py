@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from baselines.gems_planes import state_from_planes
 from baselines.gems_recording import read_recording, unpack
 from baselines.training.headers import describe
 from baselines.training.terminal import as_command
 from benchmarks.reporting import RESULTS, print_header, report
-from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Draws, Gems, State, state_from_planes
+from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Draws, Gems, State
 
 PARTS = ("start", "positions", "rewards", "done", "gems")
 """What must be explained of a transition."""

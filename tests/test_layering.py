@@ -58,7 +58,7 @@ ALLOWED = {
     "jaxdilemmas.envs.*": GAME,
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.gems": CONTRACT | {"jax", "numpy", "flax"},
+    "jaxdilemmas.envs.gems": CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},

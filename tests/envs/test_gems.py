@@ -1,4 +1,4 @@
-"""Gems: its rules one by one, a slow version, the symmetries of the board, and recorded planes."""
+"""Gems: its rules one by one, a slow version, and the symmetries of the board."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.envs import gems
-from jaxdilemmas.envs.gems import DOWN, LEFT, RIGHT, STAY, UP, Draws, Gems, State
+from baselines.gems_planes import entities_from_planes
+from jaxdilemmas.envs.gems import DOWN, LEFT, RIGHT, STAY, UP, Draws, Gems, State, respawn
 from tests.reference.gems import Gems as SlowGems
 from tests.reference.gems_boards import FAR, Steps, board, crowded, crowded_steps
 from tests.reference.rollouts import Rollout, as_cells, as_draws, assert_plays_like, compiled, replay
@@ -175,10 +175,10 @@ def test_a_step_does_not_depend_on_how_the_players_are_numbered(steps: Steps) ->
 
 
 def test_gems_come_back_on_rows_and_columns_1_to_14() -> None:
-    is_taken, respawn = jnp.ones((2, 3), bool), jax.jit(gems.respawn)
+    is_taken, come_back = jnp.ones((2, 3), bool), jax.jit(respawn)
     for uniform, cell in ((0.0, 1), (1 / 14 - 1e-6, 1), (1 / 14 + 1e-6, 2), (np.nextafter(1, 0, dtype=np.float32), 14)):
         draws = Draws(jnp.full((2, 3, 2), uniform, jnp.float32), jnp.full((2, 2), uniform, jnp.float32))
-        assert (respawn(jnp.zeros((3, 3, 2), jnp.int32), is_taken, is_taken, draws) == cell).all()
+        assert (come_back(jnp.zeros((3, 3, 2), jnp.int32), is_taken, is_taken, draws) == cell).all()
 
 
 def test_draws_are_uniform_and_each_its_own() -> None:
@@ -244,27 +244,10 @@ def test_a_player_sees_itself_its_partner_its_gems_those_of_the_partner_and_purp
 def test_planes_and_entities_show_the_same(steps: Steps) -> None:
     seen = jax.jit(jax.vmap(COUNTED.observe, in_axes=(0, None)))(steps.states, COUNTED.default_params)
     np.testing.assert_array_equal(seen, np.stack([steps.planes] * 2, axis=1))
-    found = gems.entities_from_planes(steps.planes)
+    found = entities_from_planes(steps.planes)
     assert ENV.observation_space.contains(found) and COUNTED.observation_space.contains(seen)
     np.testing.assert_array_equal(found, steps.entities)
-    np.testing.assert_array_equal(gems.entities_from_planes(steps.planes[7].astype(bool)), steps.entities[7])
-
-
-@pytest.mark.parametrize("hidden", range(3))
-def test_a_state_from_planes_looks_like_them_wherever_hidden_gems_lie(steps: Steps, hidden: int) -> None:
-    found = gems.state_from_planes(steps.planes, hidden)
-    np.testing.assert_array_equal(jax.jit(jax.vmap(gems.draw_planes))(found), steps.planes)
-    covering = gems.draw_planes(board([[0, 0], [1, 1]], own=[[5, 5], [2, 2], [5, 5]]))
-    covered = gems.state_from_planes(np.asarray(covering), hidden)
-    assert sorted(covered.gems[0].tolist()) == sorted([[2, 2], [5, 5], [[2, 2], [5, 5], [5, 5]][hidden]])
-
-
-def test_events_of_recorded_steps_are_the_info_of_our_own(steps: Steps) -> None:
-    found = gems.recorded_events(steps.planes, steps.actions.astype(np.int8))
-    assert found.keys() == steps.info.keys() == {"own_gems", "on_shared", "shared"}
-    for name, values in found.items():
-        assert values.dtype == np.float32 and 0 < values.mean() < 1
-        np.testing.assert_array_equal(values, steps.info[name])
+    np.testing.assert_array_equal(entities_from_planes(steps.planes[7].astype(bool)), steps.entities[7])
 
 
 # Symmetries
@@ -357,17 +340,3 @@ def test_planes_have_no_kinds_of_entities_and_no_symmetries() -> None:
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         jaxdilemmas.make("gems", **bad)
-
-
-def test_planes_that_are_no_board_are_refused() -> None:
-    planes = np.asarray(gems.draw_planes(board([[7, 7], [0, 0]])))
-    with pytest.raises(ValueError, match=r"planes.shape=\(4, 15, 15\) is not allowed: it must end in \(5, 15, 15\)"):
-        gems.entities_from_planes(planes[:4])
-    for kind, cells in ((0, []), (1, [0, 1]), (2, []), (4, [0, 1, 2, 3])):
-        wrong = planes.copy()
-        wrong[kind] = 0
-        wrong[kind, 0, cells] = 1
-        with pytest.raises(ValueError, match=r"planes=.*each must show one player, or one to three gems"):
-            gems.state_from_planes(np.stack([planes, wrong]))
-    with pytest.raises(ValueError, match=r"actions.shape=\(2,\) is not allowed: \(1, 2\)"):
-        gems.recorded_events(planes[None], np.zeros(2, np.int32))
