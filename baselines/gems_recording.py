@@ -131,7 +131,8 @@ def check_layouts(header: Header, layouts: dict[str, Layout]) -> None:
     for name, (kind, shape) in LAYOUT.items():
         found, dtype, num_bytes, num_text_bytes = layouts[name]
         expected = (*num_rows, *shape)
-        is_fit = found == expected and len(num_rows) == 1 and np.issubdtype(dtype, kind)
+        is_number = np.issubdtype(dtype, kind) and dtype.kind != "m"  # to NumPy a time span is a whole number
+        is_fit = found == expected and len(num_rows) == 1 and is_number
         header.require(is_fit, name, f"{dtype} {found}", f"{kind.__name__} {expected} is expected")
         header.require(found[0] <= MOST_ROWS, name, f"{dtype} {found}", f"at most {MOST_ROWS:,} rows are read")
         wanted = num_text_bytes + math.prod(found) * dtype.itemsize

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.training.runs import describe_machine
-from baselines.training.schema import Plain, as_tuples, check_fields, load_json, save_json
+from baselines.training.schema import Lines, Plain, as_tuples, check_fields, load_json, save_json
 from jaxdilemmas.arguments import require
 
 FILE = "study.json"
@@ -24,7 +24,7 @@ class StudyRecord:
 
     training: Plain
     options: Plain = dataclasses.field(default_factory=dict)
-    about: dict[str, str] = dataclasses.field(default_factory=dict)
+    about: Lines = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)

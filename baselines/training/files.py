@@ -254,11 +254,11 @@ def read_file(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
 
 def check_links(directory: Path) -> None:
     """Raises a ValueError that names the first symbolic link below a directory that leads out of it."""
-    root = directory.resolve()
+    root = Path(os.path.realpath(directory))  # unlike `Path.resolve` it raises nothing for a link to itself
     for parent, folders, names in os.walk(root):
         for name in (*folders, *names):
             path = Path(parent, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 raise ValueError(
                     f"{directory / path.relative_to(root)} is a symbolic link out of the directory: it is not followed"
                 )
@@ -358,8 +358,9 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         with safetensors.safe_open(path, framework="np") as file:
             stored = (file.metadata() or {}).get(CHECKSUM)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise DamagedError(f"{path} is truncated or no safetensors file: {error}") from error
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # the last two: of a dtype that NumPy lacks
+        raise DamagedError(f"{path} is truncated or no safetensors file: {show(str(error))[1:-1]}") from error
     if stored is None:
         note_without_checksum(path)
     elif stored != checksum(arrays):

@@ -26,7 +26,18 @@ import numpy as np
 import jaxdilemmas
 from baselines.training.files import check_links, check_path, hold, load_arrays, save_arrays
 from baselines.training.packing import pack, unpack
-from baselines.training.schema import Count, NumSeeds, Plain, Seed, check_fields, load_json, read_json, save_json
+from baselines.training.schema import (
+    Count,
+    Line,
+    Lines,
+    NumSeeds,
+    Plain,
+    Seed,
+    check_fields,
+    load_json,
+    read_json,
+    save_json,
+)
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.registration import make_registered
 
@@ -53,15 +64,15 @@ class RunRecord:
       ValueError: a value is not allowed.
     """
 
-    algorithm: str
-    env_id: str
+    algorithm: Line
+    env_id: Line
     env_kwargs: Plain
-    env_version: str
+    env_version: Line
     config: Plain
     seed: Seed
     num_seeds: NumSeeds
     checkpoint_every: Count
-    about: dict[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    about: Lines = dataclasses.field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         check_fields(self)

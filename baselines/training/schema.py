@@ -78,6 +78,17 @@ def _check_path(value: Path) -> Path:
     return value
 
 
+def _check_printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("not printable")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_check_printable), Allowed("text without control characters")]
+"""Text that may be shown on a terminal, whoever wrote it."""
+
+Lines = Annotated[dict[str, Line], Allowed("an object of text without control characters")]
+
 FilePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_check_path), Allowed("a path")]
 
 

@@ -59,8 +59,8 @@ def read_board_file(path: os.PathLike[str]) -> str:
       ValueError: it is no file, too large, or no text.
     """
     file = Path(path)
-    require(file.is_file(), "map", os.fspath(path), "there is no such file")
     try:
+        require(file.is_file(), "map", os.fspath(path), "there is no such file")
         with file.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)
         text = content.decode("utf-8-sig")

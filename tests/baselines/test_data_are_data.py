@@ -112,6 +112,20 @@ def test_no_link_is_followed_out_of_a_run(
     assert {path: path.read_bytes() for path in target.parent.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("opener", "name"),
+    [("resume", "metrics.csv"), ("resume", "checkpoints"), ("load_run", "parameters/seed_0.safetensors")],
+)
+def test_a_link_to_itself_is_a_file_that_is_missing(
+    opener: str, name: str, trained: RunDirectory, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(trained.path, tmp_path / "run"), name)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(path.name)
+    with pytest.raises((ValueError, SystemExit), match=f"{name} is missing"):
+        OPENERS[opener](tmp_path / "run")
+
+
 def test_a_game_of_ones_own_in_a_run_is_taken_on_the_word_of_the_user(tmp_path: Path) -> None:
     game = "baselines.training.probes:Probe"
     train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name=a", "--env", game])
@@ -129,11 +143,14 @@ def test_text_of_a_run_is_shown_without_control_characters(trained: RunDirectory
     directory = RunDirectory(shutil.copytree(trained.path, tmp_path / "run"))
     content = json.loads(directory.config.read_text())
     del content["sha256"]
-    for field in ("env_id", "env_version", "algorithm"):
-        directory.config.write_text(json.dumps({**content, field: "\x1b[2Jgathering"}))
-        with pytest.warns(UserWarning, match="no checksum"), pytest.raises(ValueError, match="run") as error:
-            load_run(directory.path)
-        assert str(error.value).isprintable()
+    texts = dict.fromkeys(("env_id", "env_version", "algorithm"), "\x1b[2Jgathering")
+    for field, value in [*texts.items(), ("env_id", "os:\x1b[2J"), ("about", texts)]:
+        directory.config.write_text(json.dumps({**content, field: value}))
+        for env_id in (None, "gathering"):
+            with pytest.raises(ValueError, match=f"{field}=") as error:
+                load_run(directory.path, env_id=env_id)
+            assert str(error.value).isprintable()
+            assert "text without control characters" in str(error.value)
 
 
 def test_the_fixture_run_can_be_opened(trained: RunDirectory) -> None:

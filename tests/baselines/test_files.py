@@ -1,5 +1,6 @@
 """How files are written and read: as a whole or not at all, never through a link, with checksums."""
 
+import json
 import os
 import subprocess
 import sys
@@ -217,6 +218,17 @@ def test_arrays_of_an_earlier_version_are_read_with_a_note(tmp_path: Path) -> No
     save_file({"a": ARRAYS["a"]}, tmp_path / "old.safetensors")
     with pytest.warns(UserWarning, match=r"old\.safetensors has no checksum"):
         assert files.load_arrays(tmp_path / "old.safetensors")["a"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F4", "\x1b[2J"])
+def test_a_file_of_arrays_with_a_dtype_that_numpy_lacks_is_refused(dtype: str, tmp_path: Path) -> None:
+    num_bytes = 1 if dtype == "F4" else 2
+    header = json.dumps({"a": {"dtype": dtype, "shape": [2], "data_offsets": [0, num_bytes]}})
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(num_bytes))
+    with pytest.raises(files.DamagedError, match="truncated or no safetensors") as error:
+        files.load_arrays(path)
+    assert str(error.value).isprintable()
 
 
 def test_a_cut_file_of_arrays_is_damaged_and_a_missing_one_is_missing(tmp_path: Path) -> None:

@@ -172,6 +172,8 @@ def test_files_that_hold_no_kitchen_are_refused(tmp_path: Path) -> None:
             Overcooked(map=tmp_path / name)
     with pytest.raises(ValueError, match="there is no such file"):
         Overcooked(map=tmp_path)
+    with pytest.raises(ValueError, match="the file cannot be read"):
+        Overcooked(map=tmp_path / ("x" * 5000))
 
 
 def test_what_is_wrong_with_a_kitchen_in_a_file_is_said_with_the_name_of_the_file(tmp_path: Path) -> None:

@@ -73,8 +73,9 @@ def test_recorded_gems_become_demonstrations(gems_arrays: dict[str, np.ndarray],
         ("rewards", np.zeros((52, 2), int), r"rewards='int64 \(52, 2\)' is not allowed: floating \(52, 2\)"),
         ("obs_bits", np.zeros((52, 9), np.uint8), r"obs_bits='uint8 \(52, 9\)' is not allowed: uint8 \(52, 141\)"),
         ("actions", np.full((52, 2), 5, np.int8), r"actions=\[5\] is not allowed: from 0 to 4"),
+        ("actions", np.zeros((52, 2), "m8[s]"), r"actions='timedelta64\[s\] \(52, 2\)' is not allowed: integer"),
     ],
-    ids=["no end", "end ignored", "end too early", "agents", "dtype", "bits", "action"],
+    ids=["no end", "end ignored", "end too early", "agents", "dtype", "bits", "action", "time spans"],
 )
 def test_a_recording_that_is_not_of_gems_is_refused(
     gems_arrays: dict[str, np.ndarray], tmp_path: Path, name: str, value: np.ndarray, message: str
