@@ -1,19 +1,25 @@
 """The last two train states of a run, to resume from."""
 
 import errno
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from baselines.training.files import DamagedError, checksum, note_without_checksum
-from baselines.training.packing import unpack
+from baselines.training.packing import pack, unpack
+from jaxdilemmas.arguments import require, show
 
 CHECKSUM = "checkpoint.sha256"
 """Name of the array `[32]` uint8 beside those of the train state: their checksum."""
 
 ROWS = "checkpoint.rows.sha256"
 """Name of the array `[32]` uint8 likewise: the checksum of the rows of metrics.csv up to the checkpoint."""
+
+SPARE_BYTES = 2**20
+"""A checkpoint that unpacks to more than this and twice the train state of a run is not read."""
 
 
 class Restored(NamedTuple):
@@ -43,7 +49,8 @@ class Checkpoints:
         self._path = path
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(path.absolute(), options=options)
+        handler = ocp.StandardCheckpointHandler()
+        self._manager = ocp.CheckpointManager(path.absolute(), options=options, item_handlers=handler)
 
     def latest(self) -> int:
         """The number of updates after which the last one was saved; 0 if there is none."""
@@ -108,9 +115,14 @@ class Checkpoints:
         """
         path = self._path / str(update)
         try:
+            num_bytes, most = self._num_bytes(update), 2 * _num_bytes(jax.eval_shape(pack, template)) + SPARE_BYTES
+            require(num_bytes <= most, "bytes", num_bytes, f"at most {most:,} are read")
             arrays = dict(self._manager.restore(update, args=self._args.StandardRestore()))
         except Exception as error:  # orbax and tensorstore raise many kinds
             raise DamagedError(f"checkpoint {path} cannot be read: {first_line(error)}") from error
+        for name, array in arrays.items():
+            if not isinstance(array, jax.Array | np.ndarray):
+                raise DamagedError(f"checkpoint {path} is damaged: {show(name)} is no array but {show(array)}")
         stored = arrays.pop(CHECKSUM, None)
         if stored is None:
             note_without_checksum(path)
@@ -122,9 +134,19 @@ class Checkpoints:
         except ValueError as error:
             raise ValueError(f"checkpoint {path} is of another run: {error}") from error
 
+    def _num_bytes(self, update: int) -> int:
+        """That the arrays of a checkpoint have once they are unpacked, as it says itself."""
+        return _num_bytes(getattr(self._manager.item_metadata(update), "tree", None))
+
     def close(self) -> None:
         """Waits for what is being written."""
         self._manager.close()
+
+
+def _num_bytes(tree: Any) -> int:
+    """Of all leaves with a shape and a dtype."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "shape")]
+    return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
 def first_line(error: Exception) -> str:

@@ -220,6 +220,11 @@ def is_same_file(path: Path, descriptor: int) -> bool:
         return False
 
 
+def has_other_names(path: Path) -> bool:
+    """Whether a file is in other directories as well, by hard links: what is written into it is written there too."""
+    return path.is_file() and path.stat().st_nlink > 1
+
+
 def flush_to_disk(path: Path) -> None:
     """Returns when what was written to a file, or the names in a directory, would survive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -272,7 +277,7 @@ def hold(directory: Path) -> Iterator[None]:
       directory: it must exist. A file `.lock` stays in it, with the process that holds or held it.
 
     Raises:
-      ValueError: another process holds it; the message says which, and since when.
+      ValueError: another process holds it; the message says which, and since when. Or `.lock` is a hard link.
       OSError: the directory cannot be written to.
     """
     with _locked(directory / LOCK, directory):
@@ -307,6 +312,10 @@ def _locked(path: Path, held: Path) -> Iterator[None]:
     """Locks the file at `path`, which stands for `held`."""
     if path.is_symlink():
         path.unlink()
+    if has_other_names(path):
+        raise ValueError(
+            f"{path} has another name by a hard link, so nothing is written to it: remove {path.name} first"
+        )
     lock = filelock.FileLock(path)
     try:
         lock.acquire(blocking=False)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from baselines.training.files import GrowingFile, write_file
+from baselines.training.files import GrowingFile, has_other_names, write_file
 from jaxdilemmas.arguments import show
 
 TIMING_COLUMNS = ("env_steps_per_second", "wall_seconds")
@@ -79,7 +79,8 @@ class MetricsTable:
     """Adds rows to metrics.csv, each update as a whole or not at all.
 
     The file never gets shorter. Where rows are written anew, after a checkpoint that is older than the last row, they
-    go to a file beside it, which takes the place of metrics.csv as soon as it holds as many.
+    go to a file beside it, which takes the place of metrics.csv as soon as it holds as many. The same is done where
+    metrics.csv has another name, as in a copy by hard links, so that the file of that name stays as it is.
 
     Args:
       path: the file.
@@ -96,7 +97,7 @@ class MetricsTable:
         self._seeds = np.array(seeds)
         self._content = hashlib.sha256(stored.content(update))
         self._header = stored.header if update else ""
-        if path.is_file() and path.stat().st_size == len(stored.content(update)):
+        if path.is_file() and path.stat().st_size == len(stored.content(update)) and not has_other_names(path):
             self._file = GrowingFile(path, is_new=False)
             return
         beside = path.with_name(f".{path.stem}.again{path.suffix}")

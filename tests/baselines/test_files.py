@@ -176,6 +176,15 @@ def test_links_out_of_a_directory_are_named_and_links_within_are_not(tmp_path: P
         files.check_links(run)
 
 
+def test_a_lock_that_is_a_hard_link_is_refused_and_the_other_file_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "run" / ".lock").hardlink_to(tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"run/\.lock has another name by a hard link"):
+        files.hold(tmp_path / "run").__enter__()
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
 def test_a_held_directory_is_refused_with_the_holder_and_is_free_after_it(tmp_path: Path) -> None:
     imports = "from pathlib import Path; from baselines.training import files"
     program = f"{imports}\nwith files.hold(Path({str(tmp_path)!r})): pass"

@@ -19,6 +19,7 @@ from PIL import Image
 from baselines.training import table
 from baselines.training.checkpoints import Checkpoints
 from baselines.training.curves import plot_learning_curve
+from baselines.training.files import DamagedError
 from baselines.training.packing import pack, unpack
 from baselines.training.runs import (
     RunDirectory,
@@ -194,6 +195,18 @@ def test_rows_after_a_checkpoint_are_written_anew_and_the_file_never_gets_shorte
     metrics_table.close()
     assert table.read_rows(path, range(5, 7)).last_update == 5
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_copy_by_hard_links_is_resumed_and_the_original_stays_as_it_is(tmp_path: Path) -> None:
+    original, path = tmp_path / "original.csv", tmp_path / "metrics.csv"
+    write_table(original, range(1, 3))
+    before = original.read_bytes()
+    path.hardlink_to(original)
+    metrics_table = open_table(path, 2)
+    metrics_table.write(3, metrics_of(3), TIMING)
+    metrics_table.close()
+    assert table.read_rows(path, range(5, 7)).last_update == 3
+    assert original.read_bytes() == before
 
 
 def test_a_run_that_stops_before_it_has_caught_up_keeps_the_later_rows(tmp_path: Path) -> None:
@@ -394,13 +407,31 @@ def test_no_flipped_bit_of_a_checkpoint_gives_other_values(tmp_path: Path) -> No
             assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), found, PARAMS)), path
 
 
-def test_a_checkpoint_of_an_earlier_version_is_read_with_a_note(tmp_path: Path) -> None:
+def write_checkpoint(path: Path, content: Any) -> None:
+    """Saves anything as a checkpoint after update 2."""
     import orbax.checkpoint as ocp
 
-    with ocp.CheckpointManager(tmp_path / "checkpoints") as manager:
-        manager.save(2, args=ocp.args.StandardSave(jax.device_get(pack(PARAMS))))
+    with ocp.CheckpointManager(path / "checkpoints") as manager:
+        manager.save(2, args=ocp.args.StandardSave(content))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read_with_a_note(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, jax.device_get(pack(PARAMS)))
     with pytest.warns(UserWarning, match=r"checkpoints/2 has no checksum"):
         assert Checkpoints(tmp_path / "checkpoints").restore(2, PARAMS).rows == b""
+
+
+@pytest.mark.parametrize("value", [{"b": np.zeros(3)}, 5, 1.5, [np.zeros(3)], None])
+def test_a_checkpoint_with_something_else_than_arrays_is_damaged(value: Any, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, jax.device_get(pack(PARAMS)) | {"x": value})
+    with pytest.raises(DamagedError, match=r"checkpoints/2 is damaged: 'x' is no array but "):
+        Checkpoints(tmp_path / "checkpoints").restore(2, PARAMS | {"x": jnp.zeros(3)})
+
+
+def test_a_checkpoint_that_would_unpack_to_much_more_than_the_train_state_is_not_read(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, jax.device_get(pack(PARAMS)) | {"x": np.zeros(2**20, np.float32)})
+    with pytest.raises(DamagedError, match=r"checkpoints/2 cannot be read: bytes=\d+ is not allowed: at most"):
+        Checkpoints(tmp_path / "checkpoints").restore(2, PARAMS | {"x": jnp.zeros(3)})
 
 
 def test_changes_of_device_and_versions_are_told() -> None:
