@@ -1,6 +1,7 @@
 """The last two train states of a run, to resume from."""
 
 import errno
+import logging
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +42,10 @@ class Checkpoints:
 
     Args:
       path: the directory; made if need be.
+
+    Raises:
+      DamagedError: it holds what orbax cannot read.
+      OSError: it cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +55,13 @@ class Checkpoints:
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
         handler = ocp.StandardCheckpointHandler()
-        self._manager = ocp.CheckpointManager(path.absolute(), options=options, item_handlers=handler)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax quotes damaged files as they are
+        try:
+            self._manager = ocp.CheckpointManager(path.absolute(), options=options, item_handlers=handler)
+        except OSError:
+            raise
+        except Exception as error:  # orbax raises many kinds
+            raise DamagedError(f"{path} cannot be read: {first_line(error)}") from error
 
     def latest(self) -> int:
         """The number of updates after which the last one was saved; 0 if there is none."""
@@ -150,5 +161,5 @@ def _num_bytes(tree: Any) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the long rest of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    """What an error says, without control characters and the long rest of it."""
+    return show((str(error).strip().splitlines() or [type(error).__name__])[0])[1:-1]

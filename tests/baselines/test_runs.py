@@ -434,6 +434,26 @@ def test_a_checkpoint_that_would_unpack_to_much_more_than_the_train_state_is_not
         Checkpoints(tmp_path / "checkpoints").restore(2, PARAMS | {"x": jnp.zeros(3)})
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("_CHECKPOINT_METADATA", "[" * 100_000),
+        ("default/_METADATA", "[" * 100_000),
+        ("default/_METADATA", '{"\x1b[2J": 1}'),
+        ("default/_METADATA", ""),
+    ],
+)
+def test_a_checkpoint_that_orbax_cannot_read_is_refused_and_nothing_else_is_printed(
+    name: str, content: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_checkpoint(tmp_path, jax.device_get(pack(PARAMS)))
+    (tmp_path / "checkpoints" / "2" / name).write_text(content)
+    with pytest.raises(DamagedError, match=r"checkpoints.* cannot be read: ") as error:
+        Checkpoints(tmp_path / "checkpoints").restore_latest(PARAMS)
+    assert str(error.value).isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
 def test_changes_of_device_and_versions_are_told() -> None:
     now = describe_machine()
     assert changes_since(dataclasses.replace(RECORD, about=now)) == ""
