@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from baselines.training.files import check_links
 from baselines.training.runs import describe_machine
 from baselines.training.schema import Lines, Plain, as_tuples, check_fields, load_json, save_json
 from jaxdilemmas.arguments import require
@@ -40,11 +41,13 @@ def read_training(output: Path) -> dict[str, Any]:
     """What study.json says of what is in the directory of a study; empty if there is no such directory.
 
     Raises:
-      ValueError: the directory holds no study, or study.json is not as it was written.
+      ValueError: the directory holds no study, study.json is not as it was written, or a symbolic link leads out of the
+        directory.
     """
     if not output.exists():
         return {}
     require((output / FILE).is_file(), "output", str(output), "a new directory, or one with a study")
+    check_links(output)
     return load_json(output / FILE, StudyRecord).training
 
 

@@ -16,7 +16,7 @@ import jaxdilemmas
 from baselines import common_pool_study
 from baselines.analysis.schelling import Verdict
 from baselines.playing import play_episode, scripted_player
-from baselines.study import findings, pictures
+from baselines.study import findings, pictures, record
 from baselines.study.models import (
     EVALUATE,
     MIX,
@@ -32,6 +32,7 @@ from baselines.study.models import (
 from baselines.study.options import EARLY_ENDS, Model, Options, Variant
 from baselines.study.processes import count_done, count_work, run_all
 from baselines.training.communication import PROTOCOLS
+from baselines.training.schema import save_json
 from jaxdilemmas import policies
 
 TINY = [
@@ -380,6 +381,14 @@ def test_wrong_options_are_named_and_nothing_is_written(
     said = f"{exit_info.value.code} {capsys.readouterr().err}"
     assert message in " ".join(said.replace("│", " ").split())
     assert not (tmp_path / "a").exists()
+
+
+def test_no_link_is_followed_out_of_a_study(tmp_path: Path) -> None:
+    save_json(tmp_path / "study" / record.FILE, record.StudyRecord({}))
+    assert record.read_training(tmp_path / "study") == {}
+    (tmp_path / "study" / "models").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match="study/models is a symbolic link out of the directory"):
+        record.read_training(tmp_path / "study")
 
 
 def test_a_study_of_other_settings_is_not_continued(study: Path, tmp_path: Path) -> None:
