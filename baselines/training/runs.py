@@ -16,6 +16,8 @@ import dataclasses
 import json
 import os
 import platform
+import secrets
+import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -152,14 +154,15 @@ class RunDirectory:
           OSError: it cannot be made.
         """
         self.check_is_new()
-        beside = self.path.with_name(f".{self.path.name}.part")
-        beside.mkdir(parents=True, exist_ok=True)
-        save_json(beside / self.config.name, record)
+        beside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}.part")  # no other process has it
         try:
+            save_json(beside / self.config.name, record)
             beside.rename(self.path)
         except OSError:
             self.check_is_new()  # another process was faster
             raise
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)  # if it is there still
 
     def hold(self) -> contextlib.AbstractContextManager[None]:
         """While it is entered, no other process writes into the directory; see `files.hold` for the errors."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baselines.training import table
+from baselines.training import runs, table
 from baselines.training.checkpoints import Checkpoints
 from baselines.training.curves import plot_learning_curve
 from baselines.training.files import DamagedError
@@ -29,6 +29,7 @@ from baselines.training.runs import (
     load_parameters,
     save_parameters,
 )
+from baselines.training.schema import save_json
 
 RECORD = RunRecord("fake", "gathering", {"num_agents": 3}, "1", {"sizes": (1, 2)}, 5, 2, 10, {"device": "cpu"})
 ROWS = bytes(range(32))
@@ -120,6 +121,23 @@ def test_a_field_of_a_config_with_nonsense_is_named(tmp_path: Path, field: str, 
     with pytest.raises(ValueError, match=rf"config\.json: {field}=.* is not allowed: ") as error:
         RunDirectory(tmp_path).read_record()
     assert repr(value) in str(error.value)
+
+
+def test_of_two_processes_that_begin_a_run_at_once_one_has_the_directory_with_its_own_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, other = RunDirectory(tmp_path / "a"), dataclasses.replace(RECORD, seed=7)
+
+    def save_and_be_overtaken(path: Path, record: RunRecord) -> None:
+        save_json(path, record)
+        monkeypatch.undo()
+        directory.create(other)
+
+    monkeypatch.setattr(runs, "save_json", save_and_be_overtaken)
+    with pytest.raises(ValueError, match=r"run directory .*a exists"):
+        directory.create(RECORD)
+    assert directory.read_record() == other
+    assert list(tmp_path.iterdir()) == [directory.path]
 
 
 def test_a_config_that_was_altered_is_refused_and_one_without_checksum_is_read_with_a_note(tmp_path: Path) -> None:
