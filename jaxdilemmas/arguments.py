@@ -37,8 +37,13 @@ def show(value: Any) -> str:
         text = f"{type(value).__name__} that is too long to be shown"
     except Exception:  # the class of the value is wrong itself
         text = f"{type(value).__name__} that cannot be shown"
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    text = printable(text)
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def printable(text: str) -> str:
+    """Text in one line, with control characters escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def refusal(argument: str, value: Any, allowed: str) -> str:

@@ -229,6 +229,10 @@ def parse(algorithm: str, options: RunOptions, config: Any, argv: Sequence[str])
     return arguments.run, arguments.settings
 
 
+NO_KEYWORDS = ("self", "env_id")
+"""What the makers of games call their own arguments."""
+
+
 def parse_env_kwargs(texts: Sequence[str]) -> dict[str, Any]:
     """Reads name=value: numbers, True, False, None, tuples and lists as in Python, anything else as text.
 
@@ -241,8 +245,8 @@ def parse_env_kwargs(texts: Sequence[str]) -> dict[str, Any]:
     env_kwargs: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        is_new = bool(equals) and name.isidentifier() and name not in env_kwargs
-        require(is_new, "env_kwargs", text, "name=value, each name once")
+        is_new = bool(equals) and name.isidentifier() and name not in {*env_kwargs, *NO_KEYWORDS}
+        require(is_new, "env_kwargs", text, "name=value, each name once, with the name of a keyword argument of a game")
         env_kwargs[name] = _value_from(value, is_map=name == "map")
     return env_kwargs
 

@@ -11,6 +11,8 @@ from typing import Any, ParamSpec
 
 from rich.console import Console
 
+from jaxdilemmas.arguments import printable
+
 INTERRUPTED = 130
 """Exit code of a program that was interrupted."""
 
@@ -23,7 +25,7 @@ def as_command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
     - A character that the terminal or file cannot show is printed as a replacement character.
     - When the reader of the output goes away, as in `... | head`, the command goes on in silence.
     - A `ValueError` (bad input), an `OSError` (a file that cannot be read or written), Ctrl-C and SIGTERM end the
-      command with one line on stderr.
+      command with one line on stderr, in which control characters are escaped.
 
     Args:
       main: it raises what is listed above, or SystemExit, and prints to `sys.stdout` or `sys.stderr`.
@@ -41,9 +43,9 @@ def as_command(main: Callable[Arguments, None]) -> Callable[Arguments, None]:
                 if sys.stdout is not None:
                     sys.stdout.flush()
             except OSError as error:
-                sys.exit(f"error: {describe(error)}")
+                sys.exit(f"error: {printable(describe(error))}")
             except ValueError as error:
-                sys.exit(f"error: {error}")
+                sys.exit(f"error: {printable(str(error))}")
             except KeyboardInterrupt:
                 Console(stderr=True).print("interrupted")
                 sys.exit(INTERRUPTED)

@@ -375,6 +375,8 @@ def refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -
         (("--env-kwargs", "num_agents"), "env_kwargs='num_agents' is not allowed: name=value"),
         (("--env-kwargs", "num_agents=2", "num_agents=3"), "each name once"),
         (("--env-kwargs", "colour=red"), "unknown keyword 'colour'"),
+        (("--env-kwargs", "self=1"), "env_kwargs='self=1' is not allowed"),
+        (("--env-kwargs", "env_id=gems"), "env_kwargs='env_id=gems' is not allowed"),
         (("--env-kwargs", "num_agents=1000"), "num_agents=1000 is not allowed"),
         (("--size", "0"), "size=0 is not allowed"),
         (("--size", "big"), "size"),

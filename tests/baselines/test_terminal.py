@@ -110,6 +110,8 @@ def raise_(error: BaseException) -> Callable[[], None]:
         (ValueError("size=0 is not allowed"), "error: size=0 is not allowed"),
         (OSError(errno.ENOSPC, "No space left on device", "runs/a"), "error: runs/a: No space left on device"),
         (OSError("cannot identify image"), "error: cannot identify image"),
+        (ValueError("the runs are new\nline, \x1b[2Ja"), r"error: the runs are new\nline, \x1b[2Ja"),
+        (OSError(errno.ENOENT, "No such file", "a\x07\udcff"), r"error: a\x07\udcff: No such file"),
         (KeyboardInterrupt(), INTERRUPTED),
         (SystemExit(2), 2),
     ],
