@@ -18,16 +18,20 @@ import optax
 from flax import struct
 
 from baselines import ippo
+from baselines.core.rollout import Players, Trajectory
+from baselines.core.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
 from baselines.demonstrations import Demonstrations
-from baselines.training import critics
-from baselines.training.discriminators import (
+from baselines.disk.schema import Count, CountOrZero, Fraction, NonNegative, Positive
+from baselines.imitation import critics
+from baselines.imitation.discriminators import (
     Adversary,
     Discriminators,
     cross_entropy,
     make_discriminators,
 )
-from baselines.training.experience import Transitions, choose, take_rows
-from baselines.training.imitation import (
+from baselines.imitation.replay import Transitions, choose, take_rows
+from baselines.imitation.settings import ImitationConfig
+from baselines.imitation.training import (
     RewardFunction,
     act_by,
     check_given,
@@ -35,10 +39,6 @@ from baselines.training.imitation import (
     turn,
     with_demonstrations,
 )
-from baselines.training.imitation_config import ImitationConfig
-from baselines.training.rollout import Players, Trajectory
-from baselines.training.schema import Count, CountOrZero, Fraction, NonNegative, Positive
-from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
 from jaxdilemmas.arguments import require
 from jaxdilemmas.environment import Environment, Step, check_key
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
@@ -379,7 +379,7 @@ def descend(learner: Learner, gradients: Any, carry: tuple[Any, Any]) -> tuple[A
 
 def main() -> None:
     """The command `python -m baselines.adversarial`."""
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
     train_command("adversarial", Config, with_demonstrations(make_trainer), default_env="gems")
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import jax
 
-from baselines.training import imitation
-from baselines.training.critics import Critics, log_probs, make_critics, take
-from baselines.training.experience import Transitions
-from baselines.training.imitation import Batch, Method, Metrics
-from baselines.training.imitation_config import GradientConfig
-from baselines.training.soft_q import discounted_targets, soft_max
-from baselines.training.trainer import check_arguments
+from baselines.core.trainer import check_arguments
+from baselines.imitation import training
+from baselines.imitation.critics import Critics, log_probs, make_critics, take
+from baselines.imitation.replay import Transitions
+from baselines.imitation.settings import GradientConfig
+from baselines.imitation.soft_q import discounted_targets, soft_max
+from baselines.imitation.training import Batch, Method, Metrics
 from jaxdilemmas.environment import Environment
 
 
@@ -22,7 +22,7 @@ class Config(GradientConfig):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `imitation.Method`.
+    """What is trained, see `training.Method`.
 
     Its rewards are the logits read as if they were Q: what cloning says of rewards by accident, to compare others with.
 
@@ -34,7 +34,7 @@ def make_method(config: Config, env: Environment) -> Method:
     return Method(networks.init, partial(_loss, networks), networks.apply, partial(_rewards, config, networks))
 
 
-make_trainer, make_train, make_policy, recovered_rewards = imitation.functions_of(make_method)
+make_trainer, make_train, make_policy, recovered_rewards = training.functions_of(make_method)
 
 
 def _loss(networks: Critics, network_params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
@@ -51,9 +51,9 @@ def _rewards(config: Config, networks: Critics, network_params: Any, transitions
 
 def main() -> None:
     """The command `python -m baselines.cloning`."""
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
-    train_command("cloning", Config, imitation.with_demonstrations(make_trainer), default_env="gems")
+    train_command("cloning", Config, training.with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ from baselines.demonstrations import (
     play_blocks,
     save,
 )
-from baselines.playing import find_player
-from baselines.training.files import check_is_free
-from baselines.training.interruption import Background, Interruption
-from baselines.training.options import default_name, parse_env_kwargs
-from baselines.training.schema import Count, FilePath, Seed, check_fields
-from baselines.training.terminal import INTERRUPTED, as_command
-from baselines.training.terminal import describe as describe_error
+from baselines.disk.schema import Count, FilePath, Seed, check_fields
+from baselines.disk.writing import check_is_free
+from baselines.runs.interruption import Background, Interruption
+from baselines.runs.options import default_name, parse_env_kwargs
+from baselines.runs.terminal import INTERRUPTED, as_command
+from baselines.runs.terminal import describe as describe_error
+from baselines.trained.load import find_player
 from jaxdilemmas.environment import require
 
 SECONDS_BETWEEN_LINES = 2.0

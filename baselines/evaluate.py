@@ -17,10 +17,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.playing import Player, load_player, play_episode, play_many, scripted_player, summarize
-from baselines.training.files import write_file, written_beside
-from baselines.training.schema import CountOrZero, FilePath, NumEpisodes, Seed, check_fields
-from baselines.training.terminal import as_command
+from baselines.core.players import Player, play_episode, play_many, scripted_player, summarize
+from baselines.disk.schema import CountOrZero, FilePath, NumEpisodes, Seed, check_fields
+from baselines.disk.writing import write_file, written_beside
+from baselines.runs.terminal import as_command
+from baselines.trained.load import load_player
 from jaxdilemmas import policies, rendering
 
 GIF_STEPS = 300
@@ -30,7 +31,7 @@ CLEAR = 2.0
 """What is further from 0 than so many standard errors is said to differ from it."""
 
 Summary = dict[str, Any]
-"""`mean` and `standard_error` of an outcome; see `playing.summarize`."""
+"""`mean` and `standard_error` of an outcome; see `players.summarize`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,7 @@ def evaluate(options: Options) -> dict[str, Any]:
     """Plays a run and random play, and writes evaluation.json and episode.gif into the run directory.
 
     Returns:
-      The content of evaluation.json: what `playing.summarize` returns, of `trained` and `random`, and the `difference`
+      The content of evaluation.json: what `players.summarize` returns, of `trained` and `random`, and the `difference`
       of their collective returns.
 
     Raises:

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from baselines.training import minibatches, rollout
-from baselines.training.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
-from baselines.training.returns import generalized_advantages
-from baselines.training.rollout import Players, RolloutCarry, Trajectory
-from baselines.training.schema import Count, EvenWidth, Fraction, NonNegative, Positive, check_fields
-from baselines.training.shaping import parse_bonus, pay_bonus, report_bonus
-from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from baselines.core import minibatches, rollout
+from baselines.core.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
+from baselines.core.returns import generalized_advantages
+from baselines.core.rollout import Players, RolloutCarry, Trajectory
+from baselines.core.shaping import parse_bonus, pay_bonus, report_bonus
+from baselines.core.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from baselines.disk.schema import Count, EvenWidth, Fraction, NonNegative, Positive, check_fields
 from jaxdilemmas import preferences
 from jaxdilemmas.arguments import check_flag, check_kind, require
 from jaxdilemmas.environment import Environment, check_key
@@ -382,7 +382,7 @@ def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
 
 def main() -> None:
     """The command `python -m baselines.ippo`."""
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
     train_command("ippo", Config, make_trainer)
 

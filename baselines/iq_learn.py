@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import jax
 
-from baselines.training import imitation, soft_q
-from baselines.training.critics import count_actions, count_joint_actions, joint_index, make_critics, split_joint
-from baselines.training.imitation import Method
-from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max
-from baselines.training.trainer import check_arguments
+from baselines.core.trainer import check_arguments
+from baselines.imitation import soft_q, training
+from baselines.imitation.critics import count_actions, count_joint_actions, joint_index, make_critics, split_joint
+from baselines.imitation.soft_q import Critic, Reading, SoftQConfig, soft_max
+from baselines.imitation.training import Method
 from jaxdilemmas.environment import Environment
 
 
@@ -38,7 +38,7 @@ class Config(SoftQConfig):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `imitation.Method`.
+    """What is trained, see `training.Method`.
 
     The rewards that it recovers are Q(s, a) - gamma V(s'), with critic "joint" of joint actions.
 
@@ -50,7 +50,7 @@ def make_method(config: Config, env: Environment) -> Method:
     return soft_q.make_method(config, critic)
 
 
-make_trainer, make_train, make_policy, recovered_rewards = imitation.functions_of(make_method)
+make_trainer, make_train, make_policy, recovered_rewards = training.functions_of(make_method)
 
 
 def _joint(config: Config, env: Environment) -> Critic:
@@ -68,9 +68,9 @@ def _joint(config: Config, env: Environment) -> Critic:
 
 def main() -> None:
     """The command `python -m baselines.iq_learn`."""
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
-    train_command("iq_learn", Config, imitation.with_demonstrations(make_trainer), default_env="gems")
+    train_command("iq_learn", Config, training.with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

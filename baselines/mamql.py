@@ -15,12 +15,12 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
-from baselines.training import critics, imitation, soft_q
-from baselines.training.critics import Critics, count_actions, count_joint_actions, joint_index, make_critics
-from baselines.training.experience import Transitions
-from baselines.training.imitation import Method
-from baselines.training.soft_q import Critic, Reading, SoftQConfig, soft_max
-from baselines.training.trainer import check_arguments
+from baselines.core.trainer import check_arguments
+from baselines.imitation import critics, soft_q, training
+from baselines.imitation.critics import Critics, count_actions, count_joint_actions, joint_index, make_critics
+from baselines.imitation.replay import Transitions
+from baselines.imitation.soft_q import Critic, Reading, SoftQConfig, soft_max
+from baselines.imitation.training import Method
 from jaxdilemmas.environment import Environment
 
 
@@ -45,7 +45,7 @@ class ExplicitParams(NamedTuple):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `imitation.Method`; the rewards that it recovers are Q(s, a) - gamma V(s').
+    """What is trained, see `training.Method`; the rewards that it recovers are Q(s, a) - gamma V(s').
 
     Raises:
       ValueError: as `trainer.check_arguments` and `critics.make_critics`.
@@ -55,7 +55,7 @@ def make_method(config: Config, env: Environment) -> Method:
     return soft_q.make_method(config, critic)
 
 
-make_trainer, make_train, make_policy, recovered_rewards = imitation.functions_of(make_method)
+make_trainer, make_train, make_policy, recovered_rewards = training.functions_of(make_method)
 
 
 def _explicit(config: Config, env: Environment) -> Critic:
@@ -83,9 +83,9 @@ def _policy_loss(policies: Critics, network_params: ExplicitParams, expert: Tran
 
 def main() -> None:
     """The command `python -m baselines.mamql`."""
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
-    train_command("mamql", Config, imitation.with_demonstrations(make_trainer), default_env="gems")
+    train_command("mamql", Config, training.with_demonstrations(make_trainer), default_env="gems")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,11 @@ import optax
 from flax import struct
 from numpy.typing import ArrayLike
 
-from baselines.training.communication import PROTOCOLS, Links, Memory, Network, Params, ProtocolName, cut
-from baselines.training.networked_rollout import (
+from baselines.core.returns import generalized_advantages
+from baselines.core.rollout import RolloutCarry
+from baselines.core.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from baselines.disk.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
+from baselines.networking.networked_rollout import (
     NetworkedPlayers,
     Trajectory,
     choose,
@@ -30,10 +33,7 @@ from baselines.training.networked_rollout import (
     remember,
     zeros_like,
 )
-from baselines.training.returns import generalized_advantages
-from baselines.training.rollout import RolloutCarry
-from baselines.training.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
-from baselines.training.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from baselines.networking.protocols import PROTOCOLS, Links, Memory, Network, Params, ProtocolName, cut
 from jaxdilemmas.arguments import check_choice, check_flag, require
 from jaxdilemmas.environment import Environment, check_key
 from jaxdilemmas.graphs import GRAPHS, Edges, check_adjacency, edges_of, make_graph
@@ -368,7 +368,7 @@ def estimate(learner: Learner, trajectory: Trajectory, values: jax.Array, follow
 
 def main() -> None:
     """The command `python -m baselines.networked`."""
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
     train_command("networked", Config, make_trainer, default_env="common_pool")
 

@@ -2,7 +2,7 @@
 
 It plays every number of cooperators, prints what they and defectors get, whether that is a social dilemma and where
 its pure equilibria are, and writes schelling.csv, schelling.json and schelling.png. What the words mean stands in
-`baselines.analysis.schelling`.
+`baselines.analysis.dilemmas`.
 """
 
 import dataclasses
@@ -15,8 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.analysis.pictures import draw_diagram
-from baselines.analysis.schelling import (
+from baselines.analysis.dilemmas import (
     Dilemma,
     SchellingTable,
     Verdict,
@@ -26,13 +25,14 @@ from baselines.analysis.schelling import (
     payoffs,
     pure_equilibria,
 )
+from baselines.analysis.figures import draw_diagram
 from baselines.analysis.tables import flatten, format_value, write_csv
-from baselines.playing import find_player
-from baselines.training.files import save_figure, write_file
-from baselines.training.options import default_name, parse_env_kwargs
-from baselines.training.runs import describe_machine
-from baselines.training.schema import FilePath, NumEpisodes, Seed, check_fields
-from baselines.training.terminal import as_command
+from baselines.disk.schema import FilePath, NumEpisodes, Seed, check_fields
+from baselines.disk.writing import save_figure, write_file
+from baselines.runs.directory import describe_machine
+from baselines.runs.options import default_name, parse_env_kwargs
+from baselines.runs.terminal import as_command
+from baselines.trained.load import find_player
 from jaxdilemmas.environment import require
 
 DIFFERENCES = ("R_c(N) - R_d(0)", "R_c(N) - R_c(1)", "fear, R_d(0) - R_c(1)", "greed, R_d(N - 1) - R_c(N)")

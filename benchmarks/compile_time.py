@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import jaxdilemmas
 from baselines import ippo
 from baselines.presets import preset
-from baselines.training.streaming import Compiled, TrainingStream
-from baselines.training.terminal import as_command
+from baselines.runs.loop import Compiled, TrainingStream
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import compile_program, count_from, make_parser, print_header, report
 
 COLUMNS = ("game", "program", "compile_seconds")

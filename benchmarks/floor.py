@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxdilemmas
-from baselines.training.terminal import as_command
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import count_from, make_parser, print_header, report
 from benchmarks.rollout import Playable, measure, own_game
 from jaxdilemmas.environment import Environment

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.gems_planes import state_from_planes
-from baselines.gems_recording import read_recording, unpack
-from baselines.training.headers import describe
-from baselines.training.terminal import as_command
+from baselines.demonstrations.gems_planes import state_from_planes
+from baselines.demonstrations.gems_recording import read_recording, unpack
+from baselines.demonstrations.headers import describe
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import RESULTS, print_header, report
 from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Draws, Gems, State
 
@@ -125,7 +125,7 @@ def follow(possible: np.ndarray, is_first: np.ndarray) -> np.ndarray:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """A recording as `explain` takes it; see `baselines.gems_recording.read_recording` for the file and the errors."""
+    """A recording as `explain` takes it; see `read_recording` for the file and the errors."""
     recorded = read_recording(dataclasses.replace(describe(ENV, "gems"), path=str(path)))
     planes = {"planes": unpack(recorded["obs_bits"]), "next_planes": unpack(recorded["next_obs_bits"])}
     return planes | {name: recorded[name] for name in ("actions", "rewards", "done")}

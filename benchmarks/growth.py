@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxdilemmas
-from baselines.training.terminal import as_command
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import RESULTS, count_from, make_parser, print_header, report
 from benchmarks.rollout import measure, own_game
 

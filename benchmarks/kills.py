@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.training.runs import RunDirectory
-from baselines.training.table import TIMING_COLUMNS, read_metrics
-from baselines.training.terminal import as_command
+from baselines.runs.directory import RunDirectory
+from baselines.runs.table import TIMING_COLUMNS, read_metrics
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import make_parser, print_header, report
 
 COLUMNS = ("algorithm", "kills", "kills_before_first_row", "runs", "rows_lost", "runs_that_differ")

@@ -27,13 +27,14 @@ import numpy as np
 
 import jaxdilemmas
 from baselines import ippo
-from baselines.analysis.schelling import estimate_mean
-from baselines.playing import Run, episode_outcome, load_run, play_episode, play_many, scripted_player, trained_player
+from baselines.analysis.dilemmas import estimate_mean
+from baselines.core.players import episode_outcome, play_episode, play_many, scripted_player, trained_player
 from baselines.presets import FIRST_REPORTED_SEED
-from baselines.training.options import new_options, parse, parse_env_kwargs
-from baselines.training.runs import RunDirectory, RunRecord
-from baselines.training.table import read_metrics
-from baselines.training.terminal import as_command
+from baselines.runs.directory import RunDirectory, RunRecord
+from baselines.runs.options import new_options, parse, parse_env_kwargs
+from baselines.runs.table import read_metrics
+from baselines.runs.terminal import as_command
+from baselines.trained.load import Run, load_run
 from benchmarks.learning_cases import EXPERIMENTS
 from benchmarks.learning_report import draw, write_table
 from benchmarks.reporting import RESULTS, count_from, print_header, report, rounded
@@ -137,7 +138,7 @@ def mean_of_defined(values: Sequence[float | None]) -> float | None:
 
 
 def make_play(run: Run, num_episodes: int) -> Callable[[Any], dict[str, float]]:
-    """A function of network parameters: mean outcomes over episodes and agents; see `playing.episode_outcome`.
+    """A function of network parameters: mean outcomes over episodes and agents; see `players.episode_outcome`.
 
     Episodes in which an outcome is not defined do not count for it.
     """

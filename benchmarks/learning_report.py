@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.analysis.schelling import estimate_mean
+from baselines.analysis.dilemmas import estimate_mean
 from baselines.analysis.tables import format_value, markdown_table
-from baselines.training.curves import plot_learning_curve
-from baselines.training.runs import RunDirectory
-from baselines.training.table import read_metrics
+from baselines.runs.curves import plot_learning_curve
+from baselines.runs.directory import RunDirectory
+from baselines.runs.table import read_metrics
 from benchmarks.learning_cases import EXPERIMENTS
 from jaxdilemmas.environment import require
 

@@ -16,8 +16,8 @@ import jax
 
 import jaxdilemmas
 from baselines import networked
-from baselines.training.communication import PROTOCOLS
-from baselines.training.terminal import as_command
+from baselines.networking.protocols import PROTOCOLS
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import compile_program, count_from, make_parser, print_header, rates, report, time_calls
 
 COLUMNS = ("protocol", "num_envs", "num_agents", "nanoseconds_per_agent_step", "compile_seconds", "peak_memory_mb")

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 import jaxdilemmas
-from baselines.playing import episode_outcome, play_episode, scripted_player, summarize
-from baselines.training.terminal import as_command
+from baselines.core.players import episode_outcome, play_episode, scripted_player, summarize
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import (
     compile_program,
     count_from,
@@ -45,7 +45,7 @@ COLUMNS = ("game", "policy", "written_in", "episodes", *METRICS)
 
 
 def flatten(summary: dict[str, dict[str, Any]]) -> dict[str, float | None]:
-    """The metrics of `playing.summarize` and their standard errors as columns of a row."""
+    """The metrics of `players.summarize` and their standard errors as columns of a row."""
     means = {metric: rounded(summary[metric]["mean"]) for metric in METRICS}
     return means | {f"{metric}_standard_error": rounded(summary[metric]["standard_error"]) for metric in METRICS}
 

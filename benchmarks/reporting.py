@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from baselines.training.runs import describe_machine
+from baselines.runs.directory import describe_machine
 from jaxdilemmas.arguments import MOST_COUNT, is_count, show
 
 RESULTS = Path(__file__).parent / "results"

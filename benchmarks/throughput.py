@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jaxdilemmas
-from baselines.training.terminal import as_command
+from baselines.runs.terminal import as_command
 from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
 from benchmarks.reporting import count_from, make_parser, name_of, print_header, report
 from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game

@@ -14,7 +14,7 @@ import jax
 import jaxdilemmas
 from baselines import ippo
 from baselines.presets import preset
-from baselines.training.terminal import as_command
+from baselines.runs.terminal import as_command
 from benchmarks.reporting import (
     compile_program,
     count_from,

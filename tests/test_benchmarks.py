@@ -13,8 +13,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import presets
-from baselines.training.probes import Probe
-from baselines.training.runs import RunDirectory
+from baselines.runs.directory import RunDirectory
 from benchmarks import (
     compile_time,
     floor,
@@ -32,6 +31,7 @@ from benchmarks import (
 from benchmarks.throughput import CASES
 from jaxdilemmas import registration
 from jaxdilemmas.spaces import Discrete
+from tests.probes import Probe
 
 MEASURED_ON = {"device", "python", "jax", "jaxdilemmas", "cores", "load_average", "commit", "time"}
 
@@ -192,10 +192,7 @@ def test_scripted_policies_leave_rows_in_jax_and_in_python(tmp_path: Path, monke
         assert row.keys() >= MEASURED_ON | {"efficiency_standard_error", "env_kwargs"}
 
 
-PROBE = (
-    "--env baselines.training.probes:Probe --total-env-steps 128 --num-envs 4 --rollout-steps 16 --num-epochs 1 "
-    "--hidden-size 4"
-)
+PROBE = "--env tests.probes:Probe --total-env-steps 128 --num-envs 4 --rollout-steps 16 --num-epochs 1 --hidden-size 4"
 
 
 def learning_options(folder: Path, *options: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Who may import whom, read from the source of every module; docs/design.md says why."""
 
 import ast
+import graphlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,19 +73,48 @@ ADAPTED = {"jaxdilemmas.adapters.jaxmarl": {"jaxmarl"}, "jaxdilemmas.adapters.pe
 """What an adapter derives its class from comes with it too, so nothing else imports an adapter."""
 
 ENTRY_POINTS = {
-    "baselines.training.command",
+    "baselines.runs.command",
     "baselines.demonstrate",
     "baselines.evaluate",
     "baselines.schelling",
-    "baselines.common_pool_study",
-    "baselines.mamql_study",
+    "baselines.studies.common_pool.__main__",
+    "baselines.studies.mamql.__main__",
 }
 PRINTERS = ENTRY_POINTS | {
     "jaxdilemmas.testing",
-    *(f"baselines.training.{name}" for name in ("display", "interruption", "recording", "terminal")),
+    *(f"baselines.runs.{name}" for name in ("display", "interruption", "recording", "terminal")),
 }
-WRITERS = {"baselines.training.files", "baselines.evaluate", "jaxdilemmas.rendering"}
+WRITERS = {"baselines.disk.writing", "baselines.evaluate", "jaxdilemmas.rendering"}
 """Who reads the command line, shows something on the terminal, writes files; of benchmarks all do."""
+
+SHARED_NAMES = {"__init__.py", "__main__.py", "options.py"}
+"""The names of files that may stand in several folders of `baselines`."""
+
+LEARNING = {"core", "disk", "runs.command"}
+IMITATING = LEARNING | {"imitation"}
+COMMAND = {"core", "disk", "runs", "trained"}
+WINGS = {
+    "presets": set(),
+    "disk": set(),
+    "core": {"disk"},
+    "runs": {"core", "disk", "presets"},
+    "demonstrations": {"core", "disk"},
+    "imitation": {"core", "demonstrations", "disk"},
+    "networking": {"core"},
+    "ippo": LEARNING,
+    "networked": LEARNING | {"networking"},
+    "mamql": IMITATING,
+    "iq_learn": IMITATING,
+    "cloning": IMITATING,
+    "adversarial": IMITATING | {"demonstrations", "ippo"},
+    "analysis": {"core", "disk", "imitation"},
+    "trained": {"adversarial", "cloning", "ippo", "iq_learn", "mamql", "networked"}
+    | {"analysis", "core", "disk", "imitation", "runs"},
+    "evaluate": COMMAND,
+    "demonstrate": COMMAND | {"demonstrations"},
+    "schelling": COMMAND | {"analysis"},
+}
+"""What a wing of `baselines`, or a file beside them, imports of the others; studies import anything."""
 
 
 def module_name(path: Path) -> str:
@@ -161,46 +191,30 @@ def test_nothing_in_the_package_imports_an_adapter(adapter: str) -> None:
     assert importers(adapter) == []
 
 
-def algorithms() -> list[str]:
-    """Modules directly in `baselines` that define how to train."""
-    return [name for name in modules("baselines") if name.count(".") == 1 and "make_train" in defined(name)]
+def wing(module: str) -> str:
+    """The folder or the file of `baselines` that a module stands in."""
+    return module.split(".")[1]
 
 
-def defined(module: str) -> set[str]:
-    """Names of the functions that `module` defines, or is given by another."""
-    names = set()
-    for node in source(module).body:
-        if isinstance(node, ast.FunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names |= {
-                name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
-            }
-    return names
+def siblings(module: str) -> set[str]:
+    """What a module of `baselines` imports of the other wings, without `baselines.`."""
+    names = {name.removeprefix("baselines.") for name in imports(module) if name.startswith("baselines.")}
+    return {name for name in names if name.split(".")[0] != wing(module)}
 
 
-BUILT_ON = {"baselines.adversarial": {"baselines.ippo"}}
-"""Algorithms that have another as a part of them."""
+@pytest.mark.parametrize("module", [name for name in modules("baselines") if "." in name and wing(name) != "studies"])
+def test_a_wing_of_the_baselines_imports_only_those_that_the_table_allows(module: str) -> None:
+    assert {name for name in siblings(module) if not is_within(name, WINGS[wing(module)])} == set()
 
 
-def test_algorithms_do_not_import_each_other() -> None:
-    for module in algorithms():
-        others = set(algorithms()) - {module} - BUILT_ON.get(module, set())
-        assert [name for name in imports(module) if is_within(name, others)] == []
+def test_the_wings_have_no_circle() -> None:
+    above: dict[str, set[str]] = {name: {used.split(".")[0] for used in uses} for name, uses in WINGS.items()}
+    assert set(graphlib.TopologicalSorter(above).static_order()) == {*WINGS}  # a circle raises CycleError
 
 
-def test_what_algorithms_share_knows_no_algorithm_and_no_command_that_plays() -> None:
-    others = {
-        "baselines.demonstrate",
-        "baselines.evaluate",
-        "baselines.schelling",
-        "baselines.common_pool_study",
-        "baselines.mamql_study",
-        "baselines.study",
-        *algorithms(),
-    }
-    for module in ["baselines.playing", *modules("baselines/training", "baselines/analysis")]:
-        assert [name for name in imports(module) if is_within(name, others)] == []
+def test_no_file_name_stands_twice_below_the_baselines() -> None:
+    names = [path.name for path in (ROOT / "baselines").rglob("*.py") if path.name not in SHARED_NAMES]
+    assert sorted(names) == sorted(set(names))
 
 
 def calls(module: str) -> set[str]:

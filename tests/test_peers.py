@@ -12,13 +12,13 @@ import pytest
 from flax import struct
 
 import jaxdilemmas
-from baselines.training.probes import Probe
 from benchmarks import peers, reporting, rollout, throughput
 from benchmarks.peers import PEERS, Peer
 from jaxdilemmas import registration
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.grid_environment import OBSERVATION_KINDS
 from jaxdilemmas.spaces import Box, Space
+from tests.probes import Probe
 
 EPISODE_STEPS = 3
 

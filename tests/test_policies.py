@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines.training.probes import Probe
 from jaxdilemmas import EpisodeStatistics, policies
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.grid.beams import open_reach
@@ -21,6 +20,7 @@ from jaxdilemmas.grid.spawning import neighbours_within
 from jaxdilemmas.metrics import social_metrics
 from jaxdilemmas.policies.gathering import cooperative, exploitative, greedy
 from jaxdilemmas.policies.routes import NEVER, SEARCH_ORDER, divide_cells, find_ways
+from tests.probes import Probe
 from tests.reference import policies as reference
 from tests.reference.self_play import play_reference
 

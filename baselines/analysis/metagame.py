@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baselines.analysis.schelling import CONFIDENCE, Estimate, SchellingTable, check_table
+from baselines.analysis.dilemmas import CONFIDENCE, Estimate, SchellingTable, check_table
 from baselines.analysis.symmetric_games import (
     COOPERATE,
     SymmetricGame,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from baselines.analysis.arrays import check_array, require_finite
-from baselines.analysis.schelling import SchellingTable, check_table
+from baselines.analysis.dilemmas import SchellingTable, check_table
 from jaxdilemmas.arguments import check_count, check_kind, require
 
 COOPERATE, DEFECT = 0, 1

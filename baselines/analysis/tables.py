@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.analysis.schelling import Estimate
-from baselines.training.files import write_file
+from baselines.analysis.dilemmas import Estimate
+from baselines.disk.writing import write_file
 from jaxdilemmas.arguments import check_kind, require
 
 Row = dict[str, Any]

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax
 
-from baselines.training import probes
 from jaxdilemmas import Box
+from tests import probes
 
 
 class RealActions(probes.Probe):

@@ -14,9 +14,9 @@ from jaxmarl.environments.multi_agent_env import MultiAgentEnv
 from jaxmarl.wrappers.baselines import CTRolloutManager, LogWrapper
 
 import jaxdilemmas
-from baselines.training import probes
 from jaxdilemmas import AutoReset, Environment
 from jaxdilemmas.adapters.jaxmarl import JaxMARLEnv
+from tests import probes
 from tests.adapters.real_actions import RealActions
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

@@ -14,10 +14,10 @@ from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test
 from pettingzoo.utils.conversions import parallel_to_aec
 
 import jaxdilemmas
-from baselines.training import probes
 from jaxdilemmas import AutoReset, Environment, EpisodeStatistics
 from jaxdilemmas.adapters.pettingzoo import PettingZooEnv
 from jaxdilemmas.rendering import render_rgb
+from tests import probes
 from tests.adapters.real_actions import RealActions
 
 pytestmark = [pytest.mark.usefixtures("quick_compiling"), pytest.mark.filterwarnings("error::UserWarning")]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from baselines.training.algorithms import ALGORITHMS
-from baselines.training.command import train_command
-from baselines.training.runs import RunDirectory
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
+from baselines.trained.algorithms import ALGORITHMS
 from tests.baselines import fake_algorithm as fake
 
 

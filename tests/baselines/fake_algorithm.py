@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from baselines.training.trainer import Policy, Trainer
+from baselines.core.trainer import Policy, Trainer
 from jaxdilemmas.environment import Environment, require
 
 RUN_STEPS = 40
@@ -76,6 +76,6 @@ def make_policy(config: Config, env: Environment, greedy: bool = False) -> Polic
 
 
 if __name__ == "__main__":
-    from baselines.training.command import train_command
+    from baselines.runs.command import train_command
 
     train_command("fake", Config, make_trainer, sys.argv[1:])

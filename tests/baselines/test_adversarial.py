@@ -12,10 +12,10 @@ import pytest
 import jaxdilemmas
 from baselines import adversarial
 from baselines.demonstrations import Demonstrations
-from baselines.training import probes
-from baselines.training.experience import Transitions
-from baselines.training.headers import describe
-from baselines.training.transitions import from_arrays
+from baselines.demonstrations.headers import describe
+from baselines.demonstrations.records import from_arrays
+from baselines.imitation.replay import Transitions
+from tests import probes
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.analysis import schelling
-from baselines.analysis.schelling import Estimate, SchellingTable, Verdict
-from baselines.playing import Player, scripted_player
+from baselines.analysis import dilemmas
+from baselines.analysis.dilemmas import Estimate, SchellingTable, Verdict
+from baselines.core.players import Player, scripted_player
 from jaxdilemmas import policies
 from tests.baselines.choice_game import MAX_STEPS, PUBLIC_GOODS, ChoiceGame
 
@@ -49,7 +49,7 @@ GAMES = {
 
 def play(game: ChoiceGame, num_episodes: int, seed: int = 0) -> SchellingTable:
     give, keep = (scripted_player(game, policies.scripted(game, name)) for name in ("give", "keep"))
-    return schelling.payoffs(give, keep, jax.random.key(seed), num_episodes)
+    return dilemmas.payoffs(give, keep, jax.random.key(seed), num_episodes)
 
 
 def table_of(payments: Any) -> SchellingTable:
@@ -92,7 +92,7 @@ def test_every_episode_has_luck_of_its_own_and_groups_are_averaged() -> None:
 def test_every_set_of_cooperators_is_equally_likely() -> None:
     keys = jax.random.split(jax.random.key(0), 6000)
     for count in range(5):
-        teams = np.asarray(jax.vmap(lambda key, k=count: schelling.draw_cooperators(key, 4, k))(keys))
+        teams = np.asarray(jax.vmap(lambda key, k=count: dilemmas.draw_cooperators(key, 4, k))(keys))
         assert (teams.sum(1) == count).all()
         sets = list(itertools.combinations(range(4), count))
         rates = [np.mean((teams == np.isin(range(4), members)).all(1)) for members in sets]
@@ -125,7 +125,7 @@ def test_players_of_different_numbers_of_agents_are_refused() -> None:
         return scripted_player(game, policies.scripted(game, "keep"))
 
     with pytest.raises(ValueError, match="num_agents=3 is not allowed: 4 cooperate"):
-        schelling.payoffs(keep(ChoiceGame()), keep(ChoiceGame((0,) * 4, (0,) * 4)), jax.random.key(0), 2)
+        dilemmas.payoffs(keep(ChoiceGame()), keep(ChoiceGame((0,) * 4, (0,) * 4)), jax.random.key(0), 2)
 
 
 # What follows
@@ -135,17 +135,17 @@ def test_players_of_different_numbers_of_agents_are_refused() -> None:
 def test_dilemmas_and_equilibria_of_known_games_are_found(name: str) -> None:
     game = GAMES[name]
     table = table_of(game.payments)
-    dilemma = schelling.conditions(table)
+    dilemma = dilemmas.conditions(table)
     assert tuple(estimate.mean for estimate in dilemma) == game.differences
     assert tuple(dilemma.conditions.values()) == game.conditions
     assert dilemma.verdict == (HOLDS if set(game.conditions) == {HOLDS} else FAILS)
-    found = schelling.pure_equilibria(table)
+    found = dilemmas.pure_equilibria(table)
     assert found == [HOLDS if k in game.equilibria else FAILS for k in range(table.num_agents + 1)]
 
 
 def test_two_agents_have_the_conditions_of_a_matrix_game() -> None:
     for reward, sucker, temptation, punishment in itertools.permutations([0.0, 1.0, 3.0, 5.0]):
-        dilemma = schelling.conditions(table_of([[0, sucker, reward], [punishment, temptation, 0]]))
+        dilemma = dilemmas.conditions(table_of([[0, sucker, reward], [punishment, temptation, 0]]))
         is_dilemma = reward > punishment and reward > sucker and (punishment > sucker or temptation > reward)
         assert dilemma.verdict == (HOLDS if is_dilemma else FAILS)
 
@@ -159,25 +159,25 @@ def noisy(payments: Any, deviation: float, num_episodes: int) -> SchellingTable:
 
 def test_what_intervals_do_not_decide_is_undecided() -> None:
     payments = GAMES["stag hunt: fear alone"].payments
-    dilemma = schelling.conditions(noisy(payments, 3.0, 5))
+    dilemma = dilemmas.conditions(noisy(payments, 3.0, 5))
     assert list(dilemma.conditions.values()) == [UNDECIDED, HOLDS, UNDECIDED]
     assert dilemma.verdict == UNDECIDED
-    assert schelling.pure_equilibria(noisy(payments, 3.0, 5)) == [UNDECIDED, UNDECIDED, UNDECIDED, UNDECIDED]
-    assert schelling.pure_equilibria(noisy(payments, 3.0, 500)) == [HOLDS, FAILS, FAILS, HOLDS]
+    assert dilemmas.pure_equilibria(noisy(payments, 3.0, 5)) == [UNDECIDED, UNDECIDED, UNDECIDED, UNDECIDED]
+    assert dilemmas.pure_equilibria(noisy(payments, 3.0, 500)) == [HOLDS, FAILS, FAILS, HOLDS]
 
 
 def test_a_condition_that_fails_decides_whatever_else_is_open() -> None:
-    assert schelling.is_all([HOLDS, UNDECIDED, FAILS]) == FAILS
-    assert schelling.is_all([HOLDS, UNDECIDED]) == UNDECIDED
-    assert schelling.is_any([FAILS, UNDECIDED, HOLDS]) == HOLDS
-    assert schelling.is_any([FAILS, UNDECIDED]) == UNDECIDED
-    assert (schelling.is_all([]), schelling.is_any([])) == (HOLDS, FAILS)
+    assert dilemmas.is_all([HOLDS, UNDECIDED, FAILS]) == FAILS
+    assert dilemmas.is_all([HOLDS, UNDECIDED]) == UNDECIDED
+    assert dilemmas.is_any([FAILS, UNDECIDED, HOLDS]) == HOLDS
+    assert dilemmas.is_any([FAILS, UNDECIDED]) == UNDECIDED
+    assert (dilemmas.is_all([]), dilemmas.is_any([])) == (HOLDS, FAILS)
 
 
 def test_an_interval_decides_where_it_lies_on_one_side_of_zero() -> None:
     nan = float("nan")
     intervals = [(0.1, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (0.0, 0.0), (nan, nan)]
-    found = [schelling.is_positive(Estimate(0.0, low, high)) for low, high in intervals]
+    found = [dilemmas.is_positive(Estimate(0.0, low, high)) for low, high in intervals]
     assert found == [HOLDS, UNDECIDED, UNDECIDED, FAILS, FAILS, UNDECIDED]
 
 
@@ -188,10 +188,10 @@ def test_intervals_are_those_of_student_and_welch() -> None:
     # t quantiles at 97.5 %: 2.7764 for 4 degrees of freedom, 2.3060 for 8, 4.3027 for 2.
     first, second = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([4.0, 5.0, 6.0, 7.0, 8.0])
     margin = 2.7764 * np.sqrt(2.5 / 5)
-    np.testing.assert_allclose(schelling.estimate_mean(first), [3, 3 - margin, 3 + margin], rtol=1e-4)
+    np.testing.assert_allclose(dilemmas.estimate_mean(first), [3, 3 - margin, 3 + margin], rtol=1e-4)
     margin = 2.3060 * np.sqrt(2.5 / 5 + 2.5 / 5)
-    np.testing.assert_allclose(schelling.estimate_difference(first, second), [-3, -3 - margin, -3 + margin], rtol=1e-4)
-    certain = schelling.estimate_difference(np.array([1.0, 2.0, 3.0]), np.zeros(9))
+    np.testing.assert_allclose(dilemmas.estimate_difference(first, second), [-3, -3 - margin, -3 + margin], rtol=1e-4)
+    certain = dilemmas.estimate_difference(np.array([1.0, 2.0, 3.0]), np.zeros(9))
     margin = 4.3027 * np.sqrt(1 / 3)
     np.testing.assert_allclose(certain, [2, 2 - margin, 2 + margin], rtol=1e-4)
 
@@ -199,8 +199,8 @@ def test_intervals_are_those_of_student_and_welch() -> None:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(1.0, 1.0, (2000, 6)), rng.normal(3.0, 4.0, (2000, 6))
-    means = np.array([schelling.estimate_mean(row) for row in first])
-    differences = np.array([schelling.estimate_difference(*rows) for rows in zip(first, second, strict=True)])
+    means = np.array([dilemmas.estimate_mean(row) for row in first])
+    differences = np.array([dilemmas.estimate_difference(*rows) for rows in zip(first, second, strict=True)])
     for estimates, truth in ((means, 1.0), (differences, -2.0)):
         covered = np.mean((estimates[:, 1] <= truth) & (truth <= estimates[:, 2]))
-        np.testing.assert_allclose(covered, schelling.CONFIDENCE, atol=0.015)
+        np.testing.assert_allclose(covered, dilemmas.CONFIDENCE, atol=0.015)

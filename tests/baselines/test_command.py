@@ -21,15 +21,15 @@ from safetensors.numpy import load_file
 
 import jaxdilemmas
 from baselines import ippo, presets
-from baselines.training import display, recording
-from baselines.training.command import train_command
-from baselines.training.options import default_name, parse_env_kwargs, prepare
-from baselines.training.runs import RunDirectory
-from baselines.training.schema import save_json
-from baselines.training.streaming import Finished, TrainingStream, Update, over_seeds
-from baselines.training.table import TIMING_COLUMNS, read_metrics
-from baselines.training.terminal import INTERRUPTED
-from baselines.training.trainer import Trainer
+from baselines.core.trainer import Trainer
+from baselines.disk.schema import save_json
+from baselines.runs import display, recording
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
+from baselines.runs.loop import Finished, TrainingStream, Update, over_seeds
+from baselines.runs.options import default_name, parse_env_kwargs, prepare
+from baselines.runs.table import TIMING_COLUMNS, read_metrics
+from baselines.runs.terminal import INTERRUPTED
 from jaxdilemmas.environment import Environment
 from tests.baselines import fake_algorithm as fake
 
@@ -184,10 +184,10 @@ def test_a_run_is_resumed_by_one_process_at_a_time(
 def test_a_game_of_ones_own_is_imported_only_if_the_user_names_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    game = "baselines.training.probes:Probe"
+    game = "tests.probes:Probe"
     directory = train_fake(tmp_path, "a", "--env", game)
     message = refusal(capsys, tmp_path, "--name", "a", "--resume")
-    assert "config.json: env_id='baselines.training.probes:Probe' is not allowed: only a registered game is" in message
+    assert "config.json: env_id='tests.probes:Probe' is not allowed: only a registered game is" in message
     assert f"name it with --env {game} if you trust it" in message
     assert "env='gems' is not allowed" in refusal(capsys, tmp_path, "--name", "a", "--resume", "--env", "gems")
     train_fake(tmp_path, "a", "--env", game, "--resume")
@@ -481,7 +481,7 @@ def test_a_run_without_a_name_is_called_by_algorithm_and_game(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "game",
     [
-        ["--env", "baselines.training.probes:Probe"],
+        ["--env", "tests.probes:Probe"],
         ["--env", "overcooked", "--bonus", "onion_taken=1", "dish_taken=0.5", "--bonus-steps", "12"],
     ],
 )

@@ -13,11 +13,14 @@ import pytest
 from PIL import Image
 
 import jaxdilemmas
-from baselines import common_pool_study
-from baselines.analysis.schelling import Verdict
-from baselines.playing import play_episode, scripted_player
-from baselines.study import findings, pictures, record
-from baselines.study.models import (
+from baselines.analysis.dilemmas import Verdict
+from baselines.core.players import play_episode, scripted_player
+from baselines.disk.schema import save_json
+from baselines.networking.protocols import PROTOCOLS
+from baselines.studies import record
+from baselines.studies.common_pool import __main__ as common_pool_study
+from baselines.studies.common_pool import findings, pictures
+from baselines.studies.common_pool.models import (
     EVALUATE,
     MIX,
     TRAIN,
@@ -29,10 +32,8 @@ from baselines.study.models import (
     save_arrays,
     tag,
 )
-from baselines.study.options import EARLY_ENDS, Model, Options, Variant
-from baselines.study.processes import count_done, count_work, run_all
-from baselines.training.communication import PROTOCOLS
-from baselines.training.schema import save_json
+from baselines.studies.common_pool.options import EARLY_ENDS, Model, Options, Variant
+from baselines.studies.processes import count_done, count_work, run_all
 from jaxdilemmas import policies
 
 TINY = [

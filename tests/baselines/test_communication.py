@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.training.communication import PROTOCOLS, Links, Memory, Network, ProtocolName, cut
-from baselines.training.networked_rollout import Trajectory, pull_back, remember
+from baselines.networking.networked_rollout import Trajectory, pull_back, remember
+from baselines.networking.protocols import PROTOCOLS, Links, Memory, Network, ProtocolName, cut
 from jaxdilemmas.graphs import edges_of, make_graph
 from tests.baselines.test_ippo import compile_quickly
 

@@ -11,10 +11,10 @@ import pytest
 import jaxdilemmas
 from baselines import ippo
 from baselines.cloning import Config
-from baselines.training import critics
-from baselines.training.entities import EntityTorso
-from baselines.training.probes import Probe
+from baselines.core.entities import EntityTorso
+from baselines.imitation import critics
 from jaxdilemmas.spaces import Box
+from tests.probes import Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 KINDS = (0, 1, 2, 2, 2, 3, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from baselines.training.curves import draw_learning_curve
+from baselines.runs.curves import draw_learning_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

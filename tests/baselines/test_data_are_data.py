@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from baselines import demonstrate, evaluate, ippo, schelling
-from baselines.playing import find_player, load_player, load_run
-from baselines.recovered_rewards import load_rewards
-from baselines.training.command import train_command
-from baselines.training.runs import RunDirectory, RunRecord
-from baselines.training.schema import save_json
+from baselines.disk.schema import save_json
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory, RunRecord
+from baselines.trained.load import find_player, load_player, load_run
+from baselines.trained.rewards import load_rewards
 from tests.baselines import fake_algorithm as fake
 from tests.baselines.fake_algorithm import RUN_STEPS
 
@@ -127,7 +127,7 @@ def test_a_link_to_itself_is_a_file_that_is_missing(
 
 
 def test_a_game_of_ones_own_in_a_run_is_taken_on_the_word_of_the_user(tmp_path: Path) -> None:
-    game = "baselines.training.probes:Probe"
+    game = "tests.probes:Probe"
     train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name=a", "--env", game])
     with pytest.raises(ValueError, match=f"name it with --env {game} if you trust it"):
         load_run(tmp_path / "a")

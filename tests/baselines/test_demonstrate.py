@@ -10,8 +10,8 @@ import pytest
 import jaxdilemmas
 from baselines import demonstrate
 from baselines.demonstrations import Demonstrations, Writer, load
-from baselines.training.runs import RunDirectory
-from baselines.training.terminal import INTERRUPTED
+from baselines.runs.directory import RunDirectory
+from baselines.runs.terminal import INTERRUPTED
 from tests.baselines.fake_algorithm import RUN_STEPS
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")

@@ -9,11 +9,11 @@ import numpy as np
 import optax
 import pytest
 
-from baselines.training import probes
-from baselines.training.critics import make_critics
-from baselines.training.discriminators import Adversary, Discriminators, cross_entropy, make_discriminators
-from baselines.training.experience import Transitions
-from baselines.training.imitation_config import ImitationConfig
+from baselines.imitation.critics import make_critics
+from baselines.imitation.discriminators import Adversary, Discriminators, cross_entropy, make_discriminators
+from baselines.imitation.replay import Transitions
+from baselines.imitation.settings import ImitationConfig
+from tests import probes
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

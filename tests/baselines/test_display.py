@@ -10,10 +10,10 @@ import pytest
 import wandb
 from rich.console import Console
 
-from baselines.training import display
-from baselines.training.command import train_command
-from baselines.training.options import prepare
-from baselines.training.runs import RunDirectory, RunRecord
+from baselines.runs import display
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory, RunRecord
+from baselines.runs.options import prepare
 from tests.baselines import fake_algorithm as fake
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

@@ -12,11 +12,12 @@ from PIL import Image, ImageSequence
 from rich.console import Console
 
 import jaxdilemmas
-from baselines import evaluate, playing
-from baselines.training.probes import Probe
-from baselines.training.runs import RunDirectory
+from baselines import evaluate
+from baselines.core import players
+from baselines.runs.directory import RunDirectory
 from jaxdilemmas import policies
 from tests.baselines.fake_algorithm import RUN_STEPS
+from tests.probes import Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 
@@ -42,7 +43,7 @@ def test_the_command_writes_numbers_and_a_gif(trained: RunDirectory, capsys: pyt
 def test_no_key_plays_twice(trained: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     keys: list[jax.Array] = [jax.random.key(3)]
 
-    def take_key(player: playing.Player, key: jax.Array, _: Any) -> dict[str, np.ndarray]:
+    def take_key(player: players.Player, key: jax.Array, _: Any) -> dict[str, np.ndarray]:
         keys.append(key)
         return {"collective_return": np.zeros(2)}
 
@@ -93,7 +94,7 @@ def test_what_has_no_value_is_said_and_shown_as_a_dash(capsys: pytest.CaptureFix
 
 
 def test_a_game_without_a_board_has_no_gif(tmp_path: Path) -> None:
-    player = playing.scripted_player(Probe(), policies.random(Probe()))
+    player = players.scripted_player(Probe(), policies.random(Probe()))
     evaluate.record_gif(player, jax.random.key(0), tmp_path / "episode.gif")
     assert not (tmp_path / "episode.gif").exists()
 
@@ -117,7 +118,7 @@ def test_every_game_is_evaluated_with_peace_where_there_is_tagging(
 ) -> None:
     env = jaxdilemmas.make(env_id, max_steps=20)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(evaluate, "load_player", lambda *_: playing.scripted_player(env, policies.random(env)))
+    monkeypatch.setattr(evaluate, "load_player", lambda *_: players.scripted_player(env, policies.random(env)))
     evaluate.main([str(tmp_path), "--episodes", "3"])
     shown = capsys.readouterr().out
     state = env.initial_state(jax.random.key(0), env.default_params)

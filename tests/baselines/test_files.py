@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.training import files
+from baselines.disk import writing
 
 ARRAYS: dict[str, Any] = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -22,18 +22,18 @@ ARRAYS: dict[str, Any] = {
 
 def test_a_file_is_replaced_in_one_step_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "config.json"
-    files.write_file(path, "old")
-    files.write_file(path, "newer")
+    writing.write_file(path, "old")
+    writing.write_file(path, "newer")
     assert path.read_text() == "newer"
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    files.write_file(path, "old")
+    writing.write_file(path, "old")
 
     def write_half() -> None:
-        with files.written_beside(path) as beside:
+        with writing.written_beside(path) as beside:
             beside.write_text("ne")
             raise KeyboardInterrupt
 
@@ -56,7 +56,7 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_the_parts_before
         room -= written
         return written
 
-    with files.GrowingFile(path, is_new=True) as file:
+    with writing.GrowingFile(path, is_new=True) as file:
         file.append(b"one\n")
         monkeypatch.setattr(os, "write", write_a_little)
         with pytest.raises(OSError, match=r"No space left on device: .*a\.csv"):
@@ -69,7 +69,7 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_the_parts_before
 
 def test_a_file_that_was_removed_is_not_written_to_in_silence(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    with files.GrowingFile(path, is_new=True) as file:
+    with writing.GrowingFile(path, is_new=True) as file:
         path.unlink()
         with pytest.raises(FileNotFoundError, match=r"removed while it was written: .*a\.csv"):
             file.append(b"one\n")
@@ -86,7 +86,7 @@ def test_a_part_whose_writing_is_interrupted_is_there_as_a_whole_or_not_at_all(
             write(descriptor, content[: 2 if place == "half" else None])
         raise KeyboardInterrupt
 
-    with files.GrowingFile(path, is_new=True) as file:
+    with writing.GrowingFile(path, is_new=True) as file:
         file.append(b"one\n")
         monkeypatch.setattr(os, "write", write_and_fail)
         with pytest.raises(KeyboardInterrupt):
@@ -112,7 +112,7 @@ def test_a_file_is_never_renamed_to_what_is_there(
     taken, link, free = (tmp_path / name for name in ("taken", "link", "free"))
     taken.write_text("mine")
     link.symlink_to(tmp_path / "nowhere")
-    with files.GrowingFile(tmp_path / "a", is_new=True) as file:
+    with writing.GrowingFile(tmp_path / "a", is_new=True) as file:
         for path in (taken, link):
             with pytest.raises(ValueError, match=rf"{path.name} exists: choose another name"):
                 file.rename_to_new(path)
@@ -127,29 +127,29 @@ def test_a_file_is_never_renamed_to_what_is_there(
 def test_a_directory_below_a_file_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
     with pytest.raises(NotADirectoryError, match=r"Not a directory: .*a"):
-        files.make_directory(tmp_path / "a")
+        writing.make_directory(tmp_path / "a")
 
 
 def test_a_new_file_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.demos"
-    with files.hold_new_file(path):
+    with writing.hold_new_file(path):
         with pytest.raises(ValueError, match=rf"a\.demos is in use by process {os.getpid()} on .* since "):
-            files.hold_new_file(path).__enter__()
-        with files.hold_new_file(tmp_path / "new" / "b.demos"):
+            writing.hold_new_file(path).__enter__()
+        with writing.hold_new_file(tmp_path / "new" / "b.demos"):
             pass
     assert list(path.parent.iterdir()) == []
-    with files.hold_new_file(path):
+    with writing.hold_new_file(path):
         pass
     path.write_text("mine")
     with pytest.raises(ValueError, match=r"a\.demos exists: choose another name"):
-        files.hold_new_file(path).__enter__()
+        writing.hold_new_file(path).__enter__()
 
 
 def test_a_growing_file_is_no_link(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     (tmp_path / "a.csv").symlink_to(tmp_path / "target")
     with pytest.raises(OSError, match=r"a\.csv"):
-        files.GrowingFile(tmp_path / "a.csv", is_new=False)
+        writing.GrowingFile(tmp_path / "a.csv", is_new=False)
 
 
 @pytest.mark.parametrize("place", ["a.json", ".a.part.json"])
@@ -158,7 +158,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path, place: str) -> None
     target.write_text("mine")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / place).symlink_to(target)
-    files.write_file(tmp_path / "run" / "a.json", "new")
+    writing.write_file(tmp_path / "run" / "a.json", "new")
     assert target.read_text() == "mine"
     assert (tmp_path / "run" / "a.json").read_text() == "new"
     assert not (tmp_path / "run" / "a.json").is_symlink()
@@ -168,12 +168,12 @@ def test_links_out_of_a_directory_are_named_and_links_within_are_not(tmp_path: P
     run = tmp_path / "run"
     (run / "parameters").mkdir(parents=True)
     (run / "parameters" / "best").symlink_to(run / "parameters" / "seed_0")
-    files.check_links(run)
+    writing.check_links(run)
     (tmp_path / "link_to_run").symlink_to(run)
-    files.check_links(tmp_path / "link_to_run")
+    writing.check_links(tmp_path / "link_to_run")
     (run / "parameters" / "seed_1").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="seed_1 is a symbolic link out of the directory"):
-        files.check_links(run)
+        writing.check_links(run)
 
 
 def test_a_lock_that_is_a_hard_link_is_refused_and_the_other_file_stays_as_it_is(tmp_path: Path) -> None:
@@ -181,25 +181,25 @@ def test_a_lock_that_is_a_hard_link_is_refused_and_the_other_file_stays_as_it_is
     (tmp_path / "mine").write_text("precious")
     (tmp_path / "run" / ".lock").hardlink_to(tmp_path / "mine")
     with pytest.raises(ValueError, match=r"run/\.lock has another name by a hard link"):
-        files.hold(tmp_path / "run").__enter__()
+        writing.hold(tmp_path / "run").__enter__()
     assert (tmp_path / "mine").read_text() == "precious"
 
 
 def test_a_held_directory_is_refused_with_the_holder_and_is_free_after_it(tmp_path: Path) -> None:
-    imports = "from pathlib import Path; from baselines.training import files"
-    program = f"{imports}\nwith files.hold(Path({str(tmp_path)!r})): pass"
-    with files.hold(tmp_path):
+    imports = "from pathlib import Path; from baselines.disk import writing"
+    program = f"{imports}\nwith writing.hold(Path({str(tmp_path)!r})): pass"
+    with writing.hold(tmp_path):
         refused = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path.cwd())
         assert f"is in use by process {os.getpid()} on " in refused.stderr
-        assert f"process {os.getpid()}" in (tmp_path / files.LOCK).read_text()
+        assert f"process {os.getpid()}" in (tmp_path / writing.LOCK).read_text()
     assert subprocess.run([sys.executable, "-c", program], cwd=Path.cwd()).returncode == 0
 
 
 def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
-    files.save_arrays(tmp_path / "a.safetensors", ARRAYS)
+    writing.save_arrays(tmp_path / "a.safetensors", ARRAYS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = files.load_arrays(tmp_path / "a.safetensors")
+        found = writing.load_arrays(tmp_path / "a.safetensors")
     assert found.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
@@ -207,7 +207,7 @@ def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_no_flipped_bit_gives_other_values(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    files.save_arrays(path, ARRAYS)
+    writing.save_arrays(path, ARRAYS)
     whole = path.read_bytes()
     for position in range(len(whole)):
         content = bytearray(whole)
@@ -215,10 +215,10 @@ def test_no_flipped_bit_gives_other_values(tmp_path: Path) -> None:
         path.write_bytes(content)
         with warnings.catch_warnings(record=True):
             try:
-                found = files.load_arrays(path)
-            except files.DamagedError:
+                found = writing.load_arrays(path)
+            except writing.DamagedError:
                 continue
-        assert files.checksum(found) == files.checksum(ARRAYS), position
+        assert writing.checksum(found) == writing.checksum(ARRAYS), position
 
 
 def test_arrays_of_an_earlier_version_are_read_with_a_note(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_arrays_of_an_earlier_version_are_read_with_a_note(tmp_path: Path) -> No
 
     save_file({"a": ARRAYS["a"]}, tmp_path / "old.safetensors")
     with pytest.warns(UserWarning, match=r"old\.safetensors has no checksum"):
-        assert files.load_arrays(tmp_path / "old.safetensors")["a"].shape == (2, 3)
+        assert writing.load_arrays(tmp_path / "old.safetensors")["a"].shape == (2, 3)
 
 
 @pytest.mark.parametrize("dtype", ["F8_E4M3", "F4", "\x1b[2J"])
@@ -235,16 +235,16 @@ def test_a_file_of_arrays_with_a_dtype_that_numpy_lacks_is_refused(dtype: str, t
     header = json.dumps({"a": {"dtype": dtype, "shape": [2], "data_offsets": [0, num_bytes]}})
     path = tmp_path / "a.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(num_bytes))
-    with pytest.raises(files.DamagedError, match="truncated or no safetensors") as error:
-        files.load_arrays(path)
+    with pytest.raises(writing.DamagedError, match="truncated or no safetensors") as error:
+        writing.load_arrays(path)
     assert str(error.value).isprintable()
 
 
 def test_a_cut_file_of_arrays_is_damaged_and_a_missing_one_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    files.save_arrays(path, ARRAYS)
+    writing.save_arrays(path, ARRAYS)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(files.DamagedError, match="truncated"):
-        files.load_arrays(path)
+    with pytest.raises(writing.DamagedError, match="truncated"):
+        writing.load_arrays(path)
     with pytest.raises(ValueError, match="is missing"):
-        files.load_arrays(tmp_path / "b.safetensors")
+        writing.load_arrays(tmp_path / "b.safetensors")

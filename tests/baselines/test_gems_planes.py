@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from baselines.gems_planes import entities_from_planes, recorded_events, state_from_planes
+from baselines.demonstrations.gems_planes import entities_from_planes, recorded_events, state_from_planes
 from jaxdilemmas.envs.gems import Gems, draw_planes
 from tests.reference.gems_boards import Steps, board, crowded_steps
 

@@ -9,10 +9,10 @@ import pytest
 
 import jaxdilemmas
 from baselines.presets import PRESETS
-from baselines.training.command import train_command
-from baselines.training.hints import how_to_record, list_runs, no_episode_ended, origin_of_defaults
-from baselines.training.options import parse_env_kwargs
-from baselines.training.runs import RunDirectory
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
+from baselines.runs.hints import how_to_record, list_runs, no_episode_ended, origin_of_defaults
+from baselines.runs.options import parse_env_kwargs
 from tests.baselines import fake_algorithm as fake
 
 IMITATORS = ("mamql", "iq_learn", "cloning", "adversarial")
@@ -127,7 +127,7 @@ def test_the_command_says_that_no_episode_ended(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_long_list_of_runs_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.training.hints.MOST_RUNS", 1)
+    monkeypatch.setattr("baselines.runs.hints.MOST_RUNS", 1)
     for age, name in enumerate(["new", "old"]):
         make_run(tmp_path, name, "fake", age)
     assert list_runs(tmp_path, "fake").endswith("are new and 1 more")

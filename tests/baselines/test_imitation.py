@@ -13,18 +13,19 @@ import pytest
 
 import jaxdilemmas
 from baselines import cloning, iq_learn, mamql
+from baselines.core.players import scripted_player
 from baselines.demonstrations import Demonstrations, describe, record, save
-from baselines.playing import load_player, scripted_player
-from baselines.training import experience, imitation
-from baselines.training.command import train_command
-from baselines.training.experience import Experience, Playing, Ring, Transitions
-from baselines.training.probes import ENDLESS_REWARD, Params, Probe
-from baselines.training.runs import RunDirectory
+from baselines.imitation import replay, training
+from baselines.imitation.replay import Experience, Playing, Ring, Transitions
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
+from baselines.trained.load import load_player
 from jaxdilemmas.policies import scripted
 from tests.baselines.test_command import assert_same_run
+from tests.probes import ENDLESS_REWARD, Params, Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
-PROBE = "baselines.training.probes:Probe"
+PROBE = "tests.probes:Probe"
 SEES_CUE = Params(length=3, sees_cue=1.0, sees_step=1.0)
 ENV = Probe(num_agents=2, params=SEES_CUE)
 SMALL: dict[str, Any] = {"hidden_size": 4, "batch_size": 8, "gradient_steps": 12, "steps_per_update": 3}
@@ -55,7 +56,7 @@ def rows_of(numbers: list[int]) -> Transitions:
 def test_the_newest_transitions_overwrite_the_oldest() -> None:
     ring = ring_of(5)
     for numbers in ([1, 2, 3], [4, 5, 6], [7]):
-        ring = experience.write(ring, rows_of(numbers))
+        ring = replay.write(ring, rows_of(numbers))
     np.testing.assert_array_equal(ring.transitions.actions[:, 0], [6, 7, 3, 4, 5])
     np.testing.assert_array_equal(ring.transitions.next_obs[:, 0, 0], [7, 8, 4, 5, 6])
     np.testing.assert_array_equal(ring.transitions.terminated, [True, False, False, True, False])
@@ -63,18 +64,18 @@ def test_the_newest_transitions_overwrite_the_oldest() -> None:
 
 
 def test_only_what_was_written_is_drawn_and_all_of_it() -> None:
-    ring = experience.write(ring_of(8), rows_of([1, 2, 3]))
+    ring = replay.write(ring_of(8), rows_of([1, 2, 3]))
     for expected in ({1, 2, 3}, {2, 3, 4, 5, 6, 7, 8, 9}):
-        drawn = experience.draw(ring, jax.random.uniform(jax.random.key(0), (200,)))
+        drawn = replay.draw(ring, jax.random.uniform(jax.random.key(0), (200,)))
         assert set(np.asarray(drawn.actions).ravel().tolist()) == expected
         np.testing.assert_array_equal(drawn.next_obs, drawn.obs + 1)
-        ring = experience.write(ring, rows_of([4, 5, 6, 7, 8, 9]))
+        ring = replay.write(ring, rows_of([4, 5, 6, 7, 8, 9]))
 
 
 def test_every_number_is_chosen_from_an_interval_of_its_own() -> None:
     chances = jnp.array([0.0, 0.24, 0.25, 0.76, 1 - 2.0**-24])
-    np.testing.assert_array_equal(experience.choose(chances, 4), [0, 0, 1, 3, 3])
-    assert experience.choose(chances, 20_000)[-1] == 19_999
+    np.testing.assert_array_equal(replay.choose(chances, 4), [0, 0, 1, 3, 3])
+    assert replay.choose(chances, 20_000)[-1] == 19_999
 
 
 def play(params: Params, num_steps: int) -> tuple[Transitions, dict[str, jax.Array]]:
@@ -82,8 +83,8 @@ def play(params: Params, num_steps: int) -> tuple[Transitions, dict[str, jax.Arr
     values = jnp.array([[[0.0, 50.0], [50.0, 0.0]]] * 2)
 
     def run(key: jax.Array) -> tuple[Experience, dict[str, jax.Array]]:
-        start = experience.start(playing, ENV, key, params)
-        return experience.play(playing, ENV, lambda obs: values, start, jax.random.key(1), params)
+        start = replay.start(playing, ENV, key, params)
+        return replay.play(playing, ENV, lambda obs: values, start, jax.random.key(1), params)
 
     after, metrics = jax.jit(run)(jax.random.key(0))
     return jax.tree.map(lambda leaf: leaf.reshape(num_steps, 2, *leaf.shape[1:]), after.ring.transitions), metrics
@@ -109,7 +110,7 @@ def test_symmetries_turn_state_action_and_what_follows_alike() -> None:
     env = jaxdilemmas.make("gems")
     gems = record(scripted_player(env, scripted(env, "random")), jax.random.key(0), num_episodes=2)
     rows = Transitions(*(jnp.asarray(getattr(gems, name)) for name in Transitions._fields))
-    turned = jax.jit(partial(imitation.turn, env))(jax.random.uniform(jax.random.key(1), rows.terminated.shape), rows)
+    turned = jax.jit(partial(training.turn, env))(jax.random.uniform(jax.random.key(1), rows.terminated.shape), rows)
     steps = np.array([(0, 1), (1, 0), (0, -1), (-1, 0), (0, 0)])[np.asarray(turned.actions)]
     before, after = np.asarray(turned.obs[:, :, 0], int), np.asarray(turned.next_obs[:, :, 0], int)
     np.testing.assert_array_equal(after, np.clip(before + steps, 0, 14))
@@ -118,17 +119,17 @@ def test_symmetries_turn_state_action_and_what_follows_alike() -> None:
     np.testing.assert_array_equal(turned.terminated, rows.terminated)
 
 
-def draw_batch(config: Any, demonstrations: Demonstrations) -> imitation.Batch:
+def draw_batch(config: Any, demonstrations: Demonstrations) -> training.Batch:
     """The batch of the first gradient step, after one rollout if there are any."""
-    learner = imitation.make_learner(config, ENV, mamql.make_method(ONLINE, ENV), demonstrations)
+    learner = training.make_learner(config, ENV, mamql.make_method(ONLINE, ENV), demonstrations)
 
-    def draw(key: jax.Array) -> imitation.Batch:
+    def draw(key: jax.Array) -> training.Batch:
         played = None
         if config.playing is not None:
             values = jnp.zeros((config.num_envs, 2, 2))
-            start = experience.start(config.playing, ENV, jax.random.key(2), SEES_CUE)
-            played, _ = experience.play(config.playing, ENV, lambda obs: values, start, jax.random.key(3), SEES_CUE)
-        return imitation.draw_batch(learner, learner.sources(), played, key, SEES_CUE)
+            start = replay.start(config.playing, ENV, jax.random.key(2), SEES_CUE)
+            played, _ = replay.play(config.playing, ENV, lambda obs: values, start, jax.random.key(3), SEES_CUE)
+        return training.draw_batch(learner, learner.sources(), played, key, SEES_CUE)
 
     return jax.jit(draw)(jax.random.key(0))
 
@@ -176,9 +177,9 @@ def test_iq_learn_of_own_actions_that_plays_is_mamql_with_sampled_marginals(demo
 
 def test_some_of_the_demonstrations_may_be_used(demonstrations: Demonstrations) -> None:
     config = dataclasses.replace(ONLINE, num_transitions=7)
-    assert len(imitation.make_sources(config, ENV, demonstrations).expert.actions) == 7
+    assert len(training.make_sources(config, ENV, demonstrations).expert.actions) == 7
     with pytest.raises(ValueError, match="num_transitions=121"):
-        imitation.make_sources(dataclasses.replace(ONLINE, num_transitions=121), ENV, demonstrations)
+        training.make_sources(dataclasses.replace(ONLINE, num_transitions=121), ENV, demonstrations)
 
 
 LEARNERS: dict[str, tuple[Any, Any]] = {
@@ -211,7 +212,7 @@ def test_agents_act_by_a_softmax_of_the_inverse_temperature_times_the_values() -
     values = jnp.array([[0.0, 1.0], [0.5, 0.0]])
     method = cloning.make_method(cloning.Config(), ENV)._replace(action_values=lambda params, obs: values[None])
     config = dataclasses.replace(ONLINE, acting_inverse_temperature=3.0)
-    policy = imitation.act_by(config, ENV, method.action_values)
+    policy = training.act_by(config, ENV, method.action_values)
     keys = jax.random.split(jax.random.key(0), 20_000)
     actions = jax.jit(jax.vmap(lambda key: policy.act(None, jnp.zeros((2, 1)), policy.initial_memory, key)[0]))(keys)
     assert actions.dtype == jnp.int32
@@ -232,7 +233,7 @@ def command(name: str, path: Path, runs: Path, *options: str) -> None:
     algorithm, _ = LEARNERS[name]
     settings = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
     game = ["--env", PROBE, "--env-kwargs", "num_agents=2", "--demonstrations", str(path)]
-    make_trainer = imitation.with_demonstrations(algorithm.make_trainer)
+    make_trainer = training.with_demonstrations(algorithm.make_trainer)
     train_command(name, algorithm.Config, make_trainer, ["--runs-dir", str(runs), *game, *settings, *options])
 
 
@@ -252,7 +253,7 @@ def test_mamql_is_resumed_bitwise_and_plays_without_its_demonstrations(recording
     resumed = RunDirectory(shutil.copytree(whole.path, tmp_path / "b"))
     shutil.rmtree(resumed.checkpoints / "4")
     shutil.rmtree(resumed.path / "parameters")
-    make_trainer = imitation.with_demonstrations(mamql.make_trainer)
+    make_trainer = training.with_demonstrations(mamql.make_trainer)
     resume = ["--runs-dir", str(tmp_path), "--name=b", f"--env={PROBE}", "--resume"]
     train_command("mamql", mamql.Config, make_trainer, resume)
     assert_same_run(whole, resumed)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from baselines.training import interruption as module
-from baselines.training.interruption import Background, Interruption
-from baselines.training.terminal import INTERRUPTED
+from baselines.runs import interruption as module
+from baselines.runs.interruption import Background, Interruption
+from baselines.runs.terminal import INTERRUPTED
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 
 import jaxdilemmas
 from baselines import ippo
-from baselines.training import probes
-from baselines.training.probes import Params, Probe
 from jaxdilemmas import preferences
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Box
+from tests import probes
+from tests.probes import Params, Probe
 
 SMALL = ippo.Config(
     total_env_steps=60 * 16 * 8,

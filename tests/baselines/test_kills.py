@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from baselines.training.command import train_command
-from baselines.training.runs import RunDirectory
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
 from tests.baselines import fake_algorithm as fake
 from tests.baselines.dying import life
 from tests.baselines.test_command import assert_same_run

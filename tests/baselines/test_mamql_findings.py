@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines import mamql_study
 from baselines.demonstrations import Demonstrations
-from baselines.study.mamql import findings, measures, options
-from baselines.study.mamql.budgets import budget
-from baselines.study.mamql.imitators import Imitator
-from baselines.study.mamql.options import Options
-from baselines.study.record import read_training
+from baselines.studies.mamql import __main__ as mamql_study
+from baselines.studies.mamql import mamql_findings, measures, options
+from baselines.studies.mamql.budgets import budget
+from baselines.studies.mamql.imitators import Imitator
+from baselines.studies.mamql.options import Options
+from baselines.studies.record import read_training
 
 SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 
@@ -60,12 +60,12 @@ def test_fitted_scores_stand_above_those_of_weights_that_nobody_recovered(tmp_pa
     study = chosen(tmp_path)
     scores = {"raw_pearson": 0.1, "fitted_pearson": 0.9, "fixed_shared_pearson": 0.97, "fixed_one_to_one_pearson": 0.98}
     write_rows(study, agents=[scores | {"random_pearson_median": 0.8, "random_pearson_q95": 0.99}] * 2)
-    table = findings.fitted_rows(findings.read_rows(study), ("pearson",))
+    table = mamql_findings.fitted_rows(mamql_findings.read_rows(study), ("pearson",))
     found = {row["method"]: row["fitted_pearson"].mean for row in table}
     assert list(found.values()) == pytest.approx([0.9, 0.9, 0.97, 0.98, 0.8, 0.99])
     assert list(found)[:2] == ["mamql", "cloning"] and len({tuple(row) for row in table}) == 1
     write_rows(study, agents=[{"fitted_pearson": 0.9}])
-    assert len(findings.fitted_rows(findings.read_rows(study), ("pearson",))) == 2
+    assert len(mamql_findings.fitted_rows(mamql_findings.read_rows(study), ("pearson",))) == 2
 
 
 def test_seeds_are_those_that_have_the_numbers(tmp_path: Path) -> None:
@@ -74,12 +74,14 @@ def test_seeds_are_those_that_have_the_numbers(tmp_path: Path) -> None:
         piece._asdict() | {"numbers": {"return": value, "env_steps": 500.0, "env_steps_to_90": steps}}
         for piece, value, steps in zip(study.pieces, (1.0, 3.0, np.nan), (400.0, 200.0, np.nan), strict=True)
     ]
-    (found,) = findings.play_rows(rows, ("return", "never"))
+    (found,) = mamql_findings.play_rows(rows, ("return", "never"))
     assert found["return"].mean == 2 and found["seeds"] == 2 and np.isnan(found["never"].mean)
     assert found["reached"] == "2 of 3" and found["env_steps_to_90_median"] == 400
-    assert findings.play_rows([row | {"numbers": {"return": 1.0}} for row in rows], ("return",))[0]["reached"] == ""
+    assert (
+        mamql_findings.play_rows([row | {"numbers": {"return": 1.0}} for row in rows], ("return",))[0]["reached"] == ""
+    )
     rows[0]["numbers"]["env_steps_to_90"] = np.nan
-    (found,) = findings.play_rows(rows, ("return",))
+    (found,) = mamql_findings.play_rows(rows, ("return",))
     assert found["reached"] == "1 of 3" and np.isnan(found["env_steps_to_90_median"])
 
 
@@ -118,7 +120,7 @@ def test_values_of_states_are_soft_maxima_at_the_temperature_of_training(monkeyp
 
 
 def test_rewards_that_nobody_recovered_are_measured_on_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    from baselines.analysis.events import EventRewards
+    from baselines.analysis.rewards.events import EventRewards
 
     events = {"own_gems": np.array([[1.0, 0], [0, 1], [0, 0], [0, 0]]), "shared": np.array([[0.0, 0]] * 3 + [[1, 1]])}
     rewards = events["own_gems"] + 6 * events["shared"]

@@ -13,15 +13,16 @@ import pytest
 from PIL import Image
 
 import jaxdilemmas
-from baselines import mamql_study, presets
-from baselines.analysis import successors
-from baselines.analysis.events import EventRewards
+from baselines import presets
+from baselines.analysis.rewards import successors
+from baselines.analysis.rewards.events import EventRewards
+from baselines.core.players import scripted_player
 from baselines.demonstrations import load, record
-from baselines.playing import scripted_player
-from baselines.study.mamql import findings, measures, options, stages
-from baselines.study.mamql.imitators import in_parts, obtain
-from baselines.study.mamql.options import Options, Piece, key_of, quick_options
-from baselines.study.mamql.report import END, START, fill_page
+from baselines.studies.mamql import __main__ as mamql_study
+from baselines.studies.mamql import mamql_findings, measures, options, stages
+from baselines.studies.mamql.imitators import in_parts, obtain
+from baselines.studies.mamql.mamql_report import END, START, fill_page
+from baselines.studies.mamql.options import Options, Piece, key_of, quick_options
 from jaxdilemmas import policies
 from jaxdilemmas.envs.cleanup import Cleanup
 
@@ -158,12 +159,12 @@ def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, mon
         stages.prepare(chosen)
         for piece in pieces.values():
             stages.run_piece(chosen, piece)
-    numbers = {row["stage"] + row["method"]: row["numbers"] for row in findings.read_rows(chosen)}
+    numbers = {row["stage"] + row["method"]: row["numbers"] for row in mamql_findings.read_rows(chosen)}
     assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
     assert numbers["retraintrue_reward"].keys() == {"return"}
     assert numbers["partnerscloning"].keys() == {f"return_with_{name}" for name in ("random", "greedy", "cooperative")}
     assert {"return_beside", "expert_beside", "return"} <= numbers["stochasticcloning"].keys()
-    tables = mamql_study.make_tables(findings.read_rows(chosen))
+    tables = mamql_study.make_tables(mamql_findings.read_rows(chosen))
     assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["retraincloning"]["return_raw"])
     assert {row["regression"] for row in tables["weights"]} == {"constrained", "successor"}
     assert [row["event"] for row in tables["retrain_weights"] if row["regression"] == "successor"] == [
@@ -211,7 +212,7 @@ def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: p
     stages.prepare(chosen)
     for piece in chosen.pieces:
         stages.run_piece(chosen, piece)
-    games, dilemma, gap = findings.read_rows(chosen)
+    games, dilemma, gap = mamql_findings.read_rows(chosen)
     assert games["game"] == "intersection" and "weights" not in games and {"return_3"} <= games["numbers"].keys()
     assert games["numbers"]["return_greedy"] != games["numbers"]["return"]
     assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
@@ -230,7 +231,7 @@ def test_motives_are_looked_at_without_the_warden(tmp_path: Path, monkeypatch: p
     assert [piece.expert for piece in chosen.pieces] == ["willing", "deterred"]
     stages.prepare(chosen)
     stages.run_piece(chosen, piece)
-    (row,) = findings.read_rows(chosen)
+    (row,) = mamql_findings.read_rows(chosen)
     assert {weight["agent"] for weight in row["weights"]} == {0, 1} and len(row["agents"]) == 2
     tables = mamql_study.make_tables([row])
     assert tables["motives_play"][0]["expert_cleaned_beside_warden"].mean > 0
@@ -339,7 +340,7 @@ def test_random_actions_are_mixed_in_as_often_as_asked_and_only_allowed_ones() -
 
 
 def test_parts_that_overlap_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.study.mamql.imitators.AT_ONCE", 4)
+    monkeypatch.setattr("baselines.studies.mamql.imitators.AT_ONCE", 4)
     values = np.arange(10.0)
     np.testing.assert_array_equal(in_parts(lambda x, y: x + y, values, values), 2 * values)
     np.testing.assert_array_equal(in_parts(lambda x: x, values[:3]), values[:3])
@@ -358,17 +359,17 @@ def test_gains_are_paired_by_seed_and_judged_by_their_interval() -> None:
     rows = [row("mamql", 1000, seed, 10 + seed) for seed in range(5)]
     rows += [row("cloning", 1000, seed, 9 + seed + 0.01 * (seed % 2)) for seed in range(5)]
     rows += [row("iq_learn", 1000, seed, 14 - seed) for seed in range(5)] + [row("airl", 1000, 0, 30.0)]
-    gains = {found["than"]: found for found in findings.difference_rows(rows)}
+    gains = {found["than"]: found for found in mamql_findings.difference_rows(rows)}
     assert gains["cloning"]["gain"].mean == pytest.approx(1 - 0.004)
     verdicts = [gains[name]["verdict"] for name in ("cloning", "iq_learn", "airl")]
     assert verdicts == ["better", "undecided", "undecided"] and gains["airl"]["seeds"] == 1
-    worse = findings.difference_rows([found | {"method": "mamql"} for found in rows[5:10]] + rows[10:15])
+    worse = mamql_findings.difference_rows([found | {"method": "mamql"} for found in rows[5:10]] + rows[10:15])
     assert worse[0]["verdict"] == "undecided"
 
 
 def test_published_numbers_stand_beside_ours() -> None:
     rows = [row(method, size, 0, 12.0) for method in ("mamql", "cloning") for size in (300, 1000)]
-    small, large = findings.return_rows(rows)
+    small, large = mamql_findings.return_rows(rows)
     assert np.isnan(small["published mamql"]) and large["published mamql"] == 8.54
     assert large["published iql-ma"] == 2.36 and large["mamql"].mean == 12 and large["expert return"] == 13
 
@@ -378,15 +379,15 @@ def test_scores_are_means_over_agents_and_then_over_seeds() -> None:
         row("mamql", 300, seed, 12.0, agents=[{"raw_pearson": 0.1 + seed}, {"raw_pearson": 0.3 + seed}])
         for seed in (0, 1)
     ]
-    (found,) = findings.summary_rows(rows, ("raw_pearson", "other"), "agents")
+    (found,) = mamql_findings.summary_rows(rows, ("raw_pearson", "other"), "agents")
     assert found["raw_pearson"].mean == pytest.approx(0.7) and found["seeds"] == 2 and np.isnan(found["other"].mean)
-    assert findings.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), "agents") == []
+    assert mamql_findings.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), "agents") == []
 
 
 def test_weights_of_a_team_are_compared_with_its_largest() -> None:
     weights = [{"agent": agent, "event": "a", "weight": -2.0 - agent} for agent in (0, 1)]
     weights += [{"agent": 0, "event": "b", "weight": 1.0}]
-    a, b = findings.team_weight_rows([row("mamql", 300, 0, 1.0, weights=weights)])
+    a, b = mamql_findings.team_weight_rows([row("mamql", 300, 0, 1.0, weights=weights)])
     assert (a["event"], a["weight"].mean, a["relative"]) == ("a", -2.5, -1) and b["relative"] == pytest.approx(0.4)
 
 
@@ -399,7 +400,7 @@ def test_weights_of_both_regressions_are_relative_to_the_largest_of_each_agent()
         ]
 
     some = row("mamql", 300, 0, 1.0, weights=found((1.0, 3.0)), successor_weights=found((50.0, 0.5)))
-    table = findings.regression_rows([some, row("true_reward", 300, 0, 1.0)])
+    table = mamql_findings.regression_rows([some, row("true_reward", 300, 0, 1.0)])
     assert [(line["regression"], line["event"], line["weight"].mean) for line in table] == [
         (regression, event, weight)
         for regression in ("constrained", "successor")

@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from baselines.analysis import metagame
+from baselines.analysis.dilemmas import SchellingTable, Verdict, pure_equilibria
+from baselines.analysis.figures import draw_phase_line, draw_phase_triangle
 from baselines.analysis.metagame import RestPoint, Stability
-from baselines.analysis.pictures import draw_phase_line, draw_phase_triangle
-from baselines.analysis.schelling import SchellingTable, Verdict, pure_equilibria
 from baselines.analysis.symmetric_games import (
     SymmetricGame,
     compositions,

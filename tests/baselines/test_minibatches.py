@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.training import minibatches
+from baselines.core import minibatches
 
 
 def numbered(num_steps: int, num_envs: int) -> dict[str, jax.Array]:

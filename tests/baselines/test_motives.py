@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines.playing import play_many, play_steps, scripted_player
-from baselines.study.mamql import motives
+from baselines.core.players import play_many, play_steps, scripted_player
+from baselines.studies.mamql import motives
 from jaxdilemmas.policies import scripted_policies
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from baselines.playing import load_run
-from baselines.training.command import train_command
-from baselines.training.runs import RunDirectory
-from baselines.training.table import TIMING_COLUMNS, read_metrics
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
+from baselines.runs.table import TIMING_COLUMNS, read_metrics
+from baselines.trained.load import load_run
 from tests.baselines import fake_algorithm as fake
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")

@@ -11,17 +11,18 @@ import pytest
 
 import jaxdilemmas
 from baselines import networked
-from baselines.playing import load_player, play_many
-from baselines.study.models import assemble
-from baselines.training import probes
-from baselines.training.command import train_command
-from baselines.training.communication import Links
-from baselines.training.networked_rollout import NetworkedPlayers, Trajectory, choose, episode_sums, play
-from baselines.training.probes import Params, Probe
+from baselines.core.players import play_many
+from baselines.networking.networked_rollout import NetworkedPlayers, Trajectory, choose, episode_sums, play
+from baselines.networking.protocols import Links
+from baselines.runs.command import train_command
+from baselines.studies.common_pool.models import assemble
+from baselines.trained.load import load_player
 from jaxdilemmas.graphs import edges_of, make_graph
 from jaxdilemmas.spaces import Box
 from jaxdilemmas.wrappers import AutoReset
+from tests import probes
 from tests.baselines.test_ippo import compile_quickly
+from tests.probes import Params, Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 DATA = Path(__file__).parent.parent / "data" / "common_pool.npz"

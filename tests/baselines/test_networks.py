@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.training.networks import (
+from baselines.core.networks import (
     STRIDE,
     WINDOW,
     ActorCritic,

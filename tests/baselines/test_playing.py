@@ -11,22 +11,25 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines import ippo, playing
-from baselines.playing import Player, find_player, make_team
-from baselines.training.command import train_command
-from baselines.training.probes import Probe
-from baselines.training.runs import RunDirectory
-from baselines.training.schema import save_json
+from baselines import ippo
+from baselines.core import players
+from baselines.core.players import Player, make_team
+from baselines.disk.schema import save_json
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
+from baselines.trained import load
+from baselines.trained.load import find_player
 from jaxdilemmas import policies
 from jaxdilemmas.environment import Environment
 from tests.baselines.fake_algorithm import RUN_STEPS
+from tests.probes import Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 
 
 @pytest.mark.parametrize(("greedy", "action"), [(False, 0), (True, 7)])
 def test_greedy_agents_take_their_most_likely_action(trained: RunDirectory, greedy: bool, action: int) -> None:
-    player = playing.load_player(trained.path, greedy=greedy)
+    player = load.load_player(trained.path, greedy=greedy)
     actions, _ = player.act(jnp.zeros((2, 16, 21)), None, player.initial_memory, jax.random.key(0))
     assert actions.tolist() == [action, action]
 
@@ -64,8 +67,8 @@ class Countdown(Environment):
 
 def test_steps_after_the_end_of_an_episode_do_not_count() -> None:
     env = Countdown()
-    player = playing.scripted_player(env, policies.random(env))
-    outcomes = playing.play_many(player, jax.random.key(0), num_episodes=2)
+    player = players.scripted_player(env, policies.random(env))
+    outcomes = players.play_many(player, jax.random.key(0), num_episodes=2)
     np.testing.assert_array_equal(outcomes["return"], [[3], [3]])
     np.testing.assert_array_equal(outcomes["collected"], [[3], [3]])
     assert "hits_given" not in outcomes
@@ -73,17 +76,17 @@ def test_steps_after_the_end_of_an_episode_do_not_count() -> None:
 
 @pytest.mark.parametrize("setting", [("--network", "gru"), ("--parameters", "separate")], ids=" ".join)
 def test_runs_with_memory_and_with_separate_parameters_are_played(tmp_path: Path, setting: tuple[str, str]) -> None:
-    game = "baselines.training.probes:Probe"
+    game = "tests.probes:Probe"
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--env", game, *setting]
     options += ["--env-kwargs", "num_agents=3", "--total-env-steps", "4", "--num-envs", "2", "--rollout-steps", "2"]
     options += ["--num-minibatches", "1", "--num-epochs", "1", "--hidden-size", "4"]
     train_command("ippo", ippo.Config, ippo.make_trainer, options)
-    outcomes = playing.play_many(playing.load_player(tmp_path / "a", env_id=game), jax.random.key(0), num_episodes=2)
+    outcomes = players.play_many(load.load_player(tmp_path / "a", env_id=game), jax.random.key(0), num_episodes=2)
     np.testing.assert_array_equal(outcomes["return"], np.ones((2, 3)))
 
 
 def test_the_standard_error_is_that_of_the_mean_over_episodes() -> None:
-    summary = playing.summarize({"return": np.array([[1.0, 5.0], [3.0, 5.0]])})["return"]
+    summary = players.summarize({"return": np.array([[1.0, 5.0], [3.0, 5.0]])})["return"]
     assert summary == {"mean": [2.0, 5.0], "standard_error": [1.0, 0.0]}
 
 
@@ -93,17 +96,17 @@ def test_episodes_in_which_an_outcome_is_not_defined_do_not_count_for_it() -> No
         "one": np.array([np.nan, np.nan, 2.0]),
         "none": np.full(3, np.nan),
     }
-    summaries = playing.summarize(outcomes)
+    summaries = players.summarize(outcomes)
     assert summaries["some"] == {"mean": 2.0, "standard_error": 1.0, "undefined": 1}
     assert summaries["one"] == {"mean": 2.0, "standard_error": None, "undefined": 2}
     assert summaries["none"] == {"mean": None, "standard_error": None, "undefined": 3}
 
 
 def test_an_outcome_that_is_not_defined_is_no_fault_where_nans_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(playing, "episode_outcome", lambda episode: {"equality": jnp.nan * episode.is_played.sum()})
-    player = playing.scripted_player(Probe(), policies.random(Probe()))
+    monkeypatch.setattr(players, "episode_outcome", lambda episode: {"equality": jnp.nan * episode.is_played.sum()})
+    player = players.scripted_player(Probe(), policies.random(Probe()))
     with jax.debug_nans(True):
-        assert np.isnan(playing.play_many(player, jax.random.key(0), num_episodes=2)["equality"]).all()
+        assert np.isnan(players.play_many(player, jax.random.key(0), num_episodes=2)["equality"]).all()
 
 
 def test_a_run_that_cannot_be_loaded_is_named(trained: RunDirectory, tmp_path: Path) -> None:
@@ -111,22 +114,22 @@ def test_a_run_that_cannot_be_loaded_is_named(trained: RunDirectory, tmp_path: P
     record = directory.read_record()
     save_json(directory.config, dataclasses.replace(record, config=record.config | {"size": 4}))
     with pytest.raises(ValueError, match=r"seed_0\.safetensors holds the parameters of another network: .*'weights'"):
-        playing.load_player(directory.path)
+        load.load_player(directory.path)
     for name in ("unheard_of", "evaluate", "training.runs", "os"):
         save_json(directory.config, dataclasses.replace(record, algorithm=name))
         with pytest.raises(ValueError, match=rf"config\.json: algorithm='{name}' is not allowed: one of adversarial,"):
-            playing.load_player(directory.path)
+            load.load_player(directory.path)
     save_json(directory.config, dataclasses.replace(record, env_version=f"0.{record.env_version}"))
     changed = r"env_version='0\..*' is not allowed: .* rules of gathering that have changed since, to version '"
     with pytest.raises(ValueError, match=changed):
-        playing.load_player(directory.path)
+        load.load_player(directory.path)
     save_json(directory.config, record)
     directory.parameters(0).unlink()
     with pytest.raises(ValueError, match=r"seed_0\.safetensors is missing"):
-        playing.load_player(directory.path)
+        load.load_player(directory.path)
     directory.config.unlink()
     with pytest.raises(ValueError, match=r"is not a run: it has no config\.json"):
-        playing.load_player(directory.path)
+        load.load_player(directory.path)
 
 
 # By name

@@ -2,8 +2,8 @@
 
 import pytest
 
-from baselines.training import probes
 from jaxdilemmas.testing import check_environment
+from tests import probes
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -9,8 +9,8 @@ import pytest
 
 import jaxdilemmas
 from baselines import cloning, ippo
-from baselines.recovered_rewards import OWN_REWARD, EventWeightedRewards, RecoveredRewards, load_rewards
-from baselines.training.runs import RunDirectory, RunRecord, save_parameters
+from baselines.runs.directory import RunDirectory, RunRecord, save_parameters
+from baselines.trained.rewards import OWN_REWARD, EventWeightedRewards, RecoveredRewards, load_rewards
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

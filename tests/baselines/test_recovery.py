@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines.analysis.events import EventRewards, event_names
-from baselines.analysis.recovery import (
+from baselines.analysis.rewards.events import EventRewards, event_names
+from baselines.analysis.rewards.recovery import (
     affine_error,
     behavioural_error,
     mean_of_others,
@@ -16,7 +16,13 @@ from baselines.analysis.recovery import (
     reward_scores,
     spearman,
 )
-from baselines.analysis.state_features import FAR, NUM_RANDOM, entity_features, make_state_features, random_features
+from baselines.analysis.rewards.state_features import (
+    FAR,
+    NUM_RANDOM,
+    entity_features,
+    make_state_features,
+    random_features,
+)
 from jaxdilemmas.envs.gems import ENTITY_KINDS
 
 

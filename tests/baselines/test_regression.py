@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.analysis.events import TIME, EventRewards, event_feature, event_names
-from baselines.analysis.recovery import reward_scores
-from baselines.analysis.regression import Recovered, constrained_regression
+from baselines.analysis.rewards.events import TIME, EventRewards, event_feature, event_names
+from baselines.analysis.rewards.recovery import reward_scores
+from baselines.analysis.rewards.regression import Recovered, constrained_regression
 
 DISCOUNT = 0.9
 WEIGHTS = np.array([[1.0, 6.0, 0.0], [2.0, 3.0, -1.0]])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.training.returns import generalized_advantages
+from baselines.core.returns import generalized_advantages
 
 
 def advantages_in_python(

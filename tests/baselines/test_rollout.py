@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.training import rollout
-from baselines.training.networks import ActorCritic, ObservationCode, make_agent_networks
-from baselines.training.probes import Params, Probe
-from baselines.training.rollout import Players, RolloutCarry, Trajectory
+from baselines.core import rollout
+from baselines.core.networks import ActorCritic, ObservationCode, make_agent_networks
+from baselines.core.rollout import Players, RolloutCarry, Trajectory
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
+from tests.probes import Params, Probe
 
 ENDLESS = Params(length=1000, max_steps=3, sees_step=1.0, constant=1.0)
 ENDING = Params(length=3, sees_step=1.0, sees_cue=0.1, constant=1.0)

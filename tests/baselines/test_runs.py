@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baselines.training import runs, table
-from baselines.training.checkpoints import Checkpoints
-from baselines.training.curves import plot_learning_curve
-from baselines.training.files import DamagedError
-from baselines.training.packing import pack, unpack
-from baselines.training.runs import (
+from baselines.disk.packing import pack, unpack
+from baselines.disk.schema import save_json
+from baselines.disk.writing import DamagedError
+from baselines.runs import table
+from baselines.runs.checkpoints import Checkpoints
+from baselines.runs.curves import plot_learning_curve
+from baselines.runs.directory import (
     RunDirectory,
     RunRecord,
     changes_since,
@@ -29,7 +30,6 @@ from baselines.training.runs import (
     load_parameters,
     save_parameters,
 )
-from baselines.training.schema import save_json
 
 RECORD = RunRecord("fake", "gathering", {"num_agents": 3}, "1", {"sizes": (1, 2)}, 5, 2, 10, {"device": "cpu"})
 ROWS = bytes(range(32))
@@ -133,7 +133,7 @@ def test_of_two_processes_that_begin_a_run_at_once_one_has_the_directory_with_it
         monkeypatch.undo()
         directory.create(other)
 
-    monkeypatch.setattr(runs, "save_json", save_and_be_overtaken)
+    monkeypatch.setattr(directory, "save_json", save_and_be_overtaken)
     with pytest.raises(ValueError, match=r"run directory .*a exists"):
         directory.create(RECORD)
     assert directory.read_record() == other

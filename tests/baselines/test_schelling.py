@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from baselines import schelling
-from baselines.training.command import train_command
-from baselines.training.runs import RunDirectory
+from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
 from tests.baselines import fake_algorithm as fake
 from tests.baselines.choice_game import MAX_STEPS, PUBLIC_GOODS
 

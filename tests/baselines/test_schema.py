@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from baselines.training.schema import Count, Fraction, NonNegative, Plain, Positive, Seed, check_fields, read_json
+from baselines.disk.schema import Count, Fraction, NonNegative, Plain, Positive, Seed, check_fields, read_json
 
 
 @dataclasses.dataclass(frozen=True)

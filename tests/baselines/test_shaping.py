@@ -9,7 +9,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import ippo
-from baselines.training.shaping import parse_bonus, pay_bonus, report_bonus
+from baselines.core.shaping import parse_bonus, pay_bonus, report_bonus
 from jaxdilemmas import Environment
 
 SETTINGS: dict[str, Any] = {"num_envs": 4, "rollout_steps": 40, "num_epochs": 1, "num_minibatches": 1}

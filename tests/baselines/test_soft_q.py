@@ -12,11 +12,11 @@ import optax
 import pytest
 
 from baselines import iq_learn, mamql
-from baselines.training import critics, soft_q
-from baselines.training.experience import Transitions
-from baselines.training.imitation import Batch
-from baselines.training.probes import Probe
-from baselines.training.soft_q import Weights
+from baselines.imitation import critics, soft_q
+from baselines.imitation.replay import Transitions
+from baselines.imitation.soft_q import Weights
+from baselines.imitation.training import Batch
+from tests.probes import Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 RELEASED = mamql.Config(

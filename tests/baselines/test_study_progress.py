@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from baselines.study import progress
-from baselines.study.processes import run_side_by_side
-from baselines.study.progress import Board, report, time_left
+from baselines.studies import progress
+from baselines.studies.processes import run_side_by_side
+from baselines.studies.progress import Board, report, time_left
 
 
 class Clock:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from baselines.training.terminal import INTERRUPTED, as_command, describe
+from baselines.runs.terminal import INTERRUPTED, as_command, describe
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(

@@ -12,25 +12,17 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines import adversarial, cloning, demonstrations, ippo, iq_learn, mamql, networked, playing, recovered_rewards
-from baselines.analysis import (
-    events,
-    metagame,
-    recovery,
-    regression,
-    schelling,
-    state_features,
-    successors,
-    symmetric_games,
-    tables,
-    teams,
-)
+from baselines import adversarial, cloning, demonstrations, ippo, iq_learn, mamql, networked
+from baselines.analysis import dilemmas, metagame, symmetric_games, tables, teams
+from baselines.analysis.rewards import events, recovery, regression, state_features, successors
+from baselines.core import players
 from baselines.presets import preset
-from baselines.training.probes import Probe
+from baselines.trained import load, rewards
 from jaxdilemmas import AutoReset, preferences
 from jaxdilemmas.policies import scripted
 from jaxdilemmas.spaces import Box
 from tests.baselines.choice_game import ChoiceGame
+from tests.probes import Probe
 from tests.wrong_calls import (
     INF,
     NAN,
@@ -102,14 +94,14 @@ def of_training() -> list[WrongCall]:
     return found
 
 
-def keeps(env: Any) -> playing.Player:
-    return playing.scripted_player(env, scripted(env, "keep"))
+def keeps(env: Any) -> players.Player:
+    return players.scripted_player(env, scripted(env, "keep"))
 
 
 GAME = ChoiceGame()
 PLAYER = keeps(GAME)
 OTHER = keeps(ChoiceGame((0.0,) * 3, (0.0,) * 3))
-PROBED = playing.scripted_player(ENV, scripted(ENV, "random"))
+PROBED = players.scripted_player(ENV, scripted(ENV, "random"))
 NO_PLAYER = (None, 5, "keep", GAME, scripted(GAME, "keep"), tuple(PLAYER), object())
 NO_COUNT = (*NO_WHOLE_NUMBER, 0, -1)
 
@@ -120,23 +112,23 @@ def of_playing() -> list[WrongCall]:
     no_count = tuple(value for value in NO_COUNT if value is not None)
     first = np.ones(4, bool)
     return [
-        *wrong_calls(playing.play_many, right | {"num_episodes": 2}, player | {"num_episodes": (*NO_COUNT, 10**7)}),
-        *wrong_calls(playing.summarize, {}, {"outcomes": (None, 5, "return", [])}),
-        *wrong_calls(playing.episode_outcome, {}, {"episode": (None, 5, "episode", PLAYER)}),
-        *wrong_calls(playing.play_steps, right, player | {"num_steps": no_count}),
-        *wrong_calls(playing.play_episode, right, player | {"num_steps": no_count}),
+        *wrong_calls(players.play_many, right | {"num_episodes": 2}, player | {"num_episodes": (*NO_COUNT, 10**7)}),
+        *wrong_calls(players.summarize, {}, {"outcomes": (None, 5, "return", [])}),
+        *wrong_calls(players.episode_outcome, {}, {"episode": (None, 5, "episode", PLAYER)}),
+        *wrong_calls(players.play_steps, right, player | {"num_steps": no_count}),
+        *wrong_calls(players.play_episode, right, player | {"num_steps": no_count}),
         *wrong_calls(
-            playing.scripted_player,
+            players.scripted_player,
             {"env": GAME, "policy": scripted(GAME, "keep")},
             {"env": WRONG_GAMES, "policy": (None, "keep", 5)},
         ),
         *wrong_calls(
-            playing.trained_player,
+            players.trained_player,
             {"env": ENV, "policy": ippo.make_policy(ippo.Config(), ENV), "network_params": {}},
             {"env": WRONG_GAMES, "policy": (None, "keep", scripted(GAME, "keep"))},
         ),
         *wrong_calls(
-            playing.make_team,
+            players.make_team,
             {"first": PLAYER, "second": PLAYER, "is_first": first},
             {
                 "first": NO_PLAYER,
@@ -152,13 +144,13 @@ def of_names() -> list[WrongCall]:
     return [
         *wrong_calls(preset, {"algorithm": "ippo", "env_id": "gems"}, {"algorithm": NO_TEXT, "env_id": NO_TEXT}),
         *wrong_calls(
-            playing.find_player,
+            load.find_player,
             {"name": "random", "env_id": "gathering"},
             {"env_kwargs": (None, 5, "num_agents=2", ["num_agents"])},
         ),
-        *wrong_calls(playing.load_player, {}, {"path": no_run}),
-        *wrong_calls(playing.load_run, {}, {"path": no_run}),
-        *wrong_calls(recovered_rewards.load_rewards, {}, {"path": no_run}),
+        *wrong_calls(load.load_player, {}, {"path": no_run}),
+        *wrong_calls(load.load_run, {}, {"path": no_run}),
+        *wrong_calls(rewards.load_rewards, {}, {"path": no_run}),
     ]
 
 
@@ -172,16 +164,16 @@ def of_rewards() -> list[WrongCall]:
     no_weights = (None, 5, "time", ["time"], {"time": "x"}, {"time": NAN}, {"effort": 1e39}, {"effort": [1.0, 2.0]})
     no_function: Values = (None, 5, "pays", {}, object())
     return [
-        *wrong_calls(recovered_rewards.EventWeightedRewards, weights, {"env": WRONG_GAMES, "weights": no_weights}),
+        *wrong_calls(rewards.EventWeightedRewards, weights, {"env": WRONG_GAMES, "weights": no_weights}),
         *wrong_calls(
-            recovered_rewards.RecoveredRewards,
+            rewards.RecoveredRewards,
             {"env": GAME, "reward_function": pays_nothing},
             {"env": WRONG_GAMES, "reward_function": no_function},
         ),
     ]
 
 
-TABLE = schelling.SchellingTable(np.arange(10.0).reshape(5, 2), np.ones((5, 2)))
+TABLE = dilemmas.SchellingTable(np.arange(10.0).reshape(5, 2), np.ones((5, 2)))
 NO_TABLE: Values = (None, 5, "table", {}, np.zeros((5, 2)), object())
 NO_VERDICTS = (None, 5, "holds", ["holds"], {"holds": 1}, [True])
 RAGGED = [[1.0], [1.0, 2.0]]
@@ -196,12 +188,12 @@ def of_schelling() -> list[WrongCall]:
     right = {"cooperate": PLAYER, "defect": PLAYER, "key": KEY, "num_episodes": 2}
     wrong = {"cooperate": NO_PLAYER, "defect": NO_PLAYER, "key": NO_KEY, "num_episodes": (*NO_COUNT, 1, 10**7)}
     parts = {"cooperators": np.zeros((3, 2)), "defectors": np.zeros((3, 2))}
-    estimate = schelling.Estimate(1.0, 0.0, 2.0)
+    estimate = dilemmas.Estimate(1.0, 0.0, 2.0)
     no_estimate = (None, 5, (1.0, 0.0, 2.0), object())
     return [
-        *wrong_calls(schelling.payoffs, right, wrong),
+        *wrong_calls(dilemmas.payoffs, right, wrong),
         *wrong_calls(
-            schelling.SchellingTable,
+            dilemmas.SchellingTable,
             parts,
             {"cooperators": no_array((3,), (1, 2), (3, 1)), "defectors": no_array((3,), (3, 3), (2, 2))},
         ),
@@ -210,30 +202,30 @@ def of_schelling() -> list[WrongCall]:
         *wrong_calls(TABLE.gain_of_defecting, {}, {"num_others": (*NO_WHOLE_NUMBER, -1, 4)}),
         *wrong_calls(TABLE.gain_of_cooperating, {}, {"num_others": (*NO_WHOLE_NUMBER, -1, 4)}),
         *wrong_calls(
-            schelling.draw_cooperators,
+            dilemmas.draw_cooperators,
             {"key": KEY, "num_agents": 4, "num_cooperators": 2},
             {"key": NO_KEY, "num_agents": NO_COUNT, "num_cooperators": (*NO_WHOLE_NUMBER, -1, 5)},
         ),
-        *wrong_calls(schelling.conditions, {}, {"table": NO_TABLE}),
-        *wrong_calls(schelling.pure_equilibria, {}, {"table": NO_TABLE}),
+        *wrong_calls(dilemmas.conditions, {}, {"table": NO_TABLE}),
+        *wrong_calls(dilemmas.pure_equilibria, {}, {"table": NO_TABLE}),
         *wrong_calls(
-            schelling.payoff_rows,
-            {"table": TABLE, "equilibria": [schelling.Verdict.FAILS] * 5},
-            {"table": NO_TABLE, "equilibria": (*NO_VERDICTS, [schelling.Verdict.FAILS])},
+            dilemmas.payoff_rows,
+            {"table": TABLE, "equilibria": [dilemmas.Verdict.FAILS] * 5},
+            {"table": NO_TABLE, "equilibria": (*NO_VERDICTS, [dilemmas.Verdict.FAILS])},
         ),
-        *wrong_calls(schelling.list_equilibria, {}, {"equilibria": NO_VERDICTS}),
-        *wrong_calls(schelling.is_all, {}, {"verdicts": NO_VERDICTS}),
-        *wrong_calls(schelling.is_any, {}, {"verdicts": NO_VERDICTS}),
-        *wrong_calls(schelling.is_not, {}, {"verdict": (None, 5, "holds", True)}),
-        *wrong_calls(schelling.is_positive, {"estimate": estimate}, {"estimate": no_estimate}),
+        *wrong_calls(dilemmas.list_equilibria, {}, {"equilibria": NO_VERDICTS}),
+        *wrong_calls(dilemmas.is_all, {}, {"verdicts": NO_VERDICTS}),
+        *wrong_calls(dilemmas.is_any, {}, {"verdicts": NO_VERDICTS}),
+        *wrong_calls(dilemmas.is_not, {}, {"verdict": (None, 5, "holds", True)}),
+        *wrong_calls(dilemmas.is_positive, {"estimate": estimate}, {"estimate": no_estimate}),
         *wrong_calls(
-            schelling.group_means,
+            dilemmas.group_means,
             {"is_cooperator": np.zeros((3, 2), bool), "returns": np.zeros((3, 2))},
             {"is_cooperator": no_array((3,), (3, 3)), "returns": no_array((3,), (3, 3), (3, 2, 1))[:6]},
         ),
-        *wrong_calls(schelling.estimate_mean, {}, {"values": (*no_array((3, 2), ()), [], [1.0])}),
+        *wrong_calls(dilemmas.estimate_mean, {}, {"values": (*no_array((3, 2), ()), [], [1.0])}),
         *wrong_calls(
-            schelling.estimate_difference,
+            dilemmas.estimate_difference,
             {"first": np.zeros(3), "second": np.zeros(3)},
             {"first": (*no_array((3, 2), ()), [1.0]), "second": (*no_array((3, 2), ()), [1.0])},
         ),
@@ -543,9 +535,9 @@ def test_games_that_do_not_fit_an_algorithm_are_refused() -> None:
 
 def test_players_of_another_game_are_refused() -> None:
     with pytest.raises(ValueError, match="second='Probe' is not allowed: a player of ChoiceGame"):
-        playing.make_team(PLAYER, PROBED, np.ones(4, bool))
+        players.make_team(PLAYER, PROBED, np.ones(4, bool))
     with pytest.raises(ValueError, match="num_agents=2 is not allowed: 4 cooperate"):
-        schelling.payoffs(PLAYER, OTHER, KEY, 2)
+        dilemmas.payoffs(PLAYER, OTHER, KEY, 2)
 
 
 def test_parameters_of_another_network_are_refused() -> None:
@@ -556,10 +548,10 @@ def test_parameters_of_another_network_are_refused() -> None:
 
 
 def test_legacy_keys_are_keys() -> None:
-    run = jax.eval_shape(lambda key: playing.play_steps(PLAYER, key, num_steps=2), jax.random.PRNGKey(0))
+    run = jax.eval_shape(lambda key: players.play_steps(PLAYER, key, num_steps=2), jax.random.PRNGKey(0))
     assert run.rewards.shape == (2, 4)
 
 
 def test_lists_of_numbers_are_arrays() -> None:
-    assert schelling.estimate_mean([1, 3]).mean == 2  # type: ignore[arg-type]
+    assert dilemmas.estimate_mean([1, 3]).mean == 2  # type: ignore[arg-type]
     assert math.isclose(recovery.pearson([1, 2, 3], [2, 4, 6]), 1)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import pytest
 
 import baselines
 from baselines import ippo
-from baselines.training.schema import check_fields
+from baselines.disk.schema import check_fields
 from tests.wrong_calls import (
     INF,
     NO_FINITE_NUMBER,
@@ -49,7 +49,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "baselines.demonstrate": {"policy": "random", "episodes": 1},
     "baselines.evaluate": {"run": Path("run")},
     "baselines.schelling": {"cooperate": "random", "defect": "random"},
-    "baselines.study.mamql.options": {"experts": ("cooperative",)},
+    "baselines.studies.mamql.options": {"experts": ("cooperative",)},
 }
 """By module: what `Options` need."""
 
@@ -113,7 +113,7 @@ def test_the_classes_are_found() -> None:
     names = {name_of(cls) for cls in SETTINGS}
     assert {f"baselines.{name}.Config" for name in ("ippo", "networked", "mamql", "iq_learn", "cloning")} <= names
     assert {f"baselines.{name}.Options" for name in ("evaluate", "demonstrate", "study.options")} <= names
-    assert "baselines.training.options.RunOptions" in names
+    assert "baselines.runs.options.RunOptions" in names
 
 
 @pytest.mark.parametrize("cls", SETTINGS, ids=name_of)

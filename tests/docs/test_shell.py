@@ -14,7 +14,7 @@ import pytest
 import tyro
 
 import jaxdilemmas
-from baselines.training.options import parse_env_kwargs
+from baselines.runs.options import parse_env_kwargs
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.policies import scripted_policies
 from tests.docs.pages import PAGES, ROOT, blocks, fenced_commands, inline_commands, name_of, split_command
@@ -24,7 +24,7 @@ KITCHEN = "XXPXX\nO1 2O\nXDXSX\n"
 FENCED = [(name_of(page), command) for page in PAGES for command in fenced_commands(page)]
 INLINE = [(name_of(page), command) for page in PAGES for command in inline_commands(page)]
 
-EXTRA = {"baselines.mamql_study": {"--quick"}}
+EXTRA = {"baselines.studies.mamql": {"--quick"}}
 """Options that a command reads by itself."""
 
 
@@ -102,7 +102,11 @@ def test_the_options_of_a_command_in_a_sentence_exist(page: str, command: list[s
 def test_commands_are_found_in_blocks_and_sentences() -> None:
     assert split_command("a=1 && python -m baselines.ippo --env a  # why") == ["baselines.ippo", "--env", "a"]
     assert split_command("git clone x") == []
-    assert {command[0] for _, command in FENCED} >= {"baselines.ippo", "baselines.mamql_study", "benchmarks.throughput"}
+    assert {command[0] for _, command in FENCED} >= {
+        "baselines.ippo",
+        "baselines.studies.mamql",
+        "benchmarks.throughput",
+    }
     assert {command[0] for _, command in INLINE} >= {"baselines.evaluate", "benchmarks.gems_recording"}
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from baselines import demonstrate, mamql
-from baselines.training.command import train_command
-from baselines.training.imitation import with_demonstrations
+from baselines.imitation.training import with_demonstrations
+from baselines.runs.command import train_command
 from tests.docs.pages import PAGES, blocks, name_of
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

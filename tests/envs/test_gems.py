@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines.gems_planes import entities_from_planes
+from baselines.demonstrations.gems_planes import entities_from_planes
 from jaxdilemmas.envs.gems import DOWN, LEFT, RIGHT, STAY, UP, Draws, Gems, State, respawn
 from tests.reference.gems import Gems as SlowGems
 from tests.reference.gems_boards import FAR, Steps, board, crowded, crowded_steps

@@ -14,9 +14,9 @@ import numpy as np
 from baselines.demonstrations import (
     Demonstrations,
     Header,
+    block_format,
 )
-from baselines.training import blocks
-from baselines.training.transitions import from_arrays, to_arrays
+from baselines.demonstrations.records import from_arrays, to_arrays
 
 GAME = {"num_agents": 2, "regrowth_rate": 0.01, "initial_stock": 0.3, "max_steps": 8}
 """Of `common_pool`, where random players end some episodes and the clock ends the others."""
@@ -43,9 +43,9 @@ def assert_same(found: Demonstrations, expected: Demonstrations) -> None:
 
 def frame_ends(path: Path) -> list[int]:
     """The byte behind the header, and behind each block."""
-    positions = [block.position for block in blocks.read_contents(path).blocks]
+    positions = [block.position for block in block_format.read_contents(path).blocks]
     content = path.read_bytes()
-    return [*positions, content.rindex(blocks.END)]
+    return [*positions, content.rindex(block_format.END)]
 
 
 def write_by_hand(path: Path, header: Header, *arrays: dict[str, np.ndarray], **summary: Any) -> None:
@@ -54,7 +54,7 @@ def write_by_hand(path: Path, header: Header, *arrays: dict[str, np.ndarray], **
     num_episodes = len(np.unique(parts["episodes"]))
     returns = np.nan_to_num(parts["rewards"].sum(axis=0, dtype=np.float64) / max(1, num_episodes)).tolist()
     counts = {"num_episodes": num_episodes, "num_transitions": len(parts["rewards"]), "returns": returns}
-    writer: blocks.BlockWriter[None] = blocks.BlockWriter(path, dataclasses.asdict(header.origin))
+    writer: block_format.BlockWriter[None] = block_format.BlockWriter(path, dataclasses.asdict(header.origin))
     for block in arrays:
         writer.write(block, None)
     writer.close(counts | summary)
@@ -66,7 +66,7 @@ Frame = tuple[bytes, bytes]
 
 def read_frames(path: Path) -> list[Frame]:
     """The frames of a file that is whole."""
-    content, position, frames = path.read_bytes(), len(blocks.MAGIC), []
+    content, position, frames = path.read_bytes(), len(block_format.MAGIC), []
     while position < len(content):
         kind, length, _ = struct.unpack_from("<4sQI", content, position)
         frames.append((kind, content[position + 16 : position + 16 + length]))
@@ -76,9 +76,9 @@ def read_frames(path: Path) -> list[Frame]:
 
 def write_frames(path: Path, frames: Iterable[Frame], is_checksum_right: bool = True) -> None:
     """Writes frames with the right CRCs and, where frames have checksums of those before, with the right ones."""
-    content, digest = blocks.MAGIC, hashlib.sha256()
+    content, digest = block_format.MAGIC, hashlib.sha256()
     for kind, part in frames:
-        stored = blocks._checksum(kind, part)
+        stored = block_format._checksum(kind, part)
         if is_checksum_right and isinstance(stored, str):
             part = part.replace(stored.encode(), digest.hexdigest().encode())
         prefix = struct.pack("<4sQI", kind, len(part), zlib.crc32(part))

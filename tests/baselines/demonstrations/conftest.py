@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from baselines.core.players import Player
 from baselines.demonstrations import (
     Demonstrations,
     Header,
@@ -13,8 +14,8 @@ from baselines.demonstrations import (
     describe,
     record,
 )
-from baselines.playing import Player, find_player
-from baselines.training.transitions import from_arrays, to_arrays
+from baselines.demonstrations.records import from_arrays, to_arrays
+from baselines.trained.load import find_player
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import GAME, NUM_EPISODES, episodes_of
 

@@ -25,8 +25,8 @@ import numpy as np
 
 from baselines import demonstrate
 from baselines.demonstrations import Demonstrations, load
-from baselines.training import interruption
-from baselines.training.transitions import take, to_arrays
+from baselines.demonstrations.records import take, to_arrays
+from baselines.runs import interruption
 
 CALLS = ("open", "write", "ftruncate", "fsync", "link", "unlink", "rename", "replace", "mkdir", "close")
 """Functions of `os` that change files."""

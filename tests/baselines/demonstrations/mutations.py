@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from baselines.training.blocks import DATA, END, HEAD
+from baselines.demonstrations.block_format import DATA, END, HEAD
 from tests.baselines.demonstrations.by_hand import read_frames, write_frames
 
 Random = np.random.Generator

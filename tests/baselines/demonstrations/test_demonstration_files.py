@@ -14,12 +14,13 @@ from baselines.demonstrations import (
     Demonstrations,
     Header,
     Writer,
+    block_format,
     describe,
+    files,
     load,
     save,
 )
-from baselines.training import blocks, demonstration_files
-from baselines.training.transitions import from_arrays, to_arrays
+from baselines.demonstrations.records import from_arrays, to_arrays
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import EPISODES_BY_BLOCK, assert_same, episodes_of, frame_ends
 
@@ -35,7 +36,7 @@ def test_what_is_written_is_loaded_bitwise(recorded: Demonstrations, env: Enviro
 
 
 def test_blocks_are_joined_when_they_are_loaded(path: Path, recorded: Demonstrations) -> None:
-    assert len(blocks.read_contents(path).blocks) == 3
+    assert len(block_format.read_contents(path).blocks) == 3
     assert_same(load(path), recorded)
 
 
@@ -63,7 +64,7 @@ def test_a_file_that_is_cut_off_is_refused_and_read_up_to_its_last_whole_block(
 
 def test_a_file_that_is_cut_off_in_its_header_is_refused(path: Path) -> None:
     content, end = path.read_bytes(), frame_ends(path)[0]
-    for cut in (0, 3, len(blocks.MAGIC), end - 1):
+    for cut in (0, 3, len(block_format.MAGIC), end - 1):
         path.write_bytes(content[:cut])
         with pytest.raises(ValueError, match=r"a\.demos is not a file of demonstrations, or cut off in its header"):
             load(path, is_partial_allowed=True)
@@ -179,10 +180,10 @@ def test_arrays_are_written_in_their_own_order_whatever_their_layout(tmp_path: P
         "steps": np.arange(6, dtype=np.int8)[::2],
         "flags": np.ones(3, bool),
     }
-    writer: blocks.BlockWriter[None] = blocks.BlockWriter(tmp_path / "a", {})
+    writer: block_format.BlockWriter[None] = block_format.BlockWriter(tmp_path / "a", {})
     writer.write(arrays, None)
     writer.close({})
-    found = blocks.read_arrays(blocks.read_contents(tmp_path / "a"))
+    found = block_format.read_arrays(block_format.read_contents(tmp_path / "a"))
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
 
@@ -234,7 +235,7 @@ def test_a_file_that_appears_while_another_is_recorded_is_left_alone(recorded: D
 def test_a_saved_file_appears_when_it_is_whole(
     recorded: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demonstration_files, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 1)
     path, there = tmp_path / "a.demos", []
     write = Writer.write
 
@@ -245,7 +246,7 @@ def test_a_saved_file_appears_when_it_is_whole(
     monkeypatch.setattr(Writer, "write", look_and_write)
     save(path, recorded)
     assert there == [False] * 7
-    assert len(blocks.read_contents(path).blocks) == 7
+    assert len(block_format.read_contents(path).blocks) == 7
     assert_same(load(path), recorded)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from baselines.demonstrations import Demonstrations, save
-from baselines.training.terminal import INTERRUPTED
+from baselines.runs.terminal import INTERRUPTED
 
 REPOSITORY = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("quick_compiling")

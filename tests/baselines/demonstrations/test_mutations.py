@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.demonstrations import Demonstrations, load
-from baselines.training.transitions import to_arrays
+from baselines.demonstrations.records import to_arrays
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.mutations import mutate
 from tests.baselines.demonstrations.test_strangers import assert_nothing_ran, marker

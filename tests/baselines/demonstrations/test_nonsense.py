@@ -13,8 +13,8 @@ import safetensors.numpy
 
 import jaxdilemmas
 from baselines.demonstrations import Demonstrations, Writer, check_fits, describe, load, save
-from baselines.training.blocks import DATA, END, HEAD, MOST_FRAME_BYTES
-from baselines.training.transitions import from_arrays, to_arrays
+from baselines.demonstrations.block_format import DATA, END, HEAD, MOST_FRAME_BYTES
+from baselines.demonstrations.records import from_arrays, to_arrays
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import (
     Frame,
@@ -302,7 +302,7 @@ def of_tiles() -> Demonstrations:
 def test_observations_that_the_game_cannot_show_are_refused(
     of_tiles: Demonstrations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("baselines.training.transitions.BYTES_AT_ONCE", 1)
+    monkeypatch.setattr("baselines.demonstrations.records.BYTES_AT_ONCE", 1)
     env = jaxdilemmas.make("gathering", num_agents=2, max_steps=1)
     save(tmp_path / "a.demos", of_tiles)
     assert_same(load(tmp_path / "a.demos", env), of_tiles)

@@ -8,7 +8,7 @@ from baselines.demonstrations import (
     split,
     subsample,
 )
-from baselines.training.transitions import episode_returns
+from baselines.demonstrations.records import episode_returns
 from tests.baselines.demonstrations.by_hand import NUM_EPISODES, assert_same, episodes_of
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

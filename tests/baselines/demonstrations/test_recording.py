@@ -9,6 +9,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import demonstrations as module
+from baselines.core.players import Player
 from baselines.demonstrations import (
     Demonstrations,
     Header,
@@ -17,9 +18,8 @@ from baselines.demonstrations import (
     play_blocks,
     record,
 )
-from baselines.playing import Player
-from baselines.training.packing import unpack
-from baselines.training.transitions import to_arrays
+from baselines.demonstrations.records import to_arrays
+from baselines.disk.packing import unpack
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import GAME, NUM_EPISODES, episodes_of
 

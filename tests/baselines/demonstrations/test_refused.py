@@ -16,8 +16,8 @@ from baselines.demonstrations import (
     describe,
     load,
 )
-from baselines.training.headers import check_header
-from baselines.training.transitions import to_arrays
+from baselines.demonstrations.headers import check_header
+from baselines.demonstrations.records import to_arrays
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import (
     assert_same,

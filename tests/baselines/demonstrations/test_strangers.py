@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines import adversarial, cloning, demonstrate, iq_learn, mamql, mamql_study
+from baselines import adversarial, cloning, demonstrate, iq_learn, mamql
 from baselines.demonstrations import check_fits, import_gems, load, save, split, subsample
-from baselines.training import imitation
-from baselines.training.blocks import HEAD
-from baselines.training.command import train_command
+from baselines.demonstrations.block_format import HEAD
+from baselines.imitation import training
+from baselines.runs.command import train_command
+from baselines.studies.mamql import __main__ as mamql_study
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import GAME, change_json, with_field
 
@@ -93,7 +94,7 @@ def test_reading_a_file_runs_nothing_that_its_header_names(strange: Path, marker
 @pytest.mark.parametrize("algorithm", [mamql, iq_learn, cloning, adversarial], ids=lambda module: module.__name__)
 def test_commands_that_learn_run_nothing_that_a_header_names(strange: Path, marker: Path, algorithm: Any) -> None:
     options = [*POOL, "--demonstrations", str(strange), "--runs-dir", str(marker.parent / "runs")]
-    make_trainer = imitation.with_demonstrations(algorithm.make_trainer)
+    make_trainer = training.with_demonstrations(algorithm.make_trainer)
     with pytest.raises(SystemExit) as stopped:
         train_command(algorithm.__name__.rpartition(".")[2], algorithm.Config, make_trainer, options)
     assert "a.demos: env_id=" in str(stopped.value.code)
@@ -205,7 +206,7 @@ def test_the_size_of_a_recording_is_checked_before_it_is_unpacked(tmp_path: Path
             archive.writestr(f"{name}.npy", head.getvalue() + bytes(1000))
     with pytest.raises(ValueError, match=r"gems\.npz: done='bool \(10000000,\)' is not allowed: at most 100,000 rows"):
         import_gems(path)
-    monkeypatch.setattr("baselines.gems_recording.MOST_ROWS", 10**8)
+    monkeypatch.setattr("baselines.demonstrations.gems_recording.MOST_ROWS", 10**8)
     with pytest.raises(ValueError, match=r"gems\.npz: done='1,\d+ bytes' is not allowed: 10,000,\d+ are expected"):
         import_gems(path)
     assert path.stat().st_size < 10_000

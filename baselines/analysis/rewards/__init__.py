@@ -1,0 +1,1 @@
+"""How well rewards are recovered from demonstrations, and rewards as weights of events."""

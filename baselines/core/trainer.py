@@ -1,0 +1,93 @@
+"""What an algorithm offers to those who run, save and evaluate it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from baselines.disk.schema import MOST_INT32
+from jaxdilemmas.arguments import check_kind, require
+from jaxdilemmas.environment import check_game, check_key
+from jaxdilemmas.wrappers import AutoReset
+
+Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
+
+
+class Trainer(NamedTuple):
+    """Training as two pure functions; both may be jitted, and vmapped over seeds.
+
+    Attributes:
+      init: (key, env_params) -> train_state, a pytree that holds everything: saved and restored between two updates, it
+        goes on as if nothing had happened, bitwise.
+      update: (train_state, env_params) -> (train_state, metrics), metrics a dict of float32 `[]` or `[N]`.
+    """
+
+    init: Callable[[jax.Array, Any], Any]
+    update: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
+
+
+class Policy(NamedTuple):
+    """What a trained run plays in one environment.
+
+    Attributes:
+      act: (network_params, obs `[N, ...]`, memory, key) -> (actions `[N]` int32, memory).
+      initial_memory: an array or a pytree of arrays, `[N, ...]`, at the start of each episode.
+    """
+
+    act: Callable[[Any, jax.Array, Any, jax.Array], tuple[jax.Array, Any]]
+    initial_memory: Any
+
+
+def as_function(trainer: Trainer, num_updates: int) -> Train:
+    """The whole run as one function, which is compiled when it is called.
+
+    Returns:
+      (key, env_params) -> (train_state at the end, metrics with a leading axis `[num_updates]`). It may be jitted, and
+      vmapped over keys and params. It raises a ValueError if `key` is no JAX PRNG key.
+    """
+
+    @jax.jit
+    def run(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
+        def update(train_state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+            return trainer.update(train_state, env_params)
+
+        return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)
+
+    def train(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
+        check_key(key)
+        return run(key, env_params)
+
+    return train
+
+
+def check_arguments(config: Any, config_class: type, env: Any) -> None:
+    """Raises a ValueError unless `config` holds settings of the algorithm and `env` is a game without resets."""
+    check_kind("config", config, config_class, f"a {config_class.__module__}.{config_class.__name__}")
+    check_unreset_game(env)
+
+
+def check_unreset_game(env: Any) -> None:
+    """Raises a ValueError unless `env` is a game that does not reset itself."""
+    check_game(env)
+    require(not isinstance(env, AutoReset), "env", env, "a game without AutoReset: whoever plays it resets it")
+
+
+def check_network_params(network_params: Any, template: Any) -> None:
+    """Raises a ValueError unless parameters have the tree and the shapes of a template, as of `jax.eval_shape`."""
+    found, needed = (dict(jax.tree.leaves_with_path(tree)) for tree in (network_params, template))
+    for path in [*needed, *(path for path in found if path not in needed)]:
+        shapes = [getattr(leaves.get(path), "shape", None) for leaves in (found, needed)]
+        name = f"network_params{jax.tree_util.keystr(path)} of shape"
+        require(shapes[0] == shapes[1], name, shapes[0], f"{shapes[1]} by the settings of the network")
+
+
+def check_budget(config: Any) -> None:
+    """Raises a ValueError unless rollouts fit int32 and `total_env_steps` is enough for one update.
+
+    Args:
+      config: settings with `num_envs`, `rollout_steps`, `total_env_steps` and the two properties that follow from them.
+    """
+    per_update = config.env_steps_per_update
+    most = f"at most {MOST_INT32 // config.num_envs}: num_envs * rollout_steps is at most 2^31 - 1"
+    require(per_update <= MOST_INT32, "rollout_steps", config.rollout_steps, most)
+    require(config.num_updates >= 1, "total_env_steps", config.total_env_steps, f"at least one update, {per_update}")

@@ -1,0 +1,26 @@
+"""Demonstrations: recorded, written, loaded, checked and sampled.
+
+docs/demonstrations.md has the format; `python -m baselines.demonstrate` is the command that records.
+"""
+
+from baselines.demonstrations.collecting import play_blocks, record
+from baselines.demonstrations.files import Writer, load, save
+from baselines.demonstrations.gems_recording import import_gems
+from baselines.demonstrations.headers import Header, describe
+from baselines.demonstrations.records import Demonstrations
+from baselines.demonstrations.sampling import check_fits, split, subsample
+
+__all__ = [
+    "Demonstrations",
+    "Header",
+    "Writer",
+    "check_fits",
+    "describe",
+    "import_gems",
+    "load",
+    "play_blocks",
+    "record",
+    "save",
+    "split",
+    "subsample",
+]

@@ -1,0 +1,225 @@
+"""Files of demonstrations: written as they come, read with every check; docs/demonstrations.md has the format."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from baselines.core.trainer import check_unreset_game
+from baselines.demonstrations.block_format import BlockWriter, Contents, read_arrays, read_contents
+from baselines.demonstrations.headers import EndMark, Header, Origin, check_header
+from baselines.demonstrations.records import (
+    Demonstrations,
+    check_contents,
+    check_demonstrations,
+    check_observations,
+    check_whole,
+    ends,
+    episode_returns,
+    from_arrays,
+    num_whole,
+    take,
+    to_arrays,
+)
+from baselines.disk.schema import read_json
+from baselines.disk.writing import check_path, note_without_checksum
+from jaxdilemmas.arguments import check_count, check_flag, check_kind
+from jaxdilemmas.environment import Environment
+
+BLOCK_BYTES = 64 * 2**20
+"""About so much is played and written, and may be lost in an interruption, at a time."""
+
+
+class Written(NamedTuple):
+    """What is in a file so far.
+
+    Attributes:
+      num_episodes: E.
+      num_transitions: M.
+      returns: `[N]`, sums over episodes.
+      last_episode: the number of the last one.
+    """
+
+    num_episodes: int
+    num_transitions: int
+    returns: np.ndarray
+    last_episode: int
+
+
+class Writer:
+    """Writes demonstrations as they come; a context that sets the end mark however it is left.
+
+    The file appears with the first episodes, and holds whole episodes alone at any time; see `load`.
+
+    Args:
+      path: the file, where there must be nothing. Its directory is made if need be.
+      header: what the demonstrations are of.
+      is_streamed: whether the file appears with the first episodes; else it appears, whole, when the context is left
+        without an error.
+
+    Raises:
+      ValueError: something is at the path, another process writes it, or the header says what no file can hold.
+      OSError: the file, or its directory, cannot be written to. `write` and `close` raise it too, with what was
+        written before in the file still.
+    """
+
+    def __init__(self, path: str | Path, header: Header, is_streamed: bool = True) -> None:
+        check_path(path)
+        check_kind("header", header, Header, "a Header, as describe(env) returns it")
+        check_flag("is_streamed", is_streamed)
+        content = dataclasses.asdict(header.origin)
+        self._header = Header(**vars(read_json(f"{path}: header", json.dumps(content), Origin)), path=str(path))
+        self._is_streamed = is_streamed
+        self._blocks: BlockWriter[Written] = BlockWriter(Path(path), content, is_streamed)
+
+    @property
+    def header(self) -> Header:
+        """What the demonstrations are of, with counts of what is in the file."""
+        num_episodes, num_transitions, sums, _ = self._written
+        returns = tuple((sums / max(1, num_episodes)).tolist())
+        return dataclasses.replace(
+            self._header, num_episodes=num_episodes, num_transitions=num_transitions, returns=returns
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the end mark is set."""
+        return self._blocks.is_finished
+
+    @property
+    def _written(self) -> Written:
+        return self._blocks.note or Written(0, 0, np.zeros(self._header.num_agents), -(2**31) - 1)
+
+    def write(self, demonstrations: Demonstrations) -> None:
+        """Adds whole episodes, whose numbers are above those of the episodes before.
+
+        Raises:
+          ValueError: they are of another game, unsound, or the last transition of an episode does not end it.
+          OSError: the file cannot be written.
+        """
+        header, before = demonstrations.header, self._written
+        header.require(header.origin == self._header.origin, "header", header.origin, f"the file is of {self._header}")
+        check_contents(demonstrations)
+        check_whole(demonstrations)
+        first = int(demonstrations.episodes[0])
+        header.require(first > before.last_episode, "episodes", first, f"above {before.last_episode}, which is written")
+        returns = episode_returns(demonstrations)
+        written = Written(
+            num_episodes=before.num_episodes + len(returns),
+            num_transitions=before.num_transitions + len(demonstrations.obs),
+            returns=before.returns + returns.sum(axis=0),
+            last_episode=int(demonstrations.episodes[-1]),
+        )
+        self._blocks.write(to_arrays(demonstrations), written)
+
+    def close(self) -> None:
+        """Sets the end mark."""
+        self._blocks.close(dataclasses.asdict(self.header.counts))
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or self._is_streamed:
+            self.close()
+        else:
+            self._blocks.discard()
+
+
+def load(
+    path: str | Path,
+    env: Environment | None = None,
+    env_id: str | None = None,
+    least_episodes: int = 1,
+    least_transitions: int = 1,
+    is_partial_allowed: bool = False,
+) -> Demonstrations:
+    """Reads a file of demonstrations; beside them a block of the file is in memory at a time.
+
+    Demonstrations are data: nothing that a file says is imported, made or called, whoever wrote it.
+
+    Args:
+      path: what `Writer` wrote.
+      env: the game that they must be of; any if left out.
+      env_id: its id, which is compared if it is given with `env`.
+      least_episodes: so many must be there.
+      least_transitions: likewise.
+      is_partial_allowed: whether a file that is cut off or damaged is read up to its last whole block of episodes, and
+        one with an episode that never ends up to that.
+
+    Raises:
+      ValueError: the file is missing, cut off, damaged, of something else, of another game (see `check_fits`), or holds
+        fewer than asked for; or an argument is of another kind. The message names it and the field.
+    """
+    check_path(path)
+    check_count("least_episodes", least_episodes, 0)
+    check_count("least_transitions", least_transitions, 0)
+    check_flag("is_partial_allowed", is_partial_allowed)
+    if env is not None:
+        check_unreset_game(env)
+    try:
+        contents = read_contents(Path(path))
+        header = Header(**vars(read_json(f"{path}: header", contents.header, Origin)), path=str(path))
+        if env is not None:
+            check_header(header, env, env_id)
+        where = f"cut off or damaged before its first whole episode: {contents.damage}" if contents.damage else "empty"
+        header.require(bool(contents.blocks), "num_episodes", 0, f"at least 1: the file is {where}")
+        demonstrations = from_arrays(header, read_arrays(contents))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    _check_end(contents, demonstrations)
+    if is_partial_allowed and num_whole(demonstrations) < len(demonstrations.obs):
+        demonstrations = take(demonstrations, slice(num_whole(demonstrations)))
+    check_whole(demonstrations)
+    _check_is_complete(contents, demonstrations.header, is_partial_allowed)
+    if env is not None:
+        check_observations(demonstrations, env)
+    for name, least in (("num_episodes", least_episodes), ("num_transitions", least_transitions)):
+        number = getattr(demonstrations.header, name)
+        header.require(number >= least, name, number, f"at least {least} are asked for")
+    return demonstrations
+
+
+def _check_end(contents: Contents, demonstrations: Demonstrations) -> None:
+    """Raises a ValueError unless the end mark, if the file has one, says what is there."""
+    if contents.summary is None:
+        return
+    header = demonstrations.header
+    said = read_json(f"{contents.path}: end mark", contents.summary, EndMark)
+    for name in ("num_episodes", "num_transitions"):
+        number = getattr(header, name)
+        header.require(number == getattr(said, name), name, number, f"the end mark says {getattr(said, name)}")
+    size = np.abs(demonstrations.rewards).sum(axis=0, dtype=np.float64) / header.num_episodes
+    is_same = len(said.returns) == len(header.returns) and np.allclose(
+        np.divide(said.returns, np.maximum(size, 1)), np.divide(header.returns, np.maximum(size, 1)), rtol=0, atol=1e-9
+    )
+    header.require(is_same, "returns", header.returns, f"the end mark says {said.returns}")
+    if said.sha256 is None:
+        note_without_checksum(contents.path)
+
+
+def _check_is_complete(contents: Contents, header: Header, is_partial_allowed: bool) -> None:
+    """Raises a ValueError, if a part is not allowed, that says how the part can be had."""
+    if contents.damage and not is_partial_allowed:
+        raise ValueError(
+            f"{contents.path} is cut off or damaged: its first {header.num_episodes} whole episodes, "
+            f"{header.num_transitions} transitions, can be read with is_partial_allowed=True, and copied with "
+            f"python -m baselines.demonstrate --partial {contents.path}; {contents.damage}"
+        )
+
+
+def save(path: str | Path, demonstrations: Demonstrations) -> None:
+    """Writes demonstrations into a new file, which appears when it is whole; see `Writer`."""
+    check_path(path)
+    check_demonstrations(demonstrations)
+    last = ends(demonstrations)
+    num_rows = max(1, BLOCK_BYTES // sum(array[:1].nbytes for array in to_arrays(demonstrations).values()))
+    with Writer(path, demonstrations.header, is_streamed=False) as writer:
+        start = 0
+        while start < len(demonstrations.obs):
+            block = last[(last >= start) & (last < start + num_rows)]
+            stop = int(block[-1] if len(block) else last[last >= start][0]) + 1
+            writer.write(take(demonstrations, slice(start, stop)))
+            start = stop

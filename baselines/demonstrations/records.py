@@ -1,0 +1,197 @@
+"""What demonstrations are: transitions with a header, as NumPy arrays, and what must hold of them."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from baselines.demonstrations.headers import Header
+from jaxdilemmas.arguments import check_kind, is_count
+from jaxdilemmas.environment import Environment
+
+BYTES_AT_ONCE = 2**24
+"""So much of the observations is compared with the space of the game at a time."""
+
+
+class Demonstrations(NamedTuple):
+    """M transitions in the order in which they happened, as NumPy arrays.
+
+    Attributes:
+      header: what they are of.
+      obs: `[M, N, ...]`, what agents saw.
+      actions: `[M, N]` int32, what they did.
+      rewards: `[M, N]` float32, the game's own.
+      next_obs: `[M, N, ...]`, what they saw then, before any reset.
+      terminated: `[M]` bool, the game ended.
+      truncated: `[M]` bool, the clock ran out, be it in the step that ended the game.
+      episodes: `[M]` int32, the number of the episode, which never falls.
+      events: `[M, N]` float32 each, the info of the game.
+      states: `[M, ...]` each, the state in which agents acted, its arrays by path; empty unless it was recorded.
+    """
+
+    header: Header
+    obs: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    episodes: np.ndarray
+    events: dict[str, np.ndarray]
+    states: dict[str, np.ndarray]
+
+
+ARRAYS = Demonstrations._fields[1:8]
+GROUPS = Demonstrations._fields[8:]
+
+
+def to_arrays(demonstrations: Demonstrations) -> dict[str, np.ndarray]:
+    """All arrays by name, such as obs, events.collected and states.positions."""
+    arrays = {name: getattr(demonstrations, name) for name in ARRAYS}
+    for group in GROUPS:
+        arrays |= {f"{group}.{name}": array for name, array in getattr(demonstrations, group).items()}
+    return arrays
+
+
+def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations:
+    """The inverse of `to_arrays`, checked; counts of the header are those of the arrays.
+
+    Raises:
+      ValueError: an array is missing, unknown, of another shape or dtype, not finite, or empty; actions are out of
+        range; episodes fall, or go on after their end. The message names the file, if there is one, and the array.
+    """
+    unknown = [name for name in arrays if not _is_name(name)]
+    header.require(not unknown, "arrays", unknown[:1], f"allowed are {', '.join(ARRAYS)}, events.<name>, states.<path>")
+    missing = sorted(set(ARRAYS) - arrays.keys())
+    header.require(not missing, "arrays", sorted(arrays), f"{', '.join(missing)} must be among them")
+    groups = {
+        group: {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{group}.")}
+        for group in GROUPS
+    }
+    fields: dict[str, Any] = {name: arrays[name] for name in ARRAYS} | groups
+    demonstrations = Demonstrations(header, **fields)
+    check_contents(demonstrations)
+    returns = episode_returns(demonstrations)
+    return demonstrations._replace(header=with_counts(header, returns, len(demonstrations.obs)))
+
+
+def take(demonstrations: Demonstrations, rows: np.ndarray | slice) -> Demonstrations:
+    """Some transitions, by index, by `[M]` bool or in a row."""
+    arrays = {name: array[rows] for name, array in to_arrays(demonstrations).items()}
+    return from_arrays(demonstrations.header, arrays)
+
+
+def with_counts(header: Header, returns: np.ndarray, num_transitions: int) -> Header:
+    """The header of M transitions in episodes with returns `[E, N]`."""
+    means = tuple((returns.sum(axis=0) / max(1, len(returns))).tolist())
+    return dataclasses.replace(header, num_episodes=len(returns), num_transitions=num_transitions, returns=means)
+
+
+def episode_returns(demonstrations: Demonstrations) -> np.ndarray:
+    """Sums of rewards, `[E, N]` float64, in the order of the episodes."""
+    ids, index = np.unique(demonstrations.episodes, return_inverse=True)
+    returns = np.zeros((len(ids), demonstrations.rewards.shape[1]))
+    np.add.at(returns, index, demonstrations.rewards)
+    return returns
+
+
+def ends(demonstrations: Demonstrations) -> np.ndarray:
+    """The index of the last transition of each episode, `[E]`."""
+    return np.append(np.flatnonzero(np.diff(demonstrations.episodes)), len(demonstrations.episodes) - 1)
+
+
+def num_whole(demonstrations: Demonstrations) -> int:
+    """The number of transitions before the first episode that does not end, or not in time."""
+    last = ends(demonstrations)
+    is_whole = is_over(demonstrations)[last] & (_lengths(last) <= _most_steps(demonstrations.header))
+    return len(demonstrations.episodes) if is_whole.all() else int(np.append(0, last + 1)[np.argmin(is_whole)])
+
+
+def is_over(demonstrations: Demonstrations) -> np.ndarray:
+    """Which transitions end an episode, `[M]` bool."""
+    return demonstrations.terminated | demonstrations.truncated
+
+
+def check_whole(demonstrations: Demonstrations) -> None:
+    """Raises a ValueError that names the first episode that does not end, or has more steps than the game allows."""
+    header, last = demonstrations.header, ends(demonstrations)
+    open_ended = demonstrations.episodes[last][~is_over(demonstrations)[last]].tolist()
+    allowed = "an episode is written whole or not at all, so its last transition must be terminated or truncated"
+    header.require(not open_ended, "episodes", open_ended[:1], allowed)
+    lengths, most = _lengths(last), _most_steps(header)
+    long = demonstrations.episodes[last][lengths > most].tolist()
+    allowed = f"an episode has at most max_steps={most:g} transitions, and it has {lengths.max()}"
+    header.require(not long, "episodes", long[:1], allowed)
+
+
+def _lengths(last: np.ndarray) -> np.ndarray:
+    """Transitions of each episode, `[E]`."""
+    return np.diff(last, prepend=-1)
+
+
+def _most_steps(header: Header) -> float:
+    """After how many the clock ends an episode; infinite if that is not known."""
+    most = header.params.get("max_steps")
+    return float(most) if most is not None and is_count(most) else np.inf
+
+
+def check_observations(demonstrations: Demonstrations, env: Environment) -> None:
+    """Raises a ValueError that names the first observation that agents of a game cannot see."""
+    space = env.observation_space
+    for name in ("obs", "next_obs"):
+        array = getattr(demonstrations, name)
+        num_rows = max(1, BYTES_AT_ONCE // max(1, array[:1].nbytes))
+        for start in range(0, len(array), num_rows):
+            rows = array[start : start + num_rows]
+            if not space.contains(rows):
+                row = next((i for i, row in enumerate(rows) if not space.contains(row)), 0)
+                shown = sorted({rows[row].min().item(), rows[row].max().item()})
+                demonstrations.header.require(False, name, shown, f"in row {start + row}: members of {space}")
+
+
+def check_demonstrations(demonstrations: Any) -> None:
+    """Raises a ValueError unless these are `Demonstrations`."""
+    check_kind("demonstrations", demonstrations, Demonstrations, "Demonstrations, as load(path) returns them")
+
+
+def check_contents(demonstrations: Demonstrations) -> None:
+    """The part of `demonstrations.check_fits` that needs no game."""
+    header, M = demonstrations.header, len(demonstrations.episodes)
+    header.require(M > 0, "num_transitions", M, "at least 1: there are none")
+    _check_arrays(demonstrations)
+    actions, episodes = demonstrations.actions, demonstrations.episodes
+    outside = actions[(actions < 0) | (actions >= header.num_actions)]
+    header.require(not outside.size, "actions", outside[:1].tolist(), f"from 0 to {header.num_actions - 1}")
+    falls = np.flatnonzero(episodes[1:] < episodes[:-1])
+    fall = episodes[falls[:1, None] + [0, 1]].tolist()
+    header.require(not falls.size, "episodes", fall, f"numbers must never fall, as in row {falls[:1] + 1}")
+    over = is_over(demonstrations)
+    num_early = int(over.sum() - over[ends(demonstrations)].sum())
+    header.require(num_early == 0, "terminated", num_early, "no transition may follow the end of an episode")
+
+
+def _check_arrays(demonstrations: Demonstrations) -> None:
+    """Shape, dtype and values of each array alone."""
+    header, M = demonstrations.header, len(demonstrations.episodes)
+    per_agent, obs = (M, header.num_agents), (M, header.num_agents, *header.obs_shape)
+    layout = {"obs": (obs, header.obs_dtype), "next_obs": (obs, header.obs_dtype)}
+    layout |= {"actions": (per_agent, "int32"), "rewards": (per_agent, "float32")}
+    layout |= {"terminated": ((M,), "bool"), "truncated": ((M,), "bool"), "episodes": ((M,), "int32")}
+    layout |= {f"events.{name}": (per_agent, "float32") for name in demonstrations.events}
+    for name, array in to_arrays(demonstrations).items():
+        shape, dtype = layout.get(name, ((M, *array.shape[1:]), array.dtype.name))
+        header.require(array.dtype.kind in "biuf", name, array.dtype.name, "real numbers or bools")
+        is_fit = array.shape == shape and array.dtype == np.dtype(dtype)
+        header.require(is_fit, name, f"{array.dtype} {array.shape}", f"{dtype} {shape} is expected")
+        if array.dtype.kind == "f":
+            bad = array[~np.isfinite(array)]
+            header.require(not bad.size, name, bad[:1].tolist(), "numbers must be finite")
+        elif array.dtype.kind == "b":
+            most = array.view(np.uint8).max(initial=0)
+            header.require(most <= 1, name, most.item(), "the bytes of a bool are 0 and 1")
+
+
+def _is_name(name: str) -> bool:
+    """Whether an array may be called so."""
+    group, _, rest = name.partition(".")
+    return name in ARRAYS or (group in GROUPS and rest != "" and rest.isprintable())

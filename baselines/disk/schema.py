@@ -1,0 +1,268 @@
+"""What the fields of settings and of files may hold: declared once, by type, and checked by pydantic.
+
+A dataclass of settings declares `learning_rate: Positive = 1e-3` and calls `check_fields(self)` in `__post_init__`. A
+file that holds such a dataclass as JSON is read by `read_json`. Both use the same declarations, and both name the
+field, its value and what is allowed.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import typing
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import pydantic_core
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+
+from baselines.disk.writing import CHECKSUM, DamagedError, note_without_checksum, read_file, write_file
+from jaxdilemmas.arguments import refusal, show
+
+MOST_INT32 = 2**31 - 1
+MOST_FLOAT32 = 3.4e38
+LEAST_FLOAT32 = 1.2e-38
+"""The smallest normal float32; a smaller number is 0 where denormal numbers are flushed."""
+
+MOST_SEEDS = 10_000
+"""Training runs side by side; our choice."""
+
+MOST_EPISODES = 1_000_000
+"""Episodes that are played side by side; our choice."""
+
+MOST_WIDTH = 2**14
+"""Units of a layer: the four square kernels of an LSTM fit 2^31 numbers."""
+
+T = TypeVar("T")
+
+
+WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "text", NoneType: "None"}
+"""For what a type takes that declares no words of its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Allowed:
+    """The words of an error for what a declared type takes; {} stands for the words of the type inside."""
+
+    text: str
+
+
+Count = Annotated[int, Field(ge=1, le=MOST_INT32), Allowed("a whole number from 1 to 2^31 - 1")]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST_INT32), Allowed("a whole number from 0 to 2^31 - 1")]
+Seed = CountOrZero
+CountFromTwo = Annotated[int, Field(ge=2, le=MOST_INT32), Allowed("a whole number from 2 to 2^31 - 1")]
+NumSeeds = Annotated[int, Field(ge=1, le=MOST_SEEDS), Allowed(f"a whole number from 1 to {MOST_SEEDS:,}")]
+NumEpisodes = Annotated[int, Field(ge=2, le=MOST_EPISODES), Allowed(f"a whole number from 2 to {MOST_EPISODES:,}")]
+Width = Annotated[int, Field(ge=1, le=MOST_WIDTH), Allowed(f"a whole number from 1 to {MOST_WIDTH:,}")]
+EvenWidth = Annotated[
+    int, Field(ge=2, le=MOST_WIDTH, multiple_of=2), Allowed(f"an even number from 2 to {MOST_WIDTH:,}")
+]
+Finite = Annotated[float, Field(ge=-MOST_FLOAT32, le=MOST_FLOAT32), Allowed("a finite number")]
+Positive = Annotated[float, Field(ge=LEAST_FLOAT32, le=MOST_FLOAT32), Allowed("a finite number above 0")]
+NonNegative = Annotated[float, Field(ge=0, le=MOST_FLOAT32), Allowed("a finite number of at least 0")]
+Fraction = Annotated[float, Field(ge=0, le=1), Allowed("a number between 0 and 1")]
+OpenFraction = Annotated[float, Field(gt=0, lt=1), Allowed("a number above 0 and below 1")]
+
+
+def _as_path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) else value
+
+
+def _check_path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("no path")
+    return value
+
+
+def _check_printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("not printable")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_check_printable), Allowed("text without control characters")]
+"""Text that may be shown on a terminal, whoever wrote it."""
+
+Lines = Annotated[dict[str, Line], Allowed("an object of text without control characters")]
+
+FilePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_check_path), Allowed("a path")]
+
+
+def _check_once_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value or len(set(value)) < len(value):
+        raise ValueError("empty, or an entry comes twice")
+    return value
+
+
+OnceEach = Annotated[tuple[T, ...], AfterValidator(_check_once_each), Allowed("at least one, each once, each {}")]
+"""One or more values, none of them twice."""
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is text, None, a bool, a finite number, or a tuple, list or dict (keys are text) of these."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and is_plain(item) for name, item in value.items())
+    if isinstance(value, tuple | list):
+        return all(is_plain(item) for item in value)
+    return value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def as_tuples(value: Any) -> Any:
+    """Lists become tuples: JSON has no tuples, and settings have no lists. Scalars of NumPy become those of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {name: as_tuples(item) for name, item in value.items()}
+    return tuple(as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _check_plain(value: dict[str, Any]) -> dict[str, Any]:
+    if not is_plain(value):
+        raise ValueError("not plain")
+    return as_tuples(value)
+
+
+Plain = Annotated[
+    dict[str, Any],
+    AfterValidator(_check_plain),
+    Allowed("an object of text, finite numbers, true, false, null, and lists and objects of these"),
+]
+
+
+def check_fields(settings: Any) -> None:
+    """Raises a ValueError that names the first field of a dataclass whose value its declared type does not take.
+
+    A value of the right kind is stored as the declared type: the whole number 1 in a field of floats as 1.0, a scalar
+    of NumPy as that of Python, a list as a tuple.
+    """
+    cls: Any = type(settings)
+    for name, (adapter, allowed) in _fields_of(cls).items():
+        value = getattr(settings, name)
+        try:
+            checked = adapter.validate_python(as_tuples(value), strict=True)
+        except ValidationError as error:
+            raise ValueError(refusal(name, value, allowed or _explain(error))) from None
+        object.__setattr__(settings, name, checked)
+
+
+def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) -> T:
+    """Reads a dataclass that a file holds as JSON.
+
+    Args:
+      path: the file, which errors name.
+      content: JSON, an object with the fields of `cls`.
+      cls: a dataclass.
+
+    Raises:
+      ValueError: the content is no JSON object, or a field is missing, unknown or not allowed. The message names the
+        file, the field, its value and what is allowed.
+    """
+    kind: Any = cls
+    fields, found = _fields_of(kind), _parse(path, content, kind)
+    for name in found:
+        if name not in fields:
+            raise ValueError(f"{path}: the field {show(name)} is unknown: allowed are {', '.join(fields)}")
+    try:
+        return _adapter_of(kind).validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # what the dataclass itself refuses
+            raise ValueError(f"{path}: {_explain(error)}") from None
+        name = str(first["loc"][0])
+        if first["type"] == "missing":
+            raise ValueError(f"{path}: the field {name!r} is missing") from None
+        raise ValueError(f"{path}: {refusal(name, found[name], fields[name][1] or _explain(error))}") from None
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Writes a dataclass as JSON with a checksum of its fields; see `files.write_file`."""
+    content = dataclasses.asdict(value)
+    write_file(path, json.dumps(content | {CHECKSUM: _checksum(content)}, indent=2) + "\n")
+
+
+def load_json(path: Path, cls: type[T]) -> T:
+    """Reads what `save_json` wrote.
+
+    Raises:
+      ValueError: the file is missing, or not as `read_json` asks.
+      DamagedError: it was altered.
+    """
+    content = read_file(path)
+    found = _parse(path, content, cls)
+    stored = found.pop(CHECKSUM, None)
+    value = read_json(path, json.dumps(found), cls)
+    if stored is None:
+        note_without_checksum(path)
+    elif stored != _checksum(found):
+        raise DamagedError(
+            f"{path} was altered: its fields do not have the checksum that was written with them; without the field "
+            f"{CHECKSUM!r} it is read unchecked"
+        )
+    return value
+
+
+def load_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, whatever its fields.
+
+    Raises:
+      ValueError: the file is missing, or holds something else; the message names it.
+    """
+    try:
+        found = pydantic_core.from_json(read_file(path))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds {show(found)}: a JSON object is needed")
+    return found
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any) -> dict[str, Any]:
+    """JSON as a dict, or a ValueError that names the file."""
+    try:
+        found = pydantic_core.from_json(content)
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds {show(found)}: a JSON object with {', '.join(_fields_of(cls))} is needed")
+    return found
+
+
+def _explain(error: ValidationError) -> str:
+    """What pydantic says of a value, in the words of this project."""
+    text = str(error.errors()[0]["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return text.replace("Input should be", "it must be")
+
+
+@functools.cache
+def _adapter_of(cls: type) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+@functools.cache
+def _fields_of(cls: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
+    """By field: what checks its values, and the words for what is allowed; no words where the type says none."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {
+        field.name: (TypeAdapter(hints[field.name]), _allowed(hints[field.name])) for field in dataclasses.fields(cls)
+    }
+
+
+def _allowed(hint: Any) -> str:
+    """The words for what a type takes, also of `x | None`; empty where pydantic's own words must do."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, parts))}"
+    if origin is Annotated:
+        words = [part.text for part in parts if isinstance(part, Allowed)]
+        return words[0].format(_allowed(parts[0])) if words else _allowed(parts[0])
+    if origin is tuple:
+        return f"any number of entries, each {_allowed(parts[0])}"
+    return " or ".join(filter(None, map(_allowed, parts))) or WORDS.get(hint, "")

@@ -1,0 +1,1 @@
+"""What learners from demonstrations are made of."""

@@ -1,0 +1,1 @@
+"""What networked learners are made of: protocols, and playing and going back through them."""

@@ -1,0 +1,217 @@
+"""Where a run is heard of: a live table on a terminal, plain lines elsewhere, Weights & Biases on request."""
+
+import datetime
+import hashlib
+import math
+import shlex
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from baselines.runs.directory import RunRecord
+
+WandbMode = Literal["disabled", "offline", "online"]
+
+Row = Mapping[str, np.ndarray]
+"""What an update reported: an `[S]` array for each column of metrics.csv."""
+
+
+class Listener(Protocol):
+    """Hears of every update."""
+
+    def update(self, row: Row) -> None:
+        """An update is done."""
+
+    def close(self) -> None:
+        """No more will be done."""
+
+
+class Summary:
+    """The numbers to show, means over seeds.
+
+    What only the end of an episode tells, such as a return, stays until the next one ends.
+
+    Args:
+      num_updates: of the whole run.
+    """
+
+    def __init__(self, num_updates: int) -> None:
+        self.num_updates = num_updates
+        self.values: dict[str, float] = {}
+
+    def add(self, row: Row) -> None:
+        """Takes in an update."""
+        means = {name: float(column.mean()) for name, column in row.items()}
+        self.values |= {name: mean for name, mean in means.items() if not math.isnan(mean)}
+        self.values["env_steps_per_second"] = float(row["env_steps_per_second"].sum())
+
+    @property
+    def num_done(self) -> int:
+        """Updates that are done."""
+        return int(self.values.get("update", 0))
+
+    @property
+    def time_left(self) -> datetime.timedelta:
+        """By the mean speed so far."""
+        seconds = self.values["wall_seconds"] / self.num_done * (self.num_updates - self.num_done)
+        return datetime.timedelta(seconds=round(seconds))
+
+    def cells(self) -> dict[str, str]:
+        """What to show, by title."""
+        if not self.num_done:
+            return {"": "compiling"}
+        returns = [name for name in self.values if name.startswith("return_") and name != "return_collective"]
+        shown = {
+            "update": f"{self.num_done}/{self.num_updates}",
+            "env steps": f"{self.values['env_steps']:,.0f}",
+            "collective return": self._format("return_collective"),
+            "return per agent": " ".join(self._format(name) for name in returns) or "-",
+        }
+        metrics = ("efficiency", "equality", "sustainability", "peace")
+        shown |= {name: self._format(name) for name in metrics if name in self.values}
+        speed = f"{self.values['env_steps_per_second']:,.0f}"
+        return shown | {"env steps/s": speed, "time left": str(self.time_left)}
+
+    def _format(self, name: str) -> str:
+        return f"{self.values[name]:.4g}" if name in self.values else "-"
+
+
+class LiveTable:
+    """A bar and a table that change in place.
+
+    Args:
+      console: a terminal.
+      title: stands above.
+      num_updates: of the whole run.
+    """
+
+    def __init__(self, console: Console, title: str, num_updates: int) -> None:
+        self._title = title
+        self._summary = Summary(num_updates)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self._live.start()
+
+    def update(self, row: Row) -> None:
+        """Takes in an update; the picture follows by itself."""
+        self._summary.add(row)
+
+    def close(self) -> None:
+        """Leaves the last picture on the screen."""
+        self._live.stop()
+
+    def _render(self) -> Table:
+        table = Table(box=None, show_header=False, title=self._title, title_justify="left")
+        table.add_row("", ProgressBar(total=self._summary.num_updates, completed=self._summary.num_done, width=60))
+        for title, cell in self._summary.cells().items():
+            table.add_row(title, cell)
+        return table
+
+
+class PlainLines:
+    """One line now and then, for logs.
+
+    Args:
+      console: where to.
+      title: the first line.
+      num_updates: of the whole run.
+      every_seconds: at least so long between two lines; the last update always has one.
+    """
+
+    def __init__(self, console: Console, title: str, num_updates: int, every_seconds: float = 5.0) -> None:
+        self._console = console
+        self._summary = Summary(num_updates)
+        self._every_seconds = every_seconds
+        self._last_time = -math.inf
+        console.print(title)
+        self._print_cells()
+
+    def update(self, row: Row) -> None:
+        """Takes in an update, and prints if it is time."""
+        self._summary.add(row)
+        is_last = self._summary.num_done == self._summary.num_updates
+        if is_last or time.monotonic() - self._last_time >= self._every_seconds:
+            self._last_time = time.monotonic()
+            self._print_cells()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _print_cells(self) -> None:
+        self._console.print(", ".join(f"{title} {cell}".strip() for title, cell in self._summary.cells().items()))
+
+
+class WandbSeries:
+    """Weights & Biases: one series for each seed, grouped under the name of the run.
+
+    Args:
+      mode: "offline" writes files into the run directory and needs neither account nor network.
+      path: the run directory.
+      record: what is run.
+      console: where to say in the end how offline files are sent.
+
+    Raises:
+      ValueError: Weights & Biases cannot begin, as without an account; the message says why.
+    """
+
+    def __init__(self, mode: Literal["offline", "online"], path: Path, record: RunRecord, console: Console) -> None:
+        import wandb
+
+        self._mode, self._path, self._console = mode, path, console
+        settings = wandb.Settings(silent=True, console="off")
+        try:
+            self._series = [
+                wandb.init(
+                    project="jaxdilemmas",
+                    group=path.name,
+                    name=f"{path.name}, seed {seed}",
+                    id=hashlib.sha256(f"{path.name} {record.about} {seed}".encode()).hexdigest()[:16],
+                    resume="allow",
+                    reinit="create_new",
+                    mode=mode,
+                    dir=path,
+                    config=_wandb_config(record, seed),
+                    settings=settings,
+                )
+                for seed in record.seeds
+            ]
+        except wandb.Error as error:
+            raise ValueError(f"--wandb {mode} cannot begin: {error}") from error
+
+    def update(self, row: Row) -> None:
+        """Logs an update to each seed's series."""
+        for i, series in enumerate(self._series):
+            values = {name: float(column[i]) for name, column in row.items()}
+            series.log({name: v for name, v in values.items() if not math.isnan(v)}, step=int(values["update"]))
+
+    def close(self) -> None:
+        """Waits until everything is written or sent."""
+        for series in self._series:
+            series.finish()
+        if self._mode == "offline":
+            folder = self._path / "wandb"
+            sync = f"wandb sync {shlex.quote(str(folder))}/offline-run-*"
+            self._console.print(f"files for Weights & Biases are in {folder}; send them, with an account, by: {sync}")
+
+
+def _wandb_config(record: RunRecord, seed: int) -> dict[str, Any]:
+    game = {"algorithm": record.algorithm, "env": record.env_id, "env_kwargs": record.env_kwargs}
+    return game | {"seed": seed} | record.config
+
+
+def make_listeners(
+    console: Console, record: RunRecord, path: Path, num_updates: int, wandb_mode: WandbMode
+) -> list[Listener]:
+    """What hears of a run: a display that suits the console, and Weights & Biases unless disabled."""
+    title = f"{record.title}, into {path}"
+    listeners: list[Listener] = []
+    if wandb_mode != "disabled":
+        listeners.append(WandbSeries(wandb_mode, path, record, console))
+    display = LiveTable if console.is_terminal else PlainLines
+    return [*listeners, display(console, title, num_updates)]

@@ -1,0 +1,219 @@
+"""A whole training run as one compiled loop that hands over every update as it happens."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import io_callback
+
+from baselines.core.trainer import Trainer
+from baselines.disk.packing import pack
+
+TrainState = Any
+Metrics = dict[str, np.ndarray]
+
+
+class Compiled(NamedTuple):
+    """The loop is ready to run.
+
+    Attributes:
+      seconds: it took to trace and compile.
+      time: when it was ready, by `time.perf_counter`.
+    """
+
+    seconds: float
+    time: float
+
+
+class Update(NamedTuple):
+    """So many updates are done.
+
+    Attributes:
+      update: the number of the last one, from 1.
+      metrics: of that update, `[S]` or `[S, N]` NumPy arrays.
+      time: when it ended, by `time.perf_counter`.
+      is_finite: `[S]` bool, whether the parameters and losses of each seed are finite; the loop ends where one is not.
+    """
+
+    update: int
+    metrics: Metrics
+    time: float
+    is_finite: np.ndarray
+
+
+class Checkpoint(NamedTuple):
+    """What goes on from here after so many updates: `pack(train_states)` as NumPy arrays."""
+
+    update: int
+    arrays: dict[str, np.ndarray]
+
+
+class Finished(NamedTuple):
+    """The last event: the loop ended after so many updates, all of them or fewer if it was told to stop."""
+
+    update: int
+    train_states: TrainState
+
+
+Event = Compiled | Update | Checkpoint | Finished
+
+
+class LoopCarry(NamedTuple):
+    """Between two updates: train states of all seeds, the number of updates done, and whether to go on."""
+
+    train_states: TrainState
+    update: jax.Array
+    is_wanted: jax.Array
+
+
+def over_seeds(function: Callable[[Any, Any], Any], num_seeds: int) -> Callable[[Any, Any], Any]:
+    """Maps a function of (x, env_params) over the leading axis S of x.
+
+    A single seed is not vmapped: under vmap both branches of every `lax.cond` are computed, and compiling takes longer.
+    """
+    if num_seeds > 1:
+        return jax.vmap(function, in_axes=(0, None))
+
+    def apply_to_only(x: Any, env_params: Any) -> Any:
+        result = function(jax.tree.map(lambda leaf: leaf[0], x), env_params)
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    return apply_to_only
+
+
+class TrainingStream:
+    """Trains in a thread of its own and yields what happens: `Compiled`, `Update`s and `Checkpoint`s, `Finished`.
+
+    All updates of all seeds are one compiled loop. Where it starts is an argument of the loop, so that a run that is
+    resumed executes the same program as one that was never interrupted.
+
+    Args:
+      trainer: the algorithm.
+      env_params: numbers in the rules, the same for all seeds.
+      num_updates: where the loop ends.
+      checkpoint_every: a `Checkpoint` after each so many updates.
+
+    Use it as a context manager: leaving it early stops the loop after the update at work.
+    """
+
+    def __init__(self, trainer: Trainer, env_params: Any, num_updates: int, checkpoint_every: int) -> None:
+        self.trainer = trainer
+        self.env_params = env_params
+        self.num_updates = num_updates
+        self.checkpoint_every = checkpoint_every
+        self._events: queue.Queue[Event | BaseException] = queue.Queue(maxsize=64)
+        self._is_stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, make_train_states: Callable[[], TrainState], update: int = 0) -> None:
+        """Begins in the background.
+
+        Args:
+          make_train_states: returns the train states of all seeds, leading axis S, after `update` updates.
+          update: the number of updates that are done.
+        """
+        self._thread = threading.Thread(target=self._train, args=(make_train_states, update), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Lets the loop end after the update at work; `Finished` then comes early."""
+        self._is_stopped.set()
+
+    def __enter__(self) -> "TrainingStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        while self._thread is not None and self._thread.is_alive():
+            self.next_event(timeout=0.1)
+
+    def __iter__(self) -> Iterator[Event | None]:
+        """Yields events as they come, and None whenever a tenth of a second passes without one.
+
+        Raises:
+          RuntimeError: an update raised an exception, which is its cause: a fault of the algorithm or the game, not of
+            the options.
+        """
+        while True:
+            event = self.next_event(timeout=0.1)
+            if isinstance(event, Exception):
+                raise RuntimeError(f"an update failed: {event}") from event
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+            if isinstance(event, Finished):
+                return
+
+    def next_event(self, timeout: float) -> Event | BaseException | None:
+        """The next event, an exception that ended the loop, or None after `timeout` seconds."""
+        try:
+            return self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def _train(self, make_train_states: Callable[[], TrainState], update: int) -> None:
+        """Compiles and runs the loop, while the train states are made; the body of the thread."""
+        try:
+            start_time = time.perf_counter()
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                train_states = pool.submit(make_train_states)
+                arguments = jax.eval_shape(make_train_states), jnp.int32(update), self.env_params
+                loop = jax.jit(self._loop, donate_argnums=0).lower(*arguments).compile()
+                arguments = train_states.result(), *arguments[1:]
+            now = time.perf_counter()
+            self._events.put(Compiled(now - start_time, now))
+            train_states, last_update = loop(*arguments)
+            self._events.put(Finished(int(last_update), train_states))
+        except BaseException as error:
+            self._events.put(error)
+
+    def _loop(self, train_states: TrainState, update: jax.Array, env_params: Any) -> tuple[TrainState, jax.Array]:
+        """All updates from number `update` on, for all seeds at once."""
+        num_seeds = len(jax.tree.leaves(train_states)[0])
+        update_all = over_seeds(self.trainer.update, num_seeds)
+
+        def body(carry: LoopCarry) -> LoopCarry:
+            train_states, metrics = update_all(carry.train_states, env_params)
+            update, is_finite = carry.update + 1, are_finite(train_states.network_params, metrics)
+            reported = (update, metrics, is_finite)
+            is_wanted = io_callback(self._report, jax.ShapeDtypeStruct((), bool), *reported, ordered=True)
+            jax.lax.cond(
+                (update % self.checkpoint_every == 0) & is_finite.all(),
+                lambda: io_callback(self._save, None, update, pack(train_states), ordered=True),
+                lambda: None,
+            )
+            return LoopCarry(train_states, update, is_wanted)
+
+        def is_running(carry: LoopCarry) -> jax.Array:
+            return carry.is_wanted & (carry.update < self.num_updates)
+
+        carry = jax.lax.while_loop(is_running, body, LoopCarry(train_states, update, jnp.bool_(True)))
+        return carry.train_states, carry.update
+
+    def _report(self, update: jax.Array, metrics: dict[str, jax.Array], is_finite: jax.Array) -> np.bool_:
+        """Called by the loop. It copies to NumPy and calls nothing of JAX, which could wait for the loop itself."""
+        is_finite_there = np.array(is_finite)
+        self._events.put(Update(int(update), _copy(metrics), time.perf_counter(), is_finite_there))
+        return np.bool_(is_finite_there.all() and not self._is_stopped.is_set())
+
+    def _save(self, update: jax.Array, arrays: dict[str, jax.Array]) -> None:
+        """Called by the loop, as `_report`."""
+        self._events.put(Checkpoint(int(update), _copy(arrays)))
+
+
+def are_finite(network_params: Any, metrics: dict[str, jax.Array]) -> jax.Array:
+    """Whether all parameters and losses are finite, `[S]` bool; both have a leading axis S."""
+    losses = [values for name, values in metrics.items() if "loss" in name]
+    leaves = [leaf for leaf in jax.tree.leaves(network_params) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    finite = [jnp.isfinite(leaf).reshape(len(leaf), -1).all(axis=1) for leaf in (*leaves, *losses) if leaf.size]
+    return jnp.stack(finite).all(axis=0)
+
+
+def _copy(arrays: dict[str, jax.Array]) -> dict[str, np.ndarray]:
+    return {name: np.array(array) for name, array in arrays.items()}

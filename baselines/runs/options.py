@@ -1,0 +1,269 @@
+"""The options of a training run: read from the command line and checked before anything is compiled or written."""
+
+import argparse
+import ast
+import dataclasses
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import tyro
+
+import jaxdilemmas
+from baselines.core.trainer import Trainer
+from baselines.disk.schema import Count, FilePath, NumSeeds, Seed, check_fields
+from baselines.presets import preset
+from baselines.runs import hints
+from baselines.runs.directory import RunDirectory, RunRecord, describe_machine
+from baselines.runs.display import WandbMode
+from baselines.runs.loop import over_seeds
+from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.grid.maps import read_board_file
+
+MakeTrainer = Callable[[Any, Environment], Trainer]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What to run and where to write it.
+
+    Attributes:
+      env: id of the game, or module:Class of one of your own.
+      env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large, or map=board.txt
+        for a file with a board drawn as text.
+      name: of the run; by default algorithm, game and time.
+      runs_dir: directory that holds a directory for each run.
+      seed: of the first training run; with several, the others follow it.
+      num_seeds: training runs side by side that differ in their seed alone.
+      checkpoint_every: updates between checkpoints.
+      wandb: Weights & Biases; offline needs no account.
+      resume: go on with the run of that name where it was interrupted; other options may be left out.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    env: str = "gathering"
+    env_kwargs: tuple[str, ...] = ()
+    name: str | None = None
+    runs_dir: FilePath = Path("runs")
+    seed: Seed = 0
+    num_seeds: NumSeeds = 1
+    checkpoint_every: Count = 50
+    wandb: WandbMode = "disabled"
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        most = 2**31 - self.seed
+        require(self.num_seeds <= most, "num_seeds", self.num_seeds, f"from 1 to {most}; seeds are below 2^31")
+        is_name = self.name is None or (
+            Path(self.name).name == self.name and self.name not in ("", "..") and self.name.isprintable()
+        )
+        require(is_name, "name", self.name, "the name of a directory, without a path")
+
+
+class Job(NamedTuple):
+    """A run that passed all checks.
+
+    Attributes:
+      directory: where it goes.
+      record: what is run.
+      trainer: the algorithm, bound to its settings and the game.
+      env_params: numbers in the rules.
+      num_updates: of the whole run.
+      env_steps_per_update: of one seed; None where the settings do not say.
+      is_resumed: whether the directory holds the beginning of it.
+      wandb: see `RunOptions`.
+    """
+
+    directory: RunDirectory
+    record: RunRecord
+    trainer: Trainer
+    env_params: Any
+    num_updates: int
+    env_steps_per_update: int | None
+    is_resumed: bool
+    wandb: WandbMode
+
+    def make_train_states(self) -> Any:
+        """Fresh train states of all seeds, leading axis S."""
+        keys = jax.vmap(jax.random.key)(jnp.array(self.record.seeds))
+        return jax.jit(over_seeds(self.trainer.init, self.record.num_seeds))(keys, self.env_params)
+
+
+def prepare(
+    algorithm: str,
+    config_class: type,
+    make_trainer: MakeTrainer,
+    argv: Sequence[str],
+    default_env: str = RunOptions.env,
+) -> Job:
+    """Reads and checks the options.
+
+    Args:
+      algorithm: name of the module in `baselines`.
+      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates` and, for an exact count
+        of env steps, `env_steps_per_update`.
+      make_trainer: (config, env) -> `Trainer`.
+      argv: the options.
+      default_env: id of the game that is played where the options name none.
+
+    Raises:
+      ValueError: the message names the option, its value and what is allowed.
+      SystemExit: from the parser, with a message on stderr; or help was asked for.
+    """
+    early = read_early(argv)
+    if early.resume and early.name is None:
+        raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm)}")
+    env_id = early.env or default_env
+    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm, env_id)))
+    stored = stored_record(directory, algorithm) if early.resume else None
+    if stored:
+        env = directory.make_env(stored, early.env)
+        options, config = parse(algorithm, *stored_options(directory, stored, config_class), argv)
+    else:
+        options, config = parse(algorithm, *new_options(algorithm, config_class, env_id), argv)
+        env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
+    env_kwargs = parse_env_kwargs(options.env_kwargs)
+    if getattr(config, "demonstrations", None) == "":
+        command = hints.how_to_record(options.env, env_kwargs, env)
+        raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
+    record = RunRecord(
+        algorithm=algorithm,
+        env_id=options.env,
+        env_kwargs=env_kwargs,
+        env_version=env.version,
+        config=dataclasses.asdict(config),
+        seed=options.seed,
+        num_seeds=options.num_seeds,
+        checkpoint_every=options.checkpoint_every,
+        about=describe_machine() | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
+    )
+    if stored is None:
+        directory.check_is_new()
+    else:
+        check_same(record, stored)
+    return Job(
+        directory=directory,
+        record=stored or record,
+        trainer=make_trainer(config, env),
+        env_params=env.default_params,
+        num_updates=config.num_updates,
+        env_steps_per_update=getattr(config, "env_steps_per_update", None),
+        is_resumed=stored is not None,
+        wandb=options.wandb,
+    )
+
+
+class Early(NamedTuple):
+    """The options that the defaults of all others depend on: which game, None if it is not said, or which run."""
+
+    env: str | None
+    name: str | None
+    runs_dir: Path
+    resume: bool
+
+
+def read_early(argv: Sequence[str]) -> Early:
+    """Reads them from the command line."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--env")
+    parser.add_argument("--name")
+    parser.add_argument("--runs-dir", "--runs_dir", type=Path, default=RunOptions.runs_dir)
+    parser.add_argument("--resume", action="store_true")
+    early = Early(**vars(parser.parse_known_args(argv)[0]))
+    RunOptions(name=early.name)  # raises if it is no name
+    return early
+
+
+def default_name(algorithm: str, env_id: str) -> str:
+    """Algorithm, game (of "module:Class" the name) and time."""
+    return f"{algorithm}-{env_id.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def stored_record(directory: RunDirectory, algorithm: str) -> RunRecord:
+    """The record of the run to resume.
+
+    Raises:
+      ValueError: the directory holds no run, or one of another algorithm.
+    """
+    record = directory.read_record()
+    if record.algorithm != algorithm:
+        raise ValueError(f"{directory.path} is a run of {record.algorithm!r}, not of {algorithm!r}")
+    return record
+
+
+def new_options(algorithm: str, config_class: type, env_id: str) -> tuple[RunOptions, Any]:
+    """What holds for a new run where nothing else is said: presets and then defaults."""
+    return RunOptions(env=env_id), config_class(**preset(algorithm, env_id))
+
+
+def stored_options(directory: RunDirectory, record: RunRecord, config_class: type) -> tuple[RunOptions, Any]:
+    """What holds for a run to resume where nothing else is said: its own options."""
+    options = RunOptions(
+        env=record.env_id,
+        env_kwargs=tuple(f"{name}={value!r}" for name, value in record.env_kwargs.items()),
+        seed=record.seed,
+        num_seeds=record.num_seeds,
+        checkpoint_every=record.checkpoint_every,
+    )
+    return options, directory.read_settings(record, config_class)
+
+
+def parse(algorithm: str, options: RunOptions, config: Any, argv: Sequence[str]) -> tuple[RunOptions, Any]:
+    """All options, with those given as defaults."""
+    fields: list[Any] = [("run", RunOptions, options), ("settings", type(config), config)]
+    arguments: Any = tyro.cli(
+        dataclasses.make_dataclass("Arguments", fields),
+        prog=f"python -m baselines.{algorithm}",
+        description=f"Trains by {algorithm} and writes a run directory. "
+        f"{hints.origin_of_defaults(algorithm, options.env)}",
+        args=list(argv),
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    return arguments.run, arguments.settings
+
+
+NO_KEYWORDS = ("self", "env_id")
+"""What the makers of games call their own arguments."""
+
+
+def parse_env_kwargs(texts: Sequence[str]) -> dict[str, Any]:
+    """Reads name=value: numbers, True, False, None, tuples and lists as in Python, anything else as text.
+
+    A map without quotes, of one line with a dot or a slash in it, is the path of a file. The text of the file is taken,
+    so that a record holds the board itself. Text in quotes, as a record has it, is never a path.
+
+    Raises:
+      ValueError: a text is not of that form, a name comes twice, or there is no such file.
+    """
+    env_kwargs: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        is_new = bool(equals) and name.isidentifier() and name not in {*env_kwargs, *NO_KEYWORDS}
+        require(is_new, "env_kwargs", text, "name=value, each name once, with the name of a keyword argument of a game")
+        env_kwargs[name] = _value_from(value, is_map=name == "map")
+    return env_kwargs
+
+
+def _value_from(text: str, is_map: bool) -> Any:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        value = {"true": True, "false": False}.get(text, text)
+    if is_map and value == text:
+        return read_board_file(Path(text)) if "\n" not in text and re.search(r"[./\\]", text) else text
+    return text if is_map and isinstance(value, dict) else value
+
+
+def check_same(record: RunRecord, stored: RunRecord) -> None:
+    """Raises a ValueError that names the first option in which a run would not be the stored one."""
+    new, old = (dataclasses.asdict(r) | r.config for r in (record, stored))
+    for name in new:
+        if name not in ("about", "config"):
+            require(new[name] == old[name], name, new[name], f"the run to resume has {old[name]!r}")

@@ -1,0 +1,248 @@
+"""From the first update to the last: trains a checked job and writes its directory."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from baselines.disk.packing import pack
+from baselines.runs import hints
+from baselines.runs.checkpoints import Checkpoints, Restored
+from baselines.runs.curves import plot_learning_curve
+from baselines.runs.directory import changes_since, save_parameters
+from baselines.runs.display import Listener, make_listeners
+from baselines.runs.interruption import Interruption
+from baselines.runs.loop import Checkpoint, Compiled, Event, Finished, TrainingStream, Update
+from baselines.runs.options import Job
+from baselines.runs.table import MetricsTable, StoredRows, read_metrics, read_rows
+from baselines.runs.terminal import describe
+
+
+class StoppedError(Exception):
+    """A run that cannot go on; the message says why, and what is safe."""
+
+
+class Start(NamedTuple):
+    """Where training begins.
+
+    Attributes:
+      update: updates that are done.
+      wall_seconds: they took.
+      make_train_states: returns the train states of all seeds.
+      rows: of metrics.csv.
+      notes: lines that the user should read.
+    """
+
+    update: int
+    wall_seconds: float
+    make_train_states: Callable[[], Any]
+    rows: StoredRows
+    notes: tuple[str, ...] = ()
+
+
+def begin(job: Job) -> Start:
+    """Where a new run begins, or, of one to resume, where its last whole checkpoint is.
+
+    Raises:
+      ValueError: no checkpoint can be read, or checkpoints or rows are missing, altered or not as they should be.
+    """
+    rows = read_rows(job.directory.metrics, job.record.seeds)
+    if not job.is_resumed:
+        return Start(0, 0.0, job.make_train_states, rows)
+    changes = changes_since(job.record)
+    notes = [f"not promised to equal an uninterrupted run bitwise: {changes}"] if changes else []
+    if not job.directory.has_checkpoints():
+        check_is_young(job, rows)
+        return Start(0, 0.0, job.make_train_states, rows, tuple(notes))
+    with closing(Checkpoints(job.directory.checkpoints)) as checkpoints:
+        latest = checkpoints.latest()
+        restored = checkpoints.restore_latest(jax.eval_shape(job.make_train_states))
+        check_rows(job.directory.metrics, rows, restored)
+        checkpoints.drop_after(restored.update)
+    if restored.update < latest:
+        notes.append(
+            f"the checkpoint after update {latest} is damaged: going on from the one after update {restored.update}"
+        )
+    wall_seconds = rows.wall_seconds(restored.update)
+    return Start(restored.update, wall_seconds, lambda: restored.train_states, rows, tuple(notes))
+
+
+def check_is_young(job: Job, rows: StoredRows) -> None:
+    """Raises a ValueError if a run without checkpoints is so old that it must have had one."""
+    directory = job.directory
+    is_young = rows.last_update <= job.record.checkpoint_every and not directory.parameters(job.record.seed).exists()
+    if not is_young:
+        raise ValueError(
+            f"{directory.checkpoints} is missing or empty, and the run has {rows.last_update} updates: it cannot be "
+            f"resumed without them. What it learnt, as far as it is there, stays as it is"
+        )
+
+
+def check_rows(path: Path, rows: StoredRows, restored: Restored) -> None:
+    """Raises a ValueError unless metrics.csv has the rows up to a checkpoint, as they were when it was saved."""
+    update = restored.update
+    if rows.last_update < update:
+        raise ValueError(f"{path} is missing, or lacks the rows up to the checkpoint after update {update}")
+    if restored.rows and hashlib.sha256(rows.content(update)).digest() != restored.rows:
+        raise ValueError(
+            f"{path} was altered: its rows up to update {update} do not have the checksum in the checkpoint after it"
+        )
+
+
+def train(job: Job, start: Start, console: Console) -> bool:
+    """Trains to the end or until interrupted, and writes everything as it happens.
+
+    Returns:
+      Whether all updates are done.
+
+    Raises:
+      StoppedError: a file could not be written, or numbers stopped being finite.
+    """
+    for note in start.notes:
+        console.print(note)
+    stream = TrainingStream(job.trainer, job.env_params, job.num_updates, job.record.checkpoint_every)
+    recorder = Recorder(job, start)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(closing(recorder))
+            for listener in make_listeners(console, job.record, job.directory.path, job.num_updates, job.wandb):
+                recorder.listeners.append(listener)
+                stack.enter_context(closing(listener))
+            interruption = stack.enter_context(Interruption(console, "update", stream.stop))
+            stack.enter_context(stream)
+            stream.start(start.make_train_states, start.update)
+            for event in stream:
+                if event is None:
+                    interruption.enforce()
+                else:
+                    recorder.handle(event)
+    except OSError as error:
+        raise StoppedError(f"{describe(error)}; {recorder.what_is_safe}") from error
+    tell_result(job, recorder, console)
+    return recorder.update == job.num_updates
+
+
+class Recorder:
+    """Writes what happens into the run directory.
+
+    Args:
+      job: what is run.
+      start: where it begins.
+
+    Attributes:
+      listeners: told of every update.
+      update: so many have a row.
+      checkpoint: the number of updates after which the last checkpoint was saved.
+      compile_seconds: it took.
+    """
+
+    def __init__(self, job: Job, start: Start) -> None:
+        self.listeners: list[Listener] = []
+        self.update = self.checkpoint = start.update
+        self.compile_seconds = 0.0
+        self._job = job
+        self._wall_seconds = start.wall_seconds
+        self._last_time = 0.0
+        self._table = MetricsTable(job.directory.metrics, start.rows, start.update, job.record.seeds)
+        self._checkpoints = Checkpoints(job.directory.checkpoints)
+
+    @property
+    def what_is_safe(self) -> str:
+        """What of the run is whole, and how to go on."""
+        rows = f"metrics.csv was written up to update {self.update}"
+        return f"{rows}; {self._last_checkpoint} Go on with: {resume_command(self._job)}"
+
+    @property
+    def _last_checkpoint(self) -> str:
+        return (
+            f"the last checkpoint is after update {self.checkpoint}." if self.checkpoint else "there is no checkpoint."
+        )
+
+    def handle(self, event: Event) -> None:
+        """Writes one event."""
+        match event:
+            case Compiled():
+                self.compile_seconds, self._last_time = event
+            case Update():
+                self._write_row(event)
+                self._check_is_finite(event)
+            case Checkpoint():
+                self._save(event.update, event.arrays)
+            case Finished():
+                self._finish(event)
+
+    def close(self) -> None:
+        """Closes the files; rows are on disk before that."""
+        self._table.close()
+        self._checkpoints.close()
+
+    def _write_row(self, event: Update) -> None:
+        seconds = event.time - self._last_time
+        self._last_time = event.time
+        self._wall_seconds += seconds
+        metrics = dict(event.metrics)
+        if self._job.env_steps_per_update:  # exact, which float32 is not beyond 2^24
+            metrics["env_steps"] = np.full(self._job.record.num_seeds, event.update * self._job.env_steps_per_update)
+        env_steps = float(metrics["env_steps"][0]) / event.update
+        timing = {"env_steps_per_second": env_steps / seconds, "wall_seconds": self._wall_seconds}
+        row = self._table.write(event.update, metrics, timing)
+        self.update = event.update
+        for listener in self.listeners:
+            listener.update(row)
+
+    def _check_is_finite(self, event: Update) -> None:
+        """Raises a StoppedError if parameters or losses of a seed are not finite."""
+        seeds = [str(seed) for seed, is_fit in zip(self._job.record.seeds, event.is_finite, strict=True) if not is_fit]
+        losses = [name for name, values in event.metrics.items() if "loss" in name and not np.isfinite(values).all()]
+        if seeds:
+            what, when = ", ".join(losses) or "parameters", f"after update {event.update} (seed {', '.join(seeds)})"
+            advice = "A smaller learning rate often helps"
+            raise StoppedError(f"{what} not finite {when}. The run stopped; {self._last_checkpoint} {advice}")
+
+    def _save(self, update: int, arrays: dict[str, np.ndarray]) -> None:
+        """A checkpoint; the rows before it are on the disk first."""
+        self._table.settle()
+        self._checkpoints.save(update, arrays, self._table.digest)
+        self.checkpoint = update
+
+    def _finish(self, event: Finished) -> None:
+        """A checkpoint of the very end, parameters and the picture."""
+        directory, record = self._job.directory, self._job.record
+        self._save(event.update, jax.device_get(pack(event.train_states)))
+        for i, seed in enumerate(record.seeds):
+            network_params = jax.tree.map(lambda leaf, i=i: leaf[i], event.train_states.network_params)
+            save_parameters(directory.parameters(seed), network_params)
+        if event.update:
+            plot_learning_curve(directory.metrics, directory.learning_curve, record.title)
+
+
+def tell_result(job: Job, recorder: Recorder, console: Console) -> None:
+    """Prints where the results are and how the return changed, or how to go on with an interrupted run."""
+    if recorder.update < job.num_updates:
+        console.print(f"interrupted after update {recorder.update} of {job.num_updates}; go on with")
+        console.print(f"  {resume_command(job)}")
+        return
+    columns = read_metrics(job.directory.metrics)
+    seconds = f"{columns['wall_seconds'][-1]:.1f} s of training, {recorder.compile_seconds:.1f} s of compiling"
+    console.print(seconds)
+    updates, returns = columns["update"], columns["return_collective"]
+    ended = np.unique(updates[~np.isnan(returns)])
+    if len(ended):
+        first, last = (np.nanmean(returns[updates == update]) for update in (ended[0], ended[-1]))
+        console.print(f"collective return, mean over seeds: {first:.1f} in the first episodes, {last:.1f} in the last")
+    elif columns["env_steps"][-1]:
+        console.print(hints.no_episode_ended(job.record.config, job.num_updates, int(job.env_params.max_steps)))
+    path = job.directory.path
+    console.print(f"results are in {path}; compare with random play: python -m baselines.evaluate {path}")
+
+
+def resume_command(job: Job) -> str:
+    """The command that goes on with a run."""
+    path, record = job.directory.path, job.record
+    game = f" --env {record.env_id}" if ":" in record.env_id else ""  # the word that such a game needs
+    return f"python -m baselines.{record.algorithm} --runs-dir {path.parent} --name {path.name}{game} --resume"

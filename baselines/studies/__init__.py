@@ -1,0 +1,1 @@
+"""Studies: one paper, one folder, each with a command."""

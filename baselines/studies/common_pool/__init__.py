@@ -1,0 +1,1 @@
+"""The study of common pools: `python -m baselines.studies.common_pool`."""

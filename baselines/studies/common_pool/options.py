@@ -1,0 +1,188 @@
+"""What a study consists of: its options, checked before anything is compiled or written, and where its files are."""
+
+import dataclasses
+import functools
+import itertools
+import os
+import typing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import jaxdilemmas
+from baselines import networked
+from baselines.analysis.teams import tag_agents
+from baselines.disk.schema import (
+    MOST_EPISODES,
+    Count,
+    CountOrZero,
+    FilePath,
+    Fraction,
+    NonNegative,
+    NumSeeds,
+    OnceEach,
+    Positive,
+    Seed,
+    check_fields,
+)
+from baselines.networking.protocols import PROTOCOLS
+from baselines.presets import FIRST_REPORTED_SEED
+from baselines.runs.options import default_name, parse_env_kwargs
+from jaxdilemmas.environment import Environment, require
+
+EARLY_ENDS: tuple[str, ...] = typing.get_args(typing.get_type_hints(networked.Config)["early_ends"])
+PROTOCOL_NAMES: tuple[str, ...] = tuple(PROTOCOLS)
+RATES = (0.03, 0.042, 0.053, 0.065, 0.077, 0.088, 0.1)
+
+
+class Variant(NamedTuple):
+    """What is trained at every rate: a protocol, and how rollouts that end early are learnt from."""
+
+    protocol: str
+    early_ends: str
+
+    @property
+    def label(self) -> str:
+        """A name for files."""
+        return f"{self.protocol}-{self.early_ends}"
+
+
+class Model(NamedTuple):
+    """One training."""
+
+    rate: float
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """A name for files."""
+        return f"rate_{self.rate}-seed_{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to train, to evaluate and to mix.
+
+    Attributes:
+      protocols: who tells whom what, see baselines.networked.
+      rates: of regrowth; a model is trained and evaluated at one.
+      seeds: models for each protocol and rate.
+      first_seed: the others follow it; settings were chosen on seeds below 100.
+      reward_sharing: how much of the others' rewards an agent learns from.
+      early_ends: how rollouts that end early are learnt from; all protocols are trained with each that is named.
+      settings: further settings of baselines.networked as name=value, such as total_env_steps=10000.
+      env_kwargs: keyword arguments of common_pool as name=value, such as num_agents=4 max_steps=1000.
+      episodes: in which a model or a team is evaluated.
+      steps: of an episode that are looked at.
+      defector_below: agents with less restraint are defectors.
+      cooperator_above: agents with more are cooperators.
+      teams: mixed for each number of defectors; 0 for no mixed teams.
+      team_rate: the regrowth rate at which they play.
+      jobs: processes at work side by side.
+      output: directory; by default one in runs, named by time. A study that it holds is continued.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    protocols: OnceEach[str] = PROTOCOL_NAMES
+    rates: OnceEach[Positive] = RATES
+    seeds: NumSeeds = 5
+    first_seed: Seed = FIRST_REPORTED_SEED
+    reward_sharing: NonNegative = 0.1
+    early_ends: OnceEach[str] = ("packed",)
+    settings: tuple[str, ...] = ()
+    env_kwargs: tuple[str, ...] = ()
+    episodes: Count = 20
+    steps: Count = 100
+    defector_below: Fraction = 0.25
+    cooperator_above: Fraction = 0.35
+    teams: CountOrZero = 100
+    team_rate: Positive = 0.055
+    jobs: Count = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    output: FilePath = dataclasses.field(default_factory=lambda: Path("runs") / default_name("study", "common_pool"))
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require(self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
+        is_fit = self.teams == 0 or 2 <= self.teams <= MOST_EPISODES
+        require(is_fit, "teams", self.teams, f"0, or at least 2 for an interval, and at most {MOST_EPISODES:,}")
+        tag_agents(np.zeros((1, 1)), self.defector_below, self.cooperator_above)  # raises if thresholds are wrong
+        reserved = {"regrowth_rate"} & parse_env_kwargs(self.env_kwargs).keys()
+        require(not reserved, "env_kwargs", self.env_kwargs, "regrowth_rate is set by rates and team_rate")
+        for rate in (*self.rates, self.team_rate):
+            self.env(rate)
+        most = self.env().default_params.max_steps
+        require(self.steps <= most, "steps", self.steps, f"at most max_steps={most}")
+        for variant in self.variants:
+            self.config(variant)
+
+    @property
+    def variants(self) -> list[Variant]:
+        """In the order of the results."""
+        return [Variant(*names) for names in itertools.product(self.protocols, self.early_ends)]
+
+    @property
+    def models(self) -> list[Model]:
+        """Of each variant."""
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return [Model(*names) for names in itertools.product(self.rates, seeds)]
+
+    def env(self, rate: float | None = None) -> Environment:
+        """The game, at a rate or at its default one.
+
+        Raises:
+          ValueError: an argument is not allowed.
+        """
+        rates = {} if rate is None else {"regrowth_rate": rate}
+        return jaxdilemmas.make("common_pool", **parse_env_kwargs(self.env_kwargs), **rates)
+
+    def config(self, variant: Variant) -> networked.Config:
+        """Settings of the algorithm.
+
+        Raises:
+          ValueError: a setting is unknown or not allowed.
+        """
+        settings = parse_env_kwargs(self.settings)
+        own = variant._asdict() | {"reward_sharing": self.reward_sharing}
+        known = {field.name for field in dataclasses.fields(networked.Config)} - own.keys()
+        unknown = sorted(settings.keys() - known)
+        require(not unknown, "settings", unknown, f"of {', '.join(sorted(known))}")
+        return networked.Config(**own, **settings)
+
+    def training(self) -> dict[str, Any]:
+        """What the models in a directory have in common, for JSON."""
+        config = dataclasses.asdict(self.config(self.variants[0]))
+        return {
+            "env_version": self.env().version,
+            "env_kwargs": parse_env_kwargs(self.env_kwargs),
+            "config": {name: value for name, value in config.items() if name not in Variant._fields},
+            "episodes": self.episodes,
+            "steps": self.steps,
+        }
+
+    def mixing(self) -> dict[str, Any]:
+        """What mixed teams depend on beside the models, for JSON."""
+        names = ("defector_below", "cooperator_above", "teams", "team_rate")
+        return {name: getattr(self, name) for name in names} | {"models": [model.label for model in self.models]}
+
+    def key(self, variant: Variant, purpose: int, model: Model | None = None) -> jax.Array:
+        """A JAX PRNG key for one use: another one for every variant, rate, seed and purpose."""
+        variant_index = PROTOCOL_NAMES.index(variant.protocol) * len(EARLY_ENDS) + EARLY_ENDS.index(variant.early_ends)
+        rate, seed = (0.0, self.first_seed) if model is None else model
+        numbers = [variant_index, int(np.float32(rate).view(np.uint32)), purpose]
+        return functools.reduce(jax.random.fold_in, numbers, jax.random.key(seed))
+
+    def parameters_file(self, variant: Variant, model: Model) -> Path:
+        """What a model learnt."""
+        return self.output / "models" / variant.label / f"{model.label}.safetensors"
+
+    def outcomes_file(self, variant: Variant, model: Model) -> Path:
+        """Its evaluation; a model that has one is done."""
+        return self.output / "models" / variant.label / f"{model.label}.npz"
+
+    def teams_file(self, variant: Variant) -> Path:
+        """The mixed teams of a variant."""
+        return self.output / "teams" / f"{variant.label}.npz"

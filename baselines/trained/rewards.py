@@ -1,0 +1,144 @@
+"""Games in which agents are paid what was recovered from demonstrations, so that others can learn from it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from baselines.analysis.rewards.events import event_feature
+from baselines.core.trainer import check_unreset_game
+from baselines.disk.schema import MOST_FLOAT32
+from baselines.imitation.training import RewardFunction
+from baselines.trained.load import load_run
+from jaxdilemmas.arguments import check_kind, numbers_from, require
+from jaxdilemmas.environment import Environment, Transition
+from jaxdilemmas.wrappers import Wrapper
+
+OWN_REWARD = "own_reward"
+"""Where info has what the game itself pays."""
+
+
+class RememberedState(struct.PyTreeNode):
+    """The inner state and what agents see in it, `[N, ...]`."""
+
+    env_state: Any
+    obs: jax.Array
+
+    @property
+    def step_count(self) -> jax.Array:
+        """`[]` int32, the inner state's."""
+        return self.env_state.step_count
+
+
+class RecoveredRewards(Wrapper):
+    """Pays agents by a reward function of what they see and do; `info["own_reward"]` `[N]` is what the game pays.
+
+    Usable wherever a game is: `ippo.make_trainer(config, RecoveredRewards(env, reward_function))`. Statistics of
+    episodes that learners report are then of the recovered rewards.
+
+    Args:
+      env: the game, without wrappers.
+      reward_function: see `baselines.imitation.training.RewardFunction`.
+
+    Raises:
+      ValueError: `env` is no game, or resets itself, or `reward_function` is no function that returns `[M, N]`.
+    """
+
+    def __init__(self, env: Environment, reward_function: RewardFunction) -> None:
+        check_unreset_game(env)
+        super().__init__(env)
+        allowed = "a function (obs, actions, next_obs, terminated) -> rewards [M, N]"
+        require(callable(reward_function), "reward_function", reward_function, allowed)
+        found = jax.eval_shape(reward_function, *_example_transitions(env))
+        shape = getattr(found, "shape", None)
+        require(shape == (1, env.num_agents), "reward_function of shape", shape, f"{(1, env.num_agents)} for one step")
+        self.reward_function = reward_function
+
+    def initial_state(self, key: jax.Array, params: Any) -> RememberedState:
+        """The inner initial state with what is seen in it."""
+        env_state = self.env.initial_state(key, params)
+        return RememberedState(env_state, self.env.observe(env_state, params))
+
+    def inner_state(self, state: RememberedState) -> Any:
+        """The inner environment's part of `state`."""
+        return state.env_state
+
+    def transition(self, draws: Any, state: RememberedState, actions: jax.Array, params: Any) -> Transition:
+        """The inner transition, paid by the reward function; a time limit is no end to it."""
+        env_state, own, terminated, info = self.env.transition(draws, state.env_state, actions, params)
+        obs = self.env.observe(env_state, params)
+        rewards = self.reward_function(state.obs[None], actions[None], obs[None], terminated[None])[0]
+        return RememberedState(env_state, obs), rewards.astype(jnp.float32), terminated, info | {OWN_REWARD: own}
+
+
+class EventWeightedRewards(Wrapper):
+    """Pays agents a weighted sum of the events in info, such as `constrained_regression` or `successor_rewards` find.
+
+    Args:
+      env: the game, without wrappers.
+      weights: by name of the feature, as of `analysis.rewards.events.event_feature`: "event" for the agent's own,
+        "event of others" for their sum, "event of all" for the least of all, "time" for every step; one number, or
+        `[N]`, one for each agent.
+
+    Raises:
+      ValueError: `env` is no game, or resets itself, its info has no such event, or a weight is not finite or of
+        another shape.
+    """
+
+    def __init__(self, env: Environment, weights: Mapping[str, Any]) -> None:
+        check_unreset_game(env)
+        super().__init__(env)
+        check_kind("weights", weights, Mapping, "numbers by name of the feature")
+        info = jax.eval_shape(env.step, *_first_arguments(env))[-1]
+        for name, weight in weights.items():
+            event_feature(name, {event: np.zeros(env.num_agents) for event in info})  # raises if there is none
+            numbers = numbers_from(weight)
+            is_fit = numbers is not None and numbers.shape in ((), (env.num_agents,))
+            is_fit = is_fit and bool(np.all(np.abs(np.asarray(numbers)) <= MOST_FLOAT32))
+            require(is_fit, "weights", {name: weight}, f"a finite number, or {env.num_agents} of them")
+        self.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
+
+    def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
+        """The inner transition, paid by events."""
+        state, own, terminated, info = self.env.transition(draws, state, actions, params)
+        events = {name: values.astype(jnp.float32) for name, values in info.items()}
+        parts = [weight * event_feature(name, events) for name, weight in self.weights.items()]
+        rewards = sum(parts, jnp.zeros(self.num_agents, jnp.float32))
+        return state, rewards.astype(jnp.float32), terminated, info | {OWN_REWARD: own}
+
+
+def _example_transitions(env: Environment) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """The arguments of a `RewardFunction` for one step, as shapes."""
+    (N, seen), acts = (env.num_agents, env.observation_space), env.action_space
+    obs = jax.ShapeDtypeStruct((1, N, *seen.shape), seen.dtype)
+    actions, terminated = jax.ShapeDtypeStruct((1, N, *acts.shape), acts.dtype), jax.ShapeDtypeStruct((1,), bool)
+    return obs, actions, obs, terminated
+
+
+def _first_arguments(env: Environment) -> tuple[Any, Any, Any]:
+    """Of a first step, as shapes."""
+    state = jax.eval_shape(env.reset, jax.random.key(0))[1]
+    space = env.action_space
+    return jax.random.key(0), state, jax.ShapeDtypeStruct((env.num_agents, *space.shape), space.dtype)
+
+
+def load_rewards(path: Path, seed_index: int = 0, env_id: str | None = None) -> RecoveredRewards:
+    """The game of a run, paid by what the run recovered.
+
+    Args:
+      path: the directory of a run of an algorithm that recovers rewards.
+      seed_index: which of its seeds, from 0.
+      env_id: the game, as of `baselines.trained.load.load_run`.
+
+    Raises:
+      ValueError: the directory holds no run, not that seed, one of an algorithm that recovers no rewards, or parameters
+        that cannot be loaded.
+    """
+    run = load_run(path, seed_index, env_id)
+    is_fit = hasattr(run.algorithm, "recovered_rewards")
+    require(is_fit, "path", str(path), "a run of an algorithm that recovers rewards")
+    return RecoveredRewards(run.env, run.algorithm.recovered_rewards(run.config, run.env, run.network_params))
