@@ -19,7 +19,7 @@ from flax import struct
 
 from baselines import ippo
 from baselines.core.rollout import Players, Trajectory
-from baselines.core.trainer import Policy, Train, Trainer, as_function, check_arguments, check_network_params
+from baselines.core.trainer import Imitator, Policy, Trainer, check_arguments, check_network_params
 from baselines.demonstrations import Demonstrations
 from baselines.disk.schema import Count, CountOrZero, Fraction, NonNegative, Positive
 from baselines.imitation import critics
@@ -29,16 +29,11 @@ from baselines.imitation.discriminators import (
     cross_entropy,
     make_discriminators,
 )
+from baselines.imitation.imitator import RewardFunction, act_by
 from baselines.imitation.replay import Transitions, choose, take_rows
 from baselines.imitation.settings import ImitationConfig
-from baselines.imitation.training import (
-    RewardFunction,
-    act_by,
-    check_given,
-    make_sources,
-    turn,
-    with_demonstrations,
-)
+from baselines.imitation.sources import check_given, choose_demonstrations, make_sources
+from baselines.imitation.training import turn
 from jaxdilemmas.arguments import require
 from jaxdilemmas.environment import Environment, Step, check_key
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
@@ -201,11 +196,6 @@ def make_trainer(config: Config, env: Environment, demonstrations: Demonstration
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))
 
 
-def make_train(config: Config, env: Environment, demonstrations: Demonstrations | None = None) -> Train:
-    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return as_function(make_trainer(config, env, demonstrations), config.num_updates)
-
-
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
     """What a trained run plays, see `imitation.act_by`."""
     check_arguments(config, Config, env)
@@ -215,6 +205,11 @@ def make_policy(config: Config, env: Environment, greedy: bool = False) -> Polic
         return action_logits(players, network_params["policies"], obs)
 
     return act_by(config, env, logits, greedy)
+
+
+def action_values(config: Config, env: Environment, network_params: Any, obs: jax.Array) -> jax.Array:
+    """The logits of the agents' policies, `[M, N, ...]` as the game shows them -> `[M, N, A]`."""
+    return action_logits(make_players(config, env), network_params["policies"], obs)
 
 
 def recovered_rewards(config: Config, env: Environment, network_params: Any) -> RewardFunction:
@@ -377,11 +372,24 @@ def descend(learner: Learner, gradients: Any, carry: tuple[Any, Any]) -> tuple[A
     return optax.apply_updates(carry[0], updates), opt_state
 
 
+ALGORITHM = Imitator(
+    name="adversarial",
+    config_class=Config,
+    make_trainer=make_trainer,
+    make_policy=make_policy,
+    default_env="gems",
+    read_demonstrations=choose_demonstrations,
+    recovered_rewards=recovered_rewards,
+    action_values=action_values,
+)
+make_train = ALGORITHM.make_train
+
+
 def main() -> None:
     """The command `python -m baselines.adversarial`."""
     from baselines.runs.command import train_command
 
-    train_command("adversarial", Config, with_demonstrations(make_trainer), default_env="gems")
+    train_command(ALGORITHM)
 
 
 if __name__ == "__main__":

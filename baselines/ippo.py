@@ -18,7 +18,7 @@ from baselines.core.networks import ActorCritic, AgentNetworks, ObservationCode,
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import Players, RolloutCarry, Trajectory
 from baselines.core.shaping import parse_bonus, pay_bonus, report_bonus
-from baselines.core.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from baselines.core.trainer import Algorithm, Policy, Trainer, check_arguments, check_budget
 from baselines.disk.schema import Count, EvenWidth, Fraction, NonNegative, Positive, check_fields
 from jaxdilemmas import preferences
 from jaxdilemmas.arguments import check_flag, check_kind, require
@@ -183,11 +183,6 @@ def make_preference(config: Config) -> Preference:
 def make_optimizer(config: Config) -> optax.GradientTransformation:
     """Adam on gradients cut to a global norm; `descend` multiplies by the learning rate of the update."""
     return optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
-
-
-def make_train(config: Config, env: Environment, preference: Preference | None = None) -> Train:
-    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return as_function(make_trainer(config, env, preference), config.num_updates)
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
@@ -380,11 +375,15 @@ def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
     return first + (last - first) * progress
 
 
+ALGORITHM = Algorithm("ippo", Config, make_trainer, make_policy)
+make_train = ALGORITHM.make_train
+
+
 def main() -> None:
     """The command `python -m baselines.ippo`."""
     from baselines.runs.command import train_command
 
-    train_command("ippo", Config, make_trainer)
+    train_command(ALGORITHM)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Inverse soft-Q learning as baselines of MAMQL: each agent alone, or in command of all.
+"""IQ-Learn, inverse soft-Q learning, as baselines of MAMQL: each agent alone, or a controller of all agents.
 
-With critic "independent" an agent learns from its own observations and actions as if it were alone. With critic "joint"
-its critic judges joint actions and the agent is taken for a controller that chooses for all; it acts by its own part of
-that choice, at another inverse temperature by that power of it.
+The loss is that of `baselines.mamql`, by default in the offline form of the source. With critic "independent" an agent
+learns from its own observations and actions as if it were alone. With critic "joint" its critic values joint actions:
+the agent is treated as a controller that chooses for all, and acts by its own part of that choice. At another inverse
+temperature it acts by that power of its part.
 
-Source: Garg et al. 2021 (arXiv:2106.12142); `training.soft_q` has the objective.
+Source: Garg et al. 2021 (arXiv:2106.12142).
 """
 
 import dataclasses
@@ -13,22 +14,23 @@ from typing import Any, Literal
 
 import jax
 
+from baselines import mamql
 from baselines.core.trainer import check_arguments
-from baselines.imitation import soft_q, training
-from baselines.imitation.critics import count_actions, count_joint_actions, joint_index, make_critics, split_joint
-from baselines.imitation.soft_q import Critic, Reading, SoftQConfig, soft_max
+from baselines.imitation.critics import count_actions, make_critics, soft_max
+from baselines.imitation.imitator import declare
+from baselines.imitation.joint_actions import count_joint_actions, joint_index, split_joint
+from baselines.imitation.settings import SoftQConfig
 from baselines.imitation.training import Method
+from baselines.mamql import Critic, Reading
 from jaxdilemmas.environment import Environment
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(SoftQConfig):
-    """Settings of one training run, beside those of `soft_q.SoftQConfig` and `imitation_config.ImitationConfig`.
-
-    By default it is the offline form of the source.
+    """Settings of one training run, beside those of `SoftQConfig` and `ImitationConfig` in `imitation.settings`.
 
     Attributes:
-      critic: of own actions ("independent") or of joint ones, for few agents and actions.
+      critic: values of own actions ("independent") or of joint actions, for few agents and actions ("joint").
     """
 
     mode: Literal["online", "offline"] = "offline"
@@ -38,7 +40,7 @@ class Config(SoftQConfig):
 
 
 def make_method(config: Config, env: Environment) -> Method:
-    """What is trained, see `training.Method`.
+    """The imitator, see `imitation.training.Method`.
 
     The rewards that it recovers are Q(s, a) - gamma V(s'), with critic "joint" of joint actions.
 
@@ -46,15 +48,12 @@ def make_method(config: Config, env: Environment) -> Method:
       ValueError: as `trainer.check_arguments` and `critics.make_critics`.
     """
     check_arguments(config, Config, env)
-    critic = _joint(config, env) if config.critic == "joint" else soft_q.own_critic(config, env)
-    return soft_q.make_method(config, critic)
+    critic = joint_critic(config, env) if config.critic == "joint" else mamql.own_critic(config, env)
+    return mamql.learn_by(config, critic)
 
 
-make_trainer, make_train, make_policy, recovered_rewards = training.functions_of(make_method)
-
-
-def _joint(config: Config, env: Environment) -> Critic:
-    """Critics of joint actions; an agent's own are valued by a soft maximum over what it would have the others do."""
+def joint_critic(config: Config, env: Environment) -> Critic:
+    """Critics of joint actions; the value of an own action is the soft maximum over the actions of the others."""
     num_actions = count_actions(env)
     networks = make_critics(config, env, count_joint_actions(env))
 
@@ -66,11 +65,16 @@ def _joint(config: Config, env: Environment) -> Critic:
     return Critic(networks.init, read, partial(joint_index, num_actions=num_actions))
 
 
+ALGORITHM = declare("iq_learn", Config, make_method)
+make_trainer, make_train, make_policy = ALGORITHM.make_trainer, ALGORITHM.make_train, ALGORITHM.make_policy
+recovered_rewards = ALGORITHM.recovered_rewards
+
+
 def main() -> None:
     """The command `python -m baselines.iq_learn`."""
     from baselines.runs.command import train_command
 
-    train_command("iq_learn", Config, training.with_demonstrations(make_trainer), default_env="gems")
+    train_command(ALGORITHM)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import RolloutCarry
-from baselines.core.trainer import Policy, Train, Trainer, as_function, check_arguments, check_budget
+from baselines.core.trainer import Algorithm, Policy, Trainer, check_arguments, check_budget
 from baselines.disk.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
 from baselines.networking.networked_rollout import (
     NetworkedPlayers,
@@ -182,11 +182,6 @@ def make_trainer(config: Config, env: Environment, adjacency: ArrayLike | None =
     """
     learner = make_learner(config, env, adjacency)
     return Trainer(init=partial(_init, learner), update=partial(_update, learner))
-
-
-def make_train(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Train:
-    """The whole run as one function, (key, env_params) -> (train_state, metrics `[num_updates, ...]`)."""
-    return as_function(make_trainer(config, env, adjacency), config.num_updates)
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False, adjacency: ArrayLike | None = None) -> Policy:
@@ -366,11 +361,15 @@ def estimate(learner: Learner, trajectory: Trajectory, values: jax.Array, follow
     )
 
 
+ALGORITHM = Algorithm("networked", Config, make_trainer, make_policy, default_env="common_pool")
+make_train = ALGORITHM.make_train
+
+
 def main() -> None:
     """The command `python -m baselines.networked`."""
     from baselines.runs.command import train_command
 
-    train_command("networked", Config, make_trainer, default_env="common_pool")
+    train_command(ALGORITHM)
 
 
 if __name__ == "__main__":

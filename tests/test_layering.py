@@ -104,7 +104,7 @@ WINGS = {
     "ippo": LEARNING,
     "networked": LEARNING | {"networking"},
     "mamql": IMITATING,
-    "iq_learn": IMITATING,
+    "iq_learn": IMITATING | {"mamql"},
     "cloning": IMITATING,
     "adversarial": IMITATING | {"demonstrations", "ippo"},
     "analysis": {"core", "disk", "imitation"},

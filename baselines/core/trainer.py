@@ -1,5 +1,6 @@
 """What an algorithm offers to those who run, save and evaluate it."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import jax
 
 from baselines.disk.schema import MOST_INT32
 from jaxdilemmas.arguments import check_kind, require
-from jaxdilemmas.environment import check_game, check_key
+from jaxdilemmas.environment import Environment, check_game, check_key
 from jaxdilemmas.wrappers import AutoReset
 
 Train = Callable[[jax.Array, Any], tuple[Any, dict[str, jax.Array]]]
@@ -36,6 +37,58 @@ class Policy(NamedTuple):
 
     act: Callable[[Any, jax.Array, Any, jax.Array], tuple[jax.Array, Any]]
     initial_memory: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Algorithm:
+    """An algorithm as commands, run directories and players know it: every algorithm declares one as `ALGORITHM`.
+
+    Attributes:
+      name: its module in `baselines`, which is its command, and its name in the record of a run.
+      config_class: its settings, a frozen dataclass with a property or field `num_updates`, and `env_steps_per_update`:
+        joint actions played by one seed in an update, 0 if nothing is played or the number differs.
+      make_trainer: (config, env) -> `Trainer`; it may have further arguments.
+      make_policy: (config, env, greedy=False) -> `Policy`, what a trained run plays.
+      default_env: id of the game that the command plays where no game is named.
+    """
+
+    name: str
+    config_class: Any
+    make_trainer: Callable[..., Trainer]
+    make_policy: Callable[..., Policy]
+    default_env: str = "gathering"
+
+    def bind(self, config: Any, env: Environment) -> Trainer:
+        """The trainer of a run; files that it learns from are read first, before anything is compiled or written.
+
+        Raises:
+          ValueError: the settings do not fit the game, or a file cannot be read or is of another game.
+        """
+        return self.make_trainer(config, env)
+
+    def make_train(self, config: Any, env: Environment, *args: Any, **kwargs: Any) -> Train:
+        """The whole run as one function, see `as_function`; arguments as of `make_trainer`."""
+        return as_function(self.make_trainer(config, env, *args, **kwargs), config.num_updates)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Imitator(Algorithm):
+    """An algorithm that learns from demonstrations and recovers rewards; its settings have a field `demonstrations`.
+
+    Attributes:
+      make_trainer: (config, env, demonstrations=None) -> `Trainer`.
+      read_demonstrations: (config, env) -> the demonstrations that the settings name.
+      recovered_rewards: (config, env, network_params) -> the reward function that the networks hold.
+      action_values: (config, env, network_params, obs `[M, N, ...]`) -> values of actions or logits `[M, N, A]`.
+    """
+
+    read_demonstrations: Callable[[Any, Environment], Any]
+    recovered_rewards: Callable[[Any, Environment, Any], Any]
+    action_values: Callable[[Any, Environment, Any, jax.Array], jax.Array]
+
+    def bind(self, config: Any, env: Environment) -> Trainer:
+        """As `Algorithm.bind`."""
+        return self.make_trainer(config, env, self.read_demonstrations(config, env))
 
 
 def as_function(trainer: Trainer, num_updates: int) -> Train:

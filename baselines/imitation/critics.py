@@ -1,4 +1,4 @@
-"""Networks that judge actions, each agent's with parameters of its own; joint actions as each agent counts them."""
+"""Networks that give each action of each agent a number, every agent with parameters of its own."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,13 +12,11 @@ from baselines.core.entities import EntityTorso
 from baselines.core.layers import Dense
 from baselines.core.networks import FirstLayer, ObservationCode
 from baselines.imitation.settings import ImitationConfig
-from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.environment import Environment
 from jaxdilemmas.spaces import Discrete
 
-MAX_JOINT_ACTIONS = 4096
 
-
-class Critic(nn.Module):
+class CriticNetwork(nn.Module):
     """A number for each action, from one observation.
 
     Attributes:
@@ -70,7 +68,7 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
         num_kinds = max(code.kinds) + 1
         kinds = tuple(kind + num_kinds * i for i in range(env.num_agents) for kind in code.kinds)
         code = dataclasses.replace(code, kinds=kinds)
-    module = Critic(code, config.hidden_size, num_outputs or count_actions(env))
+    module = CriticNetwork(code, config.hidden_size, num_outputs or count_actions(env))
     space = env.observation_space
     example = jnp.zeros((1, env.num_agents, *space.shape), space.dtype)
 
@@ -89,16 +87,6 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
     return Critics(init, apply)
 
 
-def take(q: jax.Array, index: jax.Array) -> jax.Array:
-    """Of each row one number: `[M, N, K]` float32, `[M, N]` int32 -> `[M, N]`."""
-    return jnp.take_along_axis(q, index[..., None], axis=-1)[..., 0]
-
-
-def log_probs(logits: jax.Array, actions: jax.Array) -> jax.Array:
-    """Log-probabilities of actions under a softmax: `[M, N, A]` float32, `[M, N]` int32 -> `[M, N]`."""
-    return take(jax.nn.log_softmax(logits), actions)
-
-
 def count_actions(env: Environment) -> int:
     """A, the number of actions of an agent.
 
@@ -108,18 +96,6 @@ def count_actions(env: Environment) -> int:
     if not isinstance(env.action_space, Discrete):
         raise ValueError(f"action_space={env.action_space!r} is not allowed: critics need a Discrete one")
     return env.action_space.n
-
-
-def count_joint_actions(env: Environment) -> int:
-    """A to the power of N.
-
-    Raises:
-      ValueError: there are more than `MAX_JOINT_ACTIONS`.
-    """
-    number = count_actions(env) ** env.num_agents
-    allowed = f"at most {MAX_JOINT_ACTIONS} for critics of joint actions"
-    require(number <= MAX_JOINT_ACTIONS, "number of joint actions", number, allowed)
-    return number
 
 
 def own_first(x: jax.Array) -> jax.Array:
@@ -135,34 +111,25 @@ def side_by_side(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:2], -1, *x.shape[4:])
 
 
-def joint_index(actions: jax.Array, num_actions: int) -> jax.Array:
-    """Numbers of joint actions as each agent counts them, own action first: `[M, N]` int32 -> `[M, N]` int32."""
-    num_agents = actions.shape[1]
-    places = num_actions ** jnp.arange(num_agents - 1, -1, -1, dtype=jnp.int32)
-    return own_first(actions) @ places
+def take(q: jax.Array, index: jax.Array) -> jax.Array:
+    """One number of each row: `[M, N, K]` float32, `[M, N]` int32 -> `[M, N]` float32."""
+    return jnp.take_along_axis(q, index[..., None], axis=-1)[..., 0]
 
 
-def split_joint(q: jax.Array, num_actions: int) -> jax.Array:
-    """Separates own actions from those of the others: `[M, N, A ** N]` -> `[M, N, A, A ** (N - 1)]`."""
-    return q.reshape(*q.shape[:2], num_actions, -1)
+def log_probs(logits: jax.Array, actions: jax.Array) -> jax.Array:
+    """Log-probabilities of actions under a softmax: `[M, N, A]` float32, `[M, N]` int32 -> `[M, N]` float32."""
+    return take(jax.nn.log_softmax(logits), actions)
 
 
-def others_probabilities(policies: jax.Array) -> jax.Array:
-    """Probabilities of what the others do together, when each acts on its own.
-
-    Args:
-      policies: `[M, N, A]`, probabilities of each agent's actions.
-
-    Returns:
-      `[M, N, A ** (N - 1)]`, for each agent over the actions of the others, counted as by `joint_index`.
-    """
-    others = own_first(policies)[:, :, 1:]
-    joint = jnp.ones((*policies.shape[:2], 1), policies.dtype)
-    for i in range(others.shape[2]):
-        joint = (joint[..., None] * others[:, :, i, None, :]).reshape(*policies.shape[:2], -1)
-    return joint
+def soft_max(q: jax.Array, inverse_temperature: float, axis: int = -1) -> jax.Array:
+    """The soft maximum, log sum exp(lambda q) / lambda, along an axis: `[..., K]` float32 -> `[...]` float32."""
+    return jax.nn.logsumexp(inverse_temperature * q, axis=axis) / inverse_temperature
 
 
-def marginalise(q: jax.Array, policies: jax.Array, num_actions: int) -> jax.Array:
-    """What own actions are worth on average over what the others do: `[M, N, A ** N]`, `[M, N, A]` -> `[M, N, A]`."""
-    return jnp.einsum("mnao,mno->mna", split_joint(q, num_actions), others_probabilities(policies))
+def discounted_targets(
+    next_values: jax.Array, terminated: jax.Array, discount: float, clip: float | None = None
+) -> jax.Array:
+    """Y = gamma V(s'), 0 where the game ended: `[M, N]` float32, `[M]` bool -> `[M, N]` float32."""
+    if clip is not None:
+        next_values = jnp.clip(next_values, -clip, clip)
+    return discount * jnp.where(terminated[:, None], 0.0, next_values)

@@ -1,6 +1,5 @@
 """What learners play while they learn, kept in a ring: the newest transitions overwrite the oldest."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from baselines.core import rollout
+from baselines.imitation.settings import SoftQConfig
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
@@ -30,28 +30,6 @@ class Transitions(NamedTuple):
     actions: jax.Array
     next_obs: jax.Array
     terminated: jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Playing:
-    """How much is played and kept.
-
-    Attributes:
-      num_envs: B, environments played side by side.
-      rollout_steps: T, steps in each between updates.
-      capacity: transitions that the ring holds.
-      inverse_temperature: actions are drawn from a softmax of this times the values of actions.
-    """
-
-    num_envs: int
-    rollout_steps: int
-    capacity: int
-    inverse_temperature: float
-
-    @property
-    def env_steps(self) -> int:
-        """Joint actions played between two updates."""
-        return self.num_envs * self.rollout_steps
 
 
 class Ring(struct.PyTreeNode):
@@ -80,14 +58,6 @@ class Experience(struct.PyTreeNode):
     ring: Ring
 
 
-class Steps(NamedTuple):
-    """What happened, leading axes `[T, B]`: transitions, whether the clock ended the episode, and info `[T, B, N]`."""
-
-    transitions: Transitions
-    truncated: jax.Array
-    info: dict[str, jax.Array]
-
-
 def write(ring: Ring, transitions: Transitions) -> Ring:
     """Adds transitions, leading axis of at most C, in place of the oldest."""
     capacity, num_new = len(ring.transitions.terminated), len(transitions.terminated)
@@ -112,19 +82,19 @@ def take_rows(transitions: Transitions, rows: jax.Array) -> Transitions:
     return Transitions(*(leaf[rows] for leaf in transitions))
 
 
-def start(playing: Playing, env: Environment, key: jax.Array, env_params: Any) -> Experience:
+def start(config: SoftQConfig, env: Environment, key: jax.Array, env_params: Any) -> Experience:
     """Resets the environments; the ring is empty."""
     obs, env_state = jax.vmap(_resetting(env).reset, in_axes=(0, None))(
-        jax.random.split(key, playing.num_envs), env_params
+        jax.random.split(key, config.num_envs), env_params
     )
-    kept = jnp.zeros((playing.capacity, *obs.shape[1:]), obs.dtype)
-    actions = jnp.zeros((playing.capacity, env.num_agents), jnp.int32)
-    empty = Transitions(kept, actions, kept, jnp.zeros(playing.capacity, bool))
+    kept = jnp.zeros((config.capacity, *obs.shape[1:]), obs.dtype)
+    actions = jnp.zeros((config.capacity, env.num_agents), jnp.int32)
+    empty = Transitions(kept, actions, kept, jnp.zeros(config.capacity, bool))
     return Experience(env_state, obs, Ring(empty, jnp.zeros((), jnp.int32)))
 
 
 def play(
-    playing: Playing,
+    config: SoftQConfig,
     env: Environment,
     action_values: Callable[[jax.Array], jax.Array],
     experience: Experience,
@@ -134,7 +104,7 @@ def play(
     """Plays T steps in every environment and keeps them.
 
     Args:
-      playing: how much.
+      config: how many environments and steps, and how random actions are.
       env: the game, without wrappers.
       action_values: obs `[B, N, ...]` -> values `[B, N, A]`.
       experience: from `start` or the rollout before.
@@ -146,22 +116,22 @@ def play(
     """
     env = _resetting(env)
 
-    def step(carry: tuple[Any, jax.Array], key: jax.Array) -> tuple[tuple[Any, jax.Array], Steps]:
+    def step(carry: tuple[Any, jax.Array], key: jax.Array) -> tuple[tuple[Any, jax.Array], Any]:
         env_state, obs = carry
         key_act, key_step = jax.random.split(key)
-        policy = distrax.Categorical(logits=playing.inverse_temperature * action_values(obs))
+        policy = distrax.Categorical(logits=config.inverse_temperature * action_values(obs))
         actions = rollout.sample_actions(key_act, policy)
-        keys = jax.random.split(key_step, playing.num_envs)
+        keys = jax.random.split(key_step, config.num_envs)
         next_obs, env_state, _, terminated, truncated, info = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
             keys, env_state, actions, env_params
         )
         taken = Transitions(obs, actions, info.pop("final_obs"), terminated)
-        return (env_state, next_obs), Steps(taken, truncated, info)
+        return (env_state, next_obs), (taken, terminated | truncated, info)
 
-    keys = jax.random.split(key, playing.rollout_steps)
-    (env_state, obs), steps = jax.lax.scan(step, (experience.env_state, experience.obs), keys)
-    ring = write(experience.ring, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), steps.transitions))
-    outcomes = rollout.episode_metrics(steps.transitions.terminated | steps.truncated, steps.info)
+    keys = jax.random.split(key, config.rollout_steps)
+    (env_state, obs), (taken, ended, info) = jax.lax.scan(step, (experience.env_state, experience.obs), keys)
+    ring = write(experience.ring, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), taken))
+    outcomes = rollout.episode_metrics(ended, info)
     return Experience(env_state, obs, ring), {"env_steps": ring.num_written.astype(jnp.float32)} | outcomes
 
 

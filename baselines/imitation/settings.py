@@ -1,10 +1,9 @@
-"""Settings that imitators share."""
+"""Settings of imitators: those of all, of those that do gradient steps alone, and of inverse soft-Q learning."""
 
 import dataclasses
 from typing import Literal
 
-from baselines.disk.schema import Count, Fraction, NonNegative, Positive, Seed, Width, check_fields
-from baselines.imitation.replay import Playing
+from baselines.disk.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Seed, Width, check_fields
 from jaxdilemmas.arguments import require
 
 
@@ -76,6 +75,68 @@ class GradientConfig(ImitationConfig):
         return self.gradient_steps // self.steps_per_update
 
     @property
-    def playing(self) -> Playing | None:
-        """What is played between gradient steps."""
-        return None
+    def plays(self) -> bool:
+        """Whether learners play between gradient steps."""
+        return False
+
+    @property
+    def env_steps_per_update(self) -> int:
+        """Joint actions played between two updates."""
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SoftQConfig(GradientConfig):
+    """Settings of inverse soft-Q learning, which MAMQL and IQ-Learn share; `baselines.mamql` has the objective.
+
+    Attributes:
+      alpha: inverse weight of the reward penalty r^2 / (4 alpha).
+      inverse_temperature: lambda: a policy is a softmax of lambda Q, and V is the soft maximum of Q. Agents learn and
+        play under it in training; a trained run acts by `acting_inverse_temperature`.
+      reg_samples: transitions whose rewards are penalised: those of the expert ("expert"), or those of the expert and
+        of the learners, half each ("mixture").
+      value_samples: transitions over which E[V(s) - gamma V(s')] is taken: those of the learners ("policy"), of the
+        learners and of the expert, half each ("half"), or of the expert ("expert"). "v0" takes (1 - gamma) E[V] at the
+        start of episodes instead.
+      target_clip: bound on the absolute values of next observations; None for no bound.
+      mode: "online": learners play between gradient steps; "offline": they learn from demonstrations alone.
+      num_envs: environments played side by side, online.
+      rollout_steps: steps in each environment between updates, online.
+      capacity: number of played transitions that are kept, online.
+
+    Raises:
+      ValueError: a value is not allowed.
+    """
+
+    alpha: Positive = 10.0
+    inverse_temperature: Positive = 1.0
+    reg_samples: Literal["expert", "mixture"] = "mixture"
+    value_samples: Literal["policy", "half", "expert", "v0"] = "half"
+    target_clip: Positive | None = None
+    mode: Literal["online", "offline"] = "online"
+    num_envs: Count = 32
+    rollout_steps: Count = 8
+    capacity: Count = 16384
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mode == "offline":
+            is_recorded = self.value_samples in ("expert", "v0")
+            require(is_recorded, "value_samples", self.value_samples, "expert or v0, offline")
+            require(self.reg_samples == "expert", "reg_samples", self.reg_samples, "expert, offline")
+        least = self.num_envs * self.rollout_steps
+        require(self.capacity >= least, "capacity", self.capacity, f"at least one rollout, {least}")
+        most = MOST_INT32 // least  # updates
+        is_counted = self.mode == "offline" or self.num_updates <= most
+        fits = f"at most {most} updates of {least} env steps, which fit int32"
+        require(is_counted, "gradient_steps", self.gradient_steps, fits)
+
+    @property
+    def plays(self) -> bool:
+        """Whether learners play between gradient steps."""
+        return self.mode == "online"
+
+    @property
+    def env_steps_per_update(self) -> int:
+        """Joint actions played between two updates."""
+        return self.num_envs * self.rollout_steps if self.plays else 0

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -85,6 +85,12 @@ def over_seeds(function: Callable[[Any, Any], Any], num_seeds: int) -> Callable[
         return jax.tree.map(lambda leaf: leaf[None], result)
 
     return apply_to_only
+
+
+def fresh_train_states(trainer: Trainer, seeds: Sequence[int], env_params: Any) -> TrainState:
+    """The train states of all seeds before the first update, leading axis S."""
+    keys = jax.vmap(jax.random.key)(jnp.array(seeds))
+    return jax.jit(over_seeds(trainer.init, len(seeds)))(keys, env_params)
 
 
 class TrainingStream:

@@ -5,26 +5,21 @@ import ast
 import dataclasses
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import tyro
 
 import jaxdilemmas
-from baselines.core.trainer import Trainer
+from baselines.core.trainer import Algorithm, Imitator, Trainer
 from baselines.disk.schema import Count, FilePath, NumSeeds, Seed, check_fields
 from baselines.presets import preset
 from baselines.runs import hints
 from baselines.runs.directory import RunDirectory, RunRecord, describe_machine
 from baselines.runs.display import WandbMode
-from baselines.runs.loop import over_seeds
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.grid.maps import read_board_file
-
-MakeTrainer = Callable[[Any, Environment], Trainer]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +71,7 @@ class Job(NamedTuple):
       trainer: the algorithm, bound to its settings and the game.
       env_params: numbers in the rules.
       num_updates: of the whole run.
-      env_steps_per_update: of one seed; None where the settings do not say.
+      env_steps_per_update: of one seed; 0 where the settings do not say.
       is_resumed: whether the directory holds the beginning of it.
       wandb: see `RunOptions`.
     """
@@ -86,32 +81,17 @@ class Job(NamedTuple):
     trainer: Trainer
     env_params: Any
     num_updates: int
-    env_steps_per_update: int | None
+    env_steps_per_update: int
     is_resumed: bool
     wandb: WandbMode
 
-    def make_train_states(self) -> Any:
-        """Fresh train states of all seeds, leading axis S."""
-        keys = jax.vmap(jax.random.key)(jnp.array(self.record.seeds))
-        return jax.jit(over_seeds(self.trainer.init, self.record.num_seeds))(keys, self.env_params)
 
-
-def prepare(
-    algorithm: str,
-    config_class: type,
-    make_trainer: MakeTrainer,
-    argv: Sequence[str],
-    default_env: str = RunOptions.env,
-) -> Job:
+def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     """Reads and checks the options.
 
     Args:
-      algorithm: name of the module in `baselines`.
-      config_class: the algorithm's settings, a frozen dataclass with a property `num_updates` and, for an exact count
-        of env steps, `env_steps_per_update`.
-      make_trainer: (config, env) -> `Trainer`.
+      algorithm: by which agents learn.
       argv: the options.
-      default_env: id of the game that is played where the options name none.
 
     Raises:
       ValueError: the message names the option, its value and what is allowed.
@@ -119,31 +99,20 @@ def prepare(
     """
     early = read_early(argv)
     if early.resume and early.name is None:
-        raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm)}")
-    env_id = early.env or default_env
-    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm, env_id)))
-    stored = stored_record(directory, algorithm) if early.resume else None
+        raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm.name)}")
+    env_id = early.env or algorithm.default_env
+    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm.name, env_id)))
+    stored = stored_record(directory, algorithm.name) if early.resume else None
     if stored:
         env = directory.make_env(stored, early.env)
-        options, config = parse(algorithm, *stored_options(directory, stored, config_class), argv)
+        options, config = parse(algorithm.name, *stored_options(directory, stored, algorithm.config_class), argv)
     else:
-        options, config = parse(algorithm, *new_options(algorithm, config_class, env_id), argv)
+        options, config = parse(algorithm.name, *new_options(algorithm.name, algorithm.config_class, env_id), argv)
         env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
-    env_kwargs = parse_env_kwargs(options.env_kwargs)
-    if getattr(config, "demonstrations", None) == "":
-        command = hints.how_to_record(options.env, env_kwargs, env)
+    record = make_record(algorithm.name, options, config, env)
+    if isinstance(algorithm, Imitator) and not config.demonstrations:
+        command = hints.how_to_record(record.env_id, record.env_kwargs, env)
         raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
-    record = RunRecord(
-        algorithm=algorithm,
-        env_id=options.env,
-        env_kwargs=env_kwargs,
-        env_version=env.version,
-        config=dataclasses.asdict(config),
-        seed=options.seed,
-        num_seeds=options.num_seeds,
-        checkpoint_every=options.checkpoint_every,
-        about=describe_machine() | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
-    )
     if stored is None:
         directory.check_is_new()
     else:
@@ -151,12 +120,27 @@ def prepare(
     return Job(
         directory=directory,
         record=stored or record,
-        trainer=make_trainer(config, env),
+        trainer=algorithm.bind(config, env),
         env_params=env.default_params,
         num_updates=config.num_updates,
-        env_steps_per_update=getattr(config, "env_steps_per_update", None),
+        env_steps_per_update=config.env_steps_per_update,
         is_resumed=stored is not None,
         wandb=options.wandb,
+    )
+
+
+def make_record(algorithm: str, options: RunOptions, config: Any, env: Environment) -> RunRecord:
+    """What the files of a run say that it is."""
+    return RunRecord(
+        algorithm=algorithm,
+        env_id=options.env,
+        env_kwargs=parse_env_kwargs(options.env_kwargs),
+        env_version=env.version,
+        config=dataclasses.asdict(config),
+        seed=options.seed,
+        num_seeds=options.num_seeds,
+        checkpoint_every=options.checkpoint_every,
+        about=describe_machine() | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from baselines.runs.curves import plot_learning_curve
 from baselines.runs.directory import changes_since, save_parameters
 from baselines.runs.display import Listener, make_listeners
 from baselines.runs.interruption import Interruption
-from baselines.runs.loop import Checkpoint, Compiled, Event, Finished, TrainingStream, Update
+from baselines.runs.loop import Checkpoint, Compiled, Event, Finished, TrainingStream, Update, fresh_train_states
 from baselines.runs.options import Job
 from baselines.runs.table import MetricsTable, StoredRows, read_metrics, read_rows
 from baselines.runs.terminal import describe
@@ -52,16 +53,17 @@ def begin(job: Job) -> Start:
       ValueError: no checkpoint can be read, or checkpoints or rows are missing, altered or not as they should be.
     """
     rows = read_rows(job.directory.metrics, job.record.seeds)
+    make_fresh = partial(fresh_train_states, job.trainer, job.record.seeds, job.env_params)
     if not job.is_resumed:
-        return Start(0, 0.0, job.make_train_states, rows)
+        return Start(0, 0.0, make_fresh, rows)
     changes = changes_since(job.record)
     notes = [f"not promised to equal an uninterrupted run bitwise: {changes}"] if changes else []
     if not job.directory.has_checkpoints():
         check_is_young(job, rows)
-        return Start(0, 0.0, job.make_train_states, rows, tuple(notes))
+        return Start(0, 0.0, make_fresh, rows, tuple(notes))
     with closing(Checkpoints(job.directory.checkpoints)) as checkpoints:
         latest = checkpoints.latest()
-        restored = checkpoints.restore_latest(jax.eval_shape(job.make_train_states))
+        restored = checkpoints.restore_latest(jax.eval_shape(make_fresh))
         check_rows(job.directory.metrics, rows, restored)
         checkpoints.drop_after(restored.update)
     if restored.update < latest:

@@ -1,21 +1,28 @@
 """The algorithms by name: only they can be named in a file."""
 
-import importlib
-from types import ModuleType
-
+from baselines import adversarial, cloning, ippo, iq_learn, mamql, networked
+from baselines.core.trainer import Algorithm
 from jaxdilemmas.environment import require
 
 ALGORITHMS = {
-    name: f"baselines.{name}" for name in ("adversarial", "cloning", "ippo", "iq_learn", "mamql", "networked")
+    algorithm.name: algorithm
+    for algorithm in (
+        adversarial.ALGORITHM,
+        cloning.ALGORITHM,
+        ippo.ALGORITHM,
+        iq_learn.ALGORITHM,
+        mamql.ALGORITHM,
+        networked.ALGORITHM,
+    )
 }
-"""Name -> module."""
+"""By name."""
 
 
-def find_algorithm(name: str) -> ModuleType:
-    """The module of an algorithm.
+def find_algorithm(name: str) -> Algorithm:
+    """The algorithm of a name.
 
     Raises:
-      ValueError: the name is not one of `ALGORITHMS`; nothing is imported.
+      ValueError: the name is not one of `ALGORITHMS`.
     """
     require(name in ALGORITHMS, "algorithm", name, f"one of {', '.join(ALGORITHMS)}")
-    return importlib.import_module(ALGORITHMS[name])
+    return ALGORITHMS[name]

@@ -10,6 +10,7 @@ import numpy as np
 
 import jaxdilemmas
 from baselines.core.players import Player, scripted_player, trained_player
+from baselines.core.trainer import Algorithm
 from baselines.runs.directory import RunDirectory, load_parameters
 from baselines.trained.algorithms import find_algorithm
 from jaxdilemmas.arguments import check_kind, is_count, require
@@ -21,13 +22,13 @@ class Run(NamedTuple):
     """What one seed of a run learnt.
 
     Attributes:
-      algorithm: its module.
+      algorithm: by which it learnt.
       config: the algorithm's settings.
       env: the game it was trained in.
       network_params: what was learnt.
     """
 
-    algorithm: Any
+    algorithm: Algorithm
     config: Any
     env: Environment
     network_params: Any
@@ -60,7 +61,7 @@ def load_run(path: Path, seed_index: int = 0, env_id: str | None = None) -> Run:
         record.env_version,
         f"{path} was trained under rules of {record.env_id} that have changed since, to version {env.version!r}",
     )
-    config = directory.read_settings(record, algorithm.Config)
+    config = directory.read_settings(record, algorithm.config_class)
     try:
         init = algorithm.make_trainer(config, env).init
     except ValueError as error:

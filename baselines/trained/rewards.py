@@ -10,11 +10,11 @@ import numpy as np
 from flax import struct
 
 from baselines.analysis.rewards.events import event_feature
-from baselines.core.trainer import check_unreset_game
+from baselines.core.trainer import Imitator, check_unreset_game
 from baselines.disk.schema import MOST_FLOAT32
-from baselines.imitation.training import RewardFunction
+from baselines.imitation.imitator import RewardFunction
 from baselines.trained.load import load_run
-from jaxdilemmas.arguments import check_kind, numbers_from, require
+from jaxdilemmas.arguments import check_kind, numbers_from, refusal, require
 from jaxdilemmas.environment import Environment, Transition
 from jaxdilemmas.wrappers import Wrapper
 
@@ -42,7 +42,7 @@ class RecoveredRewards(Wrapper):
 
     Args:
       env: the game, without wrappers.
-      reward_function: see `baselines.imitation.training.RewardFunction`.
+      reward_function: see `baselines.imitation.imitator.RewardFunction`.
 
     Raises:
       ValueError: `env` is no game, or resets itself, or `reward_function` is no function that returns `[M, N]`.
@@ -139,6 +139,7 @@ def load_rewards(path: Path, seed_index: int = 0, env_id: str | None = None) -> 
         that cannot be loaded.
     """
     run = load_run(path, seed_index, env_id)
-    is_fit = hasattr(run.algorithm, "recovered_rewards")
-    require(is_fit, "path", str(path), "a run of an algorithm that recovers rewards")
-    return RecoveredRewards(run.env, run.algorithm.recovered_rewards(run.config, run.env, run.network_params))
+    algorithm = run.algorithm
+    if not isinstance(algorithm, Imitator):
+        raise ValueError(refusal("path", str(path), "a run of an algorithm that recovers rewards"))
+    return RecoveredRewards(run.env, algorithm.recovered_rewards(run.config, run.env, run.network_params))

@@ -11,7 +11,7 @@ from tests.baselines import fake_algorithm as fake
 @pytest.fixture
 def fake_is_an_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of the fake algorithm can be loaded; a module names it in its `pytestmark`."""
-    monkeypatch.setitem(ALGORITHMS, "fake", fake.__name__)
+    monkeypatch.setitem(ALGORITHMS, "fake", fake.ALGORITHM)
 
 
 @pytest.fixture(scope="module")
@@ -20,5 +20,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     path = tmp_path_factory.mktemp("runs")
     env_kwargs = f"max_steps={fake.RUN_STEPS}"
     options = ["--runs-dir", str(path), "--name", "a", "--env-kwargs", env_kwargs, "--num-seeds", "2"]
-    train_command("fake", fake.Config, fake.make_trainer, options)
+    train_command(fake.ALGORITHM, options)
     return RunDirectory(path / "a")

@@ -2,12 +2,12 @@
 
 import dataclasses
 import sys
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from baselines.core.trainer import Policy, Trainer
+from baselines.core.trainer import Algorithm, Policy, Trainer
 from jaxdilemmas.environment import Environment, require
 
 RUN_STEPS = 40
@@ -27,6 +27,7 @@ class Config:
     num_updates: int = 6
     size: int = 3
     sizes: tuple[int, ...] = (1, 2)
+    env_steps_per_update: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         require(self.size >= 1, "size", self.size, "at least 1")
@@ -75,7 +76,10 @@ def make_policy(config: Config, env: Environment, greedy: bool = False) -> Polic
     return Policy(act, jnp.int32(0))
 
 
+ALGORITHM = Algorithm("fake", Config, make_trainer, make_policy)
+
+
 if __name__ == "__main__":
     from baselines.runs.command import train_command
 
-    train_command("fake", Config, make_trainer, sys.argv[1:])
+    train_command(ALGORITHM, sys.argv[1:])

@@ -40,7 +40,7 @@ MANY = ("--num-updates", "400", "--checkpoint-every", "150", "--num-seeds", "2",
 
 def train_fake(tmp_path: Path, *options: str) -> RunDirectory:
     """Runs the command; the name of the run is the first option."""
-    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name", *options])
+    train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), "--name", *options])
     return RunDirectory(tmp_path / options[0])
 
 
@@ -131,7 +131,7 @@ def test_a_checkpoint_without_its_rows_is_not_resumed(
 
 def test_env_steps_are_exact_where_the_settings_say_how_many_an_update_has(tmp_path: Path) -> None:
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--num-seeds", "2"]
-    job = prepare("fake", fake.Config, fake.make_trainer, options)._replace(env_steps_per_update=16_777_217)
+    job = prepare(fake.ALGORITHM, options)._replace(env_steps_per_update=16_777_217)
     metrics: dict[str, np.ndarray] = {"env_steps": np.full(2, 5e7), "episode_return": np.zeros((2, 2))}
     job.directory.create(job.record)
     with closing(recording.Recorder(job, recording.begin(job))) as recorder:
@@ -213,7 +213,7 @@ def test_a_run_that_stops_being_finite_stops_with_the_update_and_keeps_its_last_
 
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--checkpoint-every", "2", "--num-updates", "9"]
     with pytest.raises(SystemExit) as exit_info:
-        train_command("fake", fake.Config, make_trainer, options)
+        train_command(dataclasses.replace(fake.ALGORITHM, make_trainer=make_trainer), options)
     message = str(exit_info.value.code)
     assert f"{'value_loss' if where == 'loss' else 'parameters'} not finite after update 5 (seed 0)" in message
     assert "the last checkpoint is after update 4" in message
@@ -238,7 +238,7 @@ def test_what_is_removed_while_training_is_told_in_one_line(
     monkeypatch.setattr(recording, "make_listeners", lambda *_: [Remover()])
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--num-updates", "9", "--checkpoint-every", "5"]
     with pytest.raises(SystemExit) as exit_info:
-        train_command("fake", fake.Config, fake.make_trainer, options)
+        train_command(fake.ALGORITHM, options)
     message = str(exit_info.value.code)
     what, update = ("checkpoints", 5) if place == "a/checkpoints" else ("metrics.csv", 3)
     assert f"{what}: removed while" in message
@@ -362,7 +362,7 @@ def refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -
     """The message with which options are refused; nothing is written."""
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SystemExit) as exit_info:
-        train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), *options])
+        train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), *options])
     assert sorted(tmp_path.rglob("*")) == before
     assert exit_info.value.code not in (0, None)
     return f"{exit_info.value.code} {capsys.readouterr().err}"
@@ -410,7 +410,7 @@ def test_a_run_is_resumed_with_its_own_options_only(
     assert "the run to resume has 7" in refusal(capsys, tmp_path, *resume, "--seed", "1")
     assert "the run to resume has {}" in refusal(capsys, tmp_path, *resume, "--env-kwargs", "num_agents=3")
     with pytest.raises(ValueError, match="a is a run of 'fake', not of 'other'"):
-        prepare("other", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), *resume])
+        prepare(dataclasses.replace(fake.ALGORITHM, name="other"), ["--runs-dir", str(tmp_path), *resume])
 
 
 def test_values_of_env_kwargs_have_types() -> None:
@@ -441,13 +441,13 @@ def test_a_map_is_a_name_or_text_or_the_text_of_a_file(tmp_path: Path, monkeypat
 def test_a_board_of_ones_own_is_in_the_record_of_a_run_as_text(tmp_path: Path) -> None:
     (tmp_path / "my.txt").write_text("XPX\nO1D\nXSX")
     options = ["--runs-dir", str(tmp_path), "--env", "overcooked", "--env-kwargs", f"map={tmp_path / 'my.txt'}"]
-    job = prepare("fake", fake.Config, fake.make_trainer, options)
+    job = prepare(fake.ALGORITHM, options)
     assert job.record.env_kwargs == {"map": "XPX\nO1D\nXSX"}
 
 
 def test_env_kwargs_reach_the_game(tmp_path: Path) -> None:
     options = ["--runs-dir", str(tmp_path), "--env-kwargs", "num_agents=3", "max_steps=7"]
-    job = prepare("fake", fake.Config, fake.make_trainer, options)
+    job = prepare(fake.ALGORITHM, options)
     assert int(job.env_params.max_steps) == 7
     assert job.record.env_kwargs == {"num_agents": 3, "max_steps": 7}
 
@@ -457,12 +457,12 @@ def test_explicit_options_win_over_presets_and_those_over_defaults(
 ) -> None:
     monkeypatch.setitem(presets.PRESETS, ("fake", "commons"), {"num_updates": 11, "size": 12})
     options = ["--runs-dir", str(tmp_path), "--env", "commons", "--size", "13"]
-    assert prepare("fake", fake.Config, fake.make_trainer, options).record.config == {
+    assert prepare(fake.ALGORITHM, options).record.config == {
         "num_updates": 11,
         "size": 13,
         "sizes": (1, 2),
     }
-    assert prepare("fake", fake.Config, fake.make_trainer, []).record.config["num_updates"] == 6
+    assert prepare(fake.ALGORITHM, []).record.config["num_updates"] == 6
 
 
 @pytest.mark.parametrize(("algorithm", "env_id"), presets.PRESETS)
@@ -473,7 +473,7 @@ def test_a_preset_names_an_algorithm_a_game_and_settings_that_exist(algorithm: s
 
 
 def test_a_run_without_a_name_is_called_by_algorithm_and_game(tmp_path: Path) -> None:
-    job = prepare("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path)])
+    job = prepare(fake.ALGORITHM, ["--runs-dir", str(tmp_path)])
     assert job.directory.path.name.startswith("fake-gathering-20")
     assert default_name("fake", "package.module:Game").startswith("fake-Game-20")
 
@@ -489,11 +489,11 @@ def test_ippo_is_resumed_bitwise(game: list[str], tmp_path: Path) -> None:
     options = ["--runs-dir", str(tmp_path), *game]
     options += ["--total-env-steps", "16", "--num-envs", "2", "--rollout-steps", "2", "--num-minibatches", "2"]
     options += ["--num-epochs", "1", "--hidden-size", "4", "--name", "a", "--checkpoint-every", "2"]
-    train_command("ippo", ippo.Config, ippo.make_trainer, options)
+    train_command(ippo.ALGORITHM, options)
     whole = RunDirectory(tmp_path / "a")
     resumed = RunDirectory(shutil.copytree(whole.path, tmp_path / "b"))
     shutil.rmtree(resumed.checkpoints / "4")
     shutil.rmtree(resumed.path / "parameters")
     resume = ["--runs-dir", str(tmp_path), "--name", "b", *game[:2], "--resume"]
-    train_command("ippo", ippo.Config, ippo.make_trainer, resume)
+    train_command(ippo.ALGORITHM, resume)
     assert_same_run(whole, resumed)

@@ -12,7 +12,7 @@ import jaxdilemmas
 from baselines import ippo
 from baselines.cloning import Config
 from baselines.core.entities import EntityTorso
-from baselines.imitation import critics
+from baselines.imitation import critics, joint_actions
 from jaxdilemmas.spaces import Box
 from tests.probes import Probe
 
@@ -102,12 +102,12 @@ def test_parameters_of_agents_are_their_own() -> None:
 
 def test_joint_actions_are_counted_own_action_first() -> None:
     actions = jnp.array([[2, 0, 1]])
-    np.testing.assert_array_equal(critics.joint_index(actions, 3), [[2 * 9 + 0 + 1, 0 + 3 + 2, 9 + 2 * 3 + 0]])
+    np.testing.assert_array_equal(joint_actions.joint_index(actions, 3), [[2 * 9 + 0 + 1, 0 + 3 + 2, 9 + 2 * 3 + 0]])
 
 
 def test_what_others_do_together_has_the_product_of_their_probabilities() -> None:
     policies = jnp.array([[[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]]])
-    others = critics.others_probabilities(policies)
+    others = joint_actions.others_probabilities(policies)
     np.testing.assert_allclose(others[0, 0], [0.18, 0.72, 0.02, 0.08], rtol=1e-6)
     np.testing.assert_allclose(others[0, 1], [0.1, 0.1, 0.4, 0.4], rtol=1e-6)  # of agents 2 and 0
 

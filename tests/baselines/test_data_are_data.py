@@ -30,7 +30,7 @@ def resume(algorithm: str) -> Callable[[Path], Any]:
 
     def command(path: Path) -> None:
         options = ["--runs-dir", str(path.parent), "--name", path.name, "--resume"]
-        train_command(algorithm, module.Config, module.make_trainer, options)
+        train_command(module.ALGORITHM, options)
 
     return command
 
@@ -128,7 +128,7 @@ def test_a_link_to_itself_is_a_file_that_is_missing(
 
 def test_a_game_of_ones_own_in_a_run_is_taken_on_the_word_of_the_user(tmp_path: Path) -> None:
     game = "tests.probes:Probe"
-    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name=a", "--env", game])
+    train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), "--name=a", "--env", game])
     with pytest.raises(ValueError, match=f"name it with --env {game} if you trust it"):
         load_run(tmp_path / "a")
     with pytest.raises(ValueError, match="env='gathering' is not allowed"):

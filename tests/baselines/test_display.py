@@ -21,14 +21,14 @@ pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 def train_fake(tmp_path: Path, *options: str) -> RunDirectory:
     """Runs the command; the name of the run is the first option."""
-    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name", *options])
+    train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), "--name", *options])
     return RunDirectory(tmp_path / options[0])
 
 
 @pytest.fixture(scope="module")
 def record() -> RunRecord:
     """Of a run of two seeds."""
-    return prepare("fake", fake.Config, fake.make_trainer, ["--num-seeds", "2", "--seed", "7"]).record
+    return prepare(fake.ALGORITHM, ["--num-seeds", "2", "--seed", "7"]).record
 
 
 def test_wandb_offline_writes_one_series_for_each_seed_and_says_how_they_are_sent(

@@ -1,5 +1,6 @@
 """What a newcomer reads: whether defaults were tuned, which game a command plays, and which command comes next."""
 
+import dataclasses
 import importlib
 import os
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_the_help_holds_that_sentence(
 ) -> None:
     monkeypatch.setitem(PRESETS, ("fake", "commons"), {"size": 12})
     with pytest.raises(SystemExit) as exit_info:
-        train_command("fake", fake.Config, fake.make_trainer, [*options, "--help"])
+        train_command(fake.ALGORITHM, [*options, "--help"])
     assert exit_info.value.code == 0
     assert sentence in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
@@ -88,20 +89,20 @@ def test_the_command_records_the_game_with_its_keyword_arguments() -> None:
 
 def make_run(runs_dir: Path, name: str, algorithm: str, age: int) -> None:
     options = ["--runs-dir", str(runs_dir), "--name", name, "--num-updates", "1"]
-    train_command(algorithm, fake.Config, fake.make_trainer, options)
+    train_command(dataclasses.replace(fake.ALGORITHM, name=algorithm), options)
     os.utime(runs_dir / name / "config.json", (10**9 - age, 10**9 - age))
 
 
 def test_resume_without_a_name_lists_the_runs_there_are(tmp_path: Path) -> None:
     resume = ["--runs-dir", str(tmp_path), "--resume"]
     with pytest.raises(SystemExit, match=f"--resume needs --name: there is no run of fake in {tmp_path}"):
-        train_command("fake", fake.Config, fake.make_trainer, resume)
+        train_command(fake.ALGORITHM, resume)
     for age, (name, algorithm) in enumerate([("new", "fake"), ("other", "another"), ("old", "fake")]):
         make_run(tmp_path, name, algorithm, age)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "config.json").write_text("{")
     with pytest.raises(SystemExit, match=f"--resume needs --name: the runs of fake in {tmp_path} are new, old$"):
-        train_command("fake", fake.Config, fake.make_trainer, resume)
+        train_command(fake.ALGORITHM, resume)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +121,9 @@ def test_a_run_that_is_too_short_says_what_is_enough(config: dict[str, Any], mes
 
 
 def test_the_command_says_that_no_episode_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--num-updates", "1"])
+    train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), "--num-updates", "1"])
     assert "no episode ended" in capsys.readouterr().out
-    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name", "b"])
+    train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), "--name", "b"])
     assert "no episode ended" not in capsys.readouterr().out
 
 

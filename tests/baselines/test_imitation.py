@@ -15,8 +15,8 @@ import jaxdilemmas
 from baselines import cloning, iq_learn, mamql
 from baselines.core.players import scripted_player
 from baselines.demonstrations import Demonstrations, describe, record, save
-from baselines.imitation import replay, training
-from baselines.imitation.replay import Experience, Playing, Ring, Transitions
+from baselines.imitation import imitator, replay, sources, training
+from baselines.imitation.replay import Experience, Ring, Transitions
 from baselines.runs.command import train_command
 from baselines.runs.directory import RunDirectory
 from baselines.trained.load import load_player
@@ -79,12 +79,12 @@ def test_every_number_is_chosen_from_an_interval_of_its_own() -> None:
 
 
 def play(params: Params, num_steps: int) -> tuple[Transitions, dict[str, jax.Array]]:
-    playing = Playing(num_envs=2, rollout_steps=num_steps, capacity=2 * num_steps, inverse_temperature=1.0)
+    config = mamql.Config(num_envs=2, rollout_steps=num_steps, capacity=2 * num_steps, inverse_temperature=1.0)
     values = jnp.array([[[0.0, 50.0], [50.0, 0.0]]] * 2)
 
     def run(key: jax.Array) -> tuple[Experience, dict[str, jax.Array]]:
-        start = replay.start(playing, ENV, key, params)
-        return replay.play(playing, ENV, lambda obs: values, start, jax.random.key(1), params)
+        start = replay.start(config, ENV, key, params)
+        return replay.play(config, ENV, lambda obs: values, start, jax.random.key(1), params)
 
     after, metrics = jax.jit(run)(jax.random.key(0))
     return jax.tree.map(lambda leaf: leaf.reshape(num_steps, 2, *leaf.shape[1:]), after.ring.transitions), metrics
@@ -125,10 +125,10 @@ def draw_batch(config: Any, demonstrations: Demonstrations) -> training.Batch:
 
     def draw(key: jax.Array) -> training.Batch:
         played = None
-        if config.playing is not None:
+        if config.plays:
             values = jnp.zeros((config.num_envs, 2, 2))
-            start = replay.start(config.playing, ENV, jax.random.key(2), SEES_CUE)
-            played, _ = replay.play(config.playing, ENV, lambda obs: values, start, jax.random.key(3), SEES_CUE)
+            start = replay.start(config, ENV, jax.random.key(2), SEES_CUE)
+            played, _ = replay.play(config, ENV, lambda obs: values, start, jax.random.key(3), SEES_CUE)
         return training.draw_batch(learner, learner.sources(), played, key, SEES_CUE)
 
     return jax.jit(draw)(jax.random.key(0))
@@ -177,9 +177,9 @@ def test_iq_learn_of_own_actions_that_plays_is_mamql_with_sampled_marginals(demo
 
 def test_some_of_the_demonstrations_may_be_used(demonstrations: Demonstrations) -> None:
     config = dataclasses.replace(ONLINE, num_transitions=7)
-    assert len(training.make_sources(config, ENV, demonstrations).expert.actions) == 7
+    assert len(sources.make_sources(config, ENV, demonstrations).expert.actions) == 7
     with pytest.raises(ValueError, match="num_transitions=121"):
-        training.make_sources(dataclasses.replace(ONLINE, num_transitions=121), ENV, demonstrations)
+        sources.make_sources(dataclasses.replace(ONLINE, num_transitions=121), ENV, demonstrations)
 
 
 LEARNERS: dict[str, tuple[Any, Any]] = {
@@ -212,7 +212,7 @@ def test_agents_act_by_a_softmax_of_the_inverse_temperature_times_the_values() -
     values = jnp.array([[0.0, 1.0], [0.5, 0.0]])
     method = cloning.make_method(cloning.Config(), ENV)._replace(action_values=lambda params, obs: values[None])
     config = dataclasses.replace(ONLINE, acting_inverse_temperature=3.0)
-    policy = training.act_by(config, ENV, method.action_values)
+    policy = imitator.act_by(config, ENV, method.action_values)
     keys = jax.random.split(jax.random.key(0), 20_000)
     actions = jax.jit(jax.vmap(lambda key: policy.act(None, jnp.zeros((2, 1)), policy.initial_memory, key)[0]))(keys)
     assert actions.dtype == jnp.int32
@@ -233,8 +233,7 @@ def command(name: str, path: Path, runs: Path, *options: str) -> None:
     algorithm, _ = LEARNERS[name]
     settings = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
     game = ["--env", PROBE, "--env-kwargs", "num_agents=2", "--demonstrations", str(path)]
-    make_trainer = training.with_demonstrations(algorithm.make_trainer)
-    train_command(name, algorithm.Config, make_trainer, ["--runs-dir", str(runs), *game, *settings, *options])
+    train_command(algorithm.ALGORITHM, ["--runs-dir", str(runs), *game, *settings, *options])
 
 
 def test_too_few_demonstrations_are_refused_before_anything_is_written(recording: Path, tmp_path: Path) -> None:
@@ -253,9 +252,8 @@ def test_mamql_is_resumed_bitwise_and_plays_without_its_demonstrations(recording
     resumed = RunDirectory(shutil.copytree(whole.path, tmp_path / "b"))
     shutil.rmtree(resumed.checkpoints / "4")
     shutil.rmtree(resumed.path / "parameters")
-    make_trainer = training.with_demonstrations(mamql.make_trainer)
     resume = ["--runs-dir", str(tmp_path), "--name=b", f"--env={PROBE}", "--resume"]
-    train_command("mamql", mamql.Config, make_trainer, resume)
+    train_command(mamql.ALGORITHM, resume)
     assert_same_run(whole, resumed)
     path.unlink()
     player = load_player(whole.path, env_id=PROBE)

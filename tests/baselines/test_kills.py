@@ -21,9 +21,7 @@ SOME = 9
 
 
 def train(path: Path, *options: str) -> RunDirectory:
-    train_command(
-        "fake", fake.Config, fake.make_trainer, ["--runs-dir", str(path.parent), "--name", path.name, *options]
-    )
+    train_command(fake.ALGORITHM, ["--runs-dir", str(path.parent), "--name", path.name, *options])
     return RunDirectory(path)
 
 

@@ -118,7 +118,7 @@ def unfinished(trained: RunDirectory, tmp_path_factory: pytest.TempPathFactory) 
     config = json.loads(trained.config.read_text())
     options = ["--runs-dir", str(path), "--name", "a", "--checkpoint-every", "2", "--num-seeds", "2"]
     options += ["--env-kwargs", f"max_steps={config['env_kwargs']['max_steps']}"]
-    train_command("fake", fake.Config, fake.make_trainer, options)
+    train_command(fake.ALGORITHM, options)
     shutil.rmtree(path / "a" / "checkpoints" / "6")
     return RunDirectory(path / "a")
 
@@ -135,7 +135,7 @@ def try_all(run: RunDirectory, whole: RunDirectory) -> Iterator[str]:
             np.testing.assert_array_equal(found.network_params["weights"], expected.network_params["weights"])
     try:
         options = ["--runs-dir", str(run.path.parent), "--name", run.path.name, "--resume"]
-        train_command("fake", fake.Config, fake.make_trainer, options)
+        train_command(fake.ALGORITHM, options)
     except SystemExit as error:
         yield str(error)
     else:
@@ -148,7 +148,7 @@ def try_all(run: RunDirectory, whole: RunDirectory) -> Iterator[str]:
 
 def check_mutations(unfinished: RunDirectory, tmp_path: Path, numbers: range) -> None:
     whole = RunDirectory(shutil.copytree(unfinished.path, tmp_path / "whole"))
-    train_command("fake", fake.Config, fake.make_trainer, ["--runs-dir", str(tmp_path), "--name=whole", "--resume"])
+    train_command(fake.ALGORITHM, ["--runs-dir", str(tmp_path), "--name=whole", "--resume"])
     names, num_refused = list(MUTATIONS), 0
     for number in numbers:
         run = RunDirectory(shutil.copytree(unfinished.path, tmp_path / f"run_{number}"))

@@ -280,7 +280,7 @@ def test_a_run_is_written_and_loaded_to_play(tmp_path: Path) -> None:
     options = ["--env", "common_pool", "--env-kwargs", "max_steps=20", "--protocol", "fprint", "--graph", "path"]
     options += ["--total-env-steps", "60", "--rollout-steps", "10", "--hidden-size", "4"]
     options += ["--runs-dir", str(tmp_path), "--name", "a"]
-    train_command("networked", networked.Config, networked.make_trainer, options)
+    train_command(networked.ALGORITHM, options)
     player = load_player(tmp_path / "a")
     outcomes = play_many(player, jax.random.key(0), 2)
     assert outcomes["return"].shape == (2, 4)

@@ -80,7 +80,7 @@ def test_runs_with_memory_and_with_separate_parameters_are_played(tmp_path: Path
     options = ["--runs-dir", str(tmp_path), "--name", "a", "--env", game, *setting]
     options += ["--env-kwargs", "num_agents=3", "--total-env-steps", "4", "--num-envs", "2", "--rollout-steps", "2"]
     options += ["--num-minibatches", "1", "--num-epochs", "1", "--hidden-size", "4"]
-    train_command("ippo", ippo.Config, ippo.make_trainer, options)
+    train_command(ippo.ALGORITHM, options)
     outcomes = players.play_many(load.load_player(tmp_path / "a", env_id=game), jax.random.key(0), num_episodes=2)
     np.testing.assert_array_equal(outcomes["return"], np.ones((2, 3)))
 

@@ -94,7 +94,7 @@ def test_by_default_the_directory_is_in_runs(tmp_path: Path, monkeypatch: pytest
 
 def test_a_trained_run_may_be_either_side(tmp_path: Path) -> None:
     options = ["--runs-dir", str(tmp_path), "--name", "run", "--env", GAME]
-    train_command("fake", fake.Config, fake.make_trainer, options)
+    train_command(fake.ALGORITHM, options)
     run = str(tmp_path / "run")  # keeps in the first step, gives in the second
     result = draw(tmp_path / "a", run, "keep")
     cooperators = [row["cooperator_mean"] for row in result["payoffs"][1:]]

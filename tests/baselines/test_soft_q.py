@@ -12,10 +12,10 @@ import optax
 import pytest
 
 from baselines import iq_learn, mamql
-from baselines.imitation import critics, soft_q
+from baselines.imitation import critics, joint_actions
 from baselines.imitation.replay import Transitions
-from baselines.imitation.soft_q import Weights
 from baselines.imitation.training import Batch
+from baselines.mamql import Weights
 from tests.probes import Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -35,9 +35,9 @@ def solve(
     def loss(q: jax.Array) -> jax.Array:
         policy = jax.lax.stop_gradient(jax.nn.softmax(inverse_temperature * q))
         weights = Weights(rho, (rho + policy) / 2 if penalises_played else rho, policy)
-        values = jnp.broadcast_to(soft_q.soft_max(q, inverse_temperature), q.shape)
+        values = jnp.broadcast_to(critics.soft_max(q, inverse_temperature), q.shape)
         zeros = jnp.zeros((len(q), 1))
-        return soft_q.objective(q[:, None], values[:, None], zeros, weights, alpha).sum()
+        return mamql.objective(q[:, None], values[:, None], zeros, weights, alpha).sum()
 
     optimizer = optax.adam(0.02)
 
@@ -156,12 +156,12 @@ def test_no_gradient_flows_into_the_parameters_of_others(name: str) -> None:
 
 def test_what_follows_the_end_of_the_game_counts_for_nothing() -> None:
     next_values = jnp.array([[3.0, 4.0], [5.0, 6.0]])
-    targets = soft_q.discounted_targets(next_values, jnp.array([True, False]), 0.5)
+    targets = critics.discounted_targets(next_values, jnp.array([True, False]), 0.5)
     np.testing.assert_array_equal(targets, [[0.0, 0.0], [2.5, 3.0]])
 
 
 def test_targets_are_cut() -> None:
-    targets = soft_q.discounted_targets(jnp.array([[30.0, -40.0]]), jnp.array([False]), 0.5, clip=10.0)
+    targets = critics.discounted_targets(jnp.array([[30.0, -40.0]]), jnp.array([False]), 0.5, clip=10.0)
     np.testing.assert_array_equal(targets, [[5.0, -5.0]])
 
 
@@ -169,11 +169,11 @@ def test_rows_of_padding_change_neither_the_loss_nor_its_gradient() -> None:
     keys = jax.random.split(jax.random.key(0), 3)
     rewards, values, targets = (jax.random.normal(key, (4, 2)) for key in keys)
     third = jnp.full(3, 1 / 3)
-    whole = soft_q.objective(rewards[:3], values[:3], targets[:3], Weights(third, third, third), 1.0)
+    whole = mamql.objective(rewards[:3], values[:3], targets[:3], Weights(third, third, third), 1.0)
     padded = jnp.append(third, 0.0)
 
     def total(rewards: jax.Array) -> jax.Array:
-        return soft_q.objective(rewards, values, targets, Weights(padded, padded, padded), 1.0)
+        return mamql.objective(rewards, values, targets, Weights(padded, padded, padded), 1.0)
 
     np.testing.assert_allclose(total(rewards), whole, rtol=1e-6)
     assert not np.asarray(jax.jacobian(total)(rewards)[:, 3]).any()
@@ -233,9 +233,9 @@ def test_where_experts_act_on_their_own_the_explicit_marginal_is_the_sampled_one
 def test_the_mean_over_sampled_actions_of_others_tends_to_the_explicit_marginal() -> None:
     policies = jax.nn.softmax(jax.random.normal(jax.random.key(0), (1, 3, 2)))
     q = jax.random.normal(jax.random.key(1), (1, 3, 8))
-    marginal = critics.marginalise(q, policies, 2)
+    marginal = joint_actions.marginalise(q, policies, 2)
     actions = np.random.default_rng(0).random((50_000, 3)) < np.asarray(policies[0, :, 1])
-    joint_index = jax.jit(partial(critics.joint_index, num_actions=2))
+    joint_index = jax.jit(partial(joint_actions.joint_index, num_actions=2))
     for own in range(2):
         for agent in range(3):
             played = actions.astype(np.int32)

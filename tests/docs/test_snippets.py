@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from baselines import demonstrate, mamql
-from baselines.imitation.training import with_demonstrations
 from baselines.runs.command import train_command
 from tests.docs.pages import PAGES, blocks, name_of
 
@@ -37,7 +36,7 @@ def train_mamql() -> None:
     record_gems()
     options = ["--env", "gems", "--demonstrations", "runs/gems.demos", "--name", "mine"]
     options += ["--gradient-steps", "20", "--steps-per-update", "10", "--hidden-size", "8"]
-    train_command("mamql", mamql.Config, with_demonstrations(mamql.make_trainer), options)
+    train_command(mamql.ALGORITHM, options)
 
 
 def draw_kitchens() -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from baselines.analysis.arrays import check_array, require_finite
 from baselines.analysis.rewards.events import EventRewards, event_feature
 from baselines.core.players import Player, check_player, play_steps
-from baselines.imitation.training import RewardFunction
+from baselines.imitation.imitator import RewardFunction
 from jaxdilemmas.arguments import check_count, check_kind, check_number, require
 from jaxdilemmas.environment import check_key
 

@@ -1,6 +1,5 @@
 """What methods of the study may spend: gradient steps, steps of the game and learning rates, from their settings."""
 
-import importlib
 from typing import Any
 
 from baselines.analysis.tables import Row
@@ -17,7 +16,7 @@ def budget_rows(configs: dict[str, dict[str, Any]], explored: int) -> list[Row]:
     table = []
     for learner, settings in configs.items():
         method, _, game = learner.partition(" on ")
-        config = importlib.import_module(f"baselines.{METHODS[method].algorithm}").Config(**settings)
+        config = METHODS[method].algorithm.config_class(**settings)
         row = {"game": game, "method": method} | budget(config)
         table.append(row | {"explored_steps": 0 if game in GAMES else explored})
     return sorted(table, key=lambda row: row["game"])
@@ -32,7 +31,7 @@ def budget(config: Any) -> Row:
       of IPPO; their learning rates; `reads`; `env_steps`; the update-to-data ratio as `steps_per_env_step`, gradient
       steps of both kinds, and `transitions_per_env_step`, that they read, 0 where nothing is played.
     """
-    env_steps = config.num_updates * getattr(config, "env_steps_per_update", 0)
+    env_steps = config.num_updates * config.env_steps_per_update
     generator = getattr(config, "generator", None)
     if generator is None:
         steps, final_rate, num_epochs, num_minibatches = config.steps_per_update, config.final_learning_rate, 0, 0

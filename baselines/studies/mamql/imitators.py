@@ -1,6 +1,5 @@
 """Imitators of the study: trained on demonstrations, kept on disk, and read: what they do and what they want."""
 
-import importlib
 import os
 import time
 from collections.abc import Callable
@@ -12,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxdilemmas
+from baselines import adversarial
+from baselines.core import trainer
 from baselines.core.players import Player, trained_player
 from baselines.demonstrations import Demonstrations
-from baselines.imitation.soft_q import soft_max
-from baselines.imitation.training import RewardFunction
+from baselines.imitation.critics import soft_max
+from baselines.imitation.imitator import RewardFunction
 from baselines.runs.directory import load_tree, save_parameters
 from baselines.studies.mamql.options import METHODS, Options, Piece, key_of
 from jaxdilemmas.environment import Environment
@@ -32,14 +33,14 @@ class Imitator(NamedTuple):
 
     Attributes:
       env: the game.
-      module: the algorithm.
+      algorithm: that it learnt by.
       config: its settings.
       network_params: what it learnt.
       history: metrics of its updates, `[U, ...]` each, and `seconds` of its training with compiling.
     """
 
     env: Environment
-    module: Any
+    algorithm: trainer.Imitator
     config: Any
     network_params: Any
     history: dict[str, np.ndarray]
@@ -55,21 +56,17 @@ class Imitator(NamedTuple):
         return self._player(greedy=True)
 
     def _player(self, greedy: bool) -> Player:
-        policy = self.module.make_policy(self.config, self.env, greedy=greedy)
+        policy = self.algorithm.make_policy(self.config, self.env, greedy=greedy)
         return trained_player(self.env, policy, self.network_params)
 
     @property
     def reward_function(self) -> RewardFunction:
         """What it recovered."""
-        return self.module.recovered_rewards(self.config, self.env, self.network_params)
+        return self.algorithm.recovered_rewards(self.config, self.env, self.network_params)
 
     def action_values(self, obs: np.ndarray) -> np.ndarray:
         """Values of actions, or logits: `[M, N, ...]` -> `[M, N, A]`."""
-        if hasattr(self.module, "make_method"):
-            values = partial(self.module.make_method(self.config, self.env).action_values, self.network_params)
-        else:
-            players = self.module.make_players(self.config, self.env)
-            values = partial(self.module.action_logits, players, self.network_params["policies"])
+        values = partial(self.algorithm.action_values, self.config, self.env, self.network_params)
         return in_parts(values, obs)
 
     def state_values(self, obs: np.ndarray) -> np.ndarray:
@@ -77,7 +74,7 @@ class Imitator(NamedTuple):
 
         The latter is so of adversarial methods, whose agents have logits and whose rewards are another network's.
         """
-        if not hasattr(self.module, "make_method"):
+        if self.algorithm is adversarial.ALGORITHM:
             return np.zeros((*obs.shape[:2], 0))
         inverse_temperature = getattr(self.config, "inverse_temperature", 1.0)  # logits of cloning are read as Q
         return np.asarray(soft_max(jnp.asarray(self.action_values(obs)), inverse_temperature))[..., None]
@@ -115,9 +112,9 @@ def obtain(options: Options, piece: Piece, demonstrations: Demonstrations) -> Im
       demonstrations: what it learns from, all of them.
     """
     env = jaxdilemmas.make(piece.game)
-    module = importlib.import_module(f"baselines.{METHODS[piece.method].algorithm}")
+    algorithm = METHODS[piece.method].algorithm
     config = options.config(piece.method, piece.game)
-    train = module.make_train(config, env, demonstrations)
+    train = algorithm.make_train(config, env, demonstrations)
     key, path = key_of(piece.model, TRAIN), options.parameters_file(piece)
 
     def learn(key: jax.Array) -> Learnt:
@@ -133,7 +130,7 @@ def obtain(options: Options, piece: Piece, demonstrations: Demonstrations) -> Im
         save_parameters(unfinished, learnt)
         os.replace(unfinished, path)
     network_params = jax.tree.map(jnp.asarray, learnt.network_params)  # as constants of a program NumPy's do not do
-    return Imitator(env, module, config, network_params, learnt.history | {"seconds": learnt.seconds})
+    return Imitator(env, algorithm, config, network_params, learnt.history | {"seconds": learnt.seconds})
 
 
 class Learnt(NamedTuple):

@@ -101,11 +101,11 @@ def updates_of_episodes(config: Any, max_steps: int, num_episodes: int = 100) ->
     """After how many updates at least so many episodes have ended, since none is longer than `max_steps`.
 
     Args:
-      config: settings with `num_envs` and `rollout_steps`; 1 where it has none, as nothing is played.
+      config: settings of an imitator; 1 where nothing is played.
       max_steps: of an episode.
       num_episodes: at least.
     """
-    if not hasattr(config, "num_envs"):
+    if not config.env_steps_per_update:
         return 1
     per_env = -(-num_episodes // config.num_envs)
     return int(-(-per_env * max_steps // config.rollout_steps))

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import importlib
 import itertools
 import os
 import zlib
@@ -13,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import jaxdilemmas
+from baselines import adversarial, cloning, ippo, iq_learn, mamql
+from baselines.core.trainer import Imitator
 from baselines.disk.schema import (
     Count,
     CountFromTwo,
@@ -23,7 +24,8 @@ from baselines.disk.schema import (
     Seed,
     check_fields,
 )
-from baselines.imitation.critics import MAX_JOINT_ACTIONS, count_actions
+from baselines.imitation.critics import count_actions
+from baselines.imitation.joint_actions import MAX_JOINT_ACTIONS
 from baselines.presets import FIRST_REPORTED_SEED, preset
 from baselines.runs.options import parse_env_kwargs
 from baselines.studies.mamql.motives import TEAMS
@@ -37,13 +39,13 @@ class Method(NamedTuple):
     """An imitator of the study.
 
     Attributes:
-      algorithm: a module of `baselines`.
+      algorithm: by which it learns.
       settings: what makes it this method.
       elsewhere: more of them, outside Gems, where an observation does not show all.
       own_budget: whether the gradient steps tuned for it win over those that methods share.
     """
 
-    algorithm: str
+    algorithm: Imitator
     settings: dict[str, Any]
     elsewhere: dict[str, Any]
     own_budget: bool = False
@@ -52,13 +54,13 @@ class Method(NamedTuple):
 READS_ALL = {"reads": "all"}
 
 METHODS: dict[str, Method] = {
-    "mamql": Method("mamql", {}, READS_ALL),
-    "cloning": Method("cloning", {}, {}),
-    "iq_learn": Method("iq_learn", {"critic": "independent"}, {}),
-    "iq_learn_joint": Method("iq_learn", {"critic": "joint"}, READS_ALL),
-    "airl": Method("adversarial", {"method": "airl"}, {}, own_budget=True),
-    "gail": Method("adversarial", {"method": "gail"}, {}, own_budget=True),
-    "iq_learn_online": Method("mamql", {}, {}),
+    "mamql": Method(mamql.ALGORITHM, {}, READS_ALL),
+    "cloning": Method(cloning.ALGORITHM, {}, {}),
+    "iq_learn": Method(iq_learn.ALGORITHM, {"critic": "independent"}, {}),
+    "iq_learn_joint": Method(iq_learn.ALGORITHM, {"critic": "joint"}, READS_ALL),
+    "airl": Method(adversarial.ALGORITHM, {"method": "airl"}, {}, own_budget=True),
+    "gail": Method(adversarial.ALGORITHM, {"method": "gail"}, {}, own_budget=True),
+    "iq_learn_online": Method(mamql.ALGORITHM, {}, {}),
 }
 """The last is an ablation: MAMQL with sampled marginals that reads its own observation is independent IQ-Learn which
 plays in training, so that the two differ outside Gems and in what they read alone."""
@@ -216,9 +218,7 @@ class Options:
         if "retrain" in self.stages:
             self.retraining("gems")
         for (method, game), config in self.configs().items():
-            module = _module(METHODS[method].algorithm)
-            make = module.make_method if hasattr(module, "make_method") else module.make_learner
-            make(config, game_of(game))
+            METHODS[method].algorithm.make_trainer(config, game_of(game))
 
     def config(self, method: str, game: str) -> Any:
         """The settings of a method on a game.
@@ -227,13 +227,13 @@ class Options:
           ValueError: a setting is not allowed.
         """
         algorithm, own, elsewhere, own_budget = METHODS[method]
-        tuned = preset(algorithm, game)
+        tuned = preset(algorithm.name, game)
         kept = {"gradient_steps"} & tuned.keys() if own_budget else set()
         shared = {name: value for name, value in preset("mamql", game).items() if name in SHARED and name not in kept}
         own = own if game == "gems" else own | elsewhere
         given = parse_env_kwargs(self.settings).items()
         chosen = {name: value for name, value in given if name in _fields(algorithm)}
-        return _module(algorithm).Config(**(tuned | shared | own | chosen))
+        return algorithm.config_class(**(tuned | shared | own | chosen))
 
     def configs(self) -> dict[tuple[str, str], Any]:
         """The settings of all that learn, by method and game."""
@@ -243,7 +243,7 @@ class Options:
     def retraining(self, game: str) -> Any:
         """The settings of IPPO in stage retrain."""
         network = {name: value for name, value in preset("mamql", game).items() if name == "network"}
-        return _module("ippo").Config(**(network | preset("ippo", game)), total_env_steps=self.retrain_env_steps)
+        return ippo.Config(**(network | preset("ippo", game)), total_env_steps=self.retrain_env_steps)
 
     def can_learn(self, method: str, game: str) -> bool:
         """Whether the method is one for the game: critics of joint actions are for few of them."""
@@ -251,7 +251,7 @@ class Options:
             return True
         config = self.config(method, game)
         is_joint = getattr(config, "critic", "") == "joint" or getattr(config, "marginalisation", "") == "explicit"
-        is_joint |= METHODS[method].algorithm == "adversarial" and config.reads == "all"
+        is_joint |= METHODS[method].algorithm is adversarial.ALGORITHM and config.reads == "all"
         return not is_joint or joint_actions(game) <= MAX_JOINT_ACTIONS
 
     @property
@@ -351,12 +351,8 @@ def quick_options() -> Options:
 
 
 @functools.cache
-def _fields(algorithm: str) -> frozenset[str]:
-    return frozenset(field.name for field in dataclasses.fields(_module(algorithm).Config))
-
-
-def _module(algorithm: str) -> Any:
-    return importlib.import_module(f"baselines.{algorithm}")
+def _fields(algorithm: Imitator) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(algorithm.config_class))
 
 
 @functools.cache

@@ -16,7 +16,6 @@ import jaxdilemmas
 from baselines import adversarial, cloning, demonstrate, iq_learn, mamql
 from baselines.demonstrations import check_fits, import_gems, load, save, split, subsample
 from baselines.demonstrations.block_format import HEAD
-from baselines.imitation import training
 from baselines.runs.command import train_command
 from baselines.studies.mamql import __main__ as mamql_study
 from jaxdilemmas.environment import Environment
@@ -94,9 +93,8 @@ def test_reading_a_file_runs_nothing_that_its_header_names(strange: Path, marker
 @pytest.mark.parametrize("algorithm", [mamql, iq_learn, cloning, adversarial], ids=lambda module: module.__name__)
 def test_commands_that_learn_run_nothing_that_a_header_names(strange: Path, marker: Path, algorithm: Any) -> None:
     options = [*POOL, "--demonstrations", str(strange), "--runs-dir", str(marker.parent / "runs")]
-    make_trainer = training.with_demonstrations(algorithm.make_trainer)
     with pytest.raises(SystemExit) as stopped:
-        train_command(algorithm.__name__.rpartition(".")[2], algorithm.Config, make_trainer, options)
+        train_command(algorithm.ALGORITHM, options)
     assert "a.demos: env_id=" in str(stopped.value.code)
     assert_nothing_ran(marker)
 
