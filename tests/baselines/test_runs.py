@@ -133,7 +133,7 @@ def test_of_two_processes_that_begin_a_run_at_once_one_has_the_directory_with_it
         monkeypatch.undo()
         directory.create(other)
 
-    monkeypatch.setattr(directory, "save_json", save_and_be_overtaken)
+    monkeypatch.setattr("baselines.runs.directory.save_json", save_and_be_overtaken)
     with pytest.raises(ValueError, match=r"run directory .*a exists"):
         directory.create(RECORD)
     assert directory.read_record() == other
