@@ -1,12 +1,21 @@
-"""Independent proximal policy optimisation: every agent learns by PPO as if the others were part of the game.
+"""Independent proximal policy optimisation (IPPO): every agent learns by PPO as if the others were part of the game.
 
-Source: Schulman et al. 2017 (arXiv:1707.06347); de Witt et al. 2020 (arXiv:2011.09533) for independent learners.
+With r the ratio of the new to the old probability of an action, A its advantage, v the value and R its target, the loss
+is the mean over steps and agents of
+
+  -min(r A, clip(r, 1 - epsilon, 1 + epsilon) A) + c_v (v - R)^2 / 2 - c_e entropy.
+
+Advantages are those of generalized advantage estimation (`core.returns`), and R = A + v of the rollout.
+
+Source: Schulman et al. 2017 (arXiv:1707.06347), equations 7 and 9; values are clipped as in its authors'
+implementation. De Witt et al. 2020 (arXiv:2011.09533) for independent learners.
 """
 
 import dataclasses
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+import chex
 import distrax
 import jax
 import jax.numpy as jnp
@@ -28,6 +37,168 @@ from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics, TransformRewards
 
 Metrics = dict[str, jax.Array]
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that training goes on from.
+
+    Attributes:
+      network_params: of the agents' networks.
+      opt_state: of the optimiser.
+      update_index: `[]` int32, updates done.
+      rollout: where the environments stand.
+    """
+
+    network_params: Any
+    opt_state: Any
+    update_index: jax.Array
+    rollout: RolloutCarry
+
+
+class Batch(NamedTuple):
+    """The part of a rollout that the loss reads, `[T, M, ...]`: see `rollout.Trajectory`; the last two `[T, M, N]`."""
+
+    obs: jax.Array
+    starts: jax.Array
+    memory: jax.Array
+    actions: jax.Array
+    log_probs: jax.Array
+    values: jax.Array
+    advantages: jax.Array
+    value_targets: jax.Array
+
+
+class Learner(NamedTuple):
+    """The fixed parts of a run."""
+
+    config: "Config"
+    players: Players
+    optimizer: optax.GradientTransformation
+
+
+def update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
+    """One update: collects a rollout, computes advantages, and descends on minibatches for several epochs."""
+    return learn_from(learner, *play(learner, train_state, env_params))
+
+
+def play(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Trajectory]:
+    """Collects one rollout with the current networks."""
+    carry, trajectory = rollout.collect(
+        learner.players, train_state.network_params, env_params, train_state.rollout, learner.config.rollout_steps
+    )
+    return train_state.replace(rollout=carry), trajectory
+
+
+def learn_from(learner: Learner, train_state: TrainState, trajectory: Trajectory) -> tuple[TrainState, Metrics]:
+    """The rest of an update; agents learn from the rewards in the trajectory, and from the bonus."""
+    config, carry = learner.config, train_state.rollout
+    key, key_learn = jax.random.split(carry.key)
+    first_step = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
+    trajectory, paid = pay_bonus(trajectory, config.bonus_steps, first_step) if config.bonus else (trajectory, {})
+    train_state = train_state.replace(rollout=carry.replace(key=key))
+    train_state, losses = run_epochs(learner, train_state, make_batch(config, trajectory), key_learn)
+    train_state = train_state.replace(update_index=train_state.update_index + 1)
+    env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
+    ended = trajectory.terminated | trajectory.truncated
+    outcomes = rollout.episode_metrics(ended, trajectory.info) | rollout.event_rates(trajectory)
+    return train_state, {"env_steps": env_steps} | outcomes | paid | losses
+
+
+def make_batch(config: "Config", trajectory: Trajectory) -> Batch:
+    """Adds advantages and value targets to a trajectory; networks without memory get each step by itself."""
+    advantages = generalized_advantages(
+        config.reward_scale * trajectory.rewards,
+        trajectory.values,
+        trajectory.next_values,
+        trajectory.terminated[..., None],
+        trajectory.truncated[..., None],
+        config.discount,
+        config.gae_lambda,
+    )
+    kept = {name: getattr(trajectory, name) for name in Batch._fields if name in Trajectory._fields}
+    batch = Batch(**kept, advantages=advantages, value_targets=advantages + trajectory.values)
+    return batch if config.network == "gru" else minibatches.join_time(batch)
+
+
+def run_epochs(learner: Learner, train_state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+    """Several epochs of minibatch descent on one rollout; metrics are means over all minibatches."""
+    config = learner.config
+    progress = train_state.update_index / config.num_updates
+    rates = {
+        "learning_rate": interpolate(config.learning_rate, config.final_learning_rate, progress),
+        "entropy_coefficient": interpolate(config.entropy_coefficient, config.final_entropy_coefficient, progress),
+    }
+
+    def descend_on(carry: tuple[Any, Any], minibatch: Batch) -> tuple[tuple[Any, Any], Metrics]:
+        return descend(learner, carry, minibatch._replace(obs=minibatches.words_last(minibatch.obs)), rates)
+
+    def run_epoch(carry: tuple[Any, Any], key: jax.Array) -> tuple[tuple[Any, Any], Metrics]:
+        deck = minibatches.shuffle(key, batch, config.num_minibatches)
+        return jax.lax.scan(descend_on, carry, deck._replace(obs=minibatches.words_first(deck.obs)))
+
+    start = (train_state.network_params, train_state.opt_state)
+    (network_params, opt_state), losses = jax.lax.scan(run_epoch, start, jax.random.split(key, config.num_epochs))
+    train_state = train_state.replace(network_params=network_params, opt_state=opt_state)
+    return train_state, jax.tree.map(jnp.mean, losses) | rates
+
+
+def descend(
+    learner: Learner, carry: tuple[Any, Any], batch: Batch, rates: dict[str, jax.Array]
+) -> tuple[tuple[Any, Any], Metrics]:
+    """One gradient step on one minibatch, from and to (network_params, opt_state)."""
+    network_params, opt_state = carry
+    gradients, metrics = jax.grad(loss, has_aux=True)(network_params, batch, learner, rates["entropy_coefficient"])
+    updates, opt_state = learner.optimizer.update(gradients, opt_state)
+    network_params = jax.tree.map(lambda p, u: p - rates["learning_rate"] * u, network_params, updates)
+    return (network_params, opt_state), metrics | {"gradient_norm": optax.tree.norm(gradients)}
+
+
+def loss(
+    network_params: Any, batch: Batch, learner: Learner, entropy_coefficient: jax.Array
+) -> tuple[jax.Array, Metrics]:
+    """The loss of the module's equation on one minibatch, `[]`, and metrics `[]`."""
+    config = learner.config
+    _, logits, values = learner.players.networks.apply(network_params, batch.memory[0], batch.obs, batch.starts)
+    policy = distrax.Categorical(logits=logits)
+    log_ratios = policy.log_prob(batch.actions) - batch.log_probs
+    policy_loss = clipped_objective(config, log_ratios, batch.advantages)
+    value_loss = value_error(config, values, batch)
+    entropy = policy.entropy().mean()
+    ratios = jnp.exp(log_ratios)
+    metrics = {
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "approx_kl": jnp.mean(ratios - 1 - log_ratios),
+        "clip_fraction": jnp.mean(jnp.abs(ratios - 1) > config.clip_range),
+    }
+    return policy_loss + config.value_coefficient * value_loss - entropy_coefficient * entropy, metrics
+
+
+def clipped_objective(config: "Config", log_ratios: jax.Array, advantages: jax.Array) -> jax.Array:
+    """-E[min(r A, clip(r, 1 - epsilon, 1 + epsilon) A)]: `[T, M, N]` float32, `[T, M, N]` float32 -> `[]` float32."""
+    chex.assert_equal_shape([log_ratios, advantages])
+    if config.normalize_advantages:
+        deviation = advantages.std(axis=(0, 1)) + 1e-8
+        advantages = (advantages - advantages.mean(axis=(0, 1))) / deviation
+    ratios = jnp.exp(log_ratios)
+    clipped = jnp.clip(ratios, 1 - config.clip_range, 1 + config.clip_range)
+    return -jnp.minimum(ratios * advantages, clipped * advantages).mean()
+
+
+def value_error(config: "Config", values: jax.Array, batch: Batch) -> jax.Array:
+    """E[(v - R)^2] / 2 of values `[T, M, N]` float32, `[]`; if values are clipped, the larger of both errors."""
+    chex.assert_equal_shape([values, batch.value_targets])
+    errors = jnp.square(values - batch.value_targets)
+    if config.value_clip_range is not None:
+        change = jnp.clip(values - batch.values, -config.value_clip_range, config.value_clip_range)
+        errors = jnp.maximum(errors, jnp.square(batch.values + change - batch.value_targets))
+    return 0.5 * errors.mean()
+
+
+def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
+    """A straight line from `first` at progress 0 to `last` at progress 1."""
+    return first + (last - first) * progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,43 +286,6 @@ class Config:
         return self.total_env_steps // self.env_steps_per_update
 
 
-class TrainState(struct.PyTreeNode):
-    """Everything that training goes on from.
-
-    Attributes:
-      network_params: of the agents' networks.
-      opt_state: of the optimiser.
-      update_index: `[]` int32, updates done.
-      rollout: where the environments stand.
-    """
-
-    network_params: Any
-    opt_state: Any
-    update_index: jax.Array
-    rollout: RolloutCarry
-
-
-class Batch(NamedTuple):
-    """What the loss reads, `[T, M, ...]`: fields of `rollout.Trajectory`, advantages and value targets `[T, M, N]`."""
-
-    obs: jax.Array
-    starts: jax.Array
-    memory: jax.Array
-    actions: jax.Array
-    log_probs: jax.Array
-    values: jax.Array
-    advantages: jax.Array
-    value_targets: jax.Array
-
-
-class Learner(NamedTuple):
-    """The fixed parts of a run."""
-
-    config: Config
-    players: Players
-    optimizer: optax.GradientTransformation
-
-
 def make_trainer(config: Config, env: Environment, preference: Preference | None = None) -> Trainer:
     """Training as two pure functions.
 
@@ -162,7 +296,7 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
 
     Returns:
       See `trainer.Trainer`. Metrics of an update: `rollout.episode_metrics`, `rollout.event_rates`, the losses, and
-      what the schedules say.
+      the values of the schedules.
     """
     code, networks = make_networks(config, env)
     preference = make_preference(config) if preference is None else preference
@@ -170,11 +304,24 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
     env = EpisodeStatistics(report_bonus(env, config.bonus))
     env = AutoReset(TransformRewards(env, preference), final_observation=True)
     learner = Learner(config, Players(env, code, networks), make_optimizer(config))
-    return Trainer(init=partial(init, learner), update=partial(_update, learner))
+    return Trainer(init=partial(init, learner), update=partial(update, learner))
+
+
+def init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
+    """Fresh networks and environments."""
+    check_key(key)
+    key_networks, key_rollout = jax.random.split(key)
+    network_params = learner.players.networks.init(key_networks)
+    return TrainState(
+        network_params=network_params,
+        opt_state=learner.optimizer.init(network_params),
+        update_index=jnp.zeros((), jnp.int32),
+        rollout=rollout.start(learner.players, key_rollout, env_params, learner.config.num_envs),
+    )
 
 
 def make_preference(config: Config) -> Preference:
-    """What `config.reward` names."""
+    """The preference that `config.reward` names."""
     if config.reward == "inequity_averse":
         return preferences.inequity_averse(envy=config.envy, guilt=config.guilt)
     return {"individual": preferences.individual, "common": preferences.common}[config.reward]()
@@ -183,17 +330,6 @@ def make_preference(config: Config) -> Preference:
 def make_optimizer(config: Config) -> optax.GradientTransformation:
     """Adam on gradients cut to a global norm; `descend` multiplies by the learning rate of the update."""
     return optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
-
-
-def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`.
-
-    Raises:
-      ValueError: as `make_networks`, or `greedy` is no bool.
-    """
-    check_flag("greedy", greedy)
-    code, networks = make_networks(config, env)
-    return Policy(act=partial(_act, code, networks, greedy), initial_memory=networks.initial_memory(1)[0])
 
 
 def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, AgentNetworks]:
@@ -213,166 +349,22 @@ def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, Ag
     return code, make_agent_networks(module, env.num_agents, config.parameters == "shared")
 
 
-def _act(
-    code: ObservationCode,
-    networks: AgentNetworks,
-    greedy: bool,
-    network_params: Any,
-    obs: jax.Array,
-    memory: jax.Array,
-    key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    starts = jnp.zeros((1, 1), bool)
-    memory, logits, _ = networks.apply(network_params, memory[None], code.encode(obs)[None, None], starts)
-    policy = distrax.Categorical(logits=logits[0, 0])
-    return policy.mode() if greedy else policy.sample(seed=key), memory[0]
+def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
+    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`.
 
-
-def init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
-    """Fresh networks and environments."""
-    check_key(key)
-    key_networks, key_rollout = jax.random.split(key)
-    network_params = learner.players.networks.init(key_networks)
-    return TrainState(
-        network_params=network_params,
-        opt_state=learner.optimizer.init(network_params),
-        update_index=jnp.zeros((), jnp.int32),
-        rollout=rollout.start(learner.players, key_rollout, env_params, learner.config.num_envs),
-    )
-
-
-def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
-    """Plays, learns from it, and says how it went."""
-    return learn_from(learner, *play(learner, train_state, env_params))
-
-
-def play(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Trajectory]:
-    """One rollout."""
-    carry, trajectory = rollout.collect(
-        learner.players, train_state.network_params, env_params, train_state.rollout, learner.config.rollout_steps
-    )
-    return train_state.replace(rollout=carry), trajectory
-
-
-def learn_from(learner: Learner, train_state: TrainState, trajectory: Trajectory) -> tuple[TrainState, Metrics]:
-    """The update that follows a rollout; agents learn from the rewards that the trajectory says, and the bonus."""
-    config, carry = learner.config, train_state.rollout
-    key, key_learn = jax.random.split(carry.key)
-    first_step = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
-    trajectory, paid = pay_bonus(trajectory, config.bonus_steps, first_step) if config.bonus else (trajectory, {})
-    train_state = train_state.replace(rollout=carry.replace(key=key))
-    train_state, losses = learn(learner, train_state, make_batch(config, trajectory), key_learn)
-    train_state = train_state.replace(update_index=train_state.update_index + 1)
-    env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
-    ended = trajectory.terminated | trajectory.truncated
-    outcomes = rollout.episode_metrics(ended, trajectory.info) | rollout.event_rates(trajectory)
-    return train_state, {"env_steps": env_steps} | outcomes | paid | losses
-
-
-def make_batch(config: Config, trajectory: Trajectory) -> Batch:
-    """Adds advantages and value targets to a trajectory; networks without memory get each step by itself."""
-    advantages = generalized_advantages(
-        config.reward_scale * trajectory.rewards,
-        trajectory.values,
-        trajectory.next_values,
-        trajectory.terminated[..., None],
-        trajectory.truncated[..., None],
-        config.discount,
-        config.gae_lambda,
-    )
-    batch = Batch(
-        obs=trajectory.obs,
-        starts=trajectory.starts,
-        memory=trajectory.memory,
-        actions=trajectory.actions,
-        log_probs=trajectory.log_probs,
-        values=trajectory.values,
-        advantages=advantages,
-        value_targets=advantages + trajectory.values,
-    )
-    return batch if config.network == "gru" else minibatches.join_time(batch)
-
-
-def learn(learner: Learner, train_state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-    """Several epochs of minibatch descent on one rollout; metrics are means over all minibatches."""
-    config = learner.config
-    progress = train_state.update_index / config.num_updates
-    rates = {
-        "learning_rate": interpolate(config.learning_rate, config.final_learning_rate, progress),
-        "entropy_coefficient": interpolate(config.entropy_coefficient, config.final_entropy_coefficient, progress),
-    }
-
-    def descend_on(carry: tuple[Any, Any], minibatch: Batch) -> tuple[tuple[Any, Any], Metrics]:
-        return descend(learner, carry, minibatch._replace(obs=minibatches.words_last(minibatch.obs)), rates)
-
-    def run_epoch(carry: tuple[Any, Any], key: jax.Array) -> tuple[tuple[Any, Any], Metrics]:
-        deck = minibatches.shuffle(key, batch, config.num_minibatches)
-        return jax.lax.scan(descend_on, carry, deck._replace(obs=minibatches.words_first(deck.obs)))
-
-    start = (train_state.network_params, train_state.opt_state)
-    (network_params, opt_state), losses = jax.lax.scan(run_epoch, start, jax.random.split(key, config.num_epochs))
-    train_state = train_state.replace(network_params=network_params, opt_state=opt_state)
-    return train_state, jax.tree.map(jnp.mean, losses) | rates
-
-
-def descend(
-    learner: Learner, carry: tuple[Any, Any], batch: Batch, rates: dict[str, jax.Array]
-) -> tuple[tuple[Any, Any], Metrics]:
-    """One gradient step on one minibatch, from and to (network_params, opt_state)."""
-    network_params, opt_state = carry
-    gradients, metrics = jax.grad(loss, has_aux=True)(network_params, batch, learner, rates["entropy_coefficient"])
-    updates, opt_state = learner.optimizer.update(gradients, opt_state)
-    network_params = jax.tree.map(lambda p, u: p - rates["learning_rate"] * u, network_params, updates)
-    return (network_params, opt_state), metrics | {"gradient_norm": optax.tree.norm(gradients)}
-
-
-def loss(
-    network_params: Any, batch: Batch, learner: Learner, entropy_coefficient: jax.Array
-) -> tuple[jax.Array, Metrics]:
-    """The clipped objective, the value loss and the entropy bonus, averaged over steps and agents.
-
-    Source: Schulman et al. 2017, equations 7 and 9; values are clipped as in its authors' implementation.
+    Raises:
+      ValueError: as `make_networks`, or `greedy` is no bool.
     """
-    config = learner.config
-    _, logits, values = learner.players.networks.apply(network_params, batch.memory[0], batch.obs, batch.starts)
-    policy = distrax.Categorical(logits=logits)
-    log_ratios = policy.log_prob(batch.actions) - batch.log_probs
-    policy_loss = clipped_objective(config, log_ratios, batch.advantages)
-    value_loss = value_error(config, values, batch)
-    entropy = policy.entropy().mean()
-    ratios = jnp.exp(log_ratios)
-    metrics = {
-        "policy_loss": policy_loss,
-        "value_loss": value_loss,
-        "entropy": entropy,
-        "approx_kl": jnp.mean(ratios - 1 - log_ratios),
-        "clip_fraction": jnp.mean(jnp.abs(ratios - 1) > config.clip_range),
-    }
-    return policy_loss + config.value_coefficient * value_loss - entropy_coefficient * entropy, metrics
+    check_flag("greedy", greedy)
+    code, networks = make_networks(config, env)
 
+    def act(network_params: Any, obs: jax.Array, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        starts = jnp.zeros((1, 1), bool)
+        memory, logits, _ = networks.apply(network_params, memory[None], code.encode(obs)[None, None], starts)
+        policy = distrax.Categorical(logits=logits[0, 0])
+        return policy.mode() if greedy else policy.sample(seed=key), memory[0]
 
-def clipped_objective(config: Config, log_ratios: jax.Array, advantages: jax.Array) -> jax.Array:
-    """The negative of what the policy should gain; `[T, M, N]` each."""
-    if config.normalize_advantages:
-        deviation = advantages.std(axis=(0, 1)) + 1e-8
-        advantages = (advantages - advantages.mean(axis=(0, 1))) / deviation
-    ratios = jnp.exp(log_ratios)
-    clipped = jnp.clip(ratios, 1 - config.clip_range, 1 + config.clip_range)
-    return -jnp.minimum(ratios * advantages, clipped * advantages).mean()
-
-
-def value_error(config: Config, values: jax.Array, batch: Batch) -> jax.Array:
-    """Half the mean squared error of values `[T, M, N]`, the larger of clipped and unclipped if they are clipped."""
-    errors = jnp.square(values - batch.value_targets)
-    if config.value_clip_range is not None:
-        change = jnp.clip(values - batch.values, -config.value_clip_range, config.value_clip_range)
-        errors = jnp.maximum(errors, jnp.square(batch.values + change - batch.value_targets))
-    return 0.5 * errors.mean()
-
-
-def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
-    """A straight line from `first` at progress 0 to `last` at progress 1."""
-    return first + (last - first) * progress
+    return Policy(act=act, initial_memory=networks.initial_memory(1)[0])
 
 
 ALGORITHM = Algorithm("ippo", Config, make_trainer, make_policy)
