@@ -24,7 +24,6 @@ from baselines.studies.mamql.imitators import in_parts, obtain
 from baselines.studies.mamql.mamql_report import END, START, fill_page
 from baselines.studies.mamql.options import Options, Piece, key_of, quick_options
 from jaxdilemmas import policies
-from jaxdilemmas.envs.cleanup import Cleanup
 
 TINY_SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 TINY = [
@@ -148,10 +147,12 @@ def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: P
     assert set(other.train.episodes) != set(stages.make_task(chosen, piece._replace(size=50)).train.episodes)
 
 
-def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(options, "preset", tiny_preset)
     monkeypatch.setattr(successors, "LEAST_TOLD", -np.inf)  # a hundred states tell little
-    chosen = tiny(study, stages=("retrain", "partners", "stochastic"), methods=("cloning",), seeds=1, retrain_size=30)
+    chosen = tiny(study, stages=("retrain",), methods=("cloning",), seeds=1, retrain_size=30)
     pieces = {(piece.stage, piece.method): piece for piece in chosen.pieces}
     assert set(pieces) == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
     with pytest.MonkeyPatch.context() as patch:
@@ -162,8 +163,6 @@ def test_partners_retraining_and_noisy_partners_each_make_a_row(study: Path, mon
     numbers = {row["stage"] + row["method"]: row["numbers"] for row in mamql_findings.read_rows(chosen)}
     assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
     assert numbers["retraintrue_reward"].keys() == {"return"}
-    assert numbers["partnerscloning"].keys() == {f"return_with_{name}" for name in ("random", "greedy", "cooperative")}
-    assert {"return_beside", "expert_beside", "return"} <= numbers["stochasticcloning"].keys()
     tables = mamql_study.make_tables(mamql_findings.read_rows(chosen))
     assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["retraincloning"]["return_raw"])
     assert {row["regression"] for row in tables["weights"]} == {"constrained", "successor"}
@@ -223,21 +222,6 @@ def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: p
     assert max(abs(row["relative"]) for row in tables["dilemmas"]) == 1
 
 
-def test_motives_are_looked_at_without_the_warden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jaxdilemmas, "make", lambda game: Cleanup(num_agents=3, max_steps=60))
-    monkeypatch.setattr(options, "game_of", jaxdilemmas.make)
-    chosen = tiny(tmp_path / "s", stages=("motives",), methods=("cloning",), seeds=1, dilemma_size=100)
-    piece = chosen.pieces[0]
-    assert [piece.expert for piece in chosen.pieces] == ["willing", "deterred"]
-    stages.prepare(chosen)
-    stages.run_piece(chosen, piece)
-    (row,) = mamql_findings.read_rows(chosen)
-    assert {weight["agent"] for weight in row["weights"]} == {0, 1} and len(row["agents"]) == 2
-    tables = mamql_study.make_tables([row])
-    assert tables["motives_play"][0]["expert_cleaned_beside_warden"].mean > 0
-    assert {line["event"] for line in tables["motives"]} >= set(options.EVENTS["cleanup"])
-
-
 # Options
 
 
@@ -259,7 +243,6 @@ def test_all_stages_have_their_games_methods_sizes_and_seeds(tmp_path: Path) -> 
     chosen = Options(stages=options.STAGES, recording=recording, experts=("recorded", "runs/mine"))
     by_stage = {stage: [piece for piece in chosen.pieces if piece.stage == stage] for stage in options.STAGES}
     assert len(by_stage["table"]) == 5 * 2 * 6 * 6 and len(set(chosen.pieces)) == len(chosen.pieces)
-    assert {piece.expert for piece in by_stage["stochastic"]} == {"noisy_runs/mine"}
     assert {piece.size for piece in by_stage["games"]} == {500, 1000, 2000, 5000, 20_000, 35_000, 50_000, 70_000}
     teams = {(piece.game, piece.expert) for piece in by_stage["dilemmas"]}
     assert len(teams) == 8 and ("cleanup", "exploitative") in teams
@@ -284,12 +267,6 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_wrong_options_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"^{name}="):
         tiny(tmp_path, **WRONG[name])
-
-
-def test_noisy_partners_need_an_expert_that_plays(tmp_path: Path) -> None:
-    (tmp_path / "gems.npz").touch()
-    with pytest.raises(ValueError, match="stage stochastic needs one that can play"):
-        tiny(tmp_path, stages=("stochastic",), experts=("recorded",), recording=tmp_path / "gems.npz")
 
 
 def test_quick_options_are_changed_by_those_that_are_given() -> None:

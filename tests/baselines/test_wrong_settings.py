@@ -112,7 +112,7 @@ def wrong_values(hint: Any) -> list[Any]:
 def test_the_classes_are_found() -> None:
     names = {name_of(cls) for cls in SETTINGS}
     assert {f"baselines.{name}.Config" for name in ("ippo", "networked", "mamql", "iq_learn", "cloning")} <= names
-    assert {f"baselines.{name}.Options" for name in ("evaluate", "demonstrate", "study.options")} <= names
+    assert {f"baselines.{name}.Options" for name in ("evaluate", "demonstrate", "studies.common_pool.options")} <= names
     assert "baselines.runs.options.RunOptions" in names
 
 

@@ -213,12 +213,6 @@ def difference_rows(rows: list[Row], name: str = "return") -> list[Row]:
     return table
 
 
-def stochastic_rows(rows: list[Row]) -> list[Row]:
-    """`difference_rows` of stage stochastic: of imitators by themselves, and of the first beside the noisy experts."""
-    teams = {"imitators": "return", "first imitator, noisy experts": "return_beside"}
-    return [{"team": team} | row for team, name in teams.items() for row in difference_rows(rows, name)]
-
-
 def verdict(gain: Estimate) -> str:
     """What an interval of a difference says."""
     if gain.low > 0:

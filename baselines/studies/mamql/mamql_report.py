@@ -19,8 +19,6 @@ ERRORS = (
 
 FIT_SCORES = (*SCORES[:4], "explained")
 
-CLEANED = tuple(f"{whose}cleaned_beside_{last}" for whose in ("", "expert_") for last in ("warden", "idle"))
-
 START, END = "<!-- results: start -->", "<!-- results: end -->"
 """Marks of the page between which the results stand."""
 
@@ -71,8 +69,6 @@ STAGE_TABLES: dict[Stage, dict[str, Make]] = {
         "retrain_weights": mamql_findings.regression_rows,
         "retrain_scores": _scores(*(f"{fit}_{name}" for fit in ("fitted", "successor") for name in FIT_SCORES)),
     },
-    "partners": {"partners": _all_numbers},
-    "stochastic": {"stochastic": mamql_findings.stochastic_rows},
     "games": {
         "games": mamql_findings.return_rows,
         "games_gains": mamql_findings.difference_rows,
@@ -80,7 +76,6 @@ STAGE_TABLES: dict[Stage, dict[str, Make]] = {
         "games_play": lambda rows: mamql_findings.play_rows(rows, PLAY_ELSEWHERE),
     },
     "dilemmas": {"dilemmas": mamql_findings.team_weight_rows},
-    "motives": {"motives_play": _numbers(*CLEANED), "motives": mamql_findings.team_weight_rows},
 }
 """What is made of the rows of a stage, by the name of its file."""
 
@@ -115,9 +110,6 @@ TEXTS: dict[str, str] = {
     "no scale; the true ones are 0.167 for own gems, 1 for shared ones and 0 for others' gems.",
     "retrain_scores": "Correlations of both weighted sums with the true reward, as above. Explained: of the variance "
     "of raw rewards, with shaping (fitted), and of that of expected sums of them by action, without (successor).",
-    "partners": "Each agent's own return beside a partner that it did not learn from.",
-    "stochastic": "Demonstrations of agents beside partners a part of whose actions is random: returns of MAMQL and of "
-    "each other method, and what MAMQL has more, of imitators by themselves and of the first beside such partners.",
     "games": "Mean return per agent on the other games, at the published numbers of demonstrations. The published "
     "numbers of Intersection are of another game with another reward and do not carry over: they are no measure of "
     "ours.",
@@ -126,10 +118,6 @@ TEXTS: dict[str, str] = {
     "games_play": "How agents play there. Terminated: the share of episodes that the game ended before or with the "
     "clock, on Intersection by arrivals or by a crash, so that it is no success.",
     "dilemmas": "Weights of events by team, means over agents; relative: to the largest of the team.",
-    "motives_play": "Waste that an agent cleans in an episode, a mean over all but the last agent, beside a warden, "
-    "who beams, and beside one that stands in its place: imitators, and those they learnt from. Willing agents follow "
-    "the cooperative policy always, deterred ones only while the warden is close.",
-    "motives": "Weights of events of these agents, means over all but the warden; relative: to the largest.",
     "gaps": "Demonstrations that do not let rewards be told, and why.",
 }
 """What stands in a table, by its name; tables without a text are files alone."""

@@ -22,9 +22,6 @@ AT_ONCE = 250
 EXPLORATION = 0.5
 """How often an agent acts at random where transitions are explored."""
 
-NOISE = 0.3
-"""How often a noisy partner acts at random."""
-
 NUM_STEPS = 8
 """Over which the regression sums demonstrated transitions; chosen once, on the recorded Gems data (docs/mamql.md)."""
 
@@ -155,13 +152,6 @@ def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player
         return jnp.where(is_random, drawn, actions), memory
 
     return Player(player.env, act, player.initial_memory)
-
-
-def noisy(player: Player) -> Player:
-    """All agents but the first act at random in some steps."""
-    num_agents, num_actions = player.env.num_agents, int(getattr(player.env.action_space, "n", 0))
-    share = NOISE * (jnp.arange(num_agents, dtype=jnp.int32) > 0).astype(jnp.float32)
-    return mix_in_random(player, jnp.zeros((num_agents, num_actions), jnp.float32), share)
 
 
 def shown_actions(demonstrations: Demonstrations) -> np.ndarray:

@@ -28,11 +28,10 @@ from baselines.imitation.critics import count_actions
 from baselines.imitation.joint_actions import MAX_JOINT_ACTIONS
 from baselines.presets import FIRST_REPORTED_SEED, preset
 from baselines.runs.options import parse_env_kwargs
-from baselines.studies.mamql.motives import TEAMS
 from jaxdilemmas.environment import Environment, require
 
-Stage = Literal["table", "retrain", "partners", "stochastic", "games", "dilemmas", "motives"]
-STAGES: tuple[Stage, ...] = ("table", "retrain", "partners", "stochastic", "games", "dilemmas", "motives")
+Stage = Literal["table", "retrain", "games", "dilemmas"]
+STAGES: tuple[Stage, ...] = ("table", "retrain", "games", "dilemmas")
 
 
 class Method(NamedTuple):
@@ -77,9 +76,6 @@ SHARED = (
 RECORDED = "recorded"
 """The expert of the recorded Gems data."""
 
-NOISY = "noisy_"
-"""Before the name of an expert: all agents but the first act at random in some steps."""
-
 NUM_STATES, REPETITIONS = 3000, 3
 """In stage retrain: from how many states, at most as many as are explored, and how often, what follows is played."""
 
@@ -99,9 +95,6 @@ DILEMMAS: dict[str, tuple[str, ...]] = {
     "common_pool": ("cooperative", "exploitative"),
 }
 """Games of stage dilemmas, and whose demonstrations are looked at."""
-
-MOTIVES: dict[str, tuple[str, ...]] = {"cleanup": tuple(TEAMS)}
-"""Likewise of stage motives; `baselines.studies.mamql.motives` has the teams."""
 
 EVENTS: dict[str, tuple[str, ...]] = {
     "gems": ("own_gems", "shared"),
@@ -152,12 +145,10 @@ class Options:
     """What to learn, to play and to compare.
 
     Attributes:
-      stages: table: all methods at all sizes on Gems; retrain: IPPO on recovered rewards; partners: agents of stage
-        table beside others than in the demonstrations; stochastic: demonstrations of agents beside noisy ones; games:
-        Overcooked and Intersection; dilemmas: rewards of cooperative, greedy and exploitative teams; motives: of teams
-        that clean of their own accord and for fear of a beam.
+      stages: table: all methods at all sizes on Gems; retrain: IPPO on recovered rewards; games: Overcooked and
+        Intersection; dilemmas: rewards of cooperative, greedy and exploitative teams.
       methods: who learns.
-      sizes: transitions of demonstrations, of stages table, partners and stochastic.
+      sizes: transitions of demonstrations, of stage table.
       seeds: trainings of each, with demonstrations drawn anew.
       first_seed: the others follow it; settings were chosen on seeds below 100.
       experts: whose demonstrations: "recorded", a scripted policy of Gems, or the directory of a run on Gems.
@@ -168,7 +159,7 @@ class Options:
         the demonstrations, of which it takes as many where there are so many; and the most states of `NUM_STATES`.
       retrain_size: of demonstrations, in stage retrain.
       retrain_env_steps: for which IPPO trains on a reward.
-      dilemma_size: transitions of a team, in stages dilemmas and motives.
+      dilemma_size: transitions of a team, in stage dilemmas.
       jobs: processes at work side by side.
       output: directory; what it holds is not done again.
       page: a page in Markdown into which the results are written, between its marks; the pictures go beside it.
@@ -201,12 +192,10 @@ class Options:
         require(self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
         labels = [label(expert) for expert in self.experts]
         require(len(set(labels)) == len(labels), "experts", self.experts, "of different names")
-        is_needed = RECORDED in self.experts and bool({*self.stages} - {"games", "dilemmas", "motives", "stochastic"})
+        is_needed = RECORDED in self.experts and bool({*self.stages} - {"games", "dilemmas"})
         is_there = self.recording is not None and self.recording.is_file()
         allowed = "the file of the recorded Gems expert data; without it use --quick, or --experts greedy"
         require(is_there or not is_needed, "recording", self.recording, allowed)
-        is_playable = self.experts != (RECORDED,) or "stochastic" not in self.stages
-        require(is_playable, "experts", self.experts, "stage stochastic needs one that can play, such as cooperative")
         self._check_settings()
 
     def _check_settings(self) -> None:
@@ -280,11 +269,8 @@ class Options:
         makers = {
             "table": self._table,
             "retrain": self._retrain,
-            "partners": self._table,
-            "stochastic": self._stochastic,
             "games": self._games,
-            "dilemmas": lambda: self._teams(DILEMMAS),
-            "motives": lambda: self._teams(MOTIVES),
+            "dilemmas": self._teams,
         }
         return [Piece(stage, *rest) for stage in STAGES if stage in self.stages for rest in makers[stage]()]
 
@@ -296,11 +282,6 @@ class Options:
         parts = itertools.product(self.all_seeds, self.experts, (*self.methods, TRUE_REWARD))
         return [("gems", expert, method, self.retrain_size, seed) for seed, expert, method in parts]
 
-    def _stochastic(self) -> list[tuple[str, str, str, int, int]]:
-        experts = [f"{NOISY}{expert}" for expert in self.experts if expert != RECORDED]
-        parts = itertools.product(self.all_seeds, experts, self.sizes, self.methods)
-        return [("gems", expert, method, size, seed) for seed, expert, size, method in parts]
-
     def _games(self) -> list[tuple[str, str, str, int, int]]:
         return [
             (game, expert, method, size, seed)
@@ -310,8 +291,8 @@ class Options:
             for method in self.methods
         ]
 
-    def _teams(self, games: dict[str, tuple[str, ...]]) -> list[tuple[str, str, str, int, int]]:
-        teams = [(game, expert) for game, experts in games.items() for expert in experts]
+    def _teams(self) -> list[tuple[str, str, str, int, int]]:
+        teams = [(game, expert) for game, experts in DILEMMAS.items() for expert in experts]
         parts = itertools.product(self.all_seeds, teams, self.methods)
         return [(*team, method, self.dilemma_size, seed) for seed, team, method in parts]
 

@@ -11,15 +11,14 @@ import numpy as np
 import jaxdilemmas
 from baselines import ippo
 from baselines.analysis.rewards.events import EventRewards
-from baselines.core.players import Player, make_team, play_many, scripted_player, trained_player
+from baselines.core.players import Player, trained_player
 from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save, split, subsample
 from baselines.disk.writing import write_file
-from baselines.studies.mamql import measures, motives
+from baselines.studies.mamql import measures
 from baselines.studies.mamql.imitators import EVALUATE, EXPLORE, FOLLOW, RETRAIN, Imitator, obtain
 from baselines.studies.mamql.options import (
     EVENTS,
     FIXED,
-    NOISY,
     NUM_STATES,
     RECORDED,
     TRUE_REWARD,
@@ -33,7 +32,6 @@ from baselines.studies.progress import report
 from baselines.trained.load import find_player
 from baselines.trained.rewards import EventWeightedRewards, RecoveredRewards
 from jaxdilemmas.environment import Environment, require
-from jaxdilemmas.policies import scripted_policies
 
 Row = dict[str, Any]
 HELD_OUT = 0.1
@@ -46,18 +44,10 @@ UNTOLD = "what follows from actions does not tell the weights of events"
 """The gap where stage retrain has no successor rewards."""
 
 EPISODES_OF_DILEMMAS = 20
-"""In which agents of stages dilemmas and motives are evaluated: they are long, and not what is asked."""
+"""In which agents of stage dilemmas are evaluated: they are long, and not what is asked."""
 
 
-NUM_PHASES: dict[Stage, int] = {
-    "table": 3,
-    "retrain": 6,
-    "partners": 2,
-    "stochastic": 2,
-    "games": 2,
-    "dilemmas": 3,
-    "motives": 3,
-}
+NUM_PHASES: dict[Stage, int] = {"table": 3, "retrain": 6, "games": 2, "dilemmas": 3}
 """How many phases a piece of each stage reports at most."""
 
 
@@ -88,7 +78,7 @@ class Task(NamedTuple):
     @property
     def num_episodes(self) -> int:
         """In which agents are evaluated."""
-        is_long = self.piece.stage in ("dilemmas", "motives")
+        is_long = self.piece.stage == "dilemmas"
         return min(EPISODES_OF_DILEMMAS, self.options.episodes) if is_long else self.options.episodes
 
 
@@ -120,20 +110,11 @@ def make_demonstrations(options: Options, game: str, expert: str, size: int) -> 
     if expert == RECORDED:
         assert options.recording is not None  # checked with the options
         return import_gems(options.recording)
-    player = find_expert(game, expert)
+    player = find_player(expert, game, {})
     header = describe(player.env, game, {}, label(expert))
     needed = max(size, NUM_RECORDED) if game == "gems" else round(1.1 * size / (1 - HELD_OUT))
     total = max(needed, 1 + int(player.env.default_params.max_steps))  # two episodes, so that one can be held out
     return record(player, key_of(f"{game}-{label(expert)}", EVALUATE), num_transitions=total, header=header)
-
-
-def find_expert(game: str, expert: str) -> Player:
-    """Who plays under a name; see `Options.experts` and `NOISY`."""
-    if expert in motives.TEAMS:
-        return motives.find_team(game, expert)
-    if expert.startswith(NOISY):
-        return measures.noisy(find_player(expert.removeprefix(NOISY), game, {}))
-    return find_player(expert, game, {})
 
 
 def run_piece(options: Options, piece: Piece) -> None:
@@ -217,12 +198,8 @@ def fit_successors(task: Task, imitator: Imitator, names: tuple[str, ...]) -> Ev
 
 
 def table(task: Task) -> Row:
-    """Everything that is measured."""
-    return recover(task, *learn(task))
-
-
-def recover(task: Task, imitator: Imitator, row: Row) -> Row:
-    """Adds what rewards were recovered, and how well, as far as there are demonstrations to measure it on."""
+    """Everything that is measured; of rewards as far as there are demonstrations to measure them on."""
+    imitator, row = learn(task)
     if task.held_out is None:
         return row
     if (measures.shown_actions(task.train).sum(1) == 1).all():
@@ -247,48 +224,11 @@ def weight_rows(fitted: EventRewards) -> list[Row]:
     ]
 
 
-def of_motives(task: Task) -> Row:
-    """As `table` but for the warden, and what the others clean beside it and beside one that stands, as a mean."""
-    imitator, row = learn(task)
-    teams = {"": imitator.player, "expert_": motives.TEAMS[task.piece.expert](task.piece.game)}
-    for name, player in teams.items():
-        for make_last in (motives.warden, motives.idle):
-            outcome = play_many(motives.beside(player, make_last), task.key(EVALUATE), task.num_episodes)
-            row["numbers"][f"{name}cleaned_beside_{make_last.__name__}"] = float(outcome["cleaned"][:, :-1].mean())
-    last = imitator.env.num_agents - 1
-    row = recover(task, imitator, row)
-    weights = [weight for weight in row.get("weights", []) if weight["agent"] < last]
-    return row | {"agents": row.get("agents", [])[:last], "weights": weights}
-
-
 def games(task: Task) -> Row:
     """What is learnt, without rewards; also of agents that take their best action, as the published ones do there."""
     imitator, row = learn(task)
     row["numbers"]["return_greedy"] = float(np.mean(play_returns(imitator.greedy_player, task)))
     return row
-
-
-def stochastic(task: Task) -> Row:
-    """As `games`, and the first agent beside the noisy experts with whom it was seen."""
-    imitator, row = learn(task)
-    expert = find_expert(task.piece.game, task.piece.expert)
-    is_imitator = jnp.arange(imitator.env.num_agents) == 0
-    returns = play_returns(make_team(imitator.player, expert, is_imitator), task)
-    of_expert = play_returns(expert, task)
-    return row | {"numbers": row["numbers"] | {"return_beside": returns[0], "expert_beside": of_expert[0]}}
-
-
-def partners(task: Task) -> Row:
-    """Each agent beside others than those it learnt from: its own return, mean over the agents."""
-    imitator = take(task)
-    report("playing")
-    num_agents, numbers = imitator.env.num_agents, {}
-    for name, make in scripted_policies(imitator.env).items():
-        other = scripted_player(imitator.env, make(imitator.env))
-        teams = [make_team(imitator.player, other, jnp.arange(num_agents) == seat) for seat in range(num_agents)]
-        returns = [play_returns(team, task)[seat] for seat, team in enumerate(teams)]
-        numbers[f"return_with_{name}"] = float(np.mean(returns))
-    return {"expert_return": task.expert_return, "numbers": numbers}
 
 
 def play_returns(player: Player, task: Task) -> list[float]:
@@ -342,9 +282,6 @@ def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
 STAGE_WORK: dict[Stage, Callable[[Task], Row]] = {
     "table": table,
     "retrain": retrain,
-    "partners": partners,
-    "stochastic": stochastic,
     "games": games,
     "dilemmas": table,
-    "motives": of_motives,
 }
