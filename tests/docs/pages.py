@@ -5,7 +5,10 @@ import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "baselines/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def name_of(page: Path) -> str:
@@ -45,4 +48,4 @@ def inline_commands(page: Path) -> list[list[str]]:
 
 def is_own(command: list[str]) -> bool:
     """Whether the project has the command."""
-    return bool(command) and command[0].startswith(("baselines.", "benchmarks."))
+    return bool(command) and re.fullmatch(r"(baselines|benchmarks)(\.\w+)+", command[0]) is not None
