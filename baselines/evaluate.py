@@ -67,7 +67,7 @@ def record_gif(player: Player, key: jax.Array, path: Path) -> None:
         return
     episode = jax.jit(partial(play_episode, player))(key)
     num_frames = min(GIF_STEPS, int(episode.is_played.sum()))
-    states = jax.tree.map(lambda leaf: leaf[:num_frames], episode.states)
+    states = jax.tree.map(lambda leaf: leaf[:num_frames], episode.next_states)
     with written_beside(path) as beside:
         rendering.save_gif(list(rendering.render_rgb(player.env, states)), beside, FRAMES_PER_SECOND)
 

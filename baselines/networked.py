@@ -24,7 +24,7 @@ from baselines.core.trainer import Algorithm, Policy, Trainer, check_arguments, 
 from baselines.disk.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
 from baselines.networking.networked_rollout import (
     NetworkedPlayers,
-    Trajectory,
+    NetworkedRollout,
     choose,
     episode_sums,
     next_values,
@@ -310,7 +310,7 @@ def descend(learner: Learner, train_state: TrainState, env_params: Any) -> tuple
 
 
 def loss(
-    network_params: Params, hidden: jax.Array, trajectory: Trajectory, learner: Learner, key: jax.Array
+    network_params: Params, hidden: jax.Array, trajectory: NetworkedRollout, learner: Learner, key: jax.Array
 ) -> tuple[jax.Array, Metrics]:
     """Policy gradient by n-step returns, value loss and entropy bonus.
 
@@ -340,7 +340,7 @@ def loss(
     return total, jax.tree.map(lambda leaf: leaf / network.links.num_agents, losses)
 
 
-def estimate(learner: Learner, trajectory: Trajectory, values: jax.Array, following: jax.Array) -> jax.Array:
+def estimate(learner: Learner, trajectory: NetworkedRollout, values: jax.Array, following: jax.Array) -> jax.Array:
     """Advantages `[T, B, N]`: n-step returns of own and shared rewards, less values.
 
     Args:

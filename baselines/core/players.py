@@ -39,16 +39,16 @@ def check_player(argument: str, player: Any) -> None:
     check_unreset_game(player.env)
 
 
-class Steps(NamedTuple):
+class Episode(NamedTuple):
     """An episode step by step, leading axis T = the most steps it can take.
 
     Attributes:
-      obs: `[T, N, ...]`, what agents saw.
+      obs: `[T, N, ...]`, observations that agents acted on.
       states: of the game, in which they acted.
-      actions: `[T, N]`, what they did.
+      actions: `[T, N]`.
       rewards: `[T, N]` float32, the game's own.
-      next_obs: `[T, N, ...]`, what they saw then.
-      next_states: of the game then.
+      next_obs: `[T, N, ...]`, observations after the step.
+      next_states: of the game after the step.
       terminated: `[T]` bool, the game ended.
       truncated: `[T]` bool, the clock ended it.
       info: a dict of `[T, N]` arrays.
@@ -63,20 +63,6 @@ class Steps(NamedTuple):
     next_states: Any
     terminated: jax.Array
     truncated: jax.Array
-    info: dict[str, jax.Array]
-    is_played: jax.Array
-
-
-class Episode(NamedTuple):
-    """What happened, leading axis T = the most steps an episode can take.
-
-    Attributes:
-      states: of the game, after each step.
-      info: a dict of `[T, N]` arrays, with those of `EpisodeStatistics`.
-      is_played: `[T]` bool, False after the episode ended.
-    """
-
-    states: Any
     info: dict[str, jax.Array]
     is_played: jax.Array
 
@@ -144,7 +130,7 @@ def make_team(first: Player, second: Player, is_first: jax.Array | np.ndarray) -
 
 def play_steps(
     player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None, state: Any = None
-) -> Steps:
+) -> Episode:
     """Plays one episode and keeps all of it.
 
     Args:
@@ -167,12 +153,12 @@ def play_steps(
     key, key_reset = jax.random.split(key)
     obs, state = env.reset(key_reset, params) if state is None else (env.observe(state, params), state)
 
-    def step(carry: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], Steps]:
+    def step(carry: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], Episode]:
         obs, state, memory, is_playing = carry
         key_act, key_step = jax.random.split(key)
         actions, memory = player.act(obs, state, memory, key_act)
         next_obs, next_state, rewards, terminated, truncated, info = env.step(key_step, state, actions, params)
-        happened = Steps(obs, state, actions, rewards, next_obs, next_state, terminated, truncated, info, is_playing)
+        happened = Episode(obs, state, actions, rewards, next_obs, next_state, terminated, truncated, info, is_playing)
         return (next_obs, next_state, memory, is_playing & ~(terminated | truncated)), happened
 
     start = (obs, state, player.initial_memory, jnp.bool_(True))
@@ -180,14 +166,14 @@ def play_steps(
 
 
 def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None) -> Episode:
-    """Plays one episode and counts what happens; arguments and errors as of `play_steps`."""
+    """As `play_steps`, with the sums of `EpisodeStatistics` in info."""
     check_player("player", player)
 
     def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
         return player.act(obs, state.env_state, memory, key)
 
     steps = play_steps(Player(EpisodeStatistics(player.env), act, player.initial_memory), key, params, num_steps)
-    return Episode(steps.next_states.env_state, steps.info, steps.is_played)
+    return steps._replace(states=steps.states.env_state, next_states=steps.next_states.env_state)
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:

@@ -36,7 +36,7 @@ Draws = tuple[jax.Array, jax.Array]
 """Of a step: by which numbers `[B, N]` actions are drawn, and keys `[B]` of the environments."""
 
 
-class Trajectory(NamedTuple):
+class NetworkedRollout(NamedTuple):
     """What happened, leading axes `[T, B]`.
 
     Attributes:
@@ -66,7 +66,7 @@ class Trajectory(NamedTuple):
     info: dict[str, jax.Array]
 
 
-Step = Callable[[RolloutCarry, Draws], tuple[RolloutCarry, Trajectory]]
+Step = Callable[[RolloutCarry, Draws], tuple[RolloutCarry, NetworkedRollout]]
 
 
 def choose(probabilities: jax.Array, uniforms: jax.Array) -> jax.Array:
@@ -82,7 +82,7 @@ def remember(network: Network, params: Params, gates: jax.Array, memory: Memory)
 
 def play(
     players: NetworkedPlayers, network_params: Params, env_params: Any, carry: RolloutCarry, num_steps: int
-) -> tuple[RolloutCarry, Trajectory]:
+) -> tuple[RolloutCarry, NetworkedRollout]:
     """Plays a rollout.
 
     Args:
@@ -93,7 +93,7 @@ def play(
       num_steps: T.
 
     Returns:
-      The carry for the next rollout and a `Trajectory`.
+      The carry for the next rollout and a `NetworkedRollout`.
     """
     key, key_act, key_env = jax.random.split(carry.key, 3)
     shape = (num_steps, *carry.obs.shape[:2])
@@ -106,14 +106,14 @@ def play(
 
 def _step_if_any(
     players: NetworkedPlayers, step: Step, carry: tuple[RolloutCarry, jax.Array], draws: Draws
-) -> tuple[tuple[RolloutCarry, jax.Array], Trajectory]:
+) -> tuple[tuple[RolloutCarry, jax.Array], NetworkedRollout]:
     """One step in the environments whose rollouts go on."""
     old, is_playing = carry
     if not players.stops_early:
         new, trajectory = step(old, draws)
         return (new, is_playing), trajectory
 
-    def skip(carry: RolloutCarry, draws: Draws) -> tuple[RolloutCarry, Trajectory]:
+    def skip(carry: RolloutCarry, draws: Draws) -> tuple[RolloutCarry, NetworkedRollout]:
         return carry, zeros_like(jax.eval_shape(step, carry, draws)[1])
 
     new, trajectory = jax.lax.cond(is_playing.any(), step, skip, old, draws)
@@ -124,7 +124,7 @@ def _step_if_any(
 
 def _step(
     players: NetworkedPlayers, params: Params, env_params: Any, carry: RolloutCarry, draws: Draws
-) -> tuple[RolloutCarry, Trajectory]:
+) -> tuple[RolloutCarry, NetworkedRollout]:
     """One step in every environment."""
     uniforms, keys = draws
     before = jax.tree.map(partial(_where, carry.starts), players.network.initial_memory(1), carry.memory)
@@ -133,7 +133,7 @@ def _step(
     actions = choose(after.policy, uniforms)
     step = jax.vmap(players.env.step, in_axes=(0, 0, 0, None))
     obs, env_state, rewards, terminated, truncated, info = step(keys, carry.env_state, actions, env_params)
-    trajectory = Trajectory(
+    trajectory = NetworkedRollout(
         starts=carry.starts,
         before=before,
         gates=gates,
@@ -159,7 +159,7 @@ def zeros_like(shapes: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
-def pull_back(network: Network, params: Params, trajectory: Trajectory, in_hidden: jax.Array) -> Params:
+def pull_back(network: Network, params: Params, trajectory: NetworkedRollout, in_hidden: jax.Array) -> Params:
     """The gradient in the parameters behind the memory.
 
     Args:
@@ -186,7 +186,7 @@ def pull_back(network: Network, params: Params, trajectory: Trajectory, in_hidde
 
 
 def next_values(
-    players: NetworkedPlayers, params: Params, trajectory: Trajectory, values: jax.Array, key: jax.Array
+    players: NetworkedPlayers, params: Params, trajectory: NetworkedRollout, values: jax.Array, key: jax.Array
 ) -> jax.Array:
     """Values `[T, B, N]` of what follows each step in the same episode, past time limits and past the end.
 
@@ -209,7 +209,7 @@ def next_values(
     )
 
 
-def episode_sums(trajectory: Trajectory) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+def episode_sums(trajectory: NetworkedRollout) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """Sums over the episodes that ended: `episode_return` `[N]` and the social metrics `[]`.
 
     Returns:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.networking.networked_rollout import Trajectory, pull_back, remember
+from baselines.networking.networked_rollout import NetworkedRollout, pull_back, remember
 from baselines.networking.protocols import PROTOCOLS, Links, Memory, Network, ProtocolName, cut
 from jaxdilemmas.graphs import edges_of, make_graph
 from tests.baselines.test_ippo import compile_quickly
@@ -146,8 +146,8 @@ def test_going_back_through_time_gives_the_gradient_of_the_scan(name: ProtocolNa
     def both(params: Any) -> tuple[Any, Any]:
         before, gates, _ = unroll(network, params, obs, starts)
         read: dict[str, Any] = {"starts": starts[:, None], "before": before, "gates": gates, "obs": obs}
-        fields: dict[str, Any] = dict.fromkeys(Trajectory._fields) | read
-        trajectory = Trajectory(**fields)
+        fields: dict[str, Any] = dict.fromkeys(NetworkedRollout._fields) | read
+        trajectory = NetworkedRollout(**fields)
         return jax.grad(weighted)(params), pull_back(network, params, trajectory, in_hidden)
 
     expected, found = compile_quickly(both, params)(params)

@@ -12,7 +12,7 @@ import pytest
 import jaxdilemmas
 from baselines import networked
 from baselines.core.players import play_many
-from baselines.networking.networked_rollout import NetworkedPlayers, Trajectory, choose, episode_sums, play
+from baselines.networking.networked_rollout import NetworkedPlayers, NetworkedRollout, choose, episode_sums, play
 from baselines.networking.protocols import Links
 from baselines.runs.command import train_command
 from baselines.studies.common_pool.models import assemble
@@ -179,7 +179,7 @@ def test_protocols_without_a_joint_loss_pack_where_others_skip() -> None:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["packed", "ragged"])
-def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[Trajectory]]:
+def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[NetworkedRollout]]:
     """Two rollouts of five steps on episodes of three."""
     params = Params(length=3, sees_cue=1.0, sees_step=1.0)
     env = Exchange(2, params)
@@ -188,7 +188,7 @@ def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[Trajectory]]:
     state = networked.make_trainer(SMALL, env).init(jax.random.key(0), params)
     carry = state.rollout.replace(env_state=state.rollout.env_state.env_state)
 
-    def play_twice(carry: Any) -> list[Trajectory]:
+    def play_twice(carry: Any) -> list[NetworkedRollout]:
         trajectories = []
         for _ in range(2):
             carry, trajectory = play(players, state.network_params, params, carry, 5)
@@ -198,7 +198,7 @@ def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[Trajectory]]:
     return request.param, compile_quickly(play_twice, carry)(carry)
 
 
-def test_equality_is_summed_over_the_episodes_that_have_one(rollouts: tuple[bool, list[Trajectory]]) -> None:
+def test_equality_is_summed_over_the_episodes_that_have_one(rollouts: tuple[bool, list[NetworkedRollout]]) -> None:
     trajectory = rollouts[1][0]
     ended = trajectory.truncated.at[:].set(False).at[-1].set(True)
     num_envs = ended.shape[1]
@@ -213,7 +213,7 @@ def test_equality_is_summed_over_the_episodes_that_have_one(rollouts: tuple[bool
 
 
 def test_packed_rollouts_go_on_with_the_next_episode_and_ragged_ones_stop(
-    rollouts: tuple[bool, list[Trajectory]],
+    rollouts: tuple[bool, list[NetworkedRollout]],
 ) -> None:
     is_ragged, (first, second) = rollouts
     np.testing.assert_array_equal(first.is_played[:, 0], [1, 1, 1, not is_ragged, not is_ragged])
@@ -224,7 +224,7 @@ def test_packed_rollouts_go_on_with_the_next_episode_and_ragged_ones_stop(
     np.testing.assert_array_equal(first.info["final_obs"][2, 0, 0], 3)
 
 
-def test_memory_and_fingerprints_start_afresh_with_an_episode(rollouts: tuple[bool, list[Trajectory]]) -> None:
+def test_memory_and_fingerprints_start_afresh_with_an_episode(rollouts: tuple[bool, list[NetworkedRollout]]) -> None:
     for trajectory in rollouts[1]:
         starts = np.asarray(trajectory.starts & trajectory.is_played)
         for memory, fresh in (
@@ -247,13 +247,15 @@ def test_returns_of_own_and_neighbours_rewards_are_those_recorded(recorded: str,
     unused: Any = None
     learner = networked.Learner(config, unused, Links(edges_of(make_graph("complete", 4)), 4), unused)
     terminated = jnp.array(dones)[:, None]
-    trajectory = dict.fromkeys(Trajectory._fields, unused) | {
+    trajectory = dict.fromkeys(NetworkedRollout._fields, unused) | {
         "rewards": jnp.array(rewards, jnp.float32)[:, None],
         "terminated": terminated,
         "truncated": terminated & False,
     }
     following = np.concatenate([values[1:], bootstrap[None]])[:, None]
-    found = networked.estimate(learner, Trajectory(**trajectory), jnp.array(values)[:, None], jnp.array(following))
+    found = networked.estimate(
+        learner, NetworkedRollout(**trajectory), jnp.array(values)[:, None], jnp.array(following)
+    )
     np.testing.assert_allclose(found[:, 0].T, advantages, atol=5e-6)
     np.testing.assert_allclose(found[:, 0] + values, returns.T, atol=5e-6)
 

@@ -159,7 +159,7 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
         "restraint": waits / num_played,
         "return": returns,
         "length": num_played,
-        "is_depleted": episode.states.stock[num_played - 1] <= 0,
+        "is_depleted": episode.next_states.stock[num_played - 1] <= 0,
         "efficiency": metrics.efficiency(returns, jnp.full(num_agents, len(episode.is_played))),
         "equality": metrics.equality(returns),
         "sustainability": metrics.sustainability(last["episode_reward_steps"], last["episode_reward_time"]),
