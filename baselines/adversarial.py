@@ -1,7 +1,7 @@
-"""Adversarial imitation: agents learn by IPPO to be taken for those of the demonstrations, MA-AIRL and MAGAIL.
+"""Adversarial imitation, MA-AIRL and MAGAIL: agents learn by IPPO to look like the agents of the demonstrations.
 
-Every agent has a discriminator with parameters of its own that tells demonstrations from what is played now; what it
-says is the agent's reward.
+Every agent has a discriminator with parameters of its own. It learns to separate demonstrations from transitions that
+agents play now, and its output is the reward of the agent.
 
 Source: Yu et al. 2019 (arXiv:1907.13220) for MA-AIRL; Song et al. 2018 (arXiv:1807.09936) for MAGAIL. Their agents
 learn by a multi-agent ACKTR where ours learn by IPPO.
@@ -43,7 +43,7 @@ Metrics = dict[str, jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class Config(ImitationConfig):
-    """Settings of one training run, beside those that all imitators have (`imitation_config.ImitationConfig`).
+    """Settings of one training run, in addition to those of all imitators (`imitation.settings.ImitationConfig`).
 
     Of these `batch_size` (of demonstrations as of what was just played), `learning_rate` and `l2` are of the
     discriminators and of cloning, `gradient_steps` of the discriminators alone, spread evenly over the updates. With
@@ -129,7 +129,7 @@ class TrainState(struct.PyTreeNode):
       generator: of IPPO.
       discriminators: their parameters, leading axis N.
       opt_state: of their Adam.
-      key: a JAX PRNG key, beside that of the rollouts.
+      key: a JAX PRNG key; the rollouts have another.
     """
 
     generator: ippo.TrainState
@@ -197,7 +197,7 @@ def make_trainer(config: Config, env: Environment, demonstrations: Demonstration
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """What a trained run plays, see `imitation.act_by`."""
+    """The policy of a trained run, see `imitator.act_by`."""
     check_arguments(config, Config, env)
     players = make_players(config, env)
 
@@ -274,7 +274,7 @@ def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
 
 
 def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
-    """Plays, lets discriminators and then agents learn from it, and says how it went."""
+    """Collects a rollout, trains the discriminators and then the agents on it, and returns metrics."""
     key, key_clone, key_tell = jax.random.split(train_state.key, 3)
     expert = learner.expert()
     generator = clone(learner, train_state.generator, expert, key_clone)
@@ -342,7 +342,7 @@ def loss(
 
 
 def learnt_rewards(learner: Learner, discriminators: Any, trajectory: Trajectory) -> jax.Array:
-    """What discriminators pay for each step of a trajectory, `[T, B, N]`."""
+    """The rewards that discriminators give for each step of a trajectory, `[T, B, N]` float32."""
     shape = trajectory.log_probs.shape
     judgement = learner.discriminators.judge(
         discriminators, transitions_of(trajectory), trajectory.log_probs.reshape(-1, shape[-1])

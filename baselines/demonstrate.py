@@ -39,15 +39,15 @@ SECONDS_BETWEEN_LINES = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to record, and where to write it. One of policy, import_gems and partial says where it comes from.
+    """What to record, and where to write it. One of policy, import_gems and partial is the source.
 
     Attributes:
       policy: who plays: a scripted policy of the game, or the directory of a run.
       env: id of the game, or module:Class of one of your own.
       env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large, or map=board.txt
         for a file with a board drawn as text.
-      transitions: whole episodes until there are at least so many.
-      episodes: or just so many; one of the two.
+      transitions: whole episodes are recorded until there are at least this many transitions.
+      episodes: exactly this many episodes; one of the two is given.
       with_states: whether the states of the game are recorded as well.
       seed: of the episodes.
       import_gems: the recorded Gems expert data, an npz file, to be written as demonstrations.
@@ -113,7 +113,7 @@ def play(policy: str, options: Options, path: Path, console: Console) -> tuple[H
 
     Raises:
       ValueError: the policy cannot be found or played, or something is at the path.
-      SystemExit: the file cannot be written; the message says why, and what of it is whole.
+      SystemExit: the file cannot be written; the message gives the reason, and which part of the file is whole.
     """
     wanted, unit = (
         (options.episodes, "episodes") if options.transitions is None else (options.transitions, "transitions")
@@ -140,7 +140,7 @@ def play(policy: str, options: Options, path: Path, console: Console) -> tuple[H
 
 
 def write(writer: Writer, blocks: Iterator[Demonstrations], progress: Progress) -> None:
-    """Writes block by block, and says how far it is."""
+    """Writes block by block, and shows the progress."""
     for block in blocks:
         writer.write(block)
         progress.update(writer.header)
@@ -155,7 +155,7 @@ def what_is_safe(path: Path, writer: Writer) -> str:
 
 
 def make(options: Options, path: Path, console: Console) -> tuple[Header, bool]:
-    """Makes the file, from wherever the options say; returns and raises as `play`."""
+    """Makes the file from the source in the options; returns and raises as `play`."""
     check_is_free(path)
     if options.policy is not None:
         return play(options.policy, options, path, console)

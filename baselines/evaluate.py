@@ -28,7 +28,7 @@ GIF_STEPS = 300
 FRAMES_PER_SECOND = 20
 
 CLEAR = 2.0
-"""What is further from 0 than so many standard errors is said to differ from it."""
+"""A difference of more standard errors than this is reported as a difference."""
 
 Summary = dict[str, Any]
 """`mean` and `standard_error` of an outcome; see `players.summarize`."""

@@ -206,13 +206,13 @@ class Config:
     """Settings of one training run.
 
     Attributes:
-      reward: what agents learn from: their own rewards, the sum of all, or their own less the cost of inequity.
+      reward: the rewards that agents learn from: their own, the sum of all, or their own less the cost of inequity.
       envy: cost of others faring better, with reward "inequity_averse"; see `preferences.inequity_averse`.
-      guilt: cost of others faring worse, likewise.
-      bonus: what agents learn from on top, as event=weight, such as potted=3; events are those of the game's info.
+      guilt: cost of others faring worse, with reward "inequity_averse".
+      bonus: an extra reward for events, as event=weight, such as potted=3; events are those of the game's info.
       bonus_steps: env steps in which the bonus fades to 0, in a straight line; None for a bonus that stays.
       parameters: one network for all agents or one for each.
-      agent_id: whether shared networks are told whose observation they read.
+      agent_id: whether shared networks also read the number of the agent.
       network: "mlp", "conv", "gru", or "set" where the game shows entities.
       hidden_size: width of the network's layers, even.
       total_env_steps: length of training; whole updates only.
@@ -292,7 +292,7 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
     Args:
       config: the settings.
       env: a game as `jaxdilemmas.make` returns it, without wrappers.
-      preference: what agents learn from, in place of what `config.reward` names.
+      preference: the rewards that agents learn from, in place of those that `config.reward` names.
 
     Returns:
       See `trainer.Trainer`. Metrics of an update: `rollout.episode_metrics`, `rollout.event_rates`, the losses, and
@@ -350,7 +350,7 @@ def make_networks(config: Config, env: Environment) -> tuple[ObservationCode, Ag
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
-    """What a trained run plays, in one environment: sampled actions, or the most likely ones when `greedy`.
+    """The policy of a trained run, in one environment: sampled actions, or the most likely ones when `greedy`.
 
     Raises:
       ValueError: as `make_networks`, or `greedy` is no bool.

@@ -27,7 +27,7 @@ from jaxdilemmas.environment import Environment
 
 @dataclasses.dataclass(frozen=True)
 class Config(SoftQConfig):
-    """Settings of one training run, beside those of `SoftQConfig` and `ImitationConfig` in `imitation.settings`.
+    """Settings of one training run, in addition to those in `imitation.settings`.
 
     Attributes:
       critic: values of own actions ("independent") or of joint actions, for few agents and actions ("joint").

@@ -66,7 +66,7 @@ class Critic(NamedTuple):
       init: key -> network_params.
       read: (network_params, obs `[M, N, ...]`) -> `Reading`.
       entries: actions `[M, N]` -> `[M, N]`, the entries of `Reading.q` that they are.
-      extra_loss: (network_params, expert `Transitions`) -> `[N]`, the loss of networks beside the critics.
+      extra_loss: (network_params, expert `Transitions`) -> `[N]`, the loss of networks other than the critics.
     """
 
     init: Callable[[jax.Array], Any]
@@ -153,7 +153,7 @@ def learn_by(config: SoftQConfig, critic: Critic) -> Method:
 
 @dataclasses.dataclass(frozen=True)
 class Config(SoftQConfig):
-    """Settings of one training run, beside those of `SoftQConfig` and `ImitationConfig` in `imitation.settings`.
+    """Settings of one training run, in addition to those in `imitation.settings`.
 
     Attributes:
       marginalisation: "sampled": critics of own actions. "explicit": critics of joint actions, averaged over policies

@@ -1,6 +1,6 @@
-"""Networked advantage actor-critic: agents on a graph learn, and tell each other what their protocol lets them.
+"""Networked advantage actor-critic: agents on a graph learn, and exchange the messages of their protocol.
 
-Every agent learns by A2C from rollouts of a few steps, through an LSTM; `training.communication` has the protocols.
+Every agent learns by A2C from rollouts of a few steps, through an LSTM; `networking.protocols` has the protocols.
 
 Source: the learners of instadeepai/EGTA-NMARL @ 544b2e0, by which Pretorius et al. 2020 (arXiv:2010.07777) studied how
 information structure changes a common-pool resource. Ours goes on past the time limit and learns from rollouts that end
@@ -48,9 +48,9 @@ class Config:
     """Settings of one training run.
 
     Attributes:
-      protocol: what agents tell each other; see `training.communication`.
-      graph: who is whose neighbour, a name known to `jaxdilemmas.graphs.make_graph`.
-      reward_sharing: alpha: agents learn from their own reward and alpha times the sum of their neighbours'.
+      protocol: the messages that agents exchange; see `networking.protocols`.
+      graph: who is a neighbour of whom, a name that `jaxdilemmas.graphs.make_graph` knows.
+      reward_sharing: alpha: an agent learns from its own reward plus alpha times the sum of its neighbours' rewards.
       independent_share_rewards: whether agents without neighbours, by protocol "ia2c", share rewards over the graph
         all the same, as they do in the source.
       early_ends: what becomes of a rollout in which the episode ends. "packed": it goes on with the next episode.
@@ -258,7 +258,7 @@ def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
 
 
 def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
-    """Learns from one rollout, or from as many short ones as bring the run to its env steps; says how it went."""
+    """Learns from one rollout, or from short ones until the run has the env steps that are due; returns metrics."""
     train_state = train_state.replace(update_index=train_state.update_index + 1)
     if learner.config.stops_early:
         train_state, sums = _learn_until_due(learner, train_state, env_params)

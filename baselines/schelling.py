@@ -46,7 +46,7 @@ class Options:
     Attributes:
       cooperate: what cooperators follow: the name of a scripted policy of the game, or the directory of a run trained
         on it.
-      defect: what defectors follow, likewise.
+      defect: the policy of defectors, a name as for `cooperate`.
       env: id of the game, or module:Class of one of your own.
       env_kwargs: keyword arguments of the game as name=value, such as num_agents=4 map=large, or map=board.txt
         for a file with a board drawn as text.
@@ -107,7 +107,7 @@ def analyse(options: Options) -> Result:
 
 
 def conclude(options: Options, dilemma: Dilemma) -> str:
-    """The sentence that says whether it is a dilemma."""
+    """The sentence that reports whether the game is a dilemma."""
     if dilemma.verdict is Verdict.HOLDS:
         return f"{options.title}: is a dilemma"
     blocking = "; ".join(phrase for phrase, found in dilemma.conditions.items() if found is dilemma.verdict)

@@ -87,7 +87,7 @@ def is_same(first: RunDirectory, second: RunDirectory) -> bool:
 
 
 def measure(algorithm: str, num_kills: int, folder: Path) -> dict[str, Any]:
-    """Kills until there were so many kills."""
+    """Kills and resumes runs until there were `num_kills` kills."""
     rng = random.Random(0)
     row = dict.fromkeys(COLUMNS[1:], 0)
     options = [*OPTIONS[algorithm], "--seed", "100", "--runs-dir", str(folder)]

@@ -65,7 +65,7 @@ def train(experiment: str, seeds: range, runs_dir: Path) -> RunDirectory:
 
     Raises:
       ValueError: there is a run of that name with other settings.
-      CalledProcessError: training failed; what it said is in a log beside the run directory.
+      CalledProcessError: training failed; its output is in a log beside the run directory.
     """
     directory = RunDirectory(runs_dir / f"{experiment}_{seeds[0]}_to_{seeds[-1]}")
     options = ["--name", directory.path.name, "--runs-dir", str(runs_dir)]

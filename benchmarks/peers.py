@@ -1,4 +1,4 @@
-"""Games of other libraries, to be measured beside ours; docs/performance.md says how to install the libraries.
+"""Games of other libraries, measured in the same run as ours; docs/performance.md shows how to install them.
 
 Nothing of them is imported before a game is asked for, and nothing else of the project needs them.
 """

@@ -54,7 +54,7 @@ def compile_program(function: Callable[..., Any], *arguments: Any, num_devices: 
 
 
 def _planned_bytes(plan: Any) -> int:
-    """What XLA's analysis of a program says of its peak.
+    """The peak of the memory of a program by XLA's analysis.
 
     Some versions of jaxlib have no such number, and that of jaxlib 0.10 on a CPU counts constants but not temporaries,
     so it is at least arguments, outputs and temporaries together.
@@ -64,7 +64,7 @@ def _planned_bytes(plan: Any) -> int:
 
 
 def memory_mb() -> float:
-    """Megabytes that the device has for programs, or where it does not say, as a CPU, that the machine has."""
+    """Megabytes that the device has for programs; of a device that reports nothing, as a CPU, those of the machine."""
     limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
     return (os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if limit is None else limit) / 1e6
 

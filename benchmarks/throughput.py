@@ -32,7 +32,7 @@ NUMBERS = "numbers"
 
 
 class Case(NamedTuple):
-    """What is measured of a game unless the command line says otherwise.
+    """The default measurement of a game, which the command line may change.
 
     Attributes:
       env_kwargs: keyword arguments of the game.

@@ -41,7 +41,7 @@ COLUMNS = ("game", "network", "num_envs", "num_epochs", "env_steps_per_second", 
 
 
 def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
-    """The settings of the game with `settings` in their place, cut to so many updates."""
+    """The settings of the game, with `settings` in their place, for `num_updates` updates."""
     config = ippo.Config(**(preset("ippo", env_id) | settings))
     return dataclasses.replace(config, total_env_steps=num_updates * config.env_steps_per_update)
 

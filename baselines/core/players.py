@@ -104,7 +104,7 @@ def make_team(first: Player, second: Player, is_first: jax.Array | np.ndarray) -
 
     Args:
       first: plays the same game as `second`.
-      second: likewise.
+      second: plays the same game as `first`.
       is_first: `[N]` bool, who follows `first`.
 
     Raises:
@@ -179,7 +179,7 @@ def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     """Numbers of an episode, `[N]`: `return`, counts from info, `restraint`, `tagged_steps`; and social metrics `[]`.
 
-    What a game does not tell in info is left out.
+    Events that a game does not report in info are left out.
 
     Raises:
       ValueError: this is no `Episode`.

@@ -13,7 +13,7 @@ def generalized_advantages(
     discount: float,
     gae_lambda: float,
 ) -> jax.Array:
-    """Generalized advantage estimation that tells the end of the game from the end of the clock.
+    """Generalized advantage estimation that treats the end of the game and the end of the clock differently.
 
     A_t = delta_t + discount * gae_lambda * A_{t+1}, the second term only within an episode, with
     delta_t = r_t + discount * V(s_{t+1}) - V(s_t). V(s_{t+1}) is 0 where the game ended (`terminated`). Where the clock
@@ -24,7 +24,7 @@ def generalized_advantages(
       values: `[T, ...]` float32, V(s_t).
       next_values: `[T, ...]` float32, V(s_{t+1}), of the same episode as s_t.
       terminated: `[T, ...]` bool, of the step from t to t + 1; broadcasts against rewards.
-      truncated: `[T, ...]` bool, likewise.
+      truncated: `[T, ...]` bool, of the step from t to t + 1; broadcasts against rewards.
       discount: gamma, in [0, 1].
       gae_lambda: lambda, in [0, 1].
 

@@ -223,7 +223,7 @@ def read_contents(path: Path) -> Contents:
 
 
 def read_arrays(contents: Contents) -> dict[str, np.ndarray]:
-    """The arrays of all blocks, joined along the leading axis; beside them one block is in memory at a time.
+    """The arrays of all blocks, joined along the leading axis; in addition to these, one block is in memory at a time.
 
     Raises:
       ValueError: the file was changed since it was looked through.
@@ -250,7 +250,7 @@ def read_arrays(contents: Contents) -> dict[str, np.ndarray]:
 
 
 def _frame(kind: bytes, content: bytes) -> bytes:
-    """A frame as bytes, or a ValueError that says that it is too long."""
+    """A frame as bytes, or a ValueError if it is too long."""
     most = MOST_FRAME_BYTES[kind]
     require(len(content) <= most, f"bytes of {kind.decode()}", len(content), f"at most {most:,}: write less at a time")
     return _PREFIX.pack(kind, len(content), zlib.crc32(content)) + content
@@ -267,7 +267,7 @@ def _read_frame(file: BinaryIO, kinds: tuple[bytes, ...]) -> tuple[bytes, bytes]
     """Kind and content of the frame that begins where the file stands.
 
     Raises:
-      DamagedError: it is cut off or altered, or of another kind; the message says which.
+      DamagedError: it is cut off or altered, or of another kind; the message names the fault.
     """
     prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size:
@@ -286,7 +286,7 @@ def _read_frame(file: BinaryIO, kinds: tuple[bytes, ...]) -> tuple[bytes, bytes]
 
 
 def _arrays(content: bytes, where: str) -> dict[str, np.ndarray]:
-    """The arrays of a block, or a ValueError that says what is wrong with them."""
+    """The arrays of a block, or a ValueError that names the fault."""
     try:
         arrays = safetensors.numpy.load(content)
     except KeyError as error:  # a dtype that safetensors knows and NumPy does not

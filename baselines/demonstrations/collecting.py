@@ -35,8 +35,8 @@ def play_blocks(
       player: who plays what.
       key: a JAX PRNG key, used once.
       header: what the demonstrations are of; see `describe`.
-      num_transitions: whole episodes until there are at least so many.
-      num_episodes: or just so many; one of the two numbers.
+      num_transitions: whole episodes are played until there are at least this many transitions.
+      num_episodes: exactly this many episodes; one of the two numbers is given.
       with_states: whether states are recorded.
 
     Returns:
@@ -81,7 +81,7 @@ def _play_blocks(
     play = partial(_play_arrays, player, with_states)
     shapes, is_played = jax.eval_shape(play, key)
     num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in shapes.values())
-    least = wanted if unit == "num_episodes" else -(-wanted // len(is_played))  # so many are needed at least
+    least = wanted if unit == "num_episodes" else -(-wanted // len(is_played))  # the least number of episodes
     E = min(MOST_EPISODES_AT_ONCE, max(1, BLOCK_BYTES // num_bytes), least)
     play_many = jax.jit(jax.vmap(play))
     first, done = 0, 0

@@ -60,7 +60,7 @@ class Writer:
         without an error.
 
     Raises:
-      ValueError: something is at the path, another process writes it, or the header says what no file can hold.
+      ValueError: something is at the path, another process writes it, or the header holds values that no file can hold.
       OSError: the file, or its directory, cannot be written to. `write` and `close` raise it too, with what was
         written before in the file still.
     """
@@ -136,16 +136,16 @@ def load(
     least_transitions: int = 1,
     is_partial_allowed: bool = False,
 ) -> Demonstrations:
-    """Reads a file of demonstrations; beside them a block of the file is in memory at a time.
+    """Reads a file of demonstrations; in addition to the result, one block of the file is in memory at a time.
 
-    Demonstrations are data: nothing that a file says is imported, made or called, whoever wrote it.
+    Demonstrations are data: nothing that a file names is imported, made or called, whoever wrote the file.
 
     Args:
       path: what `Writer` wrote.
       env: the game that they must be of; any if left out.
       env_id: its id, which is compared if it is given with `env`.
-      least_episodes: so many must be there.
-      least_transitions: likewise.
+      least_episodes: the file must hold at least this many episodes.
+      least_transitions: and at least this many transitions.
       is_partial_allowed: whether a file that is cut off or damaged is read up to its last whole block of episodes, and
         one with an episode that never ends up to that.
 
@@ -183,7 +183,7 @@ def load(
 
 
 def _check_end(contents: Contents, demonstrations: Demonstrations) -> None:
-    """Raises a ValueError unless the end mark, if the file has one, says what is there."""
+    """Raises a ValueError unless the end mark, if the file has one, agrees with the content."""
     if contents.summary is None:
         return
     header = demonstrations.header
@@ -201,7 +201,7 @@ def _check_end(contents: Contents, demonstrations: Demonstrations) -> None:
 
 
 def _check_is_complete(contents: Contents, header: Header, is_partial_allowed: bool) -> None:
-    """Raises a ValueError, if a part is not allowed, that says how the part can be had."""
+    """Raises a ValueError, if a part is not allowed, that names how to get the part."""
     if contents.damage and not is_partial_allowed:
         raise ValueError(
             f"{contents.path} is cut off or damaged: its first {header.num_episodes} whole episodes, "

@@ -57,7 +57,7 @@ def recorded_events(planes: np.ndarray, actions: np.ndarray) -> dict[str, np.nda
       `[M, 2]` float32 each, by name.
 
     Raises:
-      ValueError: planes as `state_from_planes` says, or actions of another shape.
+      ValueError: planes that `state_from_planes` refuses, or actions of another shape.
     """
     require(actions.shape == (len(planes), NUM_PLAYERS), "actions.shape", actions.shape, f"({len(planes)}, 2)")
     env = Gems()

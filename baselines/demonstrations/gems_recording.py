@@ -45,7 +45,7 @@ def import_gems(path: str | Path) -> Demonstrations:
         anything is unpacked.
 
     Raises:
-      ValueError: the file is missing or of another layout, no episode ends in it, or one ends where no rule says so, or
+      ValueError: the file is missing or of another layout, no episode ends in it, or one ends where no rule ends it, or
         goes on where one does. The message names the file and the field.
     """
     env = jaxdilemmas.make("gems")
@@ -108,7 +108,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 class Layout(NamedTuple):
-    """What a file says of an array: its shape and dtype, and its bytes, with those of this very text."""
+    """The header of an array in the file: shape, dtype, and the number of bytes including the header."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -162,7 +162,7 @@ def find_ends(header: Header, rewards: np.ndarray, done: np.ndarray) -> dict[str
       `episodes` `[M]` int32, `terminated` and `truncated` `[M]` bool, by name.
 
     Raises:
-      ValueError: an episode ends where neither rule says so, or goes on where one does.
+      ValueError: an episode ends where neither rule ends it, or goes on where one does.
     """
     rules = header.params
     episodes = (np.cumsum(done) - done).astype(np.int32)

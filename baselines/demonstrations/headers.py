@@ -1,4 +1,4 @@
-"""What demonstrations are of, and how many there are; what a file of them says, and whether it fits a game.
+"""Headers of demonstrations: of which game they are, how many there are, and whether they fit a game.
 
 A header may come from a file of a stranger. It is compared with the game of the user, and names nothing that is
 imported, made or called.
@@ -117,7 +117,7 @@ class Header(Origin):
 
     @property
     def counts(self) -> Counts:
-        """What the end mark of a file says."""
+        """The content of the end mark of a file."""
         return Counts(self.num_episodes, self.num_transitions, self.returns)
 
     def require(self, condition: bool, field: str, value: Any, allowed: str) -> None:
@@ -131,7 +131,7 @@ def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | No
     Args:
       env: the game.
       env_id: as of `jaxdilemmas.make`.
-      env_kwargs: likewise; arrays become lists, and what is not finite text.
+      env_kwargs: its keyword arguments; arrays become lists, and numbers that are not finite become text.
       policy: who plays.
 
     Raises:

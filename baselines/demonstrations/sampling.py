@@ -48,7 +48,7 @@ def subsample(demonstrations: Demonstrations, num_transitions: int, seed: int = 
       seed: of the order.
 
     Raises:
-      ValueError: so many are not there, or an argument is of another kind.
+      ValueError: there are fewer, or an argument is of another kind.
     """
     check_demonstrations(demonstrations)
     header = demonstrations.header

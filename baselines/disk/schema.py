@@ -236,7 +236,7 @@ def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any) -> dict
 
 
 def _explain(error: ValidationError) -> str:
-    """What pydantic says of a value, in the words of this project."""
+    """The error of pydantic for a value, in the words of this project."""
     text = str(error.errors()[0]["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return text.replace("Input should be", "it must be")
 
@@ -248,7 +248,7 @@ def _adapter_of(cls: type) -> TypeAdapter[Any]:
 
 @functools.cache
 def _fields_of(cls: Any) -> dict[str, tuple[TypeAdapter[Any], str]]:
-    """By field: what checks its values, and the words for what is allowed; no words where the type says none."""
+    """By field: what checks its values, and the words for what is allowed; no words where the type has none."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {
         field.name: (TypeAdapter(hints[field.name]), _allowed(hints[field.name])) for field in dataclasses.fields(cls)

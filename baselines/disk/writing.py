@@ -41,7 +41,7 @@ class DamagedError(ValueError):
 
 @contextlib.contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; what is there in the end takes the place of `path` in one step.
+    """Gives a path beside `path` to write to; the file there replaces `path` in one step at the end.
 
     If the writing fails, `path` stays as it was. A symbolic link at `path` is replaced, not followed.
 
@@ -132,7 +132,7 @@ class GrowingFile:
         """Adds a part.
 
         Raises:
-          OSError: the disk is full, say, or the file was removed; what was there before is there still.
+          OSError: for example, the disk is full or the file was removed; what was written before stays.
         """
         self.check_is_there()
         self._planned = self.settle() + len(content)
@@ -277,7 +277,7 @@ def hold(directory: Path) -> Iterator[None]:
       directory: it must exist. A file `.lock` stays in it, with the process that holds or held it.
 
     Raises:
-      ValueError: another process holds it; the message says which, and since when. Or `.lock` is a hard link.
+      ValueError: another process holds it; the message names the process and the time. Or `.lock` is a hard link.
       OSError: the directory cannot be written to.
     """
     with _locked(directory / LOCK, directory):
@@ -292,7 +292,7 @@ def hold_new_file(path: Path) -> Iterator[None]:
       path: where there must be nothing. Its directory is made if need be; a file `.<name>.lock` is beside it meanwhile.
 
     Raises:
-      ValueError: something is there, or another process writes it; the message says which, and since when.
+      ValueError: something is there, or another process writes it; the message names the process and the time.
       OSError: the directory cannot be made or written to.
     """
     check_is_free(path)

@@ -1,4 +1,4 @@
-"""Discriminators: they tell transitions of demonstrations from what learners play, one for each agent."""
+"""Discriminators, one for each agent: they separate transitions of demonstrations from those that learners play."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -16,10 +16,10 @@ Adversary = Literal["airl", "gail"]
 
 
 class Judgement(NamedTuple):
-    """What discriminators say of transitions, `[M, N]` float32 each.
+    """The output of discriminators for transitions, `[M, N]` float32 each.
 
     Attributes:
-      scores: g, what the agent is paid for its action in what it sees, as far as it can be told.
+      scores: g, an estimate of the agent's reward for its action, given its observation.
       logits: log D - log(1 - D), D the probability that the transition is of the demonstrations.
     """
 
@@ -75,9 +75,9 @@ def make_discriminators(config: ImitationConfig, env: Environment, method: Adver
 
 
 def cross_entropy(expert_logits: jax.Array, played_logits: jax.Array) -> jax.Array:
-    """How badly demonstrations and played transitions are told apart, `[M, N]` logits each -> `[N]` float32.
+    """The loss of separating demonstrations and played transitions, `[M, N]` logits each -> `[N]` float32.
 
     -log D of demonstrations and -log(1 - D) of what was played, each averaged over transitions: 2 log 2 if they are
-    not told apart at all.
+    not separated at all.
     """
     return jnp.mean(jax.nn.softplus(-expert_logits), axis=0) + jnp.mean(jax.nn.softplus(played_logits), axis=0)

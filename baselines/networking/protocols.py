@@ -1,4 +1,4 @@
-"""Who tells whom what: protocols of communication on a graph, as descriptions of one recurrent network.
+"""Protocols of communication on a graph (who sends which message to whom), as descriptions of one recurrent network.
 
 Every agent has a network of its own: what it reads goes into an LSTM, on which an actor and a critic sit. A protocol
 says what an agent reads beside its own observation: its neighbours' observations, their last action distributions
@@ -242,7 +242,7 @@ class Network:
         return values[..., 0]
 
     def agree(self, params: Params) -> Params:
-        """LSTM parameters become the mean over each agent and its neighbours, where the protocol says so."""
+        """LSTM parameters become the mean over each agent and its neighbours, if the protocol asks for it."""
         if not self.protocol.averages_memory:
             return params
 

@@ -14,10 +14,10 @@ from baselines.disk.writing import DamagedError, checksum, note_without_checksum
 from jaxdilemmas.arguments import require, show
 
 CHECKSUM = "checkpoint.sha256"
-"""Name of the array `[32]` uint8 beside those of the train state: their checksum."""
+"""Name of the array `[32]` uint8 with the checksum of the arrays of the train state."""
 
 ROWS = "checkpoint.rows.sha256"
-"""Name of the array `[32]` uint8 likewise: the checksum of the rows of metrics.csv up to the checkpoint."""
+"""Name of the array `[32]` uint8 with the checksum of the rows of metrics.csv up to the checkpoint."""
 
 SPARE_BYTES = 2**20
 """A checkpoint that unpacks to more than this and twice the train state of a run is not read."""
@@ -94,7 +94,7 @@ class Checkpoints:
         """Saves a packed train state after `update` updates, unless that is done.
 
         Args:
-          update: so many are done.
+          update: the number of updates that are done.
           arrays: the train state by `packing.pack`.
           rows: checksum of the rows of metrics.csv up to here, 32 bytes.
 
@@ -146,7 +146,7 @@ class Checkpoints:
             raise ValueError(f"checkpoint {path} is of another run: {error}") from error
 
     def _num_bytes(self, update: int) -> int:
-        """That the arrays of a checkpoint have once they are unpacked, as it says itself."""
+        """The size of the arrays of a checkpoint once they are unpacked, by its metadata."""
         return _num_bytes(getattr(self._manager.item_metadata(update), "tree", None))
 
     def close(self) -> None:
@@ -161,5 +161,5 @@ def _num_bytes(tree: Any) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without control characters and the long rest of it."""
+    """The first line of an error, without control characters."""
     return show((str(error).strip().splitlines() or [type(error).__name__])[0])[1:-1]

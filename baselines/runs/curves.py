@@ -17,7 +17,7 @@ PANELS = ("efficiency", "equality", "sustainability", "peace", "tagged_steps")
 """The small ones; what the metrics do not hold has none."""
 
 COUNTS = ("seed", "update", "env_steps", *TIMING_COLUMNS)
-"""Columns that say how far a run is."""
+"""Columns of progress and time, which are not drawn."""
 
 
 def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:

@@ -169,7 +169,7 @@ class RunDirectory:
         return hold(self.path)
 
     def read_record(self) -> RunRecord:
-        """What config.json says.
+        """Reads config.json.
 
         Raises:
           ValueError: there is no such file, it does not hold a `RunRecord`, it was altered, or a symbolic link leads

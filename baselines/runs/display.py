@@ -1,4 +1,4 @@
-"""Where a run is heard of: a live table on a terminal, plain lines elsewhere, Weights & Biases on request."""
+"""The displays of a run: a live table on a terminal, plain lines elsewhere, Weights & Biases on request."""
 
 import datetime
 import hashlib
@@ -20,11 +20,11 @@ from baselines.runs.directory import RunRecord
 WandbMode = Literal["disabled", "offline", "online"]
 
 Row = Mapping[str, np.ndarray]
-"""What an update reported: an `[S]` array for each column of metrics.csv."""
+"""The row of an update: an `[S]` array for each column of metrics.csv."""
 
 
 class Listener(Protocol):
-    """Hears of every update."""
+    """Receives every update."""
 
     def update(self, row: Row) -> None:
         """An update is done."""
@@ -36,7 +36,7 @@ class Listener(Protocol):
 class Summary:
     """The numbers to show, means over seeds.
 
-    What only the end of an episode tells, such as a return, stays until the next one ends.
+    A number that only the end of an episode gives, such as a return, stays until the next episode ends.
 
     Args:
       num_updates: of the whole run.
@@ -64,7 +64,7 @@ class Summary:
         return datetime.timedelta(seconds=round(seconds))
 
     def cells(self) -> dict[str, str]:
-        """What to show, by title."""
+        """The cells to show, by title."""
         if not self.num_done:
             return {"": "compiling"}
         returns = [name for name in self.values if name.startswith("return_") and name != "return_collective"]
@@ -121,7 +121,7 @@ class PlainLines:
       console: where to.
       title: the first line.
       num_updates: of the whole run.
-      every_seconds: at least so long between two lines; the last update always has one.
+      every_seconds: the least time between two lines; the last update always has a line.
     """
 
     def __init__(self, console: Console, title: str, num_updates: int, every_seconds: float = 5.0) -> None:
@@ -154,10 +154,10 @@ class WandbSeries:
       mode: "offline" writes files into the run directory and needs neither account nor network.
       path: the run directory.
       record: what is run.
-      console: where to say in the end how offline files are sent.
+      console: shows at the end how to send offline files.
 
     Raises:
-      ValueError: Weights & Biases cannot begin, as without an account; the message says why.
+      ValueError: Weights & Biases cannot begin, for example without an account; the message gives the reason.
     """
 
     def __init__(self, mode: Literal["offline", "online"], path: Path, record: RunRecord, console: Console) -> None:
@@ -208,7 +208,7 @@ def _wandb_config(record: RunRecord, seed: int) -> dict[str, Any]:
 def make_listeners(
     console: Console, record: RunRecord, path: Path, num_updates: int, wandb_mode: WandbMode
 ) -> list[Listener]:
-    """What hears of a run: a display that suits the console, and Weights & Biases unless disabled."""
+    """The listeners of a run: a display that suits the console, and Weights & Biases unless disabled."""
     title = f"{record.title}, into {path}"
     listeners: list[Listener] = []
     if wandb_mode != "disabled":

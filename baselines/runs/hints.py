@@ -1,4 +1,4 @@
-"""What messages name as the next command: a game to play, demonstrations to record, a run to resume."""
+"""The next command that messages name: a game to play, demonstrations to record, a run to resume."""
 
 import shlex
 from pathlib import Path
@@ -10,7 +10,7 @@ from jaxdilemmas.environment import Environment
 from jaxdilemmas.policies import scripted_policies
 
 MOST_RUNS = 10
-"""A message lists at most so many."""
+"""The most runs that a message lists."""
 
 
 def origin_of_defaults(algorithm: str, env_id: str) -> str:

@@ -26,7 +26,7 @@ class Interruption:
     Compiling cannot be stopped: whoever waits for it waits `GRACE_SECONDS` at most, see `is_due`.
 
     Args:
-      console: where to say that it stops.
+      console: shows that the work stops.
       work: what is ended first, as it is called there.
       stop: called by the first signal.
     """
@@ -63,7 +63,7 @@ class Interruption:
             self.end_program()
 
     def end_program(self) -> None:
-        """Leaves without waiting for what other threads do, which nobody will hear of."""
+        """Ends the program without waiting for other threads, whose work is lost."""
         self._console.show_cursor()
         with suppress(OSError, ValueError):
             self._console.file.flush()

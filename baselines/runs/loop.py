@@ -32,10 +32,10 @@ class Compiled(NamedTuple):
 
 
 class Update(NamedTuple):
-    """So many updates are done.
+    """An update is done.
 
     Attributes:
-      update: the number of the last one, from 1.
+      update: its number, from 1.
       metrics: of that update, `[S]` or `[S, N]` NumPy arrays.
       time: when it ended, by `time.perf_counter`.
       is_finite: `[S]` bool, whether the parameters and losses of each seed are finite; the loop ends where one is not.
@@ -48,14 +48,14 @@ class Update(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """What goes on from here after so many updates: `pack(train_states)` as NumPy arrays."""
+    """The state after a number of updates, to resume from: `pack(train_states)` as NumPy arrays."""
 
     update: int
     arrays: dict[str, np.ndarray]
 
 
 class Finished(NamedTuple):
-    """The last event: the loop ended after so many updates, all of them or fewer if it was told to stop."""
+    """The last event: the number of updates after which the loop ended, fewer than all if it was stopped."""
 
     update: int
     train_states: TrainState
@@ -103,7 +103,7 @@ class TrainingStream:
       trainer: the algorithm.
       env_params: numbers in the rules, the same for all seeds.
       num_updates: where the loop ends.
-      checkpoint_every: a `Checkpoint` after each so many updates.
+      checkpoint_every: updates from one `Checkpoint` to the next.
 
     Use it as a context manager: leaving it early stops the loop after the update at work.
     """

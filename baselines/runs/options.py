@@ -71,7 +71,7 @@ class Job(NamedTuple):
       trainer: the algorithm, bound to its settings and the game.
       env_params: numbers in the rules.
       num_updates: of the whole run.
-      env_steps_per_update: of one seed; 0 where the settings do not say.
+      env_steps_per_update: of one seed; 0 if nothing is played or the number differs.
       is_resumed: whether the directory holds the beginning of it.
       wandb: see `RunOptions`.
     """
@@ -130,7 +130,7 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
 
 
 def make_record(algorithm: str, options: RunOptions, config: Any, env: Environment) -> RunRecord:
-    """What the files of a run say that it is."""
+    """The record of a run, as config.json holds it."""
     return RunRecord(
         algorithm=algorithm,
         env_id=options.env,

@@ -25,7 +25,7 @@ from baselines.runs.terminal import describe
 
 
 class StoppedError(Exception):
-    """A run that cannot go on; the message says why, and what is safe."""
+    """A run that cannot go on; the message gives the reason, and which files are whole."""
 
 
 class Start(NamedTuple):
@@ -137,8 +137,8 @@ class Recorder:
       start: where it begins.
 
     Attributes:
-      listeners: told of every update.
-      update: so many have a row.
+      listeners: receive every update.
+      update: the number of updates that have a row.
       checkpoint: the number of updates after which the last checkpoint was saved.
       compile_seconds: it took.
     """

@@ -79,7 +79,7 @@ class MetricsTable:
     """Adds rows to metrics.csv, each update as a whole or not at all.
 
     The file never gets shorter. Where rows are written anew, after a checkpoint that is older than the last row, they
-    go to a file beside it, which takes the place of metrics.csv as soon as it holds as many. The same is done where
+    go to a file beside it, which replaces metrics.csv as soon as it holds as many rows. The same is done where
     metrics.csv has another name, as in a copy by hard links, so that the file of that name stays as it is.
 
     Args:

@@ -62,7 +62,7 @@ def describe(error: OSError) -> str:
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Until it is left, SIGTERM raises KeyboardInterrupt, if this is the main thread, which hears of signals."""
+    """Until it is left, SIGTERM raises KeyboardInterrupt, if this is the main thread, which receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

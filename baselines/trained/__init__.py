@@ -1,1 +1,1 @@
-"""What was trained: the algorithms by name, runs read back from disk, and games that pay recovered rewards."""
+"""What was trained: the algorithms by name, runs read back from disk, and games with recovered rewards."""

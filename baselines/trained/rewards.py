@@ -19,7 +19,7 @@ from jaxdilemmas.environment import Environment, Transition
 from jaxdilemmas.wrappers import Wrapper
 
 OWN_REWARD = "own_reward"
-"""Where info has what the game itself pays."""
+"""The entry of info that holds the rewards of the game itself."""
 
 
 class RememberedState(struct.PyTreeNode):
@@ -35,7 +35,7 @@ class RememberedState(struct.PyTreeNode):
 
 
 class RecoveredRewards(Wrapper):
-    """Pays agents by a reward function of what they see and do; `info["own_reward"]` `[N]` is what the game pays.
+    """Replaces rewards by a function of observations and actions; `info["own_reward"]` `[N]` holds the game's own.
 
     Usable wherever a game is: `ippo.make_trainer(config, RecoveredRewards(env, reward_function))`. Statistics of
     episodes that learners report are then of the recovered rewards.
