@@ -24,7 +24,7 @@ BEGIN, END = "<!-- learning: begin, written by benchmarks.learning -->", "<!-- l
 PANELS = {
     "collected": "apples per step",
     "cleaned": "cells cleaned per step",
-    "fined": "hits per step",
+    "hits_received": "hits per step",
     "efficiency": "efficiency",
     "equality": "equality",
     "sustainability": "sustainability",

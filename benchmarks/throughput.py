@@ -20,7 +20,7 @@ from baselines.runs.terminal import as_command
 from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
 from benchmarks.reporting import count_from, make_parser, name_of, print_header, report
 from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game
-from jaxdilemmas.grid_environment import OBSERVATION_KINDS
+from jaxdilemmas.grid.environment import OBSERVATION_KINDS
 
 COLUMNS = ("game", "observation", "num_agents", "num_envs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
 PEER_COLUMNS = ("observation_bytes", "times_peer")

@@ -328,6 +328,7 @@ class Environment(abc.ABC):
             arguments = inspect.signature(type(self)).parameters.values()
             allowed = [a.name for a in arguments if a.kind is not inspect.Parameter.VAR_KEYWORD] + names
             raise ValueError(
-                f"unknown keyword {unknown[0]!r} for {type(self).__name__}: allowed are {', '.join(allowed)}"
+                f"unknown keyword {unknown[0]!r} with value {show(overrides[unknown[0]])} for {type(self).__name__}: "
+                f"allowed are {', '.join(allowed)}"
             )
         return params_class(**{name: _as_python(value) for name, value in overrides.items()})

@@ -19,7 +19,7 @@ Factory = Callable[..., "Environment"]
 _FACTORIES: dict[str, str | Factory] = {
     "cleanup": "jaxdilemmas.envs.cleanup:Cleanup",
     "cleanup_gallego": "jaxdilemmas.envs.cleanup_gallego:CleanupGallego",
-    "cleanup_meltingpot": "jaxdilemmas.envs.cleanup:CleanupMeltingPot",
+    "cleanup_meltingpot": "jaxdilemmas.envs.cleanup_meltingpot:CleanupMeltingPot",
     "common_pool": "jaxdilemmas.envs.common_pool:CommonPool",
     "common_pool_network": "jaxdilemmas.envs.common_pool_network:CommonPoolNetwork",
     "commons": "jaxdilemmas.envs.commons:Commons",

@@ -7,7 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, auto_axes
 
 import jaxdilemmas
 from jaxdilemmas import AutoReset, Environment, EpisodeStatistics, TransformRewards, preferences
@@ -35,7 +35,7 @@ def wrap(env: Environment) -> Environment:
 
 
 def play_on_two_devices(env: Environment, batch: Inputs) -> None:
-    """Plays a batch on one device and on two, over both kinds of mesh: whole episodes, and a step alone."""
+    """Plays a batch on one device and on two, over all kinds of mesh: whole episodes, and a step alone."""
     probe = Probe(env, num_steps=NUM_STEPS)
     play, step = jax.vmap(lambda inputs: probe.play(inputs, probe.short_params)), jax.vmap(env.step)
     episodes = jax.jit(play)(batch)
@@ -48,6 +48,11 @@ def play_on_two_devices(env: Environment, batch: Inputs) -> None:
         )
         claim_equal(f"{type(env).__name__} on two devices", episodes, play_split(split[0]), tolerance=0.0)
         claim_equal("a step on two devices", after_a_step, step_split(*split[1]), tolerance=0.0)
+    explicit = jax.make_mesh((2,), ("devices",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(explicit):
+        step_split = jax.jit(auto_axes(step, out_sharding=SPLIT))
+        split = jax.device_put(arguments, NamedSharding(explicit, SPLIT))
+        claim_equal("a step on a mesh with explicit axes", after_a_step, step_split(*split), tolerance=0.0)
 
 
 def main() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = {"jaxdilemmas.arguments", "jaxdilemmas.environment", "jaxdilemmas.spaces"}
-ENGINES = {f"jaxdilemmas.{name}_environment" for name in ("grid", "lab2d", "meltingpot", "gallego")}
-BOARDS = {"jaxdilemmas.envs.maps", "jaxdilemmas.envs.river"}
-GAME = CONTRACT | ENGINES | BOARDS | {"jaxdilemmas.grid", "jax", "numpy", "flax"}
+GAME = CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax", "chex"}
+MECHANICS = {
+    f"jaxdilemmas.grid.{name}" for name in ("beams", "bits", "geometry", "maps", "movement", "spawning", "views")
+}
+MECHANICS |= {"jax", "numpy", "chex"}
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
@@ -25,6 +27,9 @@ ALLOWED = {
     "jaxdilemmas.metrics": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.policies": {"jaxdilemmas.policies.by_name", "jaxdilemmas.policies.chance"},
     "jaxdilemmas.policies.*": GAME | {"jaxdilemmas.policies.routes"},
+    "jaxdilemmas.policies.cleanup": GAME
+    | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.cleanup"}
+    | {"jaxdilemmas.envs.cleanup_gallego", "jaxdilemmas.envs.cleanup_meltingpot"},
     "jaxdilemmas.policies.by_name": CONTRACT | {"jaxdilemmas.policies.chance", "jax"},
     "jaxdilemmas.policies.chance": CONTRACT | {"jax", "numpy"},
     "jaxdilemmas.policies.routes": GAME,
@@ -50,17 +55,18 @@ ALLOWED = {
     "jaxdilemmas.grid": set(),
     "jaxdilemmas.grid.*": {"jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits", "jax", "numpy", "chex"},
     "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
-    "jaxdilemmas.grid_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy", "flax"},
-    "jaxdilemmas.lab2d_environment": CONTRACT | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax"},
-    "jaxdilemmas.meltingpot_environment": CONTRACT
-    | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.lab2d_environment", "jax", "flax"},
-    "jaxdilemmas.gallego_environment": CONTRACT | {"jaxdilemmas.grid", "jaxdilemmas.grid_environment", "jax", "numpy"},
+    "jaxdilemmas.grid.painting": MECHANICS | {"jaxdilemmas.arguments", "jaxdilemmas.batching"},
+    "jaxdilemmas.grid.environment": MECHANICS | CONTRACT | {"jaxdilemmas.grid.painting", "flax"},
+    "jaxdilemmas.grid.one_by_one": MECHANICS | {"jaxdilemmas.grid.painting"},
+    "jaxdilemmas.grid.lab2d": MECHANICS | CONTRACT | {"jaxdilemmas.batching", "flax"},
+    "jaxdilemmas.grid.river": MECHANICS | CONTRACT | {"jaxdilemmas.grid.lab2d", "jaxdilemmas.grid.painting", "flax"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,
+    "jaxdilemmas.envs.gallego": GAME | {"jaxdilemmas.envs.commons"},
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.gems": CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.gems": CONTRACT | {"jaxdilemmas.grid", "chex", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},
 }

@@ -65,7 +65,7 @@ def play_at_random(env: Any, weights: np.ndarray, key: jax.Array) -> dict[str, j
         draws = env.draw(key_step, state, env.default_params)
         actions = jnp.asarray(ACTIONS, jnp.int32)[chosen]
         state, rewards, _, info = env.transition(draws, state, actions, env.default_params)
-        seen = {"return": rewards.mean(), "zaps": info["fined"].sum(), "out": info["tagged"].mean() / 1000}
+        seen = {"return": rewards.mean(), "zaps": info["hits_received"].sum(), "out": info["tagged"].mean() / 1000}
         seen["apples"] = state.apples.sum() / 1000
         river = {"cleaned": info["cleaned"].sum(), "waste": state.waste.sum() / 1000} if "cleaned" in info else {}
         return state, seen | river

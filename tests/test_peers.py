@@ -16,7 +16,7 @@ from benchmarks import peers, reporting, rollout, throughput
 from benchmarks.peers import PEERS, Peer
 from jaxdilemmas import registration
 from jaxdilemmas.environment import Environment
-from jaxdilemmas.grid_environment import OBSERVATION_KINDS
+from jaxdilemmas.grid.environment import OBSERVATION_KINDS
 from jaxdilemmas.spaces import Box, Space
 from tests.probes import Probe
 

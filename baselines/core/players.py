@@ -188,7 +188,7 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     last = episode.is_played.sum() - 1
     info = {name: values[last] for name, values in episode.info.items()}
     outcome = {"return": info["episode_return"], "collective_return": info["episode_return"].sum()}
-    for name in ("collected", "cleaned", "fined", "hits_given", "delivered"):
+    for name in ("collected", "cleaned", "hits_received", "hits_given", "delivered"):
         if name in episode.info:
             outcome[name] = (episode.info[name] * episode.is_played[:, None]).sum(0)
     if "effort" in episode.info:

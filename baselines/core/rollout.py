@@ -133,7 +133,16 @@ def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:
 
     Each is `[N]` float32 per step.
     """
-    names = ("collected", "cleaned", "fined", "potted", "useful_dish_taken", "soup_taken", "delivered", "effort")
+    names = (
+        "collected",
+        "cleaned",
+        "hits_received",
+        "potted",
+        "useful_dish_taken",
+        "soup_taken",
+        "delivered",
+        "effort",
+    )
     counts = {name: trajectory.info[name] for name in names if name in trajectory.info}
     return {name: count.mean((0, 1)) for name, count in counts.items()}
 

@@ -45,6 +45,10 @@ ARRAYS = Demonstrations._fields[1:8]
 GROUPS = Demonstrations._fields[8:]
 
 
+RENAMED = {"events.fined": "events.hits_received"}
+"""Arrays of demonstrations that were recorded under another name, by that name."""
+
+
 def to_arrays(demonstrations: Demonstrations) -> dict[str, np.ndarray]:
     """All arrays by name, such as obs, events.collected and states.positions."""
     arrays = {name: getattr(demonstrations, name) for name in ARRAYS}
@@ -54,12 +58,13 @@ def to_arrays(demonstrations: Demonstrations) -> dict[str, np.ndarray]:
 
 
 def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations:
-    """The inverse of `to_arrays`, checked; counts of the header are those of the arrays.
+    """The inverse of `to_arrays`, checked; counts of the header are those of the arrays. Old names become new ones.
 
     Raises:
       ValueError: an array is missing, unknown, of another shape or dtype, not finite, or empty; actions are out of
         range; episodes fall, or go on after their end. The message names the file, if there is one, and the array.
     """
+    arrays = {RENAMED.get(name, name): array for name, array in arrays.items()}
     unknown = [name for name in arrays if not _is_name(name)]
     header.require(not unknown, "arrays", unknown[:1], f"allowed are {', '.join(ARRAYS)}, events.<name>, states.<path>")
     missing = sorted(set(ARRAYS) - arrays.keys())

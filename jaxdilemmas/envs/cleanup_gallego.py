@@ -7,20 +7,22 @@ start. docs/gallego.md has the rules; `cleanup` is the game by the rules of Deep
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
-from jaxdilemmas.envs.maps import read_river_layers
-from jaxdilemmas.envs.river import RiverParams, check_river_params, growth_probability, new_waste, waste_fraction
-from jaxdilemmas.gallego_environment import GallegoEnvironment
-from jaxdilemmas.grid import beams, movement
+from jaxdilemmas.grid import one_by_one, river
+from jaxdilemmas.grid.beams import find_hits
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
+from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, outcome
 from jaxdilemmas.grid.geometry import same_cell
-from jaxdilemmas.grid.maps import Board
+from jaxdilemmas.grid.maps import Board, cells_of, read_river_layers
+from jaxdilemmas.grid.movement import CLEAN
+from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.spawning import collect_alive
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import RIVER_TILES, GridParams, GridState
 
 SYMBOLS = {"@": "wall", " ": "floor", "A": "apple", "P": "spawn", "R": "river", "H": "waste", "S": "stream"}
 
@@ -68,7 +70,7 @@ MAPS = {
 }
 
 
-class Params(RiverParams, GridParams):
+class Params(river.RiverParams, GridParams):
     """The numbers in the rules: those of `RiverParams` and of `GridParams`, one hit to tag, and what cleaning costs.
 
     Attributes:
@@ -106,7 +108,7 @@ class Draws(struct.PyTreeNode):
     apple_growth: jax.Array
 
 
-class CleanupGallego(GallegoEnvironment):
+class CleanupGallego(GridEnvironment):
     """See the module for the game and docs/gallego.md for its rules.
 
     Args:
@@ -118,20 +120,31 @@ class CleanupGallego(GallegoEnvironment):
 
     Raises:
       ValueError: an argument is unknown or not allowed.
+
+    Attributes:
+      river_cells: `[R, 2]` int32, row-major, where waste may lie.
+      starts_dirty: `[R]` bool, where waste lies at the start.
+      open_cells: `[., 2]` int32, cells on which nothing grows or flows, where agents start that exceed the spawn cells.
     """
 
     num_actions = 9
-    tiles = (*RIVER_TILES, "tagged")
+    tiles = (*river.TILES, "tagged")
+    colours = river.COLOURS
+    outside = "wall"
+    is_beam_blocked = False
     policy_module = "jaxdilemmas.policies.cleanup"
     window = Window(ahead=7, behind=0, side=7)
 
     def __init__(self, map: Board = "full", num_agents: int = 5, observation: str = "tiles", **params: Any) -> None:
-        layers = read_river_layers(map, MAPS, SYMBOLS)
-        super().__init__(layers, num_agents, observation)
-        self.set_beam(length=5, half_width=1, is_blocked=False)
-        self.starts_dirty = layers["waste"][tuple(self.river_cells.T)]
+        board = read_river_layers(map, MAPS, SYMBOLS)
+        layer = river.river_layer(board)
+        super().__init__(board, num_agents, observation, [layer])
+        self.open_cells = cells_of(board["floor"] | board["spawn"])
+        self.set_beam(length=5, half_width=1)
+        self.river_cells = layer.cells
+        self.starts_dirty = board["waste"][tuple(layer.cells.T)]
         self.default_params = self.params_from(Params, params)
-        check_river_params(self.default_params)
+        river.check_river_params(self.default_params)
         check_counts(self.default_params, "timeout_steps", "hits_to_tag")
         check_numbers(self.default_params, float("inf"), "clean_cost")
 
@@ -139,7 +152,8 @@ class CleanupGallego(GallegoEnvironment):
         """Agents placed at random, every apple there, the river as the map has it."""
         del params
         nobody = jnp.zeros(self.num_agents, bool)
-        return State(**self.random_start(key), waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
+        places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
+        return State(**self.start(*places), waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
@@ -149,40 +163,75 @@ class CleanupGallego(GallegoEnvironment):
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: act in order, clean, waste, grow, collect. `Environment.transition` says what comes out."""
-        state, done, given = self.act_in_order(state, actions, params)
-        state, cleaned = self.clean(state.replace(cleaned_at=done == movement.CLEAN))
-        state = self.grow(draws, state, params)
-        state, collected = self.collect_apples(state)
-        state, rewards, terminated, info = self.outcome(state, collected, given.sum(1, dtype=jnp.int32))
-        info |= {"cleaned": cleaned, "fined": given.sum(0, dtype=jnp.int32)}
-        fired, cleaned_at, fined = (did.astype(jnp.float32) for did in (state.fired, state.cleaned_at, info["fined"]))
-        costs = params.fine_cost * fired + params.clean_cost * cleaned_at
-        return state, rewards - costs - params.fine_penalty * fined, terminated, info
+        state, done, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach[0, 0], params)
+        state = state.replace(cleaned_at=done == CLEAN, step_count=state.step_count + 1)
+        rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
+        cleaned, waste = clean(state, jnp.asarray(self.river_cells), rays)
+        waste, apples = self.grow(draws, state.replace(waste=waste), params)
+        is_present = state.timeouts == 0
+        collected, apples = collect_alive(apples, self.apple_index_at, state.positions, is_present)
+        rewards = pay(collected, state, given, params)
+        return outcome(state.replace(apples=apples, waste=waste), collected, given, rewards, cleaned=cleaned)
 
-    def clean(self, state: State) -> tuple[State, jax.Array]:
-        """All waste in cleaning beams goes: the state and how much each agent was the first to reach, `[N]` int32.
+    def grow(self, draws: Draws, state: State, params: Params) -> tuple[jax.Array, jax.Array]:
+        """Waste comes to the river unless there is too much, then apples by what there is; neither where agents are.
 
-        That agents clean one after the other shows only there: waste is in nobody's way, and who fires does not move.
+        Returns:
+          waste `[R]` bool and apples `[A]` bool.
         """
-        river, rays = jnp.asarray(self.river_cells), self.reach_of(state.replace(fired=state.cleaned_at))
-        reached = beams.find_hits(state.positions, state.headings, rays, river, state.waste).given
-        first = reached.argmax(0).astype(jnp.int32)
-        is_cleaned = reached.any(0)
-        agents = jnp.arange(self.num_agents, dtype=jnp.int32)
-        cleaned = ((first[None, :] == agents[:, None]) & is_cleaned[None, :]).sum(1, dtype=jnp.int32)
-        return state.replace(waste=state.waste & ~is_cleaned), cleaned
-
-    def grow(self, draws: Draws, state: State, params: Params) -> State:
-        """Waste comes to the river unless there is too much, then apples by what there is; neither where agents are."""
         is_free = ~same_cell(jnp.asarray(self.river_cells), state.positions).any(1)
         num_cells = len(self.river_cells)
-        waste = pack_bits(state.waste)
-        is_open = waste_fraction(waste, num_cells) < params.depletion_threshold
-        waste |= new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
+        words = pack_bits(state.waste)
+        is_open = river.waste_fraction(words, num_cells) < params.depletion_threshold
+        words |= river.new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
         has_space = ~same_cell(jnp.asarray(self.apple_cells), state.positions).any(1)
-        is_growing = (draws.apple_growth < growth_probability(waste, num_cells, params)) & has_space
-        return state.replace(waste=unpack_bits(waste, num_cells), apples=state.apples | is_growing)
+        is_growing = (draws.apple_growth < river.growth_probability(words, num_cells, params)) & has_space
+        return unpack_bits(words, num_cells), state.apples | is_growing
 
-    def rays_of(self, state: State) -> jax.Array:
-        """Beams of both kinds reach all the way."""
-        return self.reach_of(state.replace(fired=state.fired | state.cleaned_at))
+    def scene(self, state: State) -> Scene:
+        """Beams of both kinds reach all the way, and tagged agents are painted, too."""
+        scene = one_by_one.all_on_the_board(super().scene(state), state.timeouts)
+        clean_rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
+        return scene._replace(things=[state.apples, state.waste], beams=[("clean_beam", clean_rays), *scene.beams])
+
+
+def clean(state: State, river_cells: jax.Array, rays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """All waste in cleaning beams goes; of several agents whose beams reach it, the first is credited.
+
+    That agents clean one after the other shows only there: waste is in nobody's way, and who fires does not move.
+
+    Args:
+      state: with the waste before the beams.
+      river_cells: `[R, 2]` int32.
+      rays: `[N, rays]` int32, cells that each ray covers; 0 for agents that do not clean.
+
+    Returns:
+      How much each agent was the first to reach, `[N]` int32, and the waste that is left, `[R]` bool.
+    """
+    chex.assert_shape(river_cells, (len(state.waste), 2))
+    reached = find_hits(state.positions, state.headings, rays, river_cells, state.waste).given
+    first = reached.argmax(0).astype(jnp.int32)
+    is_cleaned = reached.any(0)
+    agents = jnp.arange(len(rays), dtype=jnp.int32)
+    cleaned = ((first[None, :] == agents[:, None]) & is_cleaned[None, :]).sum(1, dtype=jnp.int32)
+    return cleaned, state.waste & ~is_cleaned
+
+
+def pay(collected: jax.Array, state: State, given: jax.Array, params: Params) -> jax.Array:
+    """Rewards: one for each apple, less what shots of both kinds cost those who fire, and fines those who are hit.
+
+    Args:
+      collected: `[N]` int32.
+      state: with `fired` and `cleaned_at` `[N]` bool.
+      given: `[N, N]` bool, [i, j] is whether i hits j.
+      params: has the costs.
+
+    Returns:
+      `[N]` float32.
+    """
+    chex.assert_equal_shape([collected, state.fired, state.cleaned_at])
+    chex.assert_shape(given, (len(collected), len(collected)))
+    counts = collected, state.fired, state.cleaned_at, given.sum(0, dtype=jnp.int32)
+    apples, fired, cleaned_at, received = (count.astype(jnp.float32) for count in counts)
+    costs = params.fine_cost * fired + params.clean_cost * cleaned_at
+    return apples - costs - params.fine_penalty * received

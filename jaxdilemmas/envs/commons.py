@@ -11,11 +11,38 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts
-from jaxdilemmas.envs.maps import COMMONS, SYMBOLS, read_layers
-from jaxdilemmas.grid import movement, spawning
-from jaxdilemmas.grid.maps import Board
+from jaxdilemmas.grid import spawning
+from jaxdilemmas.grid.beams import find_hits, tag_agents
+from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
+from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities
+
+MAPS = {
+    "default": """
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@PPPPPPPPPPPPPPPPPPPPPPPPPPPP@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..........................P@
+@P..........................P@
+@P.......AAAAAA.............P@
+@P.......AAAAAA.............P@
+@P.......AAAAAA.............P@
+@P.......AAAAAA.............P@
+@P..........................P@
+@P..........................P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@P..AAAA.......AAAA.........P@
+@PPPPPPPPPPPPPPPPPPPPPPPPPPPP@
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+"""
+}
+"""The floor cells along the wall are spawn cells. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b (MIT)."""
 
 
 class Params(GridParams):
@@ -68,7 +95,7 @@ class Commons(GridEnvironment):
     policy_module = "jaxdilemmas.policies.gathering"
 
     def __init__(self, num_agents: int = 12, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
-        super().__init__(read_layers(map, COMMONS, SYMBOLS), num_agents, observation)
+        super().__init__(read_layers(map, MAPS, SYMBOLS), num_agents, observation)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(length=20, half_width=2)
         self.default_params = self.params_from(Params, params)
@@ -92,10 +119,15 @@ class Commons(GridEnvironment):
         """One step: return, move, beam, grow, collect. `Environment.transition` says what comes out."""
         timeouts = spawning.return_agents(state.timeouts, state.spawns, state.positions)
         state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
-        state = self.move_agents(state, draws.priorities, actions)
-        state, hits_given = self.fire_beams(state, actions == movement.BEAM, state.spawns, params)
+        state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
+        is_present = state.timeouts == 0
+        is_firing = (actions == BEAM) & is_present
+        reach = self.reach_of(state.positions, state.headings, is_firing)
+        given = find_hits(state.positions, state.headings, reach, state.positions, is_present).given
+        state = tag_agents(state.replace(fired=is_firing), given, state.spawns, params)
         apples = spawning.regrow_by_density(
             state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
         )
-        state, collected = self.collect_apples(state.replace(apples=apples))
-        return self.outcome(state, collected, hits_given)
+        is_left = state.timeouts == 0
+        collected, apples = spawning.collect_alive(apples, self.apple_index_at, state.positions, is_left)
+        return outcome(state.replace(apples=apples), collected, given)

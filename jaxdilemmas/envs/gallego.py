@@ -12,12 +12,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts
-from jaxdilemmas.envs.maps import COMMONS, SYMBOLS, read_layers
-from jaxdilemmas.gallego_environment import GallegoEnvironment
-from jaxdilemmas.grid import spawning
-from jaxdilemmas.grid.maps import Board
+from jaxdilemmas.envs.commons import MAPS as COMMONS_MAPS
+from jaxdilemmas.grid import one_by_one, spawning
+from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.maps import SYMBOLS, Board, cells_of, read_layers
+from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridParams, GridState, check_regrowth_probabilities
 
 MAPS = {
     "small": """
@@ -115,7 +115,7 @@ class CommonsDraws(struct.PyTreeNode):
     apple_growth: jax.Array
 
 
-class GatheringGallego(GallegoEnvironment):
+class GatheringGallego(GridEnvironment):
     """Gathering with apples that return after a fixed time; deterministic after the reset.
 
     Args:
@@ -127,22 +127,31 @@ class GatheringGallego(GallegoEnvironment):
 
     Raises:
       ValueError: an argument is unknown or not allowed.
+
+    Attributes:
+      open_cells: `[., 2]` int32, cells on which nothing grows, where agents start that exceed the spawn cells.
     """
 
     version = "2"
     policy_module = "jaxdilemmas.policies.gathering"
+    outside = "wall"
+    tiles = one_by_one.TILES
+    is_beam_blocked = False
     window = Window(ahead=15, behind=0, side=10)
 
     def __init__(self, map: Board = "default", num_agents: int = 2, observation: str = "tiles", **params: Any) -> None:
-        super().__init__(read_layers(map, MAPS, SYMBOLS), num_agents, observation)
-        self.set_beam(length=20, is_blocked=False)
+        board = read_layers(map, MAPS, SYMBOLS)
+        super().__init__(board, num_agents, observation)
+        self.open_cells = cells_of(board["floor"] | board["spawn"])
+        self.set_beam(length=20)
         self.default_params = self.params_from(GatheringParams, params)
         check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
 
     def initial_state(self, key: jax.Array, params: GatheringParams) -> GatheringState:
         """Agents placed at random, every apple there."""
         del params
-        return GatheringState(**self.random_start(key), apple_timers=jnp.zeros(len(self.apple_cells), jnp.int32))
+        places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
+        return GatheringState(**self.start(*places), apple_timers=jnp.zeros(len(self.apple_cells), jnp.int32))
 
     def draw(self, key: jax.Array, state: GatheringState, params: GatheringParams) -> NoDraws:
         """Nothing: the game is without chance."""
@@ -154,14 +163,20 @@ class GatheringGallego(GallegoEnvironment):
     ) -> Transition:
         """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
         del draws
-        state, _, given = self.act_in_order(state, actions, params)
+        state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach[0, 0], params)
         apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
-        state, collected = self.collect_apples(state.replace(apples=apples))
-        apple_timers = spawning.start_timers(state.apples, apple_timers, params.apple_respawn_steps)
-        return self.outcome(state.replace(apple_timers=apple_timers), collected, given.sum(1, dtype=jnp.int32))
+        is_present = state.timeouts == 0
+        collected, apples = spawning.collect_alive(apples, self.apple_index_at, state.positions, is_present)
+        apple_timers = spawning.start_timers(apples, apple_timers, params.apple_respawn_steps)
+        state = state.replace(apples=apples, apple_timers=apple_timers, step_count=state.step_count + 1)
+        return outcome(state, collected, given)
+
+    def scene(self, state: GridState) -> Scene:
+        """Tagged agents are painted, too."""
+        return one_by_one.all_on_the_board(super().scene(state), state.timeouts)
 
 
-class CommonsGallego(GallegoEnvironment):
+class CommonsGallego(GridEnvironment):
     """The commons: apples that return the faster the more of them are left, looked at one after the other.
 
     Args:
@@ -172,15 +187,23 @@ class CommonsGallego(GallegoEnvironment):
 
     Raises:
       ValueError: an argument is unknown or not allowed.
+
+    Attributes:
+      open_cells: `[., 2]` int32, cells on which nothing grows, where agents start that exceed the spawn cells.
     """
 
     version = "2"
     policy_module = "jaxdilemmas.policies.gathering"
+    outside = "wall"
+    tiles = one_by_one.TILES
+    is_beam_blocked = False
     window = Window(ahead=20, behind=0, side=10)
 
     def __init__(self, num_agents: int = 12, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
-        super().__init__(read_layers(map, COMMONS, SYMBOLS), num_agents, observation)
-        self.set_beam(length=20, half_width=2, is_blocked=False)
+        board = read_layers(map, COMMONS_MAPS, SYMBOLS)
+        super().__init__(board, num_agents, observation)
+        self.open_cells = cells_of(board["floor"] | board["spawn"])
+        self.set_beam(length=20, half_width=2)
         self.default_params = self.params_from(CommonsParams, params)
         check_counts(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
         check_regrowth_probabilities(self.default_params)
@@ -189,7 +212,8 @@ class CommonsGallego(GallegoEnvironment):
     def initial_state(self, key: jax.Array, params: CommonsParams) -> GridState:
         """Agents placed at random, every apple there."""
         del params
-        return GridState(**self.random_start(key))
+        places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
+        return GridState(**self.start(*places))
 
     def draw(self, key: jax.Array, state: GridState, params: CommonsParams) -> CommonsDraws:
         """Draws the uniforms of one step."""
@@ -200,9 +224,14 @@ class CommonsGallego(GallegoEnvironment):
         self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams
     ) -> Transition:
         """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
-        state, _, given = self.act_in_order(state, actions, params)
+        state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach[0, 0], params)
         apples = spawning.regrow_by_density_in_order(
             state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
         )
-        state, collected = self.collect_apples(state.replace(apples=apples))
-        return self.outcome(state, collected, given.sum(1, dtype=jnp.int32))
+        is_present = state.timeouts == 0
+        collected, apples = spawning.collect_alive(apples, self.apple_index_at, state.positions, is_present)
+        return outcome(state.replace(apples=apples, step_count=state.step_count + 1), collected, given)
+
+    def scene(self, state: GridState) -> Scene:
+        """Tagged agents are painted, too."""
+        return one_by_one.all_on_the_board(super().scene(state), state.timeouts)

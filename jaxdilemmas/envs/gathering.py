@@ -13,11 +13,12 @@ from flax import struct
 
 from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.environment import Transition, check_counts
-from jaxdilemmas.envs.maps import SYMBOLS, read_layers
-from jaxdilemmas.grid import movement, spawning
-from jaxdilemmas.grid.maps import Board
+from jaxdilemmas.grid import spawning
+from jaxdilemmas.grid.beams import find_hits, tag_agents
+from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, outcome
+from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
+from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.grid_environment import GridEnvironment, GridParams, GridState
 
 MAPS = {
     "default": """
@@ -117,13 +118,17 @@ class Gathering(GridEnvironment):
         homes = jnp.asarray(self.spawn_cells[: self.num_agents])
         timeouts = spawning.return_agents(state.timeouts, homes, state.positions)
         state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
-        state = self.move_agents(state, draws.priorities, actions)
-        is_firing = (actions == movement.BEAM) & self.beam_enabled
-        state, hits_given = self.fire_beams(state, is_firing, homes, params)
+        state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
+        is_present = state.timeouts == 0
+        is_firing = (actions == BEAM) & is_present & self.beam_enabled
+        reach = self.reach_of(state.positions, state.headings, is_firing)
+        given = find_hits(state.positions, state.headings, reach, state.positions, is_present).given
+        state = tag_agents(state.replace(fired=is_firing), given, homes, params)
         apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
-        state, collected = self.collect_apples(state.replace(apples=apples))
-        apple_timers = spawning.start_timers(state.apples, apple_timers, params.apple_respawn_steps)
-        return self.outcome(state.replace(apple_timers=apple_timers), collected, hits_given)
+        is_left = state.timeouts == 0
+        collected, apples = spawning.collect_alive(apples, self.apple_index_at, state.positions, is_left)
+        apple_timers = spawning.start_timers(apples, apple_timers, params.apple_respawn_steps)
+        return outcome(state.replace(apples=apples, apple_timers=apple_timers), collected, given)
 
 
 def order_spawn_cells(spawn_cells: np.ndarray, walls: np.ndarray, apple_cells: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ The game of Haynam et al. 2025 (MAMQL, arXiv:2503.04679), by the code and the re
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,6 +36,9 @@ ENTITY_KINDS = np.array([0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4], np.int32)
 
 VIEWS = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 0, 5, 6, 7, 2, 3, 4, 8, 9, 10]], np.int32)
 """Which of player 0, player 1 and the gems of player 0, of player 1 and purple each player has in these rows."""
+
+GEMS = (3, NUM_ALIKE, 2)
+"""Shape of the gems: kind, number, (row, col)."""
 
 PLANES = (NUM_PLAYERS + 3, SIZE, SIZE)
 """Shape of the board as planes."""
@@ -222,6 +226,7 @@ def move(positions: jax.Array, actions: jax.Array) -> jax.Array:
     Returns:
       `[2, 2]` int32.
     """
+    chex.assert_shape([positions, actions], [(NUM_PLAYERS, 2), (NUM_PLAYERS,)])
     is_one_of = actions[:, None] == np.arange(len(STEPS), dtype=np.int32)[None, :]
     steps = jnp.where(is_one_of[..., None], STEPS[None], 0).sum(axis=1, dtype=jnp.int32)
     return jnp.clip(positions + steps, 0, SIZE - 1)
@@ -237,6 +242,7 @@ def own_gems(positions: jax.Array, gems: jax.Array) -> jax.Array:
     Returns:
       `[2, 3]` bool (player, gem).
     """
+    chex.assert_shape([positions, gems], [(NUM_PLAYERS, 2), GEMS])
     return (gems[:PURPLE] == positions[:, None]).all(axis=-1)
 
 
@@ -251,6 +257,7 @@ def purple_gems(before: jax.Array, after: jax.Array, gems: jax.Array) -> jax.Arr
     Returns:
       `[2, 3]` bool (player, gem), at most one each, the first of several on a cell.
     """
+    chex.assert_shape([before, after, gems], [(NUM_PLAYERS, 2), (NUM_PLAYERS, 2), GEMS])
     is_after = (gems[PURPLE][None] == after[:, None]).all(axis=-1)
     is_before = (gems[PURPLE][None] == before[:, None]).all(axis=-1)
     is_here = jnp.where(is_after.any(axis=1, keepdims=True), is_after, is_before)
@@ -269,6 +276,7 @@ def respawn(gems: jax.Array, is_own: jax.Array, is_purple: jax.Array, draws: Dra
     Returns:
       `[3, 3, 2]` int32.
     """
+    chex.assert_shape([gems, is_own, is_purple], [GEMS, (NUM_PLAYERS, NUM_ALIKE), (NUM_PLAYERS, NUM_ALIKE)])
     own, purple = (1 + jnp.floor(uniforms * (SIZE - 1)).astype(jnp.int32) for uniforms in (draws.own, draws.purple))
     own_kinds = jnp.where(is_own[..., None], own, gems[:PURPLE])
     by_first, by_second = is_purple[..., None]
@@ -285,6 +293,7 @@ def visible_gems(gems: jax.Array) -> jax.Array:
     Returns:
       `[3, 3, 2]` int32.
     """
+    chex.assert_shape(gems, GEMS)
     cells = gems[..., 0] * SIZE + gems[..., 1]
     is_earlier = np.tri(NUM_ALIKE, k=-1, dtype=bool)
     slots = np.arange(NUM_ALIKE, dtype=np.int32)

@@ -11,12 +11,78 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Transition, check_counts
-from jaxdilemmas.envs.maps import HARVEST, HARVEST_SYMBOLS
-from jaxdilemmas.grid import movement, spawning
+from jaxdilemmas.grid import lab2d, spawning
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, check_regrowth_probabilities, outcome
 from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
-from jaxdilemmas.grid_environment import check_regrowth_probabilities
-from jaxdilemmas.lab2d_environment import Lab2DState
-from jaxdilemmas.meltingpot_environment import MeltingPotDraws, MeltingPotEnvironment, MeltingPotParams
+from jaxdilemmas.grid.movement import BEAM, move_agents
+from jaxdilemmas.grid.painting import Scene
+
+SYMBOLS = {"W": "wall", " ": "floor", "I": "floor", "A": "apple", "P": "spawn", "Q": "inside"}
+"""`I` is floor that only matters to roles which the source gives to nobody by default."""
+
+MAPS = {
+    "open": """
+WWWWWWWWWWWWWWWWWWWWWWWW
+WAAA    A      A    AAAW
+WAA    AAA    AAA    AAW
+WA    AAAAA  AAAAA    AW
+W      AAA    AAA      W
+W       A      A       W
+W  A                A  W
+W AAA  Q        Q  AAA W
+WAAAAA            AAAAAW
+W AAA              AAA W
+W  A                A  W
+W                      W
+W                      W
+W                      W
+W  PPPPPPPPPPPPPPPPPP  W
+W PPPPPPPPPPPPPPPPPPPP W
+WPPPPPPPPPPPPPPPPPPPPPPW
+WWWWWWWWWWWWWWWWWWWWWWWW
+""",
+    "closed": """
+WWWWWWWWWWWWWWWWWWWWWWWW
+WAAA    A  WW  A    AAAW
+WAA    AAA WW AAA    AAW
+WA    AAAAAWWAAAAA    AW
+W      AAA WW AAA      W
+W       A  WW  A       W
+W  A       WW       A  W
+W AAA  Q   WW   Q  AAA W
+WAAAAA     WW     AAAAAW
+W AAA  WWWWWWWWWW  AAA W
+W  A       WW       A  W
+WWWWWWWWWW WW WWWWWWWWWW
+W          WW          W
+W  WWWWWWWWWWWWWWWWWW  W
+W  PPPPPPPPPPPPPPPPPP  W
+W PPPPPPPPPPPPPPPPPPPP W
+WPPPPPPPPPPPPPPPPPPPPPPW
+WWWWWWWWWWWWWWWWWWWWWWWW
+""",
+    "partnership": """
+WWWWWWWWWWWWWWWWWWWWWWWW
+WAAA    A  II  A    AAAW
+WAA    AAA II AAA    AAW
+WA    AAAAAIIAAAAA    AW
+W      AAA II AAA      W
+W       A  II  A       W
+W  A       II       A  W
+W AAA  Q   WW   Q  AAA W
+WAAAAA     II     AAAAAW
+W AAA  WWWWWWWWWW  AAA W
+W  A       WW       A  W
+WWWWWWWWWW WW WWWWWWWWWW
+W          WW          W
+W  WWWWWWWWWWWWWWWWWW  W
+W  PPPPPPPPPPPPPPPPPP  W
+W PPPPPPPPPPPPPPPPPPPP W
+WPPPPPPPPPPPPPPPPPPPPPPW
+WWWWWWWWWWWWWWWWWWWWWWWW
+""",
+}
+"""Source: google-deepmind/meltingpot @ 81ee2e7 (Apache-2.0)."""
 
 NUM_INSIDE = 2
 """Agents that start close to the apples."""
@@ -37,11 +103,11 @@ MAY_NOT_GROW = -1
 
 def parse_variant(text: str) -> tuple[Variant, dict[str, np.ndarray]]:
     """What depends on the map, as for "open" where the text is no board of Melting Pot, and the layers of the board."""
-    names = [name for name, known in HARVEST.items() if known.strip("\n") == text.strip("\n")]
-    return VARIANTS[names[0] if names else "open"], parse_map(text, HARVEST_SYMBOLS, needed=("apple", "spawn"))
+    names = [name for name, known in MAPS.items() if known.strip("\n") == text.strip("\n")]
+    return VARIANTS[names[0] if names else "open"], parse_map(text, SYMBOLS, needed=("apple", "spawn"))
 
 
-class Params(MeltingPotParams):
+class Params(lab2d.MeltingPotParams):
     """The numbers in the rules: those of `MeltingPotParams` and more; some are by default those of the map.
 
     Attributes:
@@ -55,17 +121,22 @@ class Params(MeltingPotParams):
     ending_probability: Any = 0.15
 
 
-class State(Lab2DState):
-    """One moment of the game: beside `Lab2DState`, which apples may grow in the next step.
+class State(GridState):
+    """One moment of the game: beside `GridState`, beams and which apples may grow in the next step.
 
     Attributes:
+      cooldowns: `[N, 1]` int32, steps in which the beam cannot be fired yet.
+      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for who
+        fired none.
       live_neighbours: `[A]` int8, by how many live neighbours a missing apple may grow; -1 where none may.
     """
 
+    cooldowns: jax.Array
+    rays: jax.Array
     live_neighbours: jax.Array
 
 
-class Draws(MeltingPotDraws):
+class Draws(lab2d.MeltingPotDraws):
     """The chance of one step: beside `MeltingPotDraws`, that of apples.
 
     Attributes:
@@ -75,7 +146,7 @@ class Draws(MeltingPotDraws):
     apple_growth: jax.Array
 
 
-class Harvest(MeltingPotEnvironment):
+class Harvest(GridEnvironment):
     """See the module for the game and docs/harvest.md for its rules.
 
     Args:
@@ -98,6 +169,8 @@ class Harvest(MeltingPotEnvironment):
     """
 
     version = "2"
+    window = lab2d.WINDOW
+    beam_side_start = lab2d.SIDE_START
     policy_module = "jaxdilemmas.policies.gathering"
     regrowth_counts = (1, 2, 3)
 
@@ -111,15 +184,16 @@ class Harvest(MeltingPotEnvironment):
         movement: str = "sequential",
         **params: Any,
     ) -> None:
-        variant, layers = read_board(map, HARVEST, parse_variant)
-        super().__init__(layers, num_agents, observation)
-        self.inside_cells = cells_of(layers["inside"])
+        numbers = lab2d.ending_params(movement, episode_ending)
+        self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
+        variant, board = read_board(map, MAPS, parse_variant)
+        super().__init__(board, num_agents, observation)
+        self.inside_cells = cells_of(board["inside"])
         self.check_num_agents(len(self.spawn_cells))
-        self.set_lab2d_beam(variant.beam_length if beam_length is None else beam_length)
-        numbers = {"zap_cooldown": variant.cooldown, "timeout_steps": variant.timeout_steps}
-        numbers |= self.set_meltingpot_rules(movement, episode_ending)
+        self.set_beam(variant.beam_length if beam_length is None else beam_length, lab2d.NUM_RAYS // 2)
+        numbers |= {"zap_cooldown": variant.cooldown, "timeout_steps": variant.timeout_steps}
         self.default_params = self.params_from(Params, numbers | params)
-        self.check_meltingpot_params()
+        lab2d.check_meltingpot_params(self.default_params)
         check_counts(self.default_params, "zap_cooldown", least=0)
         check_regrowth_probabilities(self.default_params)
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2, norm=2)
@@ -134,30 +208,42 @@ class Harvest(MeltingPotEnvironment):
         cells = jnp.asarray(np.concatenate([self.inside_cells, self.spawn_cells]))
         positions = cells[jnp.concatenate([inside, len(self.inside_cells) + outside])]
         live_neighbours = jnp.full(len(self.apple_cells), MAY_NOT_GROW, jnp.int8)
-        start = self.start_lab2d(positions, self.random_headings(key_headings))
+        start = self.start(positions, self.random_headings(key_headings)) | lab2d.ready_beams(self.num_agents, 1)
         return State(**start, live_neighbours=live_neighbours)
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
         uniforms = jax.random.uniform(key, (3 * self.num_agents + 1 + len(self.apple_cells),), jnp.float32)
-        shared, apple_growth = self.split_uniforms(uniforms)
+        shared, apple_growth = lab2d.split_uniforms(uniforms, self.num_agents)
         return Draws(**shared, apple_growth=apple_growth)
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: move, zap, grow, collect, return. `Environment.transition` says what comes out."""
+        is_present = state.timeouts == 0
         state, is_grown = self.look_at_apples(draws, state, params)
-        state = self.move_agents(state.replace(step_count=state.step_count + 1), draws.priorities, actions)
-        state, is_fired = self.trigger(
-            state, (actions == movement.BEAM)[:, None], jnp.asarray(params.zap_cooldown, jnp.int32)[None]
+        state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
+        state, given = self.fire(state, actions, params)
+        collected, apples = spawning.collect_alive(
+            state.apples | is_grown, self.apple_index_at, state.positions, is_present
         )
-        given, rays = self.find_zaps(state, is_fired[:, 0])
-        state = state.replace(fired=is_fired[:, 0], rays=rays, apples=state.apples | is_grown)
-        state, is_collecting = self.collect_apples(state)
-        state = self.remove_and_return(state, given.any(0), draws, params)
-        collected = is_collecting.astype(jnp.int32)
-        info = self.hit_info(state, collected, given)
-        return state, collected.astype(jnp.float32), self.may_end(draws, state, params), info
+        state = state.replace(apples=apples, step_count=state.step_count + 1)
+        state = lab2d.remove_and_return(state, given.any(0), draws, params.timeout_steps, self.spawn_cells)
+        is_over = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
+        return outcome(state, collected, given, terminated=is_over)
+
+    def fire(self, state: State, actions: jax.Array, params: Params) -> tuple[State, jax.Array]:
+        """The beams of all agents, all at once: the state, and `[N, N]` bool, [i, j] is whether i hits j."""
+        is_present = state.timeouts == 0
+        wants, cooldown_steps = (actions == BEAM)[:, None], jnp.asarray(params.zap_cooldown, jnp.int32)[None]
+        cooldowns, is_fired = lab2d.trigger(state.cooldowns, is_present, wants, cooldown_steps)
+        reach = self.reach_of(state.positions, state.headings, is_fired[:, 0])
+        given, rays = lab2d.find_zaps(state.positions, state.headings, reach, is_present)
+        return state.replace(cooldowns=cooldowns, fired=is_fired[:, 0], rays=rays), given
+
+    def scene(self, state: State) -> Scene:
+        """Beams are painted as far as they got."""
+        return super().scene(state)._replace(beams=[("beam", state.rays)])
 
     def look_at_apples(self, draws: Draws, state: State, params: Params) -> tuple[State, jax.Array]:
         """Which apples grow in this step, by their live neighbours a step ago, and which may grow in the next.

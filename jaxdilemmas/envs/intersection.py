@@ -7,6 +7,7 @@ their sources and what is our choice.
 
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -231,6 +232,7 @@ def drive(speeds: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Source: `ControlledVehicle.speed_control` and `Vehicle.step` of Farama-Foundation/HighwayEnv @ v1.8.2, summed up.
     """
+    chex.assert_equal_shape([speeds, targets])
     frames = np.arange(1, FRAMES + 1)
     shape = (FRAMES,) + (1,) * jnp.ndim(speeds)
     seconds = jnp.asarray(frames / FRAMES, jnp.float32).reshape(shape)
@@ -255,6 +257,8 @@ def pose(progress: jax.Array, turns: jax.Array, roads: jax.Array) -> tuple[jax.A
 
     Source: `_make_road` of `envs/intersection_env.py` in Farama-Foundation/HighwayEnv @ v1.8.2.
     """
+    chex.assert_equal_shape([turns, roads])
+    chex.assert_equal_shape_suffix([progress, turns], 1)
     of_cars = ((CROSSING_LENGTHS, turns), (CURVATURES, turns), (ROAD_DIRECTIONS, roads))
     times = range(progress.ndim - 1)
     lengths, curvatures, approach = (jnp.expand_dims(jnp.asarray(table)[index], times) for table, index in of_cars)
@@ -289,6 +293,8 @@ def find_crashes(positions: jax.Array, directions: jax.Array, is_there: jax.Arra
 
     Source: the crash test of `vehicle/objects.py` in Farama-Foundation/HighwayEnv @ v1.8.2, without its look ahead.
     """
+    chex.assert_equal_shape([positions, directions])
+    chex.assert_shape(positions, (*is_there.shape, 2))
     first, second = np.triu_indices(positions.shape[1], 1)  # every pair of cars once
     offsets = positions[:, second] - positions[:, first]  # [T, P, 2]
     one, other = directions[:, first], directions[:, second]

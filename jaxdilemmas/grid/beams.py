@@ -2,25 +2,29 @@
 
 The middle ray starts one cell ahead of the shooter; where the rays beside it start is `side_start`: one cell ahead as
 well, or at 0, beside the shooter. Each ray is stopped on its own.
+
+Agents are the first axis. Arrays of `find_hits`, `stop_at_targets`, `stop_at_marks`, `count_hits` and `tag_agents` may
+have further axes behind those that are named, the same for all arguments.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.geometry import STEPS, relative_coordinates
+from jaxdilemmas.grid.geometry import STEPS, relative_coordinates, with_trailing_axes
 
 
 class Hits(NamedTuple):
     """Who is hit by whom.
 
     Attributes:
-      given: `[N, M]` bool, [i, j] is whether the beam of shooter i hits target j.
-      cell: `[N, M]` int32, how many cells of the ray through j's column lie before target j; negative behind its start.
-      right: `[N, M]` int32, how far to the right of i target j stands.
+      given: `[N, M, ...]` bool, [i, j] is whether the beam of shooter i hits target j.
+      cell: `[N, M, ...]` int32, how many cells of the ray through j's column lie before target j; negative behind its
+        start.
+      right: `[N, M, ...]` int32, how far to the right of i target j stands.
     """
 
     given: jax.Array
@@ -86,6 +90,8 @@ def ray_segments(
       The cells with the lowest and the highest row and column of each ray, `[N * rays, 2]` int32 each; of a ray that
       covers nothing they mean nothing.
     """
+    chex.assert_shape(positions, (len(headings), 2))
+    chex.assert_shape(reach, (len(headings), None))
     steps = jnp.asarray(STEPS)
     ahead, aside = steps[headings][:, None, :], steps[(headings + 1) % 4][:, None, :]
     right = np.arange(reach.shape[1], dtype=np.int32)[None, :, None] - reach.shape[1] // 2
@@ -105,18 +111,18 @@ def find_hits(
     """Finds who stands in whose beam, from coordinates alone; beams pass through agents.
 
     Args:
-      positions: `[N, 2]` int32, where the shooters stand.
-      headings: `[N]` int32, of the shooters.
-      reach: `[N, rays]` int32, cells that each ray of each shooter covers; 0 for agents that do not fire.
-      targets: `[M, 2]` int32.
-      is_target: `[M]` bool, who can be hit.
+      positions: `[N, 2, ...]` int32, where the shooters stand.
+      headings: `[N, ...]` int32, of the shooters.
+      reach: `[N, rays, ...]` int32, cells that each ray of each shooter covers; 0 for agents that do not fire.
+      targets: `[M, 2, ...]` int32.
+      is_target: `[M, ...]` bool, who can be hit.
       side_start: where the rays beside the middle one start.
 
     Returns:
       The hits; nobody hits its own cell.
     """
-    chex.assert_shape([positions, targets], (None, 2))
-    chex.assert_rank([headings, reach, is_target], [1, 2, 1])
+    chex.assert_shape([positions, targets], (None, 2, *headings.shape[1:]))
+    chex.assert_rank([reach, is_target], [headings.ndim + 1, headings.ndim])
     chex.assert_equal_shape_prefix([positions, headings, reach], 1)
     chex.assert_equal_shape_prefix([targets, is_target], 1)
     chex.assert_type([positions, headings, reach, targets, is_target], [int, int, int, int, bool])
@@ -124,7 +130,7 @@ def find_hits(
     half_width = reach.shape[1] // 2
     covered = sum(jnp.where(right == ray - half_width, reach[:, ray, None], 0) for ray in range(reach.shape[1]))
     cell = forward - (jnp.where(right == 0, jnp.int32(1), jnp.int32(side_start)) if side_start != 1 else 1)
-    return Hits((cell >= 0) & (cell < covered) & is_target[None, :], cell, right)
+    return Hits((cell >= 0) & (cell < covered) & is_target[None], cell, right)
 
 
 def stop_at_targets(hits: Hits, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -132,11 +138,14 @@ def stop_at_targets(hits: Hits, reach: jax.Array) -> tuple[jax.Array, jax.Array]
 
     Args:
       hits: as `find_hits` gives them.
-      reach: `[N, rays]` int32, what it was given.
+      reach: `[N, rays, ...]` int32, what it was given.
 
     Returns:
-      Who is then hit by whom, `[N, M]` bool, and the cells that each ray covers before that, `[N, rays]` int32.
+      Who is then hit by whom, `[N, M, ...]` bool, and the cells that each ray covers before that, `[N, rays, ...]`
+      int32.
     """
+    chex.assert_equal_shape_prefix([hits.given, reach], 1)
+    chex.assert_equal_rank([hits.given, reach])
     half_width = reach.shape[1] // 2
     is_first = jnp.zeros_like(hits.given)
     covered = []
@@ -152,17 +161,19 @@ def stop_at_marks(is_marked: jax.Array, reach: jax.Array) -> tuple[jax.Array, ja
     """Stops each ray at the first marked cell it meets.
 
     Args:
-      is_marked: `[N, rays, length]` bool, in the order of `ray_table`.
-      reach: `[N, rays]` int32.
+      is_marked: `[N, rays, length, ...]` bool, in the order of `ray_table`.
+      reach: `[N, rays, ...]` int32.
 
     Returns:
-      The first marked cell on each ray, `[N, rays, length]` bool with at most one True a ray, and the cells that each
-      ray covers before it, `[N, rays]` int32.
+      The first marked cell on each ray, `[N, rays, length, ...]` bool with at most one True a ray, and the cells that
+      each ray covers before it, `[N, rays, ...]` int32.
     """
-    cells = jnp.arange(is_marked.shape[-1], dtype=jnp.int32)[None, None, :]
-    covered = jnp.where(is_marked, cells, reach[..., None]).min(-1)
+    chex.assert_equal_shape_prefix([is_marked, reach], 2)
+    chex.assert_rank(is_marked, reach.ndim + 1)
+    cells = with_trailing_axes(jnp.arange(is_marked.shape[2], dtype=jnp.int32)[None, None], is_marked.ndim)
+    covered = jnp.where(is_marked, cells, reach[:, :, None]).min(2)
     covered = jnp.minimum(covered, reach)
-    is_first = is_marked & (cells == covered[..., None]) & (cells < reach[..., None])
+    is_first = is_marked & (cells == covered[:, :, None]) & (cells < reach[:, :, None])
     return is_first, covered.astype(jnp.int32)
 
 
@@ -170,12 +181,12 @@ def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | in
     """Adds up hits and tags who has enough of them; the count then starts again and never decays.
 
     Args:
-      hits: `[N]` int32, hits so far.
-      received: `[N]` int32, hits in this step.
+      hits: `[N, ...]` int32, hits so far.
+      received: `[N, ...]` int32, hits in this step.
       hits_to_tag: `[]` int32.
 
     Returns:
-      hits `[N]` int32 and is_tagged `[N]` bool.
+      hits `[N, ...]` int32 and is_tagged `[N, ...]` bool.
 
     Source: Leibo et al. 2017, as quoted in public re-implementations (docs/gathering.md), for tags after several hits;
     that hits do not decay is our choice, since none of them names a decay.
@@ -183,3 +194,26 @@ def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | in
     hits = hits + received
     is_tagged = hits >= hits_to_tag
     return jnp.where(is_tagged, 0, hits), is_tagged
+
+
+def tag_agents(state: Any, given: jax.Array, homes: jax.Array, params: Any) -> Any:
+    """Agents that are hit often enough leave the board; their beams are not seen.
+
+    Args:
+      state: a `GridState`.
+      given: `[N, N]` bool, [i, j] is whether the beam of i hits j.
+      homes: `[N, 2]` int32, where a tagged agent is put and will return.
+      params: has `hits_to_tag` and `timeout_steps`.
+
+    Returns:
+      The state.
+    """
+    chex.assert_equal_shape_prefix([given, homes], 1)
+    chex.assert_type([given, homes], [bool, int])
+    hits, is_tagged = count_hits(state.hits, given.sum(0, dtype=jnp.int32), params.hits_to_tag)
+    return state.replace(
+        hits=hits,
+        timeouts=jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32),
+        positions=jnp.where(is_tagged[:, None], homes, state.positions),
+        fired=state.fired & ~is_tagged,
+    )

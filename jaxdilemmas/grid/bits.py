@@ -85,7 +85,10 @@ def reverse_bits(words: jax.Array) -> jax.Array:
 
 
 def shift_right(words: jax.Array, places: jax.Array) -> jax.Array:
-    """Shifts words to the right or, by negative places, to the left; bits that leave the word are lost."""
+    """Shifts words `[...]` uint32 to the right or, by negative places `[...]` int32, to the left, `[...]` uint32.
+
+    Bits that leave the word are lost.
+    """
     right = words >> jnp.maximum(places, 0).astype(jnp.uint32)
     left = words << jnp.maximum(-places, 0).astype(jnp.uint32)
     return jnp.where(places >= 0, right, left)

@@ -1,5 +1,9 @@
-"""Headings and the coordinates that go with them. Positions are (row, col), row 0 is the northern edge."""
+"""Headings and the coordinates that go with them. Positions are (row, col), row 0 is the northern edge.
 
+Agents are the first axis. Arrays may have further axes behind those that are named, the same for all arguments.
+"""
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,30 +14,48 @@ STEPS = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]], np.int32)
 """`[4, 2]`: the (row, col) change of one step in each heading."""
 
 
+def steps_along(headings: jax.Array) -> jax.Array:
+    """The (row, col) change of one step in each heading, `[N, 2, ...]` int32 for `[N, ...]` int32."""
+    return jnp.moveaxis(jnp.asarray(STEPS)[headings], -1, 1)
+
+
+def with_trailing_axes(array: jax.Array, ndim: int) -> jax.Array:
+    """An array `[N]` as `[N, 1, ...]`, with `ndim` axes in all."""
+    return jnp.expand_dims(array, range(array.ndim, ndim))
+
+
+def take_agents(array: jax.Array, agents: jax.Array) -> jax.Array:
+    """Entry i is that of agent `agents[i]`, `[N, ...]` for an array `[N, ...]` and agents `[N, ...]` int32."""
+    if array.ndim == 1:  # the same values, from a gather that XLA does not repeat in what reads them
+        return array[agents]
+    return jnp.take_along_axis(array, agents, 0)
+
+
 def relative_coordinates(positions: jax.Array, headings: jax.Array, others: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Where other cells lie as seen from agents that look along their headings.
 
     Args:
-      positions: `[N, 2]` int32, where the viewers stand.
-      headings: `[N]` int32.
-      others: `[M, 2]` int32, the cells looked at.
+      positions: `[N, 2, ...]` int32, where the viewers stand.
+      headings: `[N, ...]` int32.
+      others: `[M, 2, ...]` int32, the cells looked at.
 
     Returns:
-      forward and right, `[N, M]` int32 each: cells ahead (behind is negative) and cells to the right.
+      forward and right, `[N, M, ...]` int32 each: cells ahead (behind is negative) and cells to the right.
     """
-    steps = jnp.asarray(STEPS)
-    offsets = others[None, :, :] - positions[:, None, :]
-    ahead = steps[headings][:, None, :]
-    forward = offsets[..., 0] * ahead[..., 0] + offsets[..., 1] * ahead[..., 1]
-    right = offsets[..., 0] * ahead[..., 1] - offsets[..., 1] * ahead[..., 0]
+    chex.assert_shape([positions, others], (None, 2, *headings.shape[1:]))
+    chex.assert_equal_shape_prefix([positions, headings], 1)
+    offsets = others[None] - positions[:, None]
+    ahead = steps_along(headings)[:, None]
+    forward = offsets[:, :, 0] * ahead[:, :, 0] + offsets[:, :, 1] * ahead[:, :, 1]
+    right = offsets[:, :, 0] * ahead[:, :, 1] - offsets[:, :, 1] * ahead[:, :, 0]
     return forward, right
 
 
 def cell_index(positions: jax.Array, width: int) -> jax.Array:
-    """Row-major index of cells `[..., 2]` on a board `width` columns wide, `[...]` int32."""
-    return positions[..., 0] * width + positions[..., 1]
+    """Row-major index of cells `[N, 2, ...]` on a board `width` columns wide, `[N, ...]` int32."""
+    return positions[:, 0] * width + positions[:, 1]
 
 
 def same_cell(cells: jax.Array, others: jax.Array) -> jax.Array:
-    """Which cells coincide, `[N, M]` bool, for cells `[N, 2]` and others `[M, 2]`."""
-    return (cells[:, None, :] == others[None, :, :]).all(-1)
+    """Which cells coincide, `[N, M, ...]` bool, for cells `[N, 2, ...]` and others `[M, 2, ...]`."""
+    return (cells[:, None] == others[None]).all(2)

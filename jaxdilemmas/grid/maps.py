@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,19 @@ Parsed = TypeVar("Parsed")
 Board = str | os.PathLike[str]
 """How games take a board: by its name, drawn as text, or as the `pathlib.Path` of a file with the text."""
 
+SYMBOLS = {"@": "wall", ".": "floor", "A": "apple", "P": "spawn"}
+"""Which layer each character belongs to, on boards whose source has no symbols of its own."""
+
+
+class BoardText(str):
+    """The text of a file with a board, as `read_board_file` returns it. It is stored as any string is.
+
+    Attributes:
+      path: of the file, for errors.
+    """
+
+    path: str
+
 
 def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Parsed]) -> Parsed:
     """Reads a board.
@@ -26,8 +40,8 @@ def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Pars
     A string names a board or is the board: it never names a file, so that a board in a record opens none.
 
     Args:
-      board: a name, several lines of text (or what begins with "{", as a layout of `overcooked`), or the `pathlib.Path`
-        of a file with such text.
+      board: a name, several lines of text (or what begins with "{", as a layout of `overcooked`), the `pathlib.Path` of
+        a file with such text, or what `read_board_file` returned.
       named: the boards of the game by their names.
       parse: reads the text, as `parse_map` does.
 
@@ -39,11 +53,12 @@ def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Pars
         text, then the error names the file if there is one.
     """
     if isinstance(board, os.PathLike):
-        text = read_board_file(board)
+        board = read_board_file(board)
+    if isinstance(board, BoardText):
         try:
-            return parse(text)
+            return parse(str(board))
         except ValueError as error:
-            raise ValueError(f"{show(os.fspath(board))}: {error}") from error
+            raise ValueError(f"{show(board.path)}: {error}") from error
     if isinstance(board, str) and board in named:
         return parse(named[board])
     allowed = f"one of {', '.join(named)}, a board drawn as text, several lines, or the pathlib.Path of a file with one"
@@ -52,7 +67,7 @@ def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Pars
     return parse(str(board).replace("\r", ""))
 
 
-def read_board_file(path: os.PathLike[str]) -> str:
+def read_board_file(path: os.PathLike[str]) -> BoardText:
     """The text of a file with a board, without carriage returns; it is read as text and never run.
 
     Raises:
@@ -67,7 +82,9 @@ def read_board_file(path: os.PathLike[str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(refusal("map", os.fspath(path), f"the file cannot be read: {error}")) from error
     require(len(content) <= MOST_BYTES, "map", os.fspath(path), f"a file with a board has at most {MOST_BYTES} bytes")
-    return text.replace("\r", "")
+    board = BoardText(text.replace("\r", ""))
+    board.path = os.fspath(path)
+    return board
 
 
 def parse_map(text: str, symbols: Mapping[str, str], needed: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
@@ -105,6 +122,33 @@ def parse_map(text: str, symbols: Mapping[str, str], needed: tuple[str, ...] = (
         drawn = " or ".join(repr(symbol) for symbol in symbols if symbols[symbol] == layer)
         require(layers[layer].any(), "map", text, f"it has no {layer} cell, which is drawn as {drawn}")
     return layers
+
+
+def read_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The layers of a board with apples and spawn cells, `[H, W]` bool each.
+
+    Args:
+      board: what a game was given as `map`.
+      boards: its own boards by name.
+      symbols: which layer each character belongs to.
+
+    Raises:
+      ValueError: see `read_board` and `parse_map`.
+    """
+    return read_board(board, boards, partial(parse_map, symbols=symbols, needed=("apple", "spawn")))
+
+
+def read_river_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """As `read_layers`, for a board that has a river as well: "river" are its cells with and without waste."""
+
+    def parse(text: str) -> dict[str, np.ndarray]:
+        layers = parse_map(text, symbols, needed=("apple", "spawn"))
+        river = layers["river"] | layers["waste"]
+        drawn = " or ".join(repr(symbol) for symbol in symbols if symbols[symbol] in ("river", "waste"))
+        require(bool(river.any()), "map", text, f"it has no cell of a river, which is drawn as {drawn}")
+        return layers | {"river": river}
+
+    return read_board(board, boards, parse)
 
 
 def cells_of(layer: np.ndarray) -> np.ndarray:

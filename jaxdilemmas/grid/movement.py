@@ -1,10 +1,16 @@
-"""Turning, moving and who gives way."""
+"""Turning, moving and who gives way.
+
+Agents are the first axis. Arrays may have further axes behind those that are named, the same for all arguments.
+"""
+
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxdilemmas.grid.geometry import STEPS, same_cell
+from jaxdilemmas.grid.geometry import same_cell, steps_along, take_agents, with_trailing_axes
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND, CLEAN = range(9)
 """Action numbers of grid games; CLEAN only where there is waste; inside jit any other number is STAND."""
@@ -14,17 +20,17 @@ def turn(headings: jax.Array, actions: jax.Array) -> jax.Array:
     """Turns left or right by a quarter where the action says so.
 
     Args:
-      headings: `[...]` int32.
-      actions: `[...]` int32.
+      headings: `[N, ...]` int32.
+      actions: `[N, ...]` int32.
 
     Returns:
-      `[...]` int32, the new headings.
+      `[N, ...]` int32, the new headings.
     """
     return (headings + (actions == TURN_RIGHT).astype(jnp.int32) - (actions == TURN_LEFT).astype(jnp.int32)) % 4
 
 
 def is_move(actions: jax.Array) -> jax.Array:
-    """Which of the actions `[...]` int32 are moves, also where something is in the way, `[...]` bool."""
+    """Which of the actions `[N, ...]` int32 are moves, also where something is in the way, `[N, ...]` bool."""
     return (actions >= FORWARD) & (actions <= STEP_RIGHT)
 
 
@@ -32,28 +38,35 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
     """The cell each agent wants: one step relative to its heading, or its own where a wall or the edge is in the way.
 
     Args:
-      positions: `[..., 2]` int32 (row, col).
-      headings: `[...]` int32.
-      actions: `[...]` int32; only 0 to 3 move.
+      positions: `[N, 2, ...]` int32 (row, col).
+      headings: `[N, ...]` int32.
+      actions: `[N, ...]` int32; only 0 to 3 move.
       walls: `[H, W]` bool.
 
     Returns:
-      `[..., 2]` int32.
+      `[N, 2, ...]` int32.
     """
+    chex.assert_equal_shape([headings, actions])
+    chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
+    chex.assert_type([positions, headings, actions, walls], [int, int, int, bool])
     turned = [actions == BACKWARD, actions == STEP_LEFT, actions == STEP_RIGHT]
     quarter_turns = jnp.select(turned, [jnp.int32(2), jnp.int32(3), jnp.int32(1)], jnp.int32(0))
-    targets = positions + jnp.asarray(STEPS)[(headings + quarter_turns) % 4]
-    rows, cols = targets[..., 0], targets[..., 1]
+    targets = positions + steps_along((headings + quarter_turns) % 4)
+    rows, cols = targets[:, 0], targets[:, 1]
     is_on_board = (rows >= 0) & (rows < walls.shape[0]) & (cols >= 0) & (cols < walls.shape[1])
     is_free = is_on_board & ~walls.at[rows, cols].get(mode="clip")
-    return jnp.where((is_move(actions) & is_free)[..., None], targets, positions)
+    return jnp.where((is_move(actions) & is_free)[:, None], targets, positions)
 
 
 def goes_first(priorities: jax.Array) -> jax.Array:
-    """Who goes before whom, `[N, N]` bool: [i, j] is whether j has the higher priority, or the same and lower index."""
-    index = jnp.arange(priorities.shape[0], dtype=jnp.int32)
-    is_equal = priorities[None, :] == priorities[:, None]
-    return (priorities[None, :] > priorities[:, None]) | (is_equal & (index[None, :] < index[:, None]))
+    """Who goes before whom, by priorities `[N, ...]` float32.
+
+    Returns:
+      `[N, N, ...]` bool: [i, j] is whether j has the higher priority, or the same priority and the lower index.
+    """
+    index = with_trailing_axes(jnp.arange(priorities.shape[0], dtype=jnp.int32), priorities.ndim)
+    is_equal = priorities[None] == priorities[:, None]
+    return (priorities[None] > priorities[:, None]) | (is_equal & (index[None] < index[:, None]))
 
 
 def resolve_moves(
@@ -65,20 +78,20 @@ def resolve_moves(
     swap cells; an agent may follow one that leaves, so trains move on and rings of three or more rotate.
 
     Args:
-      priorities: `[N]` float32; a uniform draw makes ties fair (of equal priorities the lower index wins).
-      positions: `[N, 2]` int32 (row, col), pairwise distinct among the agents present.
-      targets: `[N, 2]` int32, walls and board edge already applied.
-      is_present: `[N]` bool, all when left out; agents that are absent do not move and block nobody.
+      priorities: `[N, ...]` float32; a uniform draw makes ties fair (of equal priorities the lower index wins).
+      positions: `[N, 2, ...]` int32 (row, col), pairwise distinct among the agents present.
+      targets: `[N, 2, ...]` int32, walls and board edge already applied.
+      is_present: `[N, ...]` bool, all when left out; agents that are absent do not move and block nobody.
 
     Returns:
-      `[N, 2]` int32: row i is targets[i] or positions[i]; rows of present agents are pairwise distinct.
+      `[N, 2, ...]` int32: row i is targets[i] or positions[i]; rows of present agents are pairwise distinct.
 
     Source: our choice, the rule that SocialJax's resolution and the sequential social dilemma games of Vinitsky et al.
     share where both are sound; the order of the agents never matters.
     """
     is_moving, enters = _find_wishes(priorities, positions, targets, is_present)
-    loses = (same_cell(targets, targets) & is_moving[None, :] & goes_first(priorities)).any(1)
-    is_blocked = ~is_moving | loses | (enters & enters.T).any(1)
+    loses = (same_cell(targets, targets) & is_moving[None] & goes_first(priorities)).any(1)
+    is_blocked = ~is_moving | loses | (enters & enters.swapaxes(0, 1)).any(1)
     return _move_unless_blocked(is_blocked, enters, positions, targets)
 
 
@@ -91,13 +104,13 @@ def move_in_turn(
     an agent follows another only if that one moved before it, and neither swaps nor rings ever move.
 
     Args:
-      priorities: as in `resolve_moves`; a uniform draw makes every order equally likely.
-      positions: as in `resolve_moves`.
-      targets: as in `resolve_moves`.
-      is_present: as in `resolve_moves`.
+      priorities: `[N, ...]` float32; a uniform draw makes every order equally likely.
+      positions: `[N, 2, ...]` int32, see `resolve_moves`.
+      targets: `[N, 2, ...]` int32, see `resolve_moves`.
+      is_present: `[N, ...]` bool, see `resolve_moves`.
 
     Returns:
-      As `resolve_moves`.
+      `[N, 2, ...]` int32, see `resolve_moves`.
 
     Source: google-deepmind/lab2d @ 0947443, whose engine works through the moves of a step in random order.
     """
@@ -106,7 +119,7 @@ def move_in_turn(
     # Whoever has its turn before the agent on the cell it wants stays. Of the others the first gets the cell, if the
     # agent on it, whose turn is over by then, has left.
     is_contender = is_moving & ~(enters & ~is_earlier).any(1)
-    loses = (same_cell(targets, targets) & is_contender[None, :] & is_earlier).any(1)
+    loses = (same_cell(targets, targets) & is_contender[None] & is_earlier).any(1)
     return _move_unless_blocked(~is_contender | loses, enters, positions, targets)
 
 
@@ -114,28 +127,63 @@ RULES = {"sequential": move_in_turn, "simultaneous": resolve_moves}
 """How the moves of one step are decided, by name."""
 
 
+def move_agents(state: Any, priorities: jax.Array, actions: jax.Array, walls: np.ndarray, rule: str) -> Any:
+    """Agents on the board turn or move; at most one stands on a cell.
+
+    Args:
+      state: a `GridState`.
+      priorities: `[N]` float32, see the rules.
+      actions: `[N]` int32.
+      walls: `[H, W]` bool.
+      rule: how moves are decided, a name in `RULES`.
+
+    Returns:
+      The state with new positions and headings.
+    """
+    is_present = state.timeouts == 0
+    actions = jnp.where(is_present, actions, STAND)
+    targets = propose_moves(state.positions, state.headings, actions, jnp.asarray(walls))
+    return state.replace(
+        positions=RULES[rule](priorities, state.positions, targets, is_present),
+        headings=turn(state.headings, actions),
+    )
+
+
 def _find_wishes(
     priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """Who wants to move, `[N]` bool, and to whose cell, `[N, N]` bool: [i, j] is whether i wants the cell of j."""
-    num_agents = positions.shape[0]
-    chex.assert_shape([positions, targets], (num_agents, 2))
-    chex.assert_shape(priorities, (num_agents,))
+    """Who wants to move, and to whose cell.
+
+    Returns:
+      `[N, ...]` bool, and `[N, N, ...]` bool: [i, j] is whether i wants the cell of j.
+    """
+    num_agents, *trailing = priorities.shape
+    chex.assert_shape([positions, targets], (num_agents, 2, *trailing))
     chex.assert_type([priorities, positions, targets], [float, int, int])
-    present = jnp.ones(num_agents, bool) if is_present is None else is_present
-    chex.assert_shape(present, (num_agents,))
-    is_moving = (targets != positions).any(-1) & present
-    return is_moving, same_cell(targets, positions) & is_moving[:, None] & present[None, :]
+    present = jnp.ones(priorities.shape, bool) if is_present is None else is_present
+    chex.assert_shape(present, priorities.shape)
+    is_moving = (targets != positions).any(1) & present
+    return is_moving, same_cell(targets, positions) & is_moving[:, None] & present[None]
 
 
 def _move_unless_blocked(
     is_blocked: jax.Array, enters: jax.Array, positions: jax.Array, targets: jax.Array
 ) -> jax.Array:
-    """Moves agents, `[N, 2]` int32, but those that are blocked and those that, one behind the other, wait for them."""
+    """Moves agents, but those that are blocked and those that, one behind the other, wait for them.
+
+    Args:
+      is_blocked: `[N, ...]` bool.
+      enters: `[N, N, ...]` bool, see `_find_wishes`.
+      positions: `[N, 2, ...]` int32.
+      targets: `[N, 2, ...]` int32.
+
+    Returns:
+      `[N, 2, ...]` int32.
+    """
     num_agents = positions.shape[0]
-    index = jnp.arange(num_agents, dtype=jnp.int32)
+    index = with_trailing_axes(jnp.arange(num_agents, dtype=jnp.int32), is_blocked.ndim)
     leader = jnp.where(enters.any(1), enters.argmax(1).astype(jnp.int32), index)
     for _ in range((num_agents - 1).bit_length()):  # after k rounds an agent knows of 2 ** k agents ahead of it
-        is_blocked = is_blocked | is_blocked[leader]
-        leader = leader[leader]
+        is_blocked = is_blocked | take_agents(is_blocked, leader)
+        leader = take_agents(leader, leader)
     return jnp.where(is_blocked[:, None], positions, targets)

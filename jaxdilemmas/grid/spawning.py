@@ -1,4 +1,8 @@
-"""Agents that come to the board, and resources that come and go on cells of their own."""
+"""Agents that come to the board, and resources that come and go on cells of their own.
+
+Agents or resources are the first axis. Arrays of `choose_headings`, `return_agents`, `count_down` and `start_timers`
+may have further axes behind those that are named, the same for all arguments.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits
+from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits, unpack_bits
 from jaxdilemmas.grid.geometry import same_cell
 
 
@@ -47,14 +51,16 @@ def return_agents(timeouts: jax.Array, cells: jax.Array, positions: jax.Array) -
     """Counts down the time that agents spend out and lets back in those whose time is up and whose cell is free.
 
     Args:
-      timeouts: `[N]` int32, 0 for agents on the board.
-      cells: `[N, 2]` int32, where each agent comes back, pairwise distinct.
-      positions: `[N, 2]` int32; counts only for agents on the board.
+      timeouts: `[N, ...]` int32, 0 for agents on the board.
+      cells: `[N, 2, ...]` int32, where each agent comes back, pairwise distinct.
+      positions: `[N, 2, ...]` int32; counts only for agents on the board.
 
     Returns:
-      `[N]` int32: one less, except that an agent whose cell is taken stays at 1 and so waits.
+      `[N, ...]` int32: one less, except that an agent whose cell is taken stays at 1 and so waits.
     """
-    is_taken = (same_cell(cells, positions) & (timeouts == 0)[None, :]).any(1)
+    chex.assert_shape([cells, positions], (timeouts.shape[0], 2, *timeouts.shape[1:]))
+    chex.assert_type([timeouts, cells, positions], int)
+    is_taken = (same_cell(cells, positions) & (timeouts == 0)[None]).any(1)
     return jnp.maximum(timeouts - 1, (is_taken & (timeouts > 0)).astype(jnp.int32))
 
 
@@ -73,6 +79,8 @@ def place_agents(
     Returns:
       `[N, 2]` int32, the positions of all.
     """
+    chex.assert_equal_shape([uniforms, is_returning, is_present])
+    chex.assert_shape(positions, (len(uniforms), 2))
     is_free = ~(same_cell(jnp.asarray(cells), positions) & is_present[None, :]).any(1)
     chosen = choose_distinct(uniforms, is_free.sum(dtype=jnp.int32))
     agents = jnp.arange(len(uniforms), dtype=jnp.int32)
@@ -87,12 +95,13 @@ def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Arra
     """Brings back resources after a fixed time: the timers of the dead fall by one, at zero they are alive.
 
     Args:
-      alive: `[A]` bool.
-      timers: `[A]` int32.
+      alive: `[A, ...]` bool.
+      timers: `[A, ...]` int32.
 
     Returns:
       alive and timers.
     """
+    chex.assert_equal_shape([alive, timers])
     timers = jnp.where(alive, timers, timers - 1)
     return alive | (timers <= 0), timers
 
@@ -101,13 +110,14 @@ def start_timers(alive: jax.Array, timers: jax.Array, respawn_steps: jax.Array |
     """Lets the wait of resources begin that were just taken: the only ones dead with no time left after `count_down`.
 
     Args:
-      alive: `[A]` bool.
-      timers: `[A]` int32.
+      alive: `[A, ...]` bool.
+      timers: `[A, ...]` int32.
       respawn_steps: `[]` int32, at least 1: a resource taken in step k can be taken again in step k + respawn_steps.
 
     Returns:
-      `[A]` int32.
+      `[A, ...]` int32.
     """
+    chex.assert_equal_shape([alive, timers])
     return jnp.where(~alive & (timers <= 0), respawn_steps, timers).astype(jnp.int32)
 
 
@@ -172,6 +182,8 @@ def regrow_by_density(
     Returns:
       `[A]` bool.
     """
+    chex.assert_equal_shape([alive, uniforms])
+    chex.assert_shape(neighbours, (len(alive), len(alive)))
     counts = count_live_neighbours(alive, neighbours)
     return alive | (uniforms < density_probability(counts, probabilities, fewest))
 
@@ -181,8 +193,19 @@ def regrow_by_density_in_order(
 ) -> jax.Array:
     """As `regrow_by_density`, but one cell after the other: cells that regrew earlier in the scan count.
 
+    Args:
+      alive: `[A]` bool.
+      neighbours: `[A, A]` bool.
+      probabilities: `[4]` float32, see `density_probability`.
+      uniforms: `[A]` float32 in [0, 1).
+
+    Returns:
+      `[A]` bool.
+
     Source: the density mode of vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
     """
+    chex.assert_equal_shape([alive, uniforms])
+    chex.assert_shape(neighbours, (len(alive), len(alive)))
     table = jnp.asarray(neighbours)
 
     def regrow_one(alive: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
@@ -217,3 +240,11 @@ def collect(
     collected = stands_on & ~is_earlier.any(1)
     taken = jnp.where(collected[:, None], mark_bits(index, len(words)), jnp.uint32(0))
     return collected, words & ~bitwise_or(taken, 0)
+
+
+def collect_alive(
+    alive: jax.Array, index_at: np.ndarray, positions: jax.Array, can_collect: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """As `collect`, of resources `[A]` bool instead of packed bits: collected `[N]` int32 and alive `[A]` bool."""
+    collected, words = collect(pack_bits(alive), index_at, positions, can_collect)
+    return collected.astype(jnp.int32), unpack_bits(words, len(alive))

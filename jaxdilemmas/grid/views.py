@@ -8,6 +8,7 @@ import operator
 from functools import reduce
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,13 +87,15 @@ def window_frame(forward: jax.Array, right: jax.Array, headings: jax.Array, wind
       headings: `[N]` int32.
       window: what a viewer sees.
     """
+    chex.assert_equal_shape([forward, right])
+    chex.assert_shape(forward, (len(headings), len(headings)))
     rows = (window.ahead - forward).astype(jnp.int16)
     cols = (window.side + right).astype(jnp.int16)
     return Frame(rows, cols, (headings[None, :] - headings[:, None]) % 4)
 
 
 def board_frame(positions: jax.Array, headings: jax.Array) -> Frame:
-    """The one frame that shows the whole board, north up."""
+    """The one frame that shows the whole board, north up, for positions `[N, 2]` and headings `[N]` int32."""
     return Frame(positions[None, :, 0].astype(jnp.int16), positions[None, :, 1].astype(jnp.int16), headings[None, :])
 
 
@@ -109,6 +112,8 @@ def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: 
       `[F, rows * cols]` uint8.
     """
     height, width = shape
+    chex.assert_equal_shape([frame.rows, frame.cols, agent_tiles])
+    chex.assert_shape(tiles, (len(agent_tiles), height * width))
     is_inside = (frame.rows >= 0) & (frame.rows < height) & (frame.cols >= 0) & (frame.cols < width)
     cells = jnp.where(is_inside, frame.rows * width + frame.cols, NOWHERE)
     every_cell = jnp.arange(height * width, dtype=jnp.int16)
@@ -145,6 +150,7 @@ def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape:
       is_there: `[S]` bool.
       shape: (H, W).
     """
+    chex.assert_shape([first, last], (len(is_there), 2))
     lines = []
     for axis in (0, 1):
         start = np.arange(0, max(shape), WORD_BITS, dtype=np.int32)[:, None]
@@ -185,6 +191,7 @@ def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: W
     Returns:
       `[N, rows]` uint32, bit c of row r is the cell in column c.
     """
+    chex.assert_shape(positions, (len(headings), 2))
     num_rows = window.shape[0]
     num_words, height = lines.north.shape
     width = lines.east.shape[1]
@@ -220,6 +227,8 @@ def view_segments(
     Returns:
       `[N, rows * cols]` bool.
     """
+    chex.assert_shape([first, last], (len(is_there), 2))
+    chex.assert_shape(viewers[0], (len(viewers[1]), 2))
     (forward, right), (last_forward, last_right) = (relative_coordinates(*viewers, end) for end in (first, last))
     top, num_rows = _seen_part(window.ahead - forward, window.ahead - last_forward, window.shape[0])
     left, num_cols = _seen_part(window.side + right, window.side + last_right, window.shape[1])

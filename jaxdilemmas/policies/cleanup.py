@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Policy, require
+from jaxdilemmas.envs.cleanup import Cleanup
+from jaxdilemmas.envs.cleanup_gallego import CleanupGallego
+from jaxdilemmas.envs.cleanup_meltingpot import CleanupMeltingPot
 from jaxdilemmas.grid.beams import ray_table
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.maps import index_of_cells
 from jaxdilemmas.grid.movement import CLEAN, STAND, TURN_LEFT, TURN_RIGHT, goes_first
-from jaxdilemmas.grid_environment import GridEnvironment
-from jaxdilemmas.lab2d_environment import Lab2DEnvironment
 from jaxdilemmas.policies.routes import (
     NEVER,
     check_forage,
@@ -28,6 +29,8 @@ from jaxdilemmas.policies.routes import (
     sidestep,
     wait_out,
 )
+
+CleanupGame = Cleanup | CleanupGallego | CleanupMeltingPot
 
 AGENTS_PER_CLEANER = 5
 """For so many others one agent cleans even if there is little waste, for the next so many another. Our choice."""
@@ -53,7 +56,7 @@ class Posts(NamedTuple):
     most_per_ray: int
 
 
-def cooperative(env: GridEnvironment) -> Policy:
+def cooperative(env: CleanupGame) -> Policy:
     """A team of as many cleaners as the waste needs and of collectors of the apples that then grow; nobody fines.
 
     Who cleans says `choose_cleaners`. A cleaner goes to the post, of those that no other cleaner is closer to, from
@@ -97,7 +100,7 @@ def cooperative(env: GridEnvironment) -> Policy:
     return policy
 
 
-def find_posts(env: GridEnvironment) -> Posts:
+def find_posts(env: CleanupGame) -> Posts:
     """The posts of a game: where a shot cleans at most the first waste of each ray, or all, as the game has it."""
     num_cells = len(env.river_cells)
     length, num_rays = int(env.beam_reach.max()), env.beam_reach.shape[-1]
@@ -107,7 +110,7 @@ def find_posts(env: GridEnvironment) -> Posts:
     is_post = (on_ray < num_cells).any((1, 2, 3)) & ~env.walls.ravel()
     is_in_beam = (on_ray[is_post][..., None] == np.arange(num_cells)).any(-2)
     cells = np.argwhere(is_post.reshape(env.walls.shape)).astype(np.int32)
-    return Posts(cells, is_in_beam.astype(np.float32), 1 if isinstance(env, Lab2DEnvironment) else length)
+    return Posts(cells, is_in_beam.astype(np.float32), 1 if getattr(env, "rays_stop_at_waste", False) else length)
 
 
 def choose_cleaners(state: Any, steps_to_river: jax.Array) -> jax.Array:

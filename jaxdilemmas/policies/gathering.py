@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Policy
+from jaxdilemmas.grid.environment import GridEnvironment
 from jaxdilemmas.grid.geometry import cell_index
-from jaxdilemmas.grid_environment import GridEnvironment
 from jaxdilemmas.policies.routes import (
     NEVER,
     check_forage,

@@ -14,9 +14,9 @@ import numpy as np
 
 from jaxdilemmas.environment import Policy, require
 from jaxdilemmas.grid.beams import find_hits
+from jaxdilemmas.grid.environment import GridEnvironment
 from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_index, same_cell
 from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
-from jaxdilemmas.grid_environment import GridEnvironment
 
 SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST], np.int32)
 """The headings of a first step in order of preference, where several are on a shortest way.

@@ -374,7 +374,7 @@ def refusal(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -
         (("--env", "gatherin"), "did you mean 'gathering'"),
         (("--env-kwargs", "num_agents"), "env_kwargs='num_agents' is not allowed: name=value"),
         (("--env-kwargs", "num_agents=2", "num_agents=3"), "each name once"),
-        (("--env-kwargs", "colour=red"), "unknown keyword 'colour'"),
+        (("--env-kwargs", "colour=red"), "unknown keyword 'colour' with value 'red'"),
         (("--env-kwargs", "self=1"), "env_kwargs='self=1' is not allowed"),
         (("--env-kwargs", "env_id=gems"), "env_kwargs='env_id=gems' is not allowed"),
         (("--env-kwargs", "num_agents=1000"), "num_agents=1000 is not allowed"),

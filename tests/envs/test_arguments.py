@@ -26,7 +26,11 @@ NOT_ALLOWED: list[tuple[str, dict[str, Any], str]] = [
     ("gathering", {"timeout_steps": -1}, "timeout_steps=-1 is not allowed"),
     ("gathering", {"hits_to_tag": 0}, "hits_to_tag=0 is not allowed"),
     ("gathering", {"max_steps": 0}, "max_steps=0 is not allowed"),
-    ("gathering", {"respawn": 3}, "unknown keyword 'respawn' for Gathering: allowed are num_agents, observation"),
+    (
+        "gathering",
+        {"respawn": 3},
+        "unknown keyword 'respawn' with value 3 for Gathering: allowed are num_agents, observation",
+    ),
     ("commons", {"num_agents": 89}, "num_agents=89 is not allowed: at most 88"),
     ("commons", {"num_agents": 0}, "num_agents=0 is not allowed"),
     ("commons", {"observation": "RGB"}, "observation='RGB' is not allowed"),
@@ -35,12 +39,16 @@ NOT_ALLOWED: list[tuple[str, dict[str, Any], str]] = [
     ("commons", {"regrowth_probabilities": (-0.01, 0.1, 0.2, 1.0)}, "regrowth_probabilities="),
     ("commons", {"regrowth_probabilities": 0.5}, "regrowth_probabilities="),
     ("commons", {"timeout_steps": 0}, "timeout_steps=0 is not allowed"),
-    ("commons", {"apple_respawn_steps": 25}, "unknown keyword 'apple_respawn_steps' for Commons"),
+    ("commons", {"apple_respawn_steps": 25}, "unknown keyword 'apple_respawn_steps' with value 25 for Commons"),
     ("commons_gallego", {"regrowth_probabilities": (0.0, 0.1, 1.5, 0.1)}, "regrowth_probabilities="),
     ("commons_gallego", {"regrowth_probabilities": (0.0, 0.1, float("nan"), 0.1)}, "regrowth_probabilities="),
     ("gathering_gallego", {"map": "huge"}, "map='huge' is not allowed: one of small, default, large"),
     ("gathering_gallego", {"num_agents": -1}, "num_agents=-1 is not allowed"),
-    ("gathering_gallego", {"beam_length": 3}, "unknown keyword 'beam_length' for GatheringGallego: allowed are map"),
+    (
+        "gathering_gallego",
+        {"beam_length": 3},
+        "unknown keyword 'beam_length' with value 3 for GatheringGallego: allowed are map",
+    ),
 ]
 
 

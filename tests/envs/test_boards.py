@@ -9,18 +9,18 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import policies
-from jaxdilemmas.envs import cleanup_gallego, gallego, gathering, maps
-from jaxdilemmas.grid_environment import GridEnvironment
+from jaxdilemmas.envs import cleanup, cleanup_gallego, cleanup_meltingpot, commons, gallego, gathering, harvest
+from jaxdilemmas.grid.environment import GridEnvironment
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 NAMED = {
     "gathering": gathering.MAPS,
-    "commons": maps.COMMONS,
-    "harvest": maps.HARVEST,
-    "cleanup": maps.CLEANUP,
-    "cleanup_meltingpot": maps.MELTINGPOT_CLEANUP,
+    "commons": commons.MAPS,
+    "harvest": harvest.MAPS,
+    "cleanup": cleanup.MAPS,
+    "cleanup_meltingpot": cleanup_meltingpot.MAPS,
     "gathering_gallego": gallego.MAPS,
-    "commons_gallego": maps.COMMONS,
+    "commons_gallego": commons.MAPS,
     "cleanup_gallego": cleanup_gallego.MAPS,
 }
 APPLES = "@@@@@@@\n@P.AA.@\n@.@A@P@\n@..P..A"
@@ -47,7 +47,7 @@ def assert_same_game(first: Any, second: Any) -> None:
 
 def parts(env: Any) -> dict[str, Any]:
     """All that a game is made of, by name."""
-    return {name: vars(value) if name == "default_params" else value for name, value in vars(env).items()}
+    return {name: vars(value) if name in ("default_params", "painter") else value for name, value in vars(env).items()}
 
 
 @pytest.mark.parametrize(("env_id", "name"), [(env_id, name) for env_id, boards in NAMED.items() for name in boards])
@@ -133,7 +133,7 @@ def test_what_is_no_board_is_refused(board: Any) -> None:
 
 
 def test_apples_and_waste_are_counted_against_their_limit() -> None:
-    with pytest.raises(ValueError, match="apples grow or waste may lie on at most 4096 cells, here on 9999"):
+    with pytest.raises(ValueError, match="things come and go on at most 4096 cells, here on 9999"):
         jaxdilemmas.make("gathering", map="P" + "\n".join(["A" * 100] * 100)[1:])
 
 

@@ -43,7 +43,7 @@ def test_game_plays_like_the_slow_one_on_its_map(env: Cleanup) -> None:
         actions = random_actions(rng, (200, env.num_agents), beams=0.1, cleans=0.3)
         rollout = replay(env, state, as_draws(env, draws), actions)
         assert_plays_like(slow_cleanup(env, state), rollout, actions, draws)
-        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "fined")]
+        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
     assert counts.min() > 3
 
 
@@ -63,7 +63,7 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(yard: Yard, rules: dict[str, A
         actions = random_actions(rng, (200, 6), beams=0.2, cleans=0.2)
         rollout = replay(yard, state, as_draws(yard, draws), actions, params)
         assert_plays_like(slow_cleanup(yard, state, **rules), rollout, actions, draws)
-        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "fined")]
+        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
     assert counts.min() > 10
 
 
@@ -142,7 +142,7 @@ def test_fine_stops_at_the_first_agent_of_each_ray_and_passes_waste(env: Cleanup
     state = put(env, positions, [EAST] * 5, waste=waste_on(env, (5, 11), (4, 11)))
     state, rewards, info = play(env, state, BEAM)
     assert info["hits_given"].tolist() == [3, 0, 0, 0, 0]
-    assert info["fined"].tolist() == [0, 1, 0, 1, 1]
+    assert info["hits_received"].tolist() == [0, 1, 0, 1, 1]
     assert rewards.tolist() == [-3, -50, 0, -50, -50]
     assert state.rays[0].tolist() == [0, 1, 1]
     assert state.waste.sum() == 2
@@ -152,7 +152,7 @@ def test_each_fine_costs_its_shooter_one_and_its_target_fifty_and_removes_nobody
     state = put(env, [[10, 10], [10, 14], [10, 12], *AWAY[2:]], [EAST, WEST, NORTH, NORTH, NORTH])
     state, rewards, info = play(env, state, BEAM, BEAM)
     assert rewards.tolist() == [-1, -1, -100, 0, 0]
-    assert info["fined"].tolist() == [0, 0, 2, 0, 0]
+    assert info["hits_received"].tolist() == [0, 0, 2, 0, 0]
     assert not info["tagged"].any()
     assert not state.timeouts.any()
     _, rewards, _ = play(env, put(env, [[10, 10], *AWAY], [EAST] * 5), BEAM)
@@ -162,7 +162,7 @@ def test_each_fine_costs_its_shooter_one_and_its_target_fifty_and_removes_nobody
 def test_beams_are_fired_where_agents_stand_after_moving(env: Cleanup) -> None:
     state = put(env, [[10, 10], [8, 13], *AWAY[1:]], [EAST, SOUTH, NORTH, NORTH, NORTH])
     _, _, info = play(env, state, BEAM, FORWARD)
-    assert info["fined"].tolist() == [0, 1, 0, 0, 0]
+    assert info["hits_received"].tolist() == [0, 1, 0, 0, 0]
 
 
 def test_clean_passes_agents_and_stops_at_the_first_waste_of_each_ray(env: Cleanup) -> None:
@@ -173,7 +173,7 @@ def test_clean_passes_agents_and_stops_at_the_first_waste_of_each_ray(env: Clean
     assert state.rays[0].tolist() == [2, 0, 4]
     np.testing.assert_array_equal(state.waste, waste_on(env, (4, 19), (5, 20), (2, 21)))
     assert not rewards.any()
-    assert not info["fined"].any()
+    assert not info["hits_received"].any()
 
 
 def test_clean_takes_at_most_three_cells_a_shot_and_none_out_of_reach(env: Cleanup) -> None:
@@ -293,12 +293,12 @@ def test_rules_hold_in_every_step_of_random_play(yard: Yard, seed: int) -> None:
     for name, leaf in vars(state).items():
         assert getattr(states, name).dtype == leaf.dtype
         assert getattr(states, name).shape == (200, *leaf.shape)
-    counts = dict.fromkeys(("collected", "cleaned", "fined", "hits_given"), "int32")
+    counts = dict.fromkeys(("collected", "cleaned", "hits_received", "hits_given"), "int32")
     assert {name: leaf.dtype.name for name, leaf in info.items()} == counts | {"tagged": "bool"}
     assert not yard.walls[states.positions[..., 0], states.positions[..., 1]].any()
     assert all(len({tuple(cell) for cell in row}) == 6 for row in states.positions.tolist())
-    np.testing.assert_array_equal(info["fined"].sum(1), info["hits_given"].sum(1))
-    np.testing.assert_array_equal(rollout.rewards, info["collected"] - info["hits_given"] - 50 * info["fined"])
+    np.testing.assert_array_equal(info["hits_received"].sum(1), info["hits_given"].sum(1))
+    np.testing.assert_array_equal(rollout.rewards, info["collected"] - info["hits_given"] - 50 * info["hits_received"])
     assert rollout.rewards.dtype == np.float32
     before = np.concatenate([state.waste[None], states.waste[:-1]])
     is_new = (np.arange(200) > 50) & (draws["waste_gate"] < 0.5) & ~before.all(1)

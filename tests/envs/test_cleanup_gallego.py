@@ -8,8 +8,8 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas.envs.cleanup_gallego import CleanupGallego
-from jaxdilemmas.envs.river import growth_probability, waste_fraction
 from jaxdilemmas.grid.bits import pack_bits
+from jaxdilemmas.grid.river import growth_probability, waste_fraction
 from tests.reference.gallego_cleanup import GallegoCleanup
 from tests.reference.recordings import FIELDS, Recording, load
 from tests.reference.rollouts import act, as_draws, compiled, observe, put, random_actions, replay, start
@@ -52,7 +52,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 
 def stream_cells(env: CleanupGallego) -> np.ndarray:
     """The cells of the stream in row-major order."""
-    return np.argwhere(env._codes == env.tiles.index("stream"))
+    return np.argwhere(env.painter.codes == env.tiles.index("stream"))
 
 
 def slow_game(env: CleanupGallego, state: Any, **rules: Any) -> GallegoCleanup:
@@ -266,7 +266,7 @@ def test_agent_that_is_hit_before_its_turn_does_not_clean(env: CleanupGallego, s
     assert rewards[shooter] == -1
     assert rewards[target] == -50 - cleaned
     assert info["cleaned"][target] == cleaned
-    assert info["fined"][target] == 1
+    assert info["hits_received"][target] == 1
     assert info["hits_given"][shooter] == 1
     assert after.waste.sum() == 1 - cleaned
     assert after.timeouts.tolist()[target] == 25
@@ -279,12 +279,12 @@ def test_fine_costs_one_without_a_hit_and_each_hit_costs_fifty(env: CleanupGalle
     state = put(env, [[4, 4], [6, 4], [5, 4]], [SOUTH, NORTH, EAST])
     _, rewards, info = play(env, state, BEAM, BEAM, STAND)  # 1 is hit before its turn, and 2 then once
     assert rewards == [-1, -50, -50]
-    assert info["fined"] == [0, 1, 1]
+    assert info["hits_received"] == [0, 1, 1]
     twice = env.default_params.replace(hits_to_tag=2)
     quiet = as_draws(env, {"waste_gate": 0.9, "waste_choice": 0.0, "apple_growth": np.ones(45)})
     _, rewards, _, info = compiled(env, "transition")(quiet, state, np.array([BEAM, BEAM, STAND], np.int32), twice)
     assert rewards.tolist() == [-51, -51, -100]
-    assert info["fined"].tolist() == [1, 1, 2]
+    assert info["hits_received"].tolist() == [1, 1, 2]
 
 
 def test_beams_pass_walls_agents_and_waste_and_a_fine_is_seen_over_cleaning(env: CleanupGallego) -> None:
@@ -332,7 +332,10 @@ def test_apples_grow_by_the_waste_after_the_step_and_not_under_agents(env: Clean
         ({"timeout_steps": 0}, "timeout_steps=0 is not allowed"),
         ({"hits_to_tag": 0}, "hits_to_tag=0 is not allowed"),
         ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        ({"beam_length": 3}, "unknown keyword 'beam_length' for CleanupGallego: allowed are map, num_agents"),
+        (
+            {"beam_length": 3},
+            "unknown keyword 'beam_length' with value 3 for CleanupGallego: allowed are map, num_agents",
+        ),
     ],
 )
 def test_argument_that_is_not_allowed_is_named(bad: dict[str, Any], message: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.envs.cleanup import CleanupMeltingPot
+from jaxdilemmas.envs.cleanup_meltingpot import CleanupMeltingPot
 from tests.reference.crowds import MeltingPotYard, apples_on, play, scatter, slow_cleanup, waste_of, waste_on
 from tests.reference.rollouts import (
     as_cells,
@@ -50,7 +50,7 @@ def test_game_plays_like_the_slow_one_on_its_map(movement: str) -> None:
         actions = random_actions(rng, (200, 7), beams=0.1, cleans=0.3)
         rollout = replay(env, state, as_draws(env, draws), actions)
         assert_plays_like(slow_cleanup(env, state, movement=movement), rollout, actions, draws)
-        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "fined")]
+        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
     assert counts.min() > 3
 
 
@@ -70,7 +70,7 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(yard: MeltingPotYard, rules: d
         actions = random_actions(rng, (200, 7), beams=0.1, cleans=0.2)
         rollout = replay(yard, state, as_draws(yard, draws), actions, params)
         assert_plays_like(slow_cleanup(yard, state, is_ending_stochastic=True, **rules), rollout, actions, draws)
-        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "fined")]
+        counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
         tagged = rollout.info["tagged"]
         returns += int(((tagged[:-1] & ~tagged[1:]).sum(1) > 1).sum())
         ends += int(rollout.terminated.sum())
@@ -102,7 +102,7 @@ def test_agent_that_is_hit_misses_fifty_one_actions_and_comes_back_with_a_new_he
     state = put(env, [[10, 10], [10, 12], [13, 2]], [EAST, WEST, NORTH])
     state, rewards, info = play(env, state, BEAM, FORWARD)
     assert not rewards.any()  # a fine costs nothing here
-    assert info["fined"].tolist() == [0, 1, 0]
+    assert info["hits_received"].tolist() == [0, 1, 0]
     assert info["tagged"].tolist() == [False, True, False]
     for left in range(50, -1, -1):
         assert (observe(env, state)[1] == env.tiles.index("void")).all()

@@ -294,7 +294,7 @@ def test_teams_of_random_agents_get_what_they_got_in_the_original(env: CommonPoo
         ({"capacity": float("inf")}, "capacity=inf is not allowed"),
         ({"take_fraction": "0.1"}, r"take_fraction='0\.1' is not allowed"),
         ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        ({"rate": 0.1}, "unknown keyword 'rate' for CommonPool: allowed are num_agents, regrowth_rate"),
+        ({"rate": 0.1}, "unknown keyword 'rate' with value 0.1 for CommonPool: allowed are num_agents, regrowth_rate"),
     ],
 )
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:

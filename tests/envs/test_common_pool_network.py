@@ -318,7 +318,7 @@ def test_fixed_harvests_that_cost_more_than_they_earn_are_left_alone() -> None:
         ({"collapse_threshold": 0.5}, r"collapse_threshold=0\.5 is not allowed: below the initial stock, 0\.5"),
         ({"diffusion": 0.6}, r"diffusion=0\.6 is not allowed: .* it would be 1\.2 times as much at one node"),
         ({"max_steps": 2.5}, r"max_steps=2\.5 is not allowed"),
-        ({"yield": 1}, "unknown keyword 'yield' for CommonPoolNetwork"),
+        ({"yield": 1}, "unknown keyword 'yield' with value 1 for CommonPoolNetwork"),
     ],
 )
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:

@@ -366,6 +366,7 @@ def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
         "collected": "int32",
         "tagged": "bool",
         "hits_given": "int32",
+        "hits_received": "int32",
     }
 
 

@@ -334,7 +334,10 @@ def test_planes_have_no_kinds_of_entities_and_no_symmetries() -> None:
         ({"most_team_reward": "20"}, "most_team_reward='20' is not allowed"),
         ({"most_gems": 1.5}, r"most_gems=1\.5 is not allowed: a whole number of at least 0"),
         ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        ({"gems": 3}, "unknown keyword 'gems' for Gems: allowed are end_rule, observation, num_agents, own_reward"),
+        (
+            {"gems": 3},
+            "unknown keyword 'gems' with value 3 for Gems: allowed are end_rule, observation, num_agents, own_reward",
+        ),
     ],
 )
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:

@@ -114,7 +114,7 @@ def test_crowd_plays_like_the_slow_game_in_a_paddock(movement: str) -> None:
         ends.append(int(rollout.terminated.sum()))
         for field, leaf in vars(state).items():
             assert getattr(rollout.states, field).dtype == leaf.dtype
-        counts = dict.fromkeys(("collected", "fined", "hits_given"), "int32")
+        counts = dict.fromkeys(("collected", "hits_received", "hits_given"), "int32")
         assert {field: leaf.dtype.name for field, leaf in rollout.info.items()} == counts | {"tagged": "bool"}
         np.testing.assert_array_equal(rollout.rewards, rollout.info["collected"])
         assert not rollout.terminated[:98].any()

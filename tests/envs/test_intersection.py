@@ -282,7 +282,10 @@ def test_a_cautious_car_waits_for_one_that_is_ahead_and_goes_when_the_crossing_i
         ({"crash_cost": -4.0}, r"crash_cost=-4\.0 is not allowed"),
         ({"arrival_reward": float("nan")}, "arrival_reward=nan is not allowed"),
         ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        ({"duration": 13}, "unknown keyword 'duration' for Intersection: allowed are num_agents, crash_cost"),
+        (
+            {"duration": 13},
+            "unknown keyword 'duration' with value 13 for Intersection: allowed are num_agents, crash_cost",
+        ),
     ],
 )
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:

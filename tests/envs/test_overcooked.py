@@ -361,7 +361,10 @@ def test_greedy_cooks_deliver_in_another_kitchen(wide: Overcooked) -> None:
         ({"cook_steps": 0}, "cook_steps=0 is not allowed"),
         ({"delivery_reward": -1.0}, r"delivery_reward=-1\.0 is not allowed"),
         ({"max_steps": 0.5}, r"max_steps=0\.5 is not allowed"),
-        ({"layout": "cramped_room"}, "unknown keyword 'layout' for Overcooked: allowed are map, num_agents"),
+        (
+            {"layout": "cramped_room"},
+            "unknown keyword 'layout' with value 'cramped_room' for Overcooked: allowed are map, num_agents",
+        ),
     ],
 )
 def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:

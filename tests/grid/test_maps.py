@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from jaxdilemmas.grid.maps import cells_of, index_of_cells, parse_map
+from jaxdilemmas.grid.maps import cells_of, index_of_cells, parse_map, read_board, read_board_file
 
 SYMBOLS = {"@": "wall", ".": "floor", " ": "floor", "A": "apple"}
 
@@ -59,3 +61,12 @@ def test_index_of_cells_is_the_inverse_of_cells_of() -> None:
     cells = np.array([[1, 0], [0, 2]], np.int32)
     index = index_of_cells(cells, (2, 3))
     assert index.tolist() == [[2, 2, 1], [0, 2, 2]]
+
+
+def test_an_error_names_the_file_of_a_board_that_was_read_before(tmp_path: Path) -> None:
+    (tmp_path / "board.txt").write_text("@@@\n@?@\n")
+    text = read_board_file(tmp_path / "board.txt")
+    assert text == "@@@\n@?@\n"
+    for board in (text, tmp_path / "board.txt"):
+        with pytest.raises(ValueError, match=r"board\.txt': unknown map symbol '\?' at row 1, col 1"):
+            read_board(board, {}, lambda text: parse_map(text, SYMBOLS))

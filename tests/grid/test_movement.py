@@ -184,7 +184,7 @@ def test_crowds_move_as_in_the_slow_rule(rule: str, num_agents: int) -> None:
     actions[rng.random(actions.shape) < 0.15] = STAND
     priorities = (rng.integers(0, 5, (cases, num_agents)) / 5).astype(np.float32)
     present = rng.random((cases, num_agents)) < 0.9
-    targets = np.asarray(propose(positions, headings, actions, walls))
+    targets = np.asarray(jax.vmap(propose, (0, 0, 0, None))(positions, headings, actions, walls))
     moved = np.asarray(jax.jit(jax.vmap(RULES[rule]))(priorities, positions, targets, present))
     for case in range(cases):
         expected_targets = [
@@ -218,7 +218,7 @@ def test_uniform_priorities_make_the_winner_fair(rule: str) -> None:
 
 
 def test_moves_are_relative_to_the_heading() -> None:
-    center = jnp.array([2, 2])
+    center = jnp.array([[2, 2]])
     walls = np.zeros((4, 5), bool)
     ends = {
         NORTH: [[1, 2], [3, 2], [2, 1], [2, 3]],
@@ -228,17 +228,17 @@ def test_moves_are_relative_to_the_heading() -> None:
     }
     for heading, cells in ends.items():
         for action, cell in enumerate(cells):
-            target = propose(center, jnp.array(heading), jnp.array(action), walls)
-            assert target.tolist() == cell, (heading, action)
+            target = propose(center, jnp.array([heading]), jnp.array([action]), walls)
+            assert target.tolist() == [cell], (heading, action)
             assert is_move(jnp.array(action))
 
 
 @pytest.mark.parametrize("action", [4, 5, 6, 7, 8, -1, -8, 1000])
 def test_only_the_first_four_actions_move(action: int) -> None:
-    center = jnp.array([1, 1])
+    center = jnp.array([[1, 1]])
     assert not is_move(jnp.array(action))
     for heading in range(4):
-        assert propose(center, jnp.array(heading), jnp.array(action), np.zeros((3, 4), bool)).tolist() == [1, 1]
+        assert propose(center, jnp.array([heading]), jnp.array([action]), np.zeros((3, 4), bool)).tolist() == [[1, 1]]
 
 
 def test_turns_go_round_the_compass_and_other_actions_keep_the_heading() -> None:

@@ -57,8 +57,8 @@ class Cleanup(Lab2D):
         """What the step pays."""
         self.step_count += 1
         costs = [
-            self.fine_cost * given + self.fine_penalty * fined
-            for given, fined in zip(info["hits_given"], info["fined"], strict=True)
+            self.fine_cost * given + self.fine_penalty * received
+            for given, received in zip(info["hits_given"], info["hits_received"], strict=True)
         ]
         tagged = [timeout > 0 for timeout in self.timeouts]
         rewards = [float(apples - cost) for apples, cost in zip(collected, costs, strict=True)]
@@ -83,17 +83,17 @@ class Cleanup(Lab2D):
             self.apples[a] = alive or bool(draws["apple_growth"][a] < probability)
 
     def use_beams(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> dict[str, Any]:
-        """Fines and cleaning, all at once; returns who was fined, how many each hit and what each cleaned."""
+        """Fines and cleaning, all at once; returns who was hit, how many each hit and what each cleaned."""
         shots = self.shoot(actions)
         at = self.at()
         waste = {cell for cell, is_waste in zip(self.river_at, self.waste, strict=True) if is_waste}
         met = self.fire(shots, (set(at), waste))
-        fined, given, cleaned = ([0] * len(shots) for _ in range(3))
+        received, given, cleaned = ([0] * len(shots) for _ in range(3))
         cleaners: dict[Cell, list[int]] = {}
         for i, cells in enumerate(met):
             for cell in cells:
                 if shots[i] == 0:
-                    fined[at[cell]] += 1
+                    received[at[cell]] += 1
                     given[i] += 1
                 else:
                     cleaners.setdefault(cell, []).append(i)
@@ -102,7 +102,7 @@ class Cleanup(Lab2D):
             for i in self.choose_credited(hitters, draws):
                 cleaned[i] += 1
         self.fired, self.cleaned_at = [shot == 0 for shot in shots], [shot == 1 for shot in shots]
-        return {"fined": fined, "hits_given": given, "cleaned": cleaned}
+        return {"hits_received": received, "hits_given": given, "cleaned": cleaned}
 
     def choose_credited(self, hitters: Sequence[int], draws: Draws) -> list[int]:
         """Who is credited for waste that these agents hit: the one with the highest priority."""
@@ -136,7 +136,7 @@ class CleanupMeltingPot(MeltingPot, Cleanup):
         self.spawn_waste(draws)
         collected = self.move_and_collect(actions, draws)
         info = self.use_beams(actions, draws)
-        self.remove_and_return([fined > 0 for fined in info["fined"]], draws)
+        self.remove_and_return([hits > 0 for hits in info["hits_received"]], draws)
         rewards, info = self.end_step(collected, info)
         self.end_by_chance(draws)
         return rewards, info

@@ -42,7 +42,7 @@ class GallegoCleanup(Game):
         """Plays one step with a dict of draws; returns rewards `[n]` and info."""
         n = len(actions)
         self.__post_init__()
-        costs, fined, cleaned, given = np.zeros(n), np.zeros(n, int), np.zeros(n, int), np.zeros(n, int)
+        costs, received, cleaned, given = np.zeros(n), np.zeros(n, int), np.zeros(n, int), np.zeros(n, int)
         self.timeouts = np.maximum(self.timeouts - 1, 0)
         for i, action in enumerate(actions):
             if self.timeouts[i] > 0:
@@ -54,7 +54,7 @@ class GallegoCleanup(Game):
                 struck = self.hit(i, cells)
                 costs[i] += self.fine_cost
                 given[i] = len(struck)
-                fined[struck] += 1
+                received[struck] += 1
             if action == 8:
                 self.light(self.clean_beam, cells)
                 cleaned[i] = self.clean(cells)
@@ -62,8 +62,8 @@ class GallegoCleanup(Game):
         self.spawn_waste(draws)
         self.grow(draws["apple_growth"])
         collected = self.collect(n)
-        info = {"collected": collected, "cleaned": cleaned, "fined": fined, "hits_given": given}
-        return collected - costs - self.fine_penalty * fined, info | {"tagged": self.timeouts > 0}
+        info = {"collected": collected, "cleaned": cleaned, "hits_received": received, "hits_given": given}
+        return collected - costs - self.fine_penalty * received, info | {"tagged": self.timeouts > 0}
 
     def light(self, beam: np.ndarray, cells: set[Cell]) -> None:
         """Marks cells on a board of beams."""

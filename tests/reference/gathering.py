@@ -53,13 +53,14 @@ class Gathering:
         is_active = [timeout == 0 for timeout in self.timeouts]
         self.positions = resolve_moves(draws["priorities"], self.positions, targets, is_active)
         self.fired = [action == 6 and self.beam_enabled for action in actions]
-        hits_given = self.fire()
+        hits_given, hits_received = self.fire()
         self.grow(draws)
         collected = self.collect()
         info: dict[str, Any] = {
             "collected": collected,
             "tagged": [t > 0 for t in self.timeouts],
             "hits_given": hits_given,
+            "hits_received": hits_received,
         }
         return [float(c) for c in collected], info
 
@@ -83,22 +84,23 @@ class Gathering:
                 cells.add(cell)
         return cells
 
-    def fire(self) -> list[int]:
-        """All beams at once; then whoever has enough hits is out, at its spawn cell."""
+    def fire(self) -> tuple[list[int], list[int]]:
+        """All beams at once; then whoever has enough hits is out, at its spawn cell: hits given and received."""
         num_agents = len(self.positions)
         beams: list[set[Cell]] = [self.beam_cells(i) if self.fired[i] else set() for i in range(num_agents)]
         was_active = [timeout == 0 for timeout in self.timeouts]
-        given = [0] * num_agents
+        given, received = [0] * num_agents, [0] * num_agents
         for i in range(num_agents):
             for j in range(num_agents):
                 if was_active[j] and self.positions[j] in beams[i]:
                     given[i] += 1
+                    received[j] += 1
                     self.hits[j] += 1
         for j in range(num_agents):
             if self.hits[j] >= self.hits_to_tag:
                 self.hits[j], self.timeouts[j], self.positions[j] = 0, self.timeout_steps, self.spawns[j]
                 self.fired[j] = False  # its beam has hit, but is not drawn
-        return given
+        return given, received
 
     def grow(self, draws: Draws) -> None:
         """Dead apples come back when their timer has run down."""

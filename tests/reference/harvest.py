@@ -40,7 +40,7 @@ class Harvest(MeltingPot):
         info = self.zap(actions)
         self.apples = [alive or new for alive, new in zip(self.apples, grows, strict=True)]
         second = self.collect()  # also who was just hit
-        self.remove_and_return([hits > 0 for hits in info["fined"]], draws)
+        self.remove_and_return([hits > 0 for hits in info["hits_received"]], draws)
         self.apples_before, self.has_grown = before, grows
         self.step_count += 1
         self.end_by_chance(draws)
@@ -82,4 +82,4 @@ class Harvest(MeltingPot):
         self.fired = [shot is not None for shot in shots]
         struck = [at[cell] for cells in met for cell in cells]
         received = [struck.count(i) for i in range(len(shots))]
-        return {"fined": received, "hits_given": [len(cells) for cells in met]}
+        return {"hits_received": received, "hits_given": [len(cells) for cells in met]}

@@ -159,7 +159,11 @@ class Recording:
         arrays, after = self.arrays, vars(jax.tree.map(lambda leaf: np.asarray(leaf[1:]), self.states()))
         for name in {"hits", "fired", "rays", "cleaned_at"} & set(after):  # are not recorded in this form
             del after[name]
-        hits = {"fined": arrays["zaps"].sum(1), "hits_given": arrays["zaps"].sum(2), "tagged": arrays["out"][1:]}
+        hits = {
+            "hits_received": arrays["zaps"].sum(1),
+            "hits_given": arrays["zaps"].sum(2),
+            "tagged": arrays["out"][1:],
+        }
         after |= hits | {"collected": arrays["eaten"], "rewards": arrays["rewards"], "terminated": arrays["done"]}
         after["beams"] = arrays["zap_cells"]
         return after | ({"cleaned": arrays["cleaned"], "clean_beams": arrays["clean_cells"]} if self.has_river else {})

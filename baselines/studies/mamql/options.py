@@ -99,7 +99,7 @@ DILEMMAS: dict[str, tuple[str, ...]] = {
 EVENTS: dict[str, tuple[str, ...]] = {
     "gems": ("own_gems", "shared"),
     "gathering": ("collected", "hits_given", "tagged"),
-    "cleanup": ("collected", "cleaned", "hits_given", "fined"),
+    "cleanup": ("collected", "cleaned", "hits_given", "hits_received"),
     "common_pool": ("effort",),
 }
 """Events that recovered rewards are weights of; all of the game's info where nothing stands here."""

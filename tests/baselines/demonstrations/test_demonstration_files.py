@@ -250,6 +250,14 @@ def test_a_saved_file_appears_when_it_is_whole(
     assert_same(load(path), recorded)
 
 
+def test_events_that_were_recorded_under_an_old_name_are_read_under_the_new_one(recorded: Demonstrations) -> None:
+    hits = np.ones(recorded.rewards.shape, np.float32)
+    arrays = {name: array for name, array in to_arrays(recorded).items() if name != "events.hits_received"}
+    found = from_arrays(recorded.header, arrays | {"events.fined": hits})
+    assert "fined" not in found.events
+    np.testing.assert_array_equal(found.events["hits_received"], hits)
+
+
 def test_a_file_that_cannot_be_saved_to_its_end_leaves_nothing(recorded: Demonstrations, tmp_path: Path) -> None:
     cut = from_arrays(recorded.header, {name: array[:-1] for name, array in to_arrays(recorded).items()})
     with pytest.raises(ValueError, match="an episode is written whole or not at all"):

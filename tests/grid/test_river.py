@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.envs.river import RiverParams, growth_probability, new_waste, waste_fraction
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
+from jaxdilemmas.grid.river import RiverParams, growth_probability, new_waste, waste_fraction
 
 THRESHOLDS = [(0.4, 0.0), (0.6, 0.3), (1.0, 0.25)]
 

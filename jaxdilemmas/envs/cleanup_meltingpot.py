@@ -1,0 +1,196 @@
+"""Cleanup as in Melting Pot: shorter beams, fines that cost nothing but take an agent out, another order of events.
+
+Source: google-deepmind/meltingpot @ 81ee2e7, substrate `clean_up`, whose recordings this game replays step by step;
+docs/cleanup.md has the rules. `cleanup` is the game by the rules of Lab2D.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdilemmas.environment import Transition
+from jaxdilemmas.grid import lab2d, river
+from jaxdilemmas.grid.bits import bitwise_or, pack_bits, unpack_bits
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
+from jaxdilemmas.grid.maps import Board, read_river_layers
+from jaxdilemmas.grid.movement import is_move, move_agents
+from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.spawning import collect
+
+SYMBOLS = (
+    {"W": "wall", "H": "river", "F": "waste", "B": "apple", "T": "apple", "P": "spawn"}
+    | dict.fromkeys("S~s", "stream")
+    | dict.fromkeys(" =+f;,^><", "floor")
+)
+"""Sand of all shades is floor."""
+
+MAPS = {
+    "default": """
+WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW
+WHFFFHFFHFHFHFHFHFHFHHFHFFFHFW
+WHFHFHFFHFHFHFHFHFHFHHFHFFFHFW
+WHFFHFFHHFHFHFHFHFHFHHFHFFFHFW
+WHFHFHFFHFHFHFHFHFHFHHFHFFFHFW
+WHFFFFFFHFHFHFHFHFHFHHFHFFFHFW
+W==============+~FHHHHHHf====W
+W   P    P      ===+~SSf     W
+W     P     P   P  <~Sf  P   W
+W             P   P<~S>      W
+W   P    P         <~S>   P  W
+W               P  <~S>P     W
+W     P           P<~S>      W
+W           P      <~S> P    W
+W  P             P <~S>      W
+W^T^T^T^T^T^T^T^T^T;~S,^T^T^TW
+WBBBBBBBBBBBBBBBBBBBssBBBBBBBW
+WBBBBBBBBBBBBBBBBBBBBBBBBBBBBW
+WBBBBBBBBBBBBBBBBBBBBBBBBBBBBW
+WBBBBBBBBBBBBBBBBBBBBBBBBBBBBW
+WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW
+"""
+}
+"""Source: google-deepmind/meltingpot @ 81ee2e7 (Apache-2.0)."""
+
+
+class Params(lab2d.MeltingPotParams, river.BeamParams):
+    """The numbers in the rules: those of both classes; fines cost nothing."""
+
+    waste_start_steps: Any = 49
+    fine_cost: Any = 0.0
+    fine_penalty: Any = 0.0
+
+
+class State(GridState):
+    """One moment of the game: beside `GridState`, beams and the river.
+
+    Attributes:
+      cooldowns: `[N, 2]` int32, steps in which a fine and a cleaning beam cannot be fired yet.
+      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for who
+        fired none.
+      waste: `[R]` bool, where waste lies in the river.
+      cleaned_at: `[N]` bool, whose beam to be seen is a cleaning beam.
+    """
+
+    cooldowns: jax.Array
+    rays: jax.Array
+    waste: jax.Array
+    cleaned_at: jax.Array
+
+
+class Draws(lab2d.MeltingPotDraws):
+    """The chance of one step: beside `MeltingPotDraws`, that of the river and of apples; float32 in [0, 1).
+
+    Attributes:
+      waste_gate: `[]`, whether new waste comes.
+      waste_choice: `[]`, where.
+      apple_growth: `[A]`, compared with the chance of an apple to grow.
+    """
+
+    waste_gate: jax.Array
+    waste_choice: jax.Array
+    apple_growth: jax.Array
+
+
+class CleanupMeltingPot(GridEnvironment):
+    """See the module for the game and docs/cleanup.md for its rules.
+
+    Args:
+      num_agents: N; agents start on distinct random spawn cells.
+      observation: "tiles", "one_hot" or "rgb".
+      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end, and is then `terminated`,
+        in the steps that `Params` says; the clock stands at 5000.
+      map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
+      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
+        rule of the other games here.
+      **params: fields of `Params`.
+
+    Raises:
+      ValueError: an argument is unknown or not allowed.
+
+    Attributes:
+      river_cells: `[R, 2]` int32, row-major, where waste may lie.
+      river_rays: `[H * W, 4, 3, length]` int32, see `river.rays_over`.
+      starts_dirty: `[R]` bool, where waste lies at the start.
+      rays_stop_at_waste: True, a ray of the cleaning beam takes the first waste on it alone.
+      ends_by_chance: whether the episode ending is stochastic.
+    """
+
+    version = "2"
+    window = lab2d.WINDOW
+    beam_side_start = lab2d.SIDE_START
+    num_actions = 9
+    rays_stop_at_waste = True
+    tiles = river.TILES
+    colours = river.COLOURS
+    policy_module = "jaxdilemmas.policies.cleanup"
+    boards: tuple[Mapping[str, str], Mapping[str, str]] = (MAPS, SYMBOLS)
+    beam_length = 3
+
+    def __init__(
+        self,
+        num_agents: int = 7,
+        observation: str = "tiles",
+        episode_ending: str = "clock",
+        map: Board = "default",
+        movement: str = "sequential",
+        **params: Any,
+    ) -> None:
+        numbers = lab2d.ending_params(movement, episode_ending)
+        self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
+        board = read_river_layers(map, *self.boards)
+        layer = river.river_layer(board)
+        super().__init__(board, num_agents, observation, [layer])
+        self.check_num_agents(len(self.spawn_cells))
+        self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
+        self.river_cells = layer.cells
+        self.starts_dirty = board["waste"][tuple(layer.cells.T)]
+        self.river_rays = river.rays_over(layer.cells, self.walls.shape, self.beam_length)
+        self.default_params = self.params_from(Params, numbers | params)
+        river.check_beam_params(self.default_params)
+        lab2d.check_meltingpot_params(self.default_params)
+
+    def initial_state(self, key: jax.Array, params: Params) -> State:
+        """Agents on distinct random spawn cells with random headings, no apples, the river as the map has it."""
+        del params
+        start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
+        start["apples"] = jnp.zeros(len(self.apple_cells), bool)
+        nobody = jnp.zeros(self.num_agents, bool)
+        return State(**start, waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
+
+    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
+        """Draws the uniforms of one step, in one call."""
+        del state, params
+        uniforms = jax.random.uniform(key, (3 * self.num_agents + 3 + len(self.apple_cells),), jnp.float32)
+        shared, own = lab2d.split_uniforms(uniforms, self.num_agents)
+        return Draws(waste_gate=own[0], waste_choice=own[1], apple_growth=own[2:], **shared)
+
+    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+        """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` says what comes out."""
+        num_apples, num_river = len(self.apple_cells), len(self.river_cells)
+        is_present = state.timeouts == 0
+        apples, waste = pack_bits(state.apples), pack_bits(state.waste)
+        chance = river.growth_probability(waste, num_river, params)
+        apples = apples | pack_bits(draws.apple_growth < chance)
+        waste = river.grow_waste(waste, num_river, draws, state.step_count, params)
+        found, left = collect(apples, self.apple_index_at, state.positions, is_present)
+        state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
+        entered, left_after = collect(apples, self.apple_index_at, state.positions, is_present & is_move(actions))
+        on_ray = river.look_along_rays(self.river_rays, state, self.walls.shape[1])
+        state, shots = river.fire_beams(state, waste, actions, self.reach_of, on_ray, params)
+        state = lab2d.remove_and_return(state, shots.given.any(0), draws, params.timeout_steps, self.spawn_cells)
+        state = state.replace(
+            apples=unpack_bits(left & left_after, num_apples),
+            waste=unpack_bits(waste & ~bitwise_or(shots.waste_met, 0), num_river),
+            step_count=state.step_count + 1,
+        )
+        collected = found.astype(jnp.int32) + entered.astype(jnp.int32)
+        rewards = river.pay_for_fines(collected, shots.given, params)
+        is_over = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
+        cleaned = river.count_cleaned(shots.waste_met, waste)
+        return outcome(state, collected, shots.given, rewards, is_over, cleaned=cleaned)
+
+    def scene(self, state: State) -> Scene:
+        """Apples and waste are painted, and beams of both kinds as far as they got."""
+        return river.paint(super().scene(state), state)

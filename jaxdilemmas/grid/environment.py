@@ -1,0 +1,248 @@
+"""What all grid games share beside mechanics: actions, static layers, observation kinds and how they are painted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.arguments import check_choice, check_count, check_num_agents, numbers_from
+from jaxdilemmas.environment import Environment, Transition, require
+from jaxdilemmas.grid import beams, spawning
+from jaxdilemmas.grid.geometry import cell_index
+from jaxdilemmas.grid.maps import cells_of, index_of_cells
+from jaxdilemmas.grid.painting import PALETTE, TILES, Layer, Painter, Scene
+from jaxdilemmas.grid.views import Window
+from jaxdilemmas.spaces import Box, Discrete, Space
+
+OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
+
+
+class GridParams(struct.PyTreeNode):
+    """The numbers that the rules of every game with tagging beams hold.
+
+    Attributes:
+      timeout_steps: steps that a tagged agent is out, or cannot act.
+      hits_to_tag: beam hits that tag an agent.
+      max_steps: length of an episode.
+    """
+
+    timeout_steps: Any = 25
+    hits_to_tag: Any = 2
+    max_steps: Any = 1000
+
+
+class GridState(struct.PyTreeNode):
+    """What the state of every grid game holds.
+
+    Attributes:
+      positions: `[N, 2]` int32 (row, col).
+      headings: `[N]` int32, 0 north, 1 east, 2 south, 3 west.
+      timeouts: `[N]` int32, how long an agent is still out or cannot act; 0 for those who play.
+      hits: `[N]` int32, beam hits since the agent was last tagged.
+      fired: `[N]` bool, whose beam is to be seen.
+      apples: `[A]` bool, which apples are there.
+      step_count: `[]` int32, steps since the reset.
+    """
+
+    positions: jax.Array
+    headings: jax.Array
+    timeouts: jax.Array
+    hits: jax.Array
+    fired: jax.Array
+    apples: jax.Array
+    step_count: jax.Array
+
+
+def check_regrowth_probabilities(params: Any) -> None:
+    """Raises a ValueError if the regrowth table does not hold four probabilities."""
+    table = params.regrowth_probabilities
+    numbers = numbers_from(table)
+    is_table = numbers is not None and numbers.shape == (4,) and bool(np.all((numbers >= 0) & (numbers <= 1)))
+    require(is_table, "regrowth_probabilities", table, "four numbers in [0, 1]")
+
+
+def outcome(
+    state: Any,
+    collected: jax.Array,
+    given: jax.Array,
+    rewards: jax.Array | None = None,
+    terminated: jax.Array | None = None,
+    **events: jax.Array,
+) -> Transition:
+    """What `transition` returns in grid games.
+
+    Args:
+      state: the state after the step.
+      collected: `[N]` int32, apples that each agent collected.
+      given: `[N, N]` bool, [i, j] is whether the beam of i hit j.
+      rewards: `[N]` float32; one for each apple when left out.
+      terminated: `[]` bool; only the clock ends the game when left out.
+      **events: `[N]` each, what else the info of the game holds.
+
+    Returns:
+      state, rewards, terminated and info, which has `collected`, `hits_given`, `hits_received` `[N]` int32 and `tagged`
+      `[N]` bool.
+    """
+    chex.assert_shape(given, (len(collected), len(collected)))
+    info = {
+        "collected": collected,
+        "hits_given": given.sum(1, dtype=jnp.int32),
+        "hits_received": given.sum(0, dtype=jnp.int32),
+        "tagged": state.timeouts > 0,
+    }
+    rewards = collected.astype(jnp.float32) if rewards is None else rewards
+    return state, rewards, jnp.zeros((), bool) if terminated is None else terminated, info | events
+
+
+class GridEnvironment(Environment):
+    """A game of agents that turn, move, fire beams and collect apples on a board with walls.
+
+    The State of such a game is a `GridState` with what else the game needs. A game with other things than apples hands
+    their `Layer`s to the constructor and says in `scene` which of them are there.
+
+    Args:
+      board: masks `[H, W]` bool by name, with "wall", "apple" and "spawn"; see `Painter` for the others.
+      num_agents: N.
+      observation: "tiles", "one_hot" or "rgb".
+      layers: things that come and go, beside apples.
+
+    Attributes:
+      walls: `[H, W]` bool.
+      apple_cells: `[A, 2]` int32, row-major; index a of every apple array is the cell `apple_cells[a]`.
+      spawn_cells: `[P, 2]` int32, where agents start.
+      apple_index_at: `[H, W]` int32, the inverse of `apple_cells`, A where no apple grows.
+      beam_reach: `[H * W, 4, rays]` int32, see `beams.open_reach`.
+      beam_side_start: where the rays beside the middle one start, see `beams`.
+      is_beam_blocked: whether walls block beams.
+      movement: how moves are decided, a name in `grid.movement.RULES`.
+      tiles: names of the tile ids, in draw order.
+      colours: RGB of each tile by its name.
+      palette: `[len(tiles), 3]` uint8.
+      window: what an agent sees.
+      outside: name of the tile of cells off the board.
+      painter: paints observations and boards.
+    """
+
+    window: Window
+    outside: str = "void"
+    num_actions: int = 8
+    movement: str = "simultaneous"
+    tiles: tuple[str, ...] = TILES
+    colours: Mapping[str, tuple[int, int, int]] = PALETTE
+    beam_reach: np.ndarray
+    beam_side_start: int = 1
+    is_beam_blocked: bool = True
+
+    def __init__(
+        self, board: Mapping[str, np.ndarray], num_agents: int, observation: str, layers: Sequence[Layer] = ()
+    ) -> None:
+        check_choice("observation", observation, OBSERVATION_KINDS)
+        self.num_agents = check_num_agents(num_agents)
+        self.observation = observation
+        self.walls = board["wall"]
+        self.apple_cells = cells_of(board["apple"])
+        self.spawn_cells = cells_of(board["spawn"])
+        self.apple_index_at = index_of_cells(self.apple_cells, self.walls.shape)
+        self.palette = np.array([self.colours[name] for name in self.tiles], np.uint8)
+        all_layers = [Layer("apple", "floor", self.apple_cells), *layers]
+        self.painter = Painter(
+            board, all_layers, self.tiles, self.window, self.outside, self.beam_side_start, self.is_beam_blocked
+        )
+
+    def tile_id(self, name: str) -> np.uint8:
+        """The id of a tile by its name."""
+        return self.painter.tile_id(name)
+
+    def check_num_agents(self, most: int) -> None:
+        """Raises a ValueError if there are more agents than can spawn."""
+        require(self.num_agents <= most, "num_agents", self.num_agents, f"at most {most} agents can spawn on this map")
+
+    def set_beam(self, length: int, half_width: int = 0) -> None:
+        """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
+        length = check_count("beam_length", length)
+        if self.is_beam_blocked:
+            length = min(length, max(self.walls.shape))
+            self.beam_reach = beams.open_reach(self.walls, length, half_width, self.beam_side_start)
+        else:
+            self.beam_reach = np.full((self.walls.size, 4, 2 * half_width + 1), length, np.int32)
+
+    @property
+    def action_space(self) -> Space:
+        """Discrete: see `jaxdilemmas.grid.movement` for the numbers."""
+        return Discrete(self.num_actions)
+
+    @property
+    def observation_space(self) -> Space:
+        """Box of uint8: tile ids `[h, w]`, one-hot `[h, w, tiles]` or RGB `[h, w, 3]`."""
+        if self.observation == "tiles":
+            return Box(0, len(self.tiles) - 1, self.window.shape, np.uint8)
+        if self.observation == "one_hot":
+            return Box(0, 1, (*self.window.shape, len(self.tiles)), np.uint8)
+        return Box(0, 255, (*self.window.shape, 3), np.uint8)
+
+    def start(self, positions: jax.Array, headings: jax.Array) -> dict[str, jax.Array]:
+        """The fields of `GridState` at the start of an episode: all agents on the board, all apples there.
+
+        Args:
+          positions: `[N, 2]` int32.
+          headings: `[N]` int32.
+        """
+        return {
+            "positions": positions,
+            "headings": headings,
+            "timeouts": jnp.zeros(self.num_agents, jnp.int32),
+            "hits": jnp.zeros(self.num_agents, jnp.int32),
+            "fired": jnp.zeros(self.num_agents, bool),
+            "apples": jnp.ones(len(self.apple_cells), bool),
+            "step_count": jnp.zeros((), jnp.int32),
+        }
+
+    def random_headings(self, key: jax.Array) -> jax.Array:
+        """Uniform headings, `[N]` int32."""
+        return spawning.choose_headings(jax.random.uniform(key, (self.num_agents,), jnp.float32))
+
+    def random_spawns(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Distinct spawn cells, every ordered choice equally likely, `[N, 2]`, and uniform headings `[N]`, int32."""
+        uniforms = jax.random.uniform(key, (2 * self.num_agents,), jnp.float32)
+        chosen = spawning.choose_distinct(uniforms[: self.num_agents], len(self.spawn_cells))
+        return jnp.asarray(self.spawn_cells)[chosen], spawning.choose_headings(uniforms[self.num_agents :])
+
+    def reach_of(self, positions: jax.Array, headings: jax.Array, is_firing: jax.Array) -> jax.Array:
+        """Cells that each ray of each agent covers if nothing but walls stops it.
+
+        Args:
+          positions: `[N, 2]` int32.
+          headings: `[N]` int32.
+          is_firing: `[N]` bool.
+
+        Returns:
+          `[N, rays]` int32; 0 for agents that do not fire.
+        """
+        cells = cell_index(positions, self.walls.shape[1])
+        return jnp.where(is_firing[:, None], jnp.asarray(self.beam_reach)[cells, headings], 0)
+
+    def scene(self, state: Any) -> Scene:
+        """What is painted: by default apples, agents on the board, and the beams of agents that fired.
+
+        Agents that are out are not seen, and see nothing.
+        """
+        is_present = state.timeouts == 0
+        reach = self.reach_of(state.positions, state.headings, state.fired)
+        return Scene(state.positions, state.headings, is_present, is_present, [state.apples], [("beam", reach)])
+
+    def observe(self, state: Any, params: Any) -> jax.Array:
+        """What each agent sees, in the kind of observation that the game was made with, `[N, ...]` uint8."""
+        del params
+        tiles = self.painter.paint_views(self.scene(state))
+        if self.observation == "tiles":
+            return tiles
+        table = self.palette if self.observation == "rgb" else np.eye(len(self.tiles), dtype=np.uint8)
+        return jnp.asarray(table)[tiles]
+
+    def draw_board(self, state: Any) -> jax.Array:
+        """The tile ids of the whole board, north up, `[H, W]` uint8; agents appear by their absolute heading."""
+        return self.painter.paint_board(self.scene(state))

@@ -1,0 +1,193 @@
+"""The engine of DeepMind's Lab2D and Melting Pot: beams that stop at what they hit, cooldowns, removal and return.
+
+Source: google-deepmind/lab2d @ 0947443 (clean_up) and google-deepmind/meltingpot @ 81ee2e7 (clean_up, commons_harvest);
+the rules of Melting Pot are held against recordings of the original, see tests/data/README.md. All beams of a step see
+the board as it is after all moves.
+"""
+
+from functools import partial
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.arguments import check_choice
+from jaxdilemmas.batching import compute_if_any
+from jaxdilemmas.environment import check_counts, check_numbers
+from jaxdilemmas.grid import beams, spawning
+from jaxdilemmas.grid.movement import RULES
+from jaxdilemmas.grid.views import Window
+
+WINDOW = Window(ahead=9, behind=1, side=5)
+"""What agents see."""
+
+NUM_RAYS = 3
+"""Rays of a beam: one ahead and one on each side of it."""
+
+SIDE_START = 0
+"""The rays on both sides start beside the shooter."""
+
+EPISODE_ENDINGS = ("clock", "stochastic")
+
+LONGEST_EPISODE = 5000
+"""Steps after which an episode with a stochastic ending is truncated."""
+
+
+class MeltingPotParams(struct.PyTreeNode):
+    """The numbers that the rules of every game of Melting Pot hold.
+
+    Attributes:
+      timeout_steps: steps that an agent cannot act in after a hit. Melting Pot's `framesTillRespawn` is one less.
+      min_steps: least number of steps of an episode with a stochastic ending.
+      ending_interval: from then on the episode may end in the step before each multiple of this number.
+      ending_probability: chance that it then ends.
+      max_steps: length of an episode.
+    """
+
+    timeout_steps: Any = 51
+    min_steps: Any = 1000
+    ending_interval: Any = 100
+    ending_probability: Any = 0.2
+    max_steps: Any = 1000
+
+
+class MeltingPotDraws(struct.PyTreeNode):
+    """The chance of one step that the games of Melting Pot share; float32 in [0, 1).
+
+    Attributes:
+      priorities: `[N]`, who moves first or, with simultaneous movement, who of several agents gets a cell.
+      respawns: `[N]`, where agents come back: the first entry for the first that returns, and so on.
+      respawn_headings: `[N]`, the heading of each agent if it comes back.
+      episode_end: `[]`, whether the episode ends.
+    """
+
+    priorities: jax.Array
+    respawns: jax.Array
+    respawn_headings: jax.Array
+    episode_end: jax.Array
+
+
+def ready_beams(num_agents: int, num_beams: int) -> dict[str, jax.Array]:
+    """The fields of a state that beams need, at the start of an episode.
+
+    Returns:
+      cooldowns: `[N, beams]` int32 zeros, steps in which each beam cannot be fired yet.
+      rays: `[N, 3]` int32 zeros, cells that each ray of the beam fired in the last step covers, from left to right.
+    """
+    return {
+        "cooldowns": jnp.zeros((num_agents, num_beams), jnp.int32),
+        "rays": jnp.zeros((num_agents, NUM_RAYS), jnp.int32),
+    }
+
+
+def trigger(
+    cooldowns: jax.Array, is_present: jax.Array, wants: jax.Array, cooldown_steps: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Beams that cool down do so by one step; of the others those are fired that agents on the board want to fire.
+
+    Args:
+      cooldowns: `[N, beams, ...]` int32, steps in which each beam cannot be fired yet.
+      is_present: `[N, ...]` bool, who is on the board; the cooldowns of the others stand still.
+      wants: `[N, beams, ...]` bool.
+      cooldown_steps: `[beams, ...]` int32, steps after a shot in which the beam cannot be fired.
+
+    Returns:
+      The new cooldowns, `[N, beams, ...]` int32, and which beams are fired, `[N, beams, ...]` bool.
+    """
+    chex.assert_equal_shape([cooldowns, wants])
+    chex.assert_equal_shape_prefix([cooldowns, is_present], 1)
+    chex.assert_type([cooldowns, is_present, wants, cooldown_steps], [int, bool, bool, int])
+    is_fired = wants & is_present[:, None] & (cooldowns == 0)
+    cooled = jnp.maximum(cooldowns - is_present[:, None].astype(jnp.int32), 0)
+    return jnp.where(is_fired, cooldown_steps[None], cooled).astype(jnp.int32), is_fired
+
+
+def find_zaps(
+    positions: jax.Array, headings: jax.Array, reach: jax.Array, is_present: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Who hits whom, if each ray stops at the first agent that it meets.
+
+    Args:
+      positions: `[N, 2, ...]` int32.
+      headings: `[N, ...]` int32.
+      reach: `[N, 3, ...]` int32, cells up to the next wall on each ray; 0 for agents that do not fire.
+      is_present: `[N, ...]` bool, who can be hit.
+
+    Returns:
+      `[N, N, ...]` bool, [i, j] is whether i hits j, and the cells that each ray covers before, `[N, 3, ...]` int32.
+    """
+    return beams.stop_at_targets(beams.find_hits(positions, headings, reach, positions, is_present, SIDE_START), reach)
+
+
+def ending_params(movement: str, episode_ending: str) -> dict[str, int]:
+    """Checks the arguments that every game of Melting Pot takes.
+
+    Returns:
+      The params that the episode ending sets unless the user does.
+
+    Raises:
+      ValueError: an argument is not allowed.
+    """
+    check_choice("movement", movement, tuple(RULES))
+    check_choice("episode_ending", episode_ending, EPISODE_ENDINGS)
+    return {"max_steps": LONGEST_EPISODE} if episode_ending == "stochastic" else {}
+
+
+def check_meltingpot_params(params: Any) -> None:
+    """Raises a ValueError if a number of `MeltingPotParams` is outside its range."""
+    check_counts(params, "timeout_steps", "min_steps", "ending_interval", "max_steps")
+    check_numbers(params, 1, "ending_probability")
+
+
+def split_uniforms(uniforms: jax.Array, num_agents: int) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Divides `[3 N + 1 + rest]` uniforms into the fields of `MeltingPotDraws` by name, and the rest."""
+    priorities, respawns, respawn_headings = uniforms[: 3 * num_agents].reshape(3, num_agents)
+    fields = {"priorities": priorities, "respawns": respawns, "respawn_headings": respawn_headings}
+    return fields | {"episode_end": uniforms[3 * num_agents]}, uniforms[3 * num_agents + 1 :]
+
+
+def remove_and_return(
+    state: Any, is_hit: jax.Array, draws: MeltingPotDraws, timeout_steps: jax.Array, spawn_cells: np.ndarray
+) -> Any:
+    """Agents that are hit go out. Those whose time is up come back on free spawn cells with new headings.
+
+    An agent that is hit in step t cannot act in the `timeout_steps` steps that follow. It is back at the end of the
+    last of them. A cell is free if no agent was on it before the hits of this step.
+
+    Args:
+      state: a `GridState` after the beams.
+      is_hit: `[N]` bool.
+      draws: where agents come back, and their headings.
+      timeout_steps: `[]` int32.
+      spawn_cells: `[P, 2]` int32.
+
+    Returns:
+      The state. An agent that is out keeps the position and the heading that it had when it was hit.
+    """
+    chex.assert_equal_shape([state.timeouts, is_hit, draws.respawns, draws.respawn_headings])
+    was_present = state.timeouts == 0
+    timeouts = jnp.where(is_hit, timeout_steps, jnp.maximum(state.timeouts - 1, 0)).astype(jnp.int32)
+    is_back = ~was_present & (timeouts == 0)
+    place = partial(spawning.place_agents, cells=spawn_cells)
+    places = compute_if_any(place, is_back.any(), draws.respawns, is_back, state.positions, was_present)
+    headings = spawning.choose_headings(draws.respawn_headings)
+    return state.replace(
+        timeouts=timeouts,
+        positions=jnp.where(is_back[:, None], places, state.positions),
+        headings=jnp.where(is_back, headings, state.headings),
+    )
+
+
+def may_end(draws: MeltingPotDraws, step_count: jax.Array, params: Any) -> jax.Array:
+    """Whether an episode with a stochastic ending ends in this step, `[]` bool.
+
+    Args:
+      draws: has `episode_end`.
+      step_count: `[]` int32, steps of the episode, this one counted.
+      params: has `min_steps`, `ending_interval` and `ending_probability`.
+    """
+    is_asked = (step_count >= params.min_steps) & ((step_count + 1) % params.ending_interval == 0)
+    return is_asked & (draws.episode_end < params.ending_probability)

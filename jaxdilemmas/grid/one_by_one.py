@@ -1,0 +1,107 @@
+"""The engine of the games of Gallego 2026 (arXiv:2603.19453): agents act one by one, and stay on the board if tagged.
+
+Agents act in the order of their index, walk through each other and fire through walls.
+
+Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; docs/gallego.md has the rules.
+"""
+
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdilemmas.grid import beams, movement, spawning
+from jaxdilemmas.grid.painting import TILES as BOARD_TILES
+from jaxdilemmas.grid.painting import Scene
+
+TILES = (*BOARD_TILES, "tagged")
+"""Names of tile ids in draw order: others who are tagged look alike."""
+
+
+def random_places(
+    key: jax.Array, num_agents: int, spawn_cells: np.ndarray, open_cells: np.ndarray
+) -> tuple[jax.Array, jax.Array]:
+    """Agents on distinct random spawn cells, and those in surplus on any open cells.
+
+    Args:
+      key: used once.
+      num_agents: N.
+      spawn_cells: `[P, 2]` int32.
+      open_cells: `[., 2]` int32, cells on which nothing grows or flows.
+
+    Returns:
+      positions `[N, 2]` int32 and uniform headings `[N]` int32.
+    """
+    key_spawn, key_surplus, key_headings = jax.random.split(key, 3)
+    num_spawning = min(num_agents, len(spawn_cells))
+    spawns = spawning.sample_distinct(key_spawn, len(spawn_cells), num_spawning)
+    surplus = jax.random.randint(key_surplus, (num_agents - num_spawning,), 0, len(open_cells), jnp.int32)
+    positions = jnp.concatenate([jnp.asarray(spawn_cells)[spawns], jnp.asarray(open_cells)[surplus]])
+    return positions, spawning.choose_headings(jax.random.uniform(key_headings, (num_agents,), jnp.float32))
+
+
+def act_in_order(
+    state: Any, actions: jax.Array, walls: np.ndarray, reach: np.ndarray, params: Any
+) -> tuple[Any, jax.Array, jax.Array]:
+    """Agents act by index, each on what those before it have done. Before that time outs count down by one.
+
+    Args:
+      state: a `GridState`.
+      actions: `[N]` int32.
+      walls: `[H, W]` bool.
+      reach: `[rays]` int32, cells that each ray of a beam covers.
+      params: has `hits_to_tag` and `timeout_steps`.
+
+    Returns:
+      The state, what each agent did, `[N]` int32 (`STAND` for who was out when its turn came), and who hit whom,
+      `[N, N]` bool.
+    """
+    chex.assert_equal_shape([state.timeouts, actions])
+    chex.assert_rank([actions, walls, reach], [1, 2, 1])
+    state = state.replace(timeouts=jnp.maximum(state.timeouts - 1, 0))
+
+    def act(state: Any, agent: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+        action = jnp.where(state.timeouts[agent] == 0, actions[agent], movement.STAND)[None]
+        position, heading = state.positions[agent][None], state.headings[agent][None]
+        target = movement.propose_moves(position, heading, action, jnp.asarray(walls))
+        state = state.replace(
+            positions=state.positions.at[agent].set(target[0]),
+            headings=state.headings.at[agent].set(movement.turn(heading, action)[0]),
+        )
+        state, is_hit = fire_beam(state, agent, jnp.where(action == movement.BEAM, reach, 0), params)
+        return state, (action[0], is_hit)
+
+    state, (done, given) = jax.lax.scan(act, state, jnp.arange(len(actions), dtype=jnp.int32))
+    return state.replace(fired=done == movement.BEAM), done, given
+
+
+def fire_beam(state: Any, agent: jax.Array, reach: jax.Array, params: Any) -> tuple[Any, jax.Array]:
+    """The beam of one agent hits everyone in it who is not tagged.
+
+    Args:
+      state: a `GridState`.
+      agent: `[]` int32.
+      reach: `[rays]` int32, cells that each ray of its beam covers; 0 if it does not fire.
+      params: has `hits_to_tag` and `timeout_steps`.
+
+    Returns:
+      The state and whom it hits, `[N]` bool.
+    """
+    shooter, heading = state.positions[agent][None], state.headings[agent][None]
+    is_hit = beams.find_hits(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
+    hits, is_tagged = beams.count_hits(state.hits, is_hit.astype(jnp.int32), params.hits_to_tag)
+    timeouts = jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32)
+    return state.replace(hits=hits, timeouts=timeouts), is_hit
+
+
+def all_on_the_board(scene: Scene, timeouts: jax.Array) -> Scene:
+    """The scene with tagged agents: they are seen, with a tile of their own for others, and see as ever.
+
+    Args:
+      scene: of `GridEnvironment`.
+      timeouts: `[N]` int32, above 0 for agents that are tagged.
+    """
+    everybody = jnp.ones_like(timeouts, bool)
+    return scene._replace(is_drawn=everybody, can_see=everybody, is_tagged=timeouts > 0)

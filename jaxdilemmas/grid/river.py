@@ -1,0 +1,292 @@
+"""A river: waste comes to it by chance, apples grow the less the more waste there is, and beams take waste away.
+
+Source of the rule that binds apples to waste: Hughes et al. 2018 (arXiv:1803.08884), as in google-deepmind/lab2d
+@ 0947443 and in vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxdilemmas.environment import check_counts, check_numbers, require
+from jaxdilemmas.grid import beams, lab2d, movement
+from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits
+from jaxdilemmas.grid.geometry import cell_index
+from jaxdilemmas.grid.maps import cells_of, index_of_cells
+from jaxdilemmas.grid.painting import OTHERS, PALETTE, Layer, Scene
+
+TILES = ("void", "floor", "apple", "river", "waste", "stream", "wall", "clean_beam", "beam", *OTHERS, "self")
+"""Names of tile ids in draw order, in games with a river."""
+
+COLOURS = PALETTE | {
+    "river": (100, 180, 255),
+    "waste": (139, 90, 43),
+    "stream": (0, 180, 200),
+    "clean_beam": (100, 255, 255),
+}
+"""RGB by tile name, of the same source as `painting.PALETTE`."""
+
+FINE, CLEAN = range(2)
+"""The beams of `fire_beams`."""
+
+
+def river_layer(board: Mapping[str, np.ndarray]) -> Layer:
+    """The cells of the river and how they look, of masks `[H, W]` bool."""
+    return Layer("waste", "river", cells_of(board["river"]))
+
+
+def rays_over(cells: np.ndarray, shape: tuple[int, int], length: int) -> np.ndarray:
+    """The cell of the river on each cell of every possible ray of a beam of Lab2D.
+
+    Args:
+      cells: `[R, 2]` int32, of the river.
+      shape: (H, W) of the board.
+      length: cells of each ray.
+
+    Returns:
+      `[H * W, 4, 3, length]` int32, see `beams.ray_table`; R where there is no river.
+    """
+    index_at = index_of_cells(cells, shape)
+    return beams.ray_table(index_at, len(cells), length, lab2d.NUM_RAYS // 2, lab2d.SIDE_START)
+
+
+def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
+    """The cells of the river on the rays of all agents, `[N, 3, length]` int32.
+
+    Args:
+      table: see `rays_over`.
+      state: a `GridState`.
+      width: columns of the board.
+    """
+    return jnp.asarray(table)[cell_index(state.positions, width), state.headings]
+
+
+class RiverParams(struct.PyTreeNode):
+    """The numbers that the rules of every game of Cleanup hold.
+
+    Attributes:
+      apple_growth_rate: chance of an apple to grow in a step when the river is clean.
+      depletion_threshold: fraction of the river under waste from which on no apples grow.
+      restoration_threshold: fraction below which they grow at the full rate; linear in between.
+      waste_probability: chance of a new cell of waste in a step.
+      fine_cost: what a fine costs the shooter: each agent hit, or in `cleanup_gallego` each shot.
+      fine_penalty: what it costs the agent that is hit.
+      max_steps: length of an episode.
+    """
+
+    apple_growth_rate: Any = 0.05
+    depletion_threshold: Any = 0.4
+    restoration_threshold: Any = 0.0
+    waste_probability: Any = 0.5
+    fine_cost: Any = 1.0
+    fine_penalty: Any = 50.0
+    max_steps: Any = 1000
+
+
+class BeamParams(RiverParams):
+    """The numbers in the rules of games with a river and the beams of Lab2D.
+
+    Attributes:
+      waste_start_steps: no waste comes in the first `waste_start_steps + 1` steps.
+      fine_cooldown: steps after a shot in which no fine can be fired.
+      clean_cooldown: steps after a shot in which no cleaning beam can be fired.
+    """
+
+    waste_start_steps: Any = 50
+    fine_cooldown: Any = 10
+    clean_cooldown: Any = 2
+
+
+def waste_fraction(waste: jax.Array, num_cells: int) -> jax.Array:
+    """The fraction of a river of so many cells that is under waste, `[]` float32 for `[W]` uint32 of packed bits."""
+    return _divide(jax.lax.population_count(waste).sum(dtype=jnp.int32).astype(jnp.float32), num_cells)
+
+
+def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) -> jax.Array:
+    """Chance of an apple to grow in a step, `[]` float32; zero or less where none grow.
+
+    Args:
+      waste: `[W]` uint32, packed bits of where waste lies when the game looks at it.
+      num_cells: of the river.
+      params: has the rate and the thresholds.
+    """
+    depleted_at = jnp.asarray(params.depletion_threshold, jnp.float32)
+    restored_at = jnp.asarray(params.restoration_threshold, jnp.float32)
+    share = _divide(waste_fraction(waste, num_cells) - depleted_at, restored_at - depleted_at)
+    return params.apple_growth_rate * jnp.minimum(share, 1.0)
+
+
+def _divide(dividend: jax.Array, divisor: jax.Array | int) -> jax.Array:
+    """Divides a float32 with one rounding however it is compiled.
+
+    XLA multiplies by the reciprocal where a batch shares the divisor, which is not the same bitwise; it does not see
+    that this one is shared.
+    """
+    return dividend / jnp.clip(dividend, divisor, divisor)
+
+
+def new_waste(draws: Any, candidates: jax.Array, params: RiverParams) -> jax.Array:
+    """By chance one of the candidates, each equally likely, gets waste.
+
+    Args:
+      draws: has `waste_gate`, whether waste comes, and `waste_choice`, where: `[]` float32 in [0, 1) each.
+      candidates: `[W]` uint32, cells of the river as packed bits; perhaps none.
+      params: has `waste_probability`.
+
+    Returns:
+      `[W]` uint32, that cell or none.
+    """
+    count = jax.lax.population_count(candidates).sum(dtype=jnp.int32)
+    chosen = nth_set_bit(candidates, jnp.floor(draws.waste_choice * count.astype(jnp.float32)).astype(jnp.int32))
+    is_coming = draws.waste_gate < params.waste_probability
+    return jnp.where(is_coming, mark_bits(chosen[None], len(candidates))[0] & candidates, jnp.uint32(0))
+
+
+def grow_waste(waste: jax.Array, num_cells: int, draws: Any, num_steps: jax.Array, params: BeamParams) -> jax.Array:
+    """After the first steps one clean cell of the river, each equally likely, may get waste.
+
+    Args:
+      waste: `[W]` uint32, packed bits.
+      num_cells: of the river.
+      draws: see `new_waste`.
+      num_steps: `[]` int32, steps before this one.
+      params: has `waste_probability` and `waste_start_steps`.
+
+    Returns:
+      `[W]` uint32.
+    """
+    whole_river = pack_bits(jnp.ones(num_cells, bool))
+    fresh = new_waste(draws, ~waste & whole_river, params)
+    return jnp.where(num_steps > params.waste_start_steps, waste | fresh, waste)
+
+
+class Shots(NamedTuple):
+    """What the beams of one step meet.
+
+    Attributes:
+      given: `[N, N]` bool, [i, j] is whether the fine of i hits j.
+      waste_met: `[N, W]` uint32, packed bits of the cells whose waste the cleaning beam of each agent meets.
+    """
+
+    given: jax.Array
+    waste_met: jax.Array
+
+
+def fire_beams(
+    state: Any,
+    waste: jax.Array,
+    actions: jax.Array,
+    reach_of: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    on_ray: jax.Array,
+    params: BeamParams,
+) -> tuple[Any, Shots]:
+    """Agents fire fines and cleaning beams, all at once.
+
+    Args:
+      state: a `GridState` with `cooldowns` `[N, 2]`, `rays` `[N, 3]` and `cleaned_at` `[N]`.
+      waste: `[W]` uint32, packed bits.
+      actions: `[N]` int32.
+      reach_of: positions, headings and who fires -> `[N, 3]` int32, see `GridEnvironment.reach_of`.
+      on_ray: `[N, 3, length]` int32, the cells of the river on each ray, see `look_along_rays`.
+      params: has the cooldowns.
+
+    Returns:
+      The state, with the beams that are to be seen, and what they meet.
+    """
+    chex.assert_equal_shape_prefix([actions, on_ray], 1)
+    chex.assert_rank([waste, actions, on_ray], [1, 1, 3])
+    is_present = state.timeouts == 0
+    wants = jnp.stack([actions == movement.BEAM, actions == movement.CLEAN], 1)
+    longest = params.fine_cooldown, params.clean_cooldown
+    cooldown_steps = jnp.stack([jnp.asarray(steps, jnp.int32) for steps in longest])
+    cooldowns, is_fired = lab2d.trigger(state.cooldowns, is_present, wants, cooldown_steps)
+    fine_reach, clean_reach = (reach_of(state.positions, state.headings, is_fired[:, k]) for k in (FINE, CLEAN))
+    given, fine_rays = lab2d.find_zaps(state.positions, state.headings, fine_reach, is_present)
+    waste_met, clean_rays = meet_waste(waste, on_ray, clean_reach)
+    state = state.replace(
+        cooldowns=cooldowns,
+        fired=is_fired[:, FINE],
+        cleaned_at=is_fired[:, CLEAN],
+        rays=jnp.where(is_fired[:, CLEAN, None], clean_rays, fine_rays),
+    )
+    return state, Shots(given, waste_met)
+
+
+def paint(scene: Scene, state: Any) -> Scene:
+    """The scene of a board with apples, with the river, and with beams as far as they got.
+
+    Args:
+      scene: of `GridEnvironment`.
+      state: a `GridState` with `waste` `[R]`, `rays` `[N, 3]` and `cleaned_at` `[N]`.
+    """
+    shots = (("clean_beam", state.cleaned_at), ("beam", state.fired))
+    painted = [(tile, jnp.where(is_fired[:, None], state.rays, 0)) for tile, is_fired in shots]
+    return scene._replace(things=[state.apples, state.waste], beams=painted)
+
+
+def meet_waste(waste: jax.Array, on_ray: jax.Array, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Each ray ends at the first waste that it meets.
+
+    Args:
+      waste: `[W]` uint32, packed bits.
+      on_ray: `[N, rays, length]` int32, see `fire_beams`.
+      reach: `[N, rays]` int32, cells that each ray covers at most; 0 for agents that do not clean.
+
+    Returns:
+      The cells whose waste the rays of each agent meet, `[N, W]` uint32 of packed bits, and the cells that each ray
+      covers before it, `[N, rays]` int32.
+    """
+    chex.assert_rank([waste, on_ray, reach], [1, 3, 2])
+    is_first, rays = beams.stop_at_marks(look_up_bits(waste, on_ray), reach)
+    nowhere = WORD_BITS * len(waste)  # no bit of any word
+    met = jnp.where(is_first, on_ray, nowhere).min(-1)  # [N, rays]
+    return bitwise_or(mark_bits(met, len(waste)), 1), rays
+
+
+def count_cleaned(credited: jax.Array, waste: jax.Array) -> jax.Array:
+    """Cells of waste that each agent is credited for, `[N]` int32.
+
+    Args:
+      credited: `[N, W]` uint32, packed bits.
+      waste: `[W]` uint32, before the beams.
+    """
+    chex.assert_shape(credited, (None, len(waste)))
+    return jax.lax.population_count(credited & waste[None]).sum(1, dtype=jnp.int32)
+
+
+def pay_for_fines(collected: jax.Array, given: jax.Array, params: RiverParams) -> jax.Array:
+    """Rewards: one for each apple, less what fines cost those who fire them and those whom they hit.
+
+    Args:
+      collected: `[N]` int32.
+      given: `[N, N]` bool, [i, j] is whether the fine of i hits j.
+      params: has `fine_cost`, for each agent hit, and `fine_penalty`, for each beam that hits.
+
+    Returns:
+      `[N]` float32.
+    """
+    chex.assert_shape(given, (len(collected), len(collected)))
+    sums = collected, given.sum(1, dtype=jnp.int32), given.sum(0, dtype=jnp.int32)
+    apples, hits_given, hits_received = (counts.astype(jnp.float32) for counts in sums)
+    return apples - params.fine_cost * hits_given - params.fine_penalty * hits_received
+
+
+def check_river_params(params: RiverParams) -> None:
+    """Raises a ValueError if a number is outside its range."""
+    check_counts(params, "max_steps")
+    check_numbers(params, 1, "apple_growth_rate", "waste_probability", "depletion_threshold", "restoration_threshold")
+    check_numbers(params, float("inf"), "fine_cost", "fine_penalty")
+    below = f"less than depletion_threshold={params.depletion_threshold}"
+    is_below = params.restoration_threshold < params.depletion_threshold
+    require(is_below, "restoration_threshold", params.restoration_threshold, below)
+
+
+def check_beam_params(params: BeamParams) -> None:
+    """Raises a ValueError if a number is outside its range."""
+    check_river_params(params)
+    check_counts(params, "waste_start_steps", "fine_cooldown", "clean_cooldown", least=0)

@@ -1,0 +1,84 @@
+"""Mechanics with further axes behind the named ones give what they give for each place on these axes alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdilemmas.grid import beams, geometry, lab2d, movement, spawning
+
+pytestmark = pytest.mark.usefixtures("quick_compiling")
+
+N, A, B = 4, 5, 200
+WALLS = np.pad(np.zeros((3, 4), bool), 1, constant_values=True)
+RNG = np.random.default_rng(0)
+
+
+def distinct_cells() -> np.ndarray:
+    """Distinct cells of N agents on the 3 x 4 open cells, `[N, 2, B]` int32."""
+    chosen = np.argsort(RNG.random((B, 12)), axis=1)[:, :N]
+    return np.stack([1 + chosen // 4, 1 + chosen % 4], 1).transpose(2, 1, 0).astype(np.int32)
+
+
+POSITIONS, CELLS, HEADINGS = distinct_cells(), distinct_cells(), RNG.integers(0, 4, (N, B)).astype(np.int32)
+ACTIONS, PRIORITIES = RNG.integers(0, 9, (N, B)).astype(np.int32), RNG.integers(0, 3, (N, B)).astype(np.float32)
+IS_PRESENT, REACH = RNG.random((N, B)) < 0.8, RNG.integers(0, 4, (N, 3, B)).astype(np.int32)
+COUNTS, ALIVE = RNG.integers(0, 3, (N, B)).astype(np.int32), RNG.random((A, B)) < 0.5
+MARKED, TIMERS = RNG.random((N, 3, 3, B)) < 0.3, RNG.integers(0, 3, (A, B)).astype(np.int32)
+COOLDOWNS, WANTS = RNG.integers(0, 2, (N, 2, B)).astype(np.int32), RNG.random((N, 2, B)) < 0.7
+STEPS = np.stack([np.full(B, 3), np.full(B, 5)]).astype(np.int32)
+
+
+def propose(positions: jax.Array, headings: jax.Array, actions: jax.Array) -> jax.Array:
+    return movement.propose_moves(positions, headings, actions, jnp.asarray(WALLS))
+
+
+def move(rule: str) -> Callable[..., jax.Array]:
+    """Proposed moves, and what the rule makes of them."""
+
+    def apply(priorities: jax.Array, positions: jax.Array, headings: jax.Array, *rest: jax.Array) -> jax.Array:
+        actions, is_present = rest
+        return movement.RULES[rule](priorities, positions, propose(positions, headings, actions), is_present)
+
+    return apply
+
+
+CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
+    "relative_coordinates": (geometry.relative_coordinates, (POSITIONS, HEADINGS, CELLS)),
+    "cell_index": (lambda positions: geometry.cell_index(positions, 6), (POSITIONS,)),
+    "same_cell": (geometry.same_cell, (POSITIONS, CELLS)),
+    "turn": (movement.turn, (HEADINGS, ACTIONS)),
+    "propose_moves": (propose, (POSITIONS, HEADINGS, ACTIONS)),
+    "goes_first": (movement.goes_first, (PRIORITIES,)),
+    **{rule: (move(rule), (PRIORITIES, POSITIONS, HEADINGS, ACTIONS, IS_PRESENT)) for rule in movement.RULES},
+    "find_hits": (beams.find_hits, (POSITIONS, HEADINGS, REACH, POSITIONS, IS_PRESENT)),
+    "find_zaps": (lab2d.find_zaps, (POSITIONS, HEADINGS, REACH, IS_PRESENT)),
+    "stop_at_marks": (beams.stop_at_marks, (MARKED, REACH)),
+    "count_hits": (lambda hits, received: beams.count_hits(hits, received, 2), (COUNTS, COUNTS[::-1])),
+    "trigger": (lab2d.trigger, (COOLDOWNS, IS_PRESENT, WANTS, STEPS)),
+    "return_agents": (spawning.return_agents, (COUNTS, CELLS, POSITIONS)),
+    "count_down": (spawning.count_down, (ALIVE, TIMERS)),
+    "start_timers": (lambda alive, timers: spawning.start_timers(alive, timers, 4), (ALIVE, TIMERS)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_trailing_axis_is_a_batch(name: str) -> None:
+    function, arrays = CASES[name]
+    found = jax.jit(function)(*arrays)
+    expected = jax.jit(jax.vmap(function, -1, -1))(*arrays)
+    alone = jax.jit(function)(*(array[..., 7] for array in arrays))
+    for leaf, batched, single in zip(*map(jax.tree.leaves, (found, expected, alone)), strict=True):
+        assert leaf.shape[-1] == B and leaf.dtype == single.dtype and len(np.unique(leaf)) > 1
+        np.testing.assert_array_equal(leaf, batched)
+        np.testing.assert_array_equal(leaf[..., 7], single)
+
+
+def test_two_trailing_axes_are_as_good_as_one() -> None:
+    arrays = PRIORITIES, POSITIONS, HEADINGS, ACTIONS, IS_PRESENT
+    for rule in movement.RULES:
+        found = move(rule)(*(jnp.asarray(array).reshape(*array.shape[:-1], 4, B // 4) for array in arrays))
+        np.testing.assert_array_equal(found.reshape(N, 2, B), move(rule)(*map(jnp.asarray, arrays)))
