@@ -1,4 +1,4 @@
-"""Cleanup: apples grow only while somebody cleans the river, and nobody is paid for that.
+"""Cleanup: apples grow only while somebody cleans the river, and cleaning earns nothing.
 
 The public goods game of Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas"
 (arXiv:1803.08884), by the rules that DeepMind published with Lab2D; docs/cleanup.md has the rules, their sources and

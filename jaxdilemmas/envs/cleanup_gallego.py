@@ -1,4 +1,4 @@
-"""Cleanup exactly as in the policy synthesis work of Gallego 2026 (arXiv:2603.19453).
+"""Cleanup as in Gallego 2026 (arXiv:2603.19453): each shot costs the shooter 1, and a shot cleans a whole rectangle.
 
 Source of every rule: vicgalle/llm-policies-social-dilemmas @ f5c5b2b, whose recorded episodes this game replays step by
 step. Who cleans pays for it, a cleaning beam takes all the waste in its rectangle, and all apples are there at the

@@ -1,4 +1,4 @@
-"""Cleanup as in Melting Pot: shorter beams, fines that cost nothing but take an agent out, another order of events.
+"""Cleanup as in Melting Pot: the beam takes an agent off the board and costs nothing; another order of events.
 
 Source: google-deepmind/meltingpot @ 81ee2e7, substrate `clean_up`, whose recordings this game replays step by step;
 docs/cleanup.md has the rules. `cleanup` is the game by the rules of Lab2D.

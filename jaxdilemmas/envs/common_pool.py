@@ -1,4 +1,4 @@
-"""Common pool: all agents take from one stock that grows back; taken too fast it is gone for everybody.
+"""Common pool: all agents take from one stock that grows back; if they take too fast, it is gone for all.
 
 The "tragedy" game of Pretorius et al. 2020 (arXiv:2010.07777), by the code of instadeepai/EGTA-NMARL @ 544b2e0
 (`egta/envs/tragedy/env.py`); docs/common_pool.md has the rules, their sources and what is our choice.

@@ -1,4 +1,4 @@
-"""Common pools on a graph: a stock at each node, flows between neighbouring nodes, agents who reach some of them.
+"""Common pools on a graph: a stock at each node, flows between neighbours, and agents that reach some nodes.
 
 Our own extension of `common_pool`, not a game of Pretorius et al. 2020, who have one stock and a network of agents
 alone. Growth and harvest are those of Gordon 1954 and Schaefer 1954, the textbook model of a fishery;

@@ -1,4 +1,4 @@
-"""Commons: apples grow back the faster the more of them are left, and many agents harvest them.
+"""Commons: many agents harvest apples that grow back faster where more of them are left.
 
 The game of Perolat et al. 2017, "A multi-agent reinforcement learning model of common-pool resource appropriation"
 (arXiv:1707.06600), as far as it is known; docs/commons.md lists what is our choice.

@@ -116,7 +116,7 @@ class CommonsDraws(struct.PyTreeNode):
 
 
 class GatheringGallego(GridEnvironment):
-    """Gathering with apples that return after a fixed time; deterministic after the reset.
+    """Gathering as in Gallego 2026: agents act one after the other, and beams pass through walls and agents.
 
     Args:
       map: "small" (14 apples), "default" (51), "large" (155), a board drawn as text, or the `pathlib.Path` of a file;
@@ -177,7 +177,7 @@ class GatheringGallego(GridEnvironment):
 
 
 class CommonsGallego(GridEnvironment):
-    """The commons: apples that return the faster the more of them are left, looked at one after the other.
+    """Commons as in Gallego 2026: agents act one after the other, and apples grow one after the other.
 
     Args:
       num_agents: N.

@@ -1,4 +1,4 @@
-"""Gathering: two players, a few apples, and a beam that sends the rival away.
+"""Gathering: two players, a few apples that return, and a beam that sends the rival away for a while.
 
 The game of Leibo et al. 2017, "Multi-agent Reinforcement Learning in Sequential Social Dilemmas" (arXiv:1702.03037), as
 far as it is known; docs/gathering.md lists what the paper leaves open and what is our choice.

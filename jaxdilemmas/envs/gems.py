@@ -1,4 +1,4 @@
-"""Gems: two players collect gems of their own colour alone, and purple ones, worth six times as much, together.
+"""Gems: two players collect gems of their own colour alone, and purple gems, worth six times as much, together.
 
 The game of Haynam et al. 2025 (MAMQL, arXiv:2503.04679), by the code and the recorded expert data of USC-Lira/ma-mql @
 7f3da20; docs/gems.md has the rules, their sources and what is our choice.

@@ -1,4 +1,4 @@
-"""Harvest: apples grow back the faster the more of them are left nearby, and a patch without any never does.
+"""Harvest: apples grow back faster where more are left nearby, and a patch without apples stays empty.
 
 Commons Harvest of Melting Pot (google-deepmind/meltingpot @ 81ee2e7), after Perolat et al. 2017 (arXiv:1707.06600);
 docs/harvest.md has the rules, their sources and what is our choice.

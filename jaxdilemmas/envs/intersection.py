@@ -1,4 +1,4 @@
-"""Intersection: four cars meet at a crossing; each is paid for its own arrival and pays for its own crash.
+"""Intersection: four cars meet at a crossing; each is rewarded for its arrival and pays for its crash.
 
 A kinematic simplification of `MultiAgentIntersectionEnv` of Farama-Foundation/HighwayEnv @ v1.8.2 (6faf507): its roads,
 cars, target speeds and crash test, but cars that keep to the middle of their lane. docs/intersection.md has the rules,

@@ -1,4 +1,4 @@
-"""Overcooked: two cooks in a narrow kitchen put three onions in a pot, cook, dish up and serve, for a shared reward.
+"""Overcooked: two cooks in a narrow kitchen cook onion soup and serve it, for a shared reward.
 
 The game of Carroll et al. 2019 (arXiv:1910.05789), by the rules of HumanCompatibleAI/overcooked_ai @ 83f5192;
 docs/overcooked.md has the rules, their sources and what is our choice.
