@@ -78,8 +78,7 @@ def description(env_id: str) -> str:
     text = inspect.getdoc(game) or ""
     if text.startswith("See the module"):
         text = inspect.getdoc(sys.modules[game.__module__]) or ""
-    first = text.splitlines()[0]
-    return (first.partition(": ")[2] or first).rstrip(".")
+    return text.splitlines()[0].rstrip(".")
 
 
 def board(env_id: str, env: Environment) -> str:
