@@ -1,10 +1,14 @@
 """The page of every game has the same order."""
 
+import dataclasses
 import itertools
 import re
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+import jaxdilemmas
 from tests.docs.pages import ROOT
 from tests.docs.summaries import SUMMARIES
 
@@ -34,3 +38,16 @@ def test_the_rules_are_numbered_and_name_functions(page: str) -> None:
     rules = text.partition("\n## The rules")[2].partition("\n## Params")[0]
     assert len(re.findall(r"^\d\. \*\*", rules, re.MULTILINE)) >= 3
     assert len(re.findall(r"`(?:envs|grid)\.[\w.]+`", rules)) >= 2
+
+
+@pytest.mark.parametrize("env_id", SUMMARIES)
+def test_the_page_of_a_game_names_every_number_draw_and_event(env_id: str) -> None:
+    env = jaxdilemmas.make(env_id)
+    key, params = jax.random.key(0), env.default_params
+    _, state = jax.eval_shape(env.reset, key, params)
+    actions = jax.ShapeDtypeStruct((env.num_agents,), jnp.int32)
+    *_, info = jax.eval_shape(env.step, key, state, actions, params)
+    draws = jax.eval_shape(env.draw, key, state, params)
+    names = {*info, *(field.name for part in (params, draws) for field in dataclasses.fields(part))}
+    text = (ROOT / SUMMARIES[env_id].page).read_text(encoding="utf-8")
+    assert {name for name in names if not re.search(rf"`(?:\w+\[\")?{name}\b", text)} == set()
