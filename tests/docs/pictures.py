@@ -20,7 +20,7 @@ from jaxdilemmas.rendering import render_rgb, save_gif
 from tests.docs.pages import ROOT
 
 IMAGES = ROOT / "docs/images"
-SCALE = 8
+SCALE, GIF_SCALE = 8, 12
 WHITE, BLACK, GREY = (255, 255, 255), (40, 40, 40), (200, 200, 200)
 BLUE, RED, PURPLE = (60, 100, 230), (220, 60, 60), (150, 60, 190)
 BOARDS: dict[str, tuple[dict[str, Any], str, int]] = {
@@ -135,8 +135,8 @@ def common_pool_picture() -> np.ndarray:
 def harvest_frames(num_steps: int = 150) -> list[np.ndarray]:
     """Harvest twice side by side: greedy agents on the left, cooperative ones on the right."""
     env = jaxdilemmas.make("harvest")
-    sides = [render_rgb(env, play(env, name, num_steps), scale=SCALE) for name in ("greedy", "cooperative")]
-    gap = np.full((*sides[0].shape[:2], 2 * SCALE, 3), 255, np.uint8)
+    sides = [render_rgb(env, play(env, name, num_steps), scale=GIF_SCALE) for name in ("greedy", "cooperative")]
+    gap = np.full((*sides[0].shape[:2], 2 * GIF_SCALE, 3), 255, np.uint8)
     return list(np.concatenate([sides[0], gap, sides[1]], axis=2))
 
 
