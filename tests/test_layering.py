@@ -88,6 +88,7 @@ ENTRY_POINTS = {
 }
 PRINTERS = ENTRY_POINTS | {
     "jaxdilemmas.testing",
+    "baselines.studies.side_by_side",
     *(f"baselines.runs.{name}" for name in ("display", "interruption", "recording", "terminal")),
 }
 WRITERS = {"baselines.disk.writing", "baselines.evaluate", "jaxdilemmas.rendering"}
@@ -211,6 +212,13 @@ def siblings(module: str) -> set[str]:
 @pytest.mark.parametrize("module", [name for name in modules("baselines") if "." in name and wing(name) != "studies"])
 def test_a_wing_of_the_baselines_imports_only_those_that_the_table_allows(module: str) -> None:
     assert {name for name in siblings(module) if not is_within(name, WINGS[wing(module)])} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in modules("baselines/studies") if name.count(".") == 3])
+def test_a_study_imports_no_other_study(module: str) -> None:
+    shared = {module.rpartition(".")[0], "baselines.studies.side_by_side"}
+    of_studies = {name for name in imports(module) if name.startswith("baselines.studies.")}
+    assert {name for name in of_studies if not is_within(name, shared)} == set()
 
 
 def test_the_wings_have_no_circle() -> None:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +12,32 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import jaxdilemmas
 from baselines.analysis.dilemmas import Verdict
 from baselines.core.players import play_episode, scripted_player
 from baselines.disk.schema import save_json
+from baselines.disk.writing import load_arrays, save_arrays
 from baselines.networking.protocols import PROTOCOLS
-from baselines.studies import record
+from baselines.studies import side_by_side
 from baselines.studies.common_pool import __main__ as common_pool_study
-from baselines.studies.common_pool import findings, pictures
-from baselines.studies.common_pool.models import (
+from baselines.studies.common_pool import mixtures, restraint
+from baselines.studies.common_pool.__main__ import STAGES
+from baselines.studies.common_pool.laboratory import (
     EVALUATE,
     MIX,
     TRAIN,
     Laboratory,
+    are_models_done,
+    are_teams_done,
     assemble,
     episode_outcome,
-    load_arrays,
     load_outcomes,
-    save_arrays,
+    load_teams,
     tag,
 )
 from baselines.studies.common_pool.options import EARLY_ENDS, Model, Options, Variant
-from baselines.studies.processes import count_done, count_work, run_all
 from jaxdilemmas import policies
 
 TINY = [
@@ -44,7 +48,7 @@ TINY = [
 FILES = {
     *(f"{name}.csv" for name in ("models", "restraint", "schelling", "dilemmas", "rest_points", "two_agents", "gaps")),
     *(f"{name}.png" for name in ("heat_map", "restraint_of_seeds", "schelling", "phase")),
-    *(".lock", "models", "teams", "study.json", "report.md"),
+    *(".lock", "models", "teams", "study.json", "results.md"),
 }
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -78,7 +82,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_a_tiny_study_writes_all_files(study: Path) -> None:
     assert {path.name for path in study.iterdir()} == FILES
     options = tiny(study)
-    assert count_done(options) == count_work(options) == 2 * (2 + 1)
+    assert all(are_models_done(options, variant) and are_teams_done(options, variant) for variant in options.variants)
     for picture in study.glob("*.png"):
         with Image.open(picture) as image:
             assert np.ptp(np.asarray(image.convert("L"))) > 100
@@ -116,13 +120,12 @@ def test_mixed_teams_have_tagged_agents_in_their_own_slots_and_luck_of_their_own
     played = 0
     for variant in options.variants:
         tags = tag(options, load_outcomes(options, variant))
-        teams = load_arrays(options.teams_file(variant))
-        gaps = json.loads(str(teams["about"]))["gaps"]
+        teams, about = load_teams(options, variant)
         for num_defectors in range(5):
             models, are_cooperators, returns = (
                 teams[name][num_defectors] for name in ("model_of_agent", "is_cooperator", "returns")
             )
-            if str(num_defectors) in gaps:
+            if str(num_defectors) in about.gaps:
                 assert (models == -1).all() and np.isnan(returns).all()
                 continue
             assert (are_cooperators.sum(1) == 4 - num_defectors).all()
@@ -143,14 +146,15 @@ def test_a_team_of_one_model_plays_as_that_model(study: Path) -> None:
 
 
 def test_the_report_names_every_gap_and_shows_every_picture(study: Path) -> None:
-    report = (study / "report.md").read_text()
+    report = (study / "results.md").read_text()
     for name in ("heat_map", "restraint_of_seeds", "schelling", "phase"):
         assert f"]({name}.png)" in report
     gaps = read(study / "gaps.csv")
     without_payoff = [row for row in read(study / "schelling.csv") if row["gap"]]
     assert [row["reason"] for row in gaps] == [row["gap"] for row in without_payoff]
     assert all(row["reason"] in report for row in gaps)
-    assert "pure equilibria, by number of cooperators" in report
+    verdicts = [row["equilibrium"] for row in read(study / "schelling.csv") if row["protocol"] == "ia2c"]
+    assert f"| ia2c | packed | {' | '.join(verdicts)} |" in report
 
 
 # Going on
@@ -160,21 +164,65 @@ def test_what_is_done_is_not_trained_again(study: Path, monkeypatch: pytest.Monk
     made: list[Any] = []
     monkeypatch.setattr(Laboratory, "make", lambda self, model: made.append(model))
     monkeypatch.setattr(Laboratory, "mix", lambda self: made.append(None))
-    before = (study / "report.md").read_text()
+    before = (study / "results.md").read_text()
     common_pool_study.main([*TINY, "--jobs", "1", "--output", str(study)])
-    assert made == [] and (study / "report.md").read_text() == before
+    assert made == [] and (study / "results.md").read_text() == before
 
 
 def test_only_what_is_missing_is_done_and_teams_follow_the_models(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     monkeypatch.setattr(Laboratory, "make", lambda self, model: made.append((self.variant.protocol, model)))
     monkeypatch.setattr(Laboratory, "mix", lambda self: made.append(self.variant.protocol))
-    monkeypatch.setattr(common_pool_study, "conclude", lambda options: None)
+    monkeypatch.setattr(side_by_side, "conclude", lambda stages, options: None)
     more = list(TINY)
     more[more.index("--seeds") + 1] = "2"
     common_pool_study.main([*more, "--jobs", "1", "--output", str(study)])
-    expected = [[(name, Model(0.03, 101)), (name, Model(0.1, 101)), name] for name in ("commnet", "ia2c")]
-    assert made == [*expected[0], *expected[1]]  # the slower protocol first
+    models = [(name, Model(rate, 101)) for name in ("commnet", "ia2c") for rate in (0.03, 0.1)]
+    assert made == [*models, "commnet", "ia2c"]  # the slower protocol first
+
+
+def forge(path: Path, **changes: np.ndarray | None) -> None:
+    """Replaces arrays of a file, and leaves out those that are None; the checksum is right."""
+    arrays = load_arrays(path) | changes
+    save_arrays(path, {name: array for name, array in arrays.items() if array is not None})
+
+
+def as_bytes(about: Any) -> np.ndarray:
+    return np.frombuffer(json.dumps(about).encode(), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"about": None}, "about is not JSON"),
+        ({"about": as_bytes({"gaps": {}})}, "about: the field 'mixing' is missing"),
+        ({"about": as_bytes({"mixing": {}, "gaps": {"0": 5}})}, "about: gaps="),
+        ({"about": as_bytes({"mixing": {}, "gaps": {"none": "nobody"}})}, "gaps='none' is not allowed"),
+        ({"about": as_bytes({"mixing": {}, "gaps": {"9": "nobody"}})}, "gaps='9' is not allowed"),
+        ({"returns": np.zeros((5, 2, 3))}, "returns=.* is not allowed: numbers of shape"),
+        ({"returns": None}, "names=.* is not allowed"),
+    ],
+)
+def test_forged_teams_are_refused_with_the_name_of_the_file(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    options = by_hand(tmp_path, teams=2)
+    path = options.teams_file(write_teams(options, {}))
+    forge(path, **changes)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: .*{message}"):
+        mixtures.read_mixtures(options)
+
+
+def test_damaged_or_forged_outcomes_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
+    options = by_hand(tmp_path)
+    path = options.outcomes_file(options.variants[0], options.models[0])
+    whole = path.read_bytes()
+    forge(path, length=np.ones(4))
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: length=.* is not allowed: numbers of shape"):
+        restraint.read_seeds(options)
+    path.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} is damaged"):
+        restraint.read_seeds(options)
 
 
 def test_what_stops_a_process_is_told(study: Path, tmp_path: Path) -> None:
@@ -184,7 +232,7 @@ def test_what_stops_a_process_is_told(study: Path, tmp_path: Path) -> None:
         path = options.outcomes_file(Variant("ia2c", "packed"), model)
         save_arrays(lost.outcomes_file(Variant("ia2c", "packed"), model), load_arrays(path))
     with pytest.raises(ValueError, match=r"safetensors is missing"):
-        run_all(lost, lambda num_done: None, poll_seconds=0.1)
+        side_by_side.work(STAGES, lost, Console(quiet=True))
 
 
 # What is measured
@@ -226,7 +274,7 @@ def by_hand(path: Path, **changes: Any) -> Options:
         "output": path,
     }
     options = Options(**fields | changes)
-    restraint: dict[Any, tuple[float, ...]] = {
+    known: dict[Any, tuple[float, ...]] = {
         (0.03, 100): (0.9, 0.6, 0.4, 0.3),
         (0.03, 101): (0.0, 0.1, 0.2, 0.3),
         (0.1, 100): (0.0,) * 4,
@@ -235,8 +283,9 @@ def by_hand(path: Path, **changes: Any) -> Options:
     for variant in options.variants:
         for model in options.models:
             episodes = np.ones(5)
-            arrays: dict[str, np.ndarray] = dict.fromkeys(findings.SOCIAL, episodes)
-            arrays["restraint"] = np.tile(restraint.get(model, (1.0,) * 4), (5, 1))
+            arrays: dict[str, np.ndarray] = dict.fromkeys(restraint.SOCIAL, episodes)
+            arrays["return"] = np.zeros((5, 4))
+            arrays["restraint"] = np.tile(known.get(model, (1.0,) * 4), (5, 1))
             arrays["is_depleted"] = np.arange(5) < depleted.get(model, 0)
             save_arrays(options.outcomes_file(variant, model), arrays)
     return options
@@ -244,7 +293,7 @@ def by_hand(path: Path, **changes: Any) -> Options:
 
 def test_tags_restraint_and_collapses_are_those_computed_by_hand(tmp_path: Path) -> None:
     options = by_hand(tmp_path)
-    common_pool_study.conclude(options)
+    side_by_side.conclude(STAGES, options)
     rows = read(tmp_path / "models.csv")
     tags = [[row[f"tag_{i}"] for i in range(4)] for row in rows]
     assert tags[0] == ["cooperator", "cooperator", "cooperator", "neither"]
@@ -260,19 +309,19 @@ def test_tags_restraint_and_collapses_are_those_computed_by_hand(tmp_path: Path)
     assert float(first["restraint_mean"]) == pytest.approx(0.35)
     assert (first["cooperators"], first["defectors"]) == ("3", "3")
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("models", "models.csv", "restraint.csv", "heat_map.png", "restraint_of_seeds.png", "report.md")
+        *("models", "models.csv", "restraint.csv", "heat_map.png", "restraint_of_seeds.png", "results.md")
     }
 
 
 def test_every_form_of_early_ends_is_a_row_of_the_heat_map_and_a_column_of_dots(tmp_path: Path) -> None:
     options = by_hand(tmp_path, early_ends=("packed", "ragged"))
-    seeds = findings.read_seeds(options)
-    ours, theirs = pictures.heat_map(options, seeds).axes
+    seeds = restraint.read_seeds(options)
+    ours, theirs = restraint.heat_map(options, seeds).axes
     names = [label.get_text() for label in ours.get_yticklabels()]
     assert names == ["dial, packed", "dial, ragged", "1 - rate / take"]
     np.testing.assert_allclose(np.asarray(ours.images[0].get_array()), [[0.35, 0.5], [0.35, 0.5], [0.7, 0.0]])
     np.testing.assert_allclose(np.asarray(theirs.images[0].get_array())[:2], [[0.48, 0.17], [0.48, 0.17]])
-    low, high = pictures.restraint_of_seeds(options, seeds).axes
+    low, high = restraint.restraint_of_seeds(options, seeds).axes
     assert [len(axes.collections) for axes in (low, high)] == [2, 2]
     dots = low.collections[0]
     np.testing.assert_allclose(np.asarray(dots.get_offsets())[:, 1], [0.55, 0.15])
@@ -290,42 +339,43 @@ def write_teams(options: Options, gaps: dict[int, str]) -> Variant:
         is_cooperator[num_defectors, :, :number] = True
         group = np.where(is_cooperator[num_defectors], 10.0 * number, 10.0 * number + 5)
         returns[num_defectors] = group + np.arange(2)[:, None]
-    about = np.array(json.dumps(options.mixing() | {"gaps": gaps}))
-    save_arrays(options.teams_file(variant), {"is_cooperator": is_cooperator, "returns": returns, "about": about})
+    about = np.frombuffer(json.dumps({"mixing": options.mixing(), "gaps": gaps}).encode(), np.uint8)
+    arrays = {"model_of_agent": np.zeros((5, 2, 4), np.int32), "is_cooperator": is_cooperator, "returns": returns}
+    save_arrays(options.teams_file(variant), arrays | {"about": about})
     return variant
 
 
 def test_returns_of_teams_become_a_schelling_table(tmp_path: Path) -> None:
     options = by_hand(tmp_path, teams=2)
-    mixture = findings.read_mixture(options, write_teams(options, {}))
+    mixture = mixtures.read_mixture(options, write_teams(options, {}))
     np.testing.assert_array_equal(mixture.table.cooperators[1:].mean(1), [10.5, 20.5, 30.5, 40.5])
     np.testing.assert_array_equal(mixture.table.defectors[:4].mean(1), [5.5, 15.5, 25.5, 35.5])
     assert np.isnan(mixture.table.cooperators[0]).all() and np.isnan(mixture.table.defectors[4]).all()
     assert [point.share.mean for point in mixture.points] == [0.0, 1.0]
-    assert [row["share_of_cooperators"].mean for row in findings.point_rows(mixture)] == [0.0, 1.0]
-    (row,) = findings.two_agent_rows(mixture)
+    assert [row["share_of_cooperators"].mean for row in mixtures.point_rows(mixture)] == [0.0, 1.0]
+    (row,) = mixtures.two_agent_rows(mixture)
     assert (row["sucker"], row["temptation"]) == (10.5, 35.5)
     assert (row["first_cooperates"], row["second_cooperates"]) == (1.0, 1.0)
 
 
 def test_gaps_are_named_with_rates_and_leave_open_only_what_depends_on_them(tmp_path: Path) -> None:
     options = by_hand(tmp_path, teams=2)
-    mixture = findings.read_mixture(options, write_teams(options, {0: "nobody"}))
+    mixture = mixtures.read_mixture(options, write_teams(options, {0: "nobody"}))
     assert mixture.gaps == {4: "nobody"} and mixture.points == []
     assert mixture.equilibria == [Verdict.FAILS] * 3 + [Verdict.UNDECIDED] * 2
     assert np.isnan(mixture.dilemma.greed).all() and mixture.dilemma.fear.high < 0
-    (gap,) = findings.gap_rows(options, findings.read_seeds(options), [mixture])
+    (gap,) = mixtures.all_gap_rows(options, [mixture])
     assert (gap["protocol"], gap["cooperators"], gap["reason"]) == ("dial", 4, "nobody")
     assert (gap["rates_without_cooperators"], gap["rates_without_defectors"]) == ("", "")
-    common_pool_study.conclude(options)
+    side_by_side.conclude(STAGES, options)
     assert [row["gap"] for row in read(tmp_path / "schelling.csv")] == ["", "", "", "", "nobody"]
-    assert "nobody" in (tmp_path / "report.md").read_text()
+    assert "nobody" in (tmp_path / "results.md").read_text()
 
 
 def test_rates_without_a_class_are_named(tmp_path: Path) -> None:
     options = by_hand(tmp_path, teams=2, cooperator_above=0.95, defector_below=0.05)
-    mixture = findings.read_mixture(options, write_teams(options, {1: "nobody"}))
-    (gap,) = findings.gap_rows(options, findings.read_seeds(options), [mixture])
+    mixture = mixtures.read_mixture(options, write_teams(options, {1: "nobody"}))
+    (gap,) = mixtures.all_gap_rows(options, [mixture])
     assert gap["rates_without_cooperators"] == "0.03"
 
 
@@ -385,11 +435,11 @@ def test_wrong_options_are_named_and_nothing_is_written(
 
 
 def test_no_link_is_followed_out_of_a_study(tmp_path: Path) -> None:
-    save_json(tmp_path / "study" / record.FILE, record.StudyRecord({}))
-    assert record.read_training(tmp_path / "study") == {}
+    save_json(tmp_path / "study" / side_by_side.FILE, side_by_side.StudyRecord({}))
+    assert side_by_side.read_training(tmp_path / "study") == {}
     (tmp_path / "study" / "models").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="study/models is a symbolic link out of the directory"):
-        record.read_training(tmp_path / "study")
+        side_by_side.read_training(tmp_path / "study")
 
 
 def test_a_study_of_other_settings_is_not_continued(study: Path, tmp_path: Path) -> None:

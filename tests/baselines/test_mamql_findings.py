@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from baselines.demonstrations import Demonstrations
-from baselines.studies.mamql import __main__ as mamql_study
-from baselines.studies.mamql import mamql_findings, measures, options
-from baselines.studies.mamql.budgets import budget
+from baselines.disk.schema import save_json
+from baselines.studies import side_by_side
+from baselines.studies.mamql import measures, methods, summaries, tasks
+from baselines.studies.mamql.__main__ import GROWING
 from baselines.studies.mamql.imitators import Imitator
-from baselines.studies.mamql.options import Options
-from baselines.studies.record import read_training
+from baselines.studies.mamql.methods import budget
+from baselines.studies.mamql.options import Options, quick_options
+from baselines.studies.side_by_side import read_training
 
 SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 
@@ -48,12 +50,12 @@ def test_fitted_scores_stand_above_those_of_weights_that_nobody_recovered(tmp_pa
     study = chosen(tmp_path)
     scores = {"raw_pearson": 0.1, "fitted_pearson": 0.9, "fixed_shared_pearson": 0.97, "fixed_one_to_one_pearson": 0.98}
     write_rows(study, agents=[scores | {"random_pearson_median": 0.8, "random_pearson_q95": 0.99}] * 2)
-    table = mamql_findings.fitted_rows(mamql_findings.read_rows(study), ("pearson",))
+    table = summaries.fitted_rows(tasks.read_rows(study), ("pearson",))
     found = {row["method"]: row["fitted_pearson"].mean for row in table}
     assert list(found.values()) == pytest.approx([0.9, 0.9, 0.97, 0.98, 0.8, 0.99])
     assert list(found)[:2] == ["mamql", "cloning"] and len({tuple(row) for row in table}) == 1
     write_rows(study, agents=[{"fitted_pearson": 0.9}])
-    assert len(mamql_findings.fitted_rows(mamql_findings.read_rows(study), ("pearson",))) == 2
+    assert len(summaries.fitted_rows(tasks.read_rows(study), ("pearson",))) == 2
 
 
 def test_seeds_are_those_that_have_the_numbers(tmp_path: Path) -> None:
@@ -62,14 +64,12 @@ def test_seeds_are_those_that_have_the_numbers(tmp_path: Path) -> None:
         piece._asdict() | {"numbers": {"return": value, "env_steps": 500.0, "env_steps_to_90": steps}}
         for piece, value, steps in zip(study.pieces, (1.0, 3.0, np.nan), (400.0, 200.0, np.nan), strict=True)
     ]
-    (found,) = mamql_findings.play_rows(rows, ("return", "never"))
+    (found,) = summaries.play_rows(rows, ("return", "never"))
     assert found["return"].mean == 2 and found["seeds"] == 2 and np.isnan(found["never"].mean)
     assert found["reached"] == "2 of 3" and found["env_steps_to_90_median"] == 400
-    assert (
-        mamql_findings.play_rows([row | {"numbers": {"return": 1.0}} for row in rows], ("return",))[0]["reached"] == ""
-    )
+    assert summaries.play_rows([row | {"numbers": {"return": 1.0}} for row in rows], ("return",))[0]["reached"] == ""
     rows[0]["numbers"]["env_steps_to_90"] = np.nan
-    (found,) = mamql_findings.play_rows(rows, ("return",))
+    (found,) = summaries.play_rows(rows, ("return",))
     assert found["reached"] == "1 of 3" and np.isnan(found["env_steps_to_90_median"])
 
 
@@ -85,12 +85,12 @@ def test_speed_is_read_where_a_window_of_updates_was_good_enough() -> None:
 
 
 def test_a_window_holds_a_hundred_episodes_even_if_all_are_of_full_length() -> None:
-    config = options.quick_options().config("mamql", "gems")
+    config = quick_options().config("mamql", "gems")
     num_updates = measures.updates_of_episodes(config, max_steps=45)
     episodes = config.num_envs * (num_updates * config.rollout_steps // 45)
     fewer = config.num_envs * ((num_updates - 1) * config.rollout_steps // 45)
     assert fewer < 100 <= episodes
-    assert measures.updates_of_episodes(options.quick_options().config("cloning", "gems"), 45) == 1
+    assert measures.updates_of_episodes(quick_options().config("cloning", "gems"), 45) == 1
 
 
 def test_values_of_states_are_soft_maxima_at_the_temperature_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_rewards_that_nobody_recovered_are_measured_on_the_same_steps(monkeypatc
     held_out = Demonstrations(None, None, None, rewards, None, np.zeros(4, bool), None, np.arange(4), events, {})  # type: ignore[arg-type]
     monkeypatch.setattr(Imitator, "rewards", lambda *_: rewards)
     fitted = EventRewards(("own_gems", "shared"), np.array([[1.0, 6], [1, 6]]), np.ones(2))
-    found = measures.recovery(Imitator(*[None] * 5), {"fitted": fitted}, held_out, options.FIXED["gems"])  # type: ignore[arg-type]
+    found = measures.recovery(Imitator(*[None] * 5), {"fitted": fitted}, held_out, tasks.FIXED["gems"])  # type: ignore[arg-type]
     for agent in found:
         assert agent["raw_pearson"] == pytest.approx(1) == agent["fitted_pearson"]
         assert 0.9 < agent["fixed_shared_pearson"] < 1 and 0.5 < agent["fixed_one_to_one_pearson"] < 1
@@ -131,9 +131,9 @@ def test_the_ablation_is_sampled_mamql_where_both_read_the_same(tmp_path: Path) 
     assert own == ablation
     own, ablation = (study.config(method, "overcooked") for method in ("mamql", "iq_learn_online"))
     assert own != ablation and dataclasses.replace(own, reads="own") == ablation
-    reads = {m: study.config(m, "overcooked").reads for m in options.METHODS}
+    reads = {m: study.config(m, "overcooked").reads for m in methods.METHODS}
     assert {m for m, value in reads.items() if value == "all"} == {"mamql", "iq_learn_joint"}
-    assert {study.config(m, "gems").reads for m in options.METHODS} == {"own"}
+    assert {study.config(m, "gems").reads for m in methods.METHODS} == {"own"}
 
 
 def test_critics_of_joint_actions_are_left_out_where_these_are_too_many(tmp_path: Path) -> None:
@@ -165,39 +165,35 @@ def test_budgets_are_those_of_the_settings(tmp_path: Path) -> None:
 
 def test_settings_that_changed_since_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = chosen(tmp_path)
-    mamql_study.begin(study)
+    side_by_side.begin(study, GROWING)
     before = read_training(study.output)
-    mamql_study.begin(chosen(tmp_path, methods=("iq_learn",)))
+    side_by_side.begin(chosen(tmp_path, methods=("iq_learn",)), GROWING)
     assert read_training(study.output)["configs"].keys() == before["configs"].keys() | {"iq_learn on gems"}
-    tuned = options.preset("mamql", "gems")
-    monkeypatch.setattr(options, "preset", lambda *_: tuned | {"l2": 0.5})
+    tuned = methods.preset("mamql", "gems")
+    monkeypatch.setattr(methods, "preset", lambda *_: tuned | {"l2": 0.5})
     with pytest.raises(ValueError, match=r"configs: mamql on gems, l2=0.5 is not allowed: the study in .* has 1e-05"):
-        mamql_study.begin(study)
+        side_by_side.begin(study, GROWING)
 
 
 def test_another_recording_is_refused_and_none_is_not(tmp_path: Path) -> None:
     recording = tmp_path / "gems.npz"
     recording.write_bytes(b"one")
     study = chosen(tmp_path, experts=("recorded",), recording=recording)
-    mamql_study.begin(study)
+    side_by_side.begin(study, GROWING)
     checksum = read_training(study.output)["recording"]
-    mamql_study.begin(chosen(tmp_path))
+    side_by_side.begin(chosen(tmp_path), GROWING)
     assert read_training(study.output)["recording"] == checksum
     recording.write_bytes(b"two")
     with pytest.raises(
         ValueError, match=f"recording='[0-9a-f]{{64}}' is not allowed: the study in .* has '{checksum}'"
     ):
-        mamql_study.begin(study)
+        side_by_side.begin(study, GROWING)
 
 
-def test_a_study_without_settings_is_read_but_not_added_to(tmp_path: Path) -> None:
+def test_a_study_without_settings_is_refused(tmp_path: Path) -> None:
     study = chosen(tmp_path)
-    mamql_study.begin(study)
-    path = study.output / "study.json"
+    side_by_side.begin(study, GROWING)
     old = {name: read_training(study.output)[name] for name in ("settings", "episodes", "explored", "experts")}
-    path.write_text(json.dumps({"training": old}))
-    with pytest.raises(ValueError, match="no settings are stored for the rows, and 4 lack"):
-        mamql_study.begin(study)
-    write_rows(study)
-    mamql_study.begin(study)
-    assert read_training(study.output) == old
+    save_json(study.output / "study.json", side_by_side.StudyRecord(old))
+    with pytest.raises(ValueError, match=r"a study of this version; its study\.json lacks retrain_env_steps"):
+        side_by_side.begin(study, GROWING)

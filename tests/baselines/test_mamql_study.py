@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import jaxdilemmas
 from baselines import presets
@@ -18,11 +19,13 @@ from baselines.analysis.rewards import successors
 from baselines.analysis.rewards.events import EventRewards
 from baselines.core.players import scripted_player
 from baselines.demonstrations import load, record
+from baselines.studies import side_by_side
 from baselines.studies.mamql import __main__ as mamql_study
-from baselines.studies.mamql import mamql_findings, measures, options, stages
-from baselines.studies.mamql.imitators import in_parts, obtain
-from baselines.studies.mamql.mamql_report import END, START, fill_page
-from baselines.studies.mamql.options import Options, Piece, key_of, quick_options
+from baselines.studies.mamql import measures, methods, stages, summaries, tasks
+from baselines.studies.mamql.imitators import in_parts
+from baselines.studies.mamql.options import Options, quick_options
+from baselines.studies.mamql.stages import STAGES
+from baselines.studies.mamql.tasks import DEMONSTRATIONS, Piece, key_of, read_rows
 from jaxdilemmas import policies
 
 TINY_SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
@@ -56,14 +59,24 @@ def tiny_preset(algorithm: str, env_id: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the tiny study; its page is beside it."""
+    """The directory of the tiny study."""
     path = tmp_path_factory.mktemp("runs") / "study"
-    page = path.parent / "page.md"
-    page.write_text(f"before\n{START}\nold\n{END}\nafter\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "NUM_RECORDED", 200)
-        mamql_study.main([*TINY, "--output", str(path), "--page", str(page)])
+        patch.setattr(tasks, "NUM_RECORDED", 200)
+        mamql_study.main([*TINY, "--output", str(path)])
     return path
+
+
+def make(chosen: Options) -> None:
+    """Does every piece of the chosen stages."""
+    side_by_side.begin(chosen, mamql_study.GROWING)
+    side_by_side.work((DEMONSTRATIONS, *STAGES), chosen, Console(quiet=True))
+
+
+def tables_of(chosen: Options) -> dict[str, list[dict[str, Any]]]:
+    """The tables of the chosen stages."""
+    some = [(stage, stage.find(chosen)) for stage in (stages.OVERVIEW, *STAGES)]
+    return {name: t.make(chosen, rows) for stage, rows in some if rows for name, t in stage.tables.items()}
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -74,7 +87,7 @@ def read(path: Path) -> list[dict[str, str]]:
 # From end to end
 
 
-def test_a_tiny_study_writes_rows_tables_pictures_and_the_page(study: Path) -> None:
+def test_a_tiny_study_writes_rows_tables_pictures_and_a_page(study: Path) -> None:
     rows = read(study / "runs.csv")
     assert [(row["method"], row["size"], row["seed"]) for row in rows] == [
         ("mamql", "30", "100"),
@@ -87,19 +100,18 @@ def test_a_tiny_study_writes_rows_tables_pictures_and_the_page(study: Path) -> N
         assert 0 < float(row["length"]) <= 45 and row["transitions"] == "30"
         assert (float(row["env_steps"]) > 0) == (row["method"] == "mamql")
     assert {row["event"] for row in read(study / "weights.csv")} >= {"own_gems", "shared"}
-    page = (study.parent / "page.md").read_text()
-    assert page.startswith(f"before\n{START}") and page.endswith(f"{END}\nafter\n") and "old" not in page
-    assert "### Recovery" in page and (study / "results.md").is_file()
+    page = (study / "results.md").read_text()
+    assert "### Recovery" in page and page.index("### Budgets") < page.index("### Recovery")
     for name in ("returns_cooperative", "behaviour_cooperative", "recovery_cooperative"):
-        assert f"images/mamql_{name}.png" in page
-        with Image.open(study.parent / "images" / f"mamql_{name}.png") as image:
+        assert f"]({name}.png)" in page
+        with Image.open(study / f"{name}.png") as image:
             assert np.ptp(np.asarray(image.convert("L"))) > 100
 
 
 def test_what_is_done_is_not_done_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")}
-    monkeypatch.setattr(stages, "make_task", lambda *_: pytest.fail("a row was made again"))
-    monkeypatch.setattr(stages, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
+    monkeypatch.setattr(tasks, "make_task", lambda *_: pytest.fail("a row was made again"))
+    monkeypatch.setattr(tasks, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
     mamql_study.main([*TINY, "--output", str(study)])
     assert {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")} == before and len(before) == 2
 
@@ -110,60 +122,58 @@ def test_a_row_that_is_lost_comes_back_the_same_from_the_trained_parameters(stud
     path = chosen.row_file(piece)
     before = path.read_text()
     path.unlink()
-    stages.run_piece(chosen, piece)
+    STAGES[0].work(chosen, piece)
     assert json.loads(path.read_text()) == json.loads(before)
 
 
 def test_what_was_just_learnt_plays_a_game_of_tiles_as_what_was_loaded(tmp_path: Path) -> None:
-    chosen = tiny(tmp_path)
     env = jaxdilemmas.make("commons", num_agents=2)
     shown = record(scripted_player(env, policies.random(env)), jax.random.key(0), num_transitions=20)
     piece = Piece("dilemmas", "commons", "random", "cloning", 20, 0)
+    task = tasks.Task(tiny(tmp_path), piece, shown, None, 0.0, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jaxdilemmas, "make", lambda game: env)
-        new, loaded = obtain(chosen, piece, shown), obtain(chosen, piece, shown)
-    outcomes = [measures.play(imitator.player, jax.random.key(1), 2) for imitator in (new, loaded)]
+        new, loaded = tasks.take(task), tasks.take(task)
+    outcomes = [measures.play(imitator.player(), jax.random.key(1), 2) for imitator in (new, loaded)]
     np.testing.assert_array_equal(outcomes[0]["return"], outcomes[1]["return"])
 
 
 def test_rows_of_other_options_do_not_get_mixed(study: Path) -> None:
     for change in ({"episodes": 5}, {"settings": ()}, {"explored": 101}):
         with pytest.raises(ValueError, match=next(iter(change))):
-            mamql_study.begin(tiny(study, **change))
+            side_by_side.begin(tiny(study, **change), mamql_study.GROWING)
     with pytest.raises(ValueError, match="a new directory, or one with a study"):
-        mamql_study.begin(tiny(study.parent))
+        side_by_side.begin(tiny(study.parent))
     with pytest.raises(ValueError, match=r"sizes=9999 is not allowed: .* has 2\d\d transitions"):
-        stages.prepare(tiny(study, sizes=(9999,)))
+        make(tiny(study, sizes=(9999,)))
 
 
 def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: Path) -> None:
     chosen = tiny(study)
     everything = load(chosen.demonstrations_file("gems", "cooperative"))
     piece = chosen.pieces[0]
-    some, whole = (stages.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
+    some, whole = (tasks.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
     assert some.held_out is not None and set(some.train.episodes).isdisjoint(some.held_out.episodes)
     assert whole.held_out is None and whole.train.header.num_transitions == everything.header.num_transitions
-    other = stages.make_task(chosen, piece._replace(seed=101, size=50))
-    assert set(other.train.episodes) != set(stages.make_task(chosen, piece._replace(size=50)).train.episodes)
+    other = tasks.make_task(chosen, piece._replace(seed=101, size=50))
+    assert set(other.train.episodes) != set(tasks.make_task(chosen, piece._replace(size=50)).train.episodes)
 
 
 def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "preset", tiny_preset)
+    monkeypatch.setattr(methods, "preset", tiny_preset)
     monkeypatch.setattr(successors, "LEAST_TOLD", -np.inf)  # a hundred states tell little
     chosen = tiny(study, stages=("retrain",), methods=("cloning",), seeds=1, retrain_size=30)
     pieces = {(piece.stage, piece.method): piece for piece in chosen.pieces}
     assert set(pieces) == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "NUM_RECORDED", 200)
-        stages.prepare(chosen)
-        for piece in pieces.values():
-            stages.run_piece(chosen, piece)
-    numbers = {row["stage"] + row["method"]: row["numbers"] for row in mamql_findings.read_rows(chosen)}
+        patch.setattr(tasks, "NUM_RECORDED", 200)
+        make(chosen)
+    numbers = {row["stage"] + row["method"]: row["numbers"] for row in read_rows(chosen)}
     assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
     assert numbers["retraintrue_reward"].keys() == {"return"}
-    tables = mamql_study.make_tables(mamql_findings.read_rows(chosen))
+    tables = tables_of(chosen)
     assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["retraincloning"]["return_raw"])
     assert {row["regression"] for row in tables["weights"]} == {"constrained", "successor"}
     assert [row["event"] for row in tables["retrain_weights"] if row["regression"] == "successor"] == [
@@ -175,48 +185,46 @@ def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
 
 
 def test_weights_that_play_does_not_tell_are_a_gap(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "preset", tiny_preset)
+    monkeypatch.setattr(methods, "preset", tiny_preset)
     chosen = tiny(study, stages=("retrain",), methods=("cloning",), retrain_size=30)
-    task = stages.make_task(chosen, chosen.pieces[0])
-    imitator = obtain(chosen, task.piece, task.train)
+    task = tasks.make_task(chosen, chosen.pieces[0])
+    imitator = tasks.take(task)
     untold = EventRewards(("shared",), np.array([[1.0], [np.nan]]), np.ones(2))
     monkeypatch.setattr(measures, "regress_successors", lambda *_: untold)
-    assert stages.fit_successors(task, imitator, ("shared",)) is None
+    assert tasks.fit_successors(task, imitator, ("shared",)) is None
     still = task._replace(train=task.train._replace(actions=task.train.actions * [0, 1]))
     monkeypatch.setattr(measures, "regress_successors", lambda *_: pytest.fail("there is nothing to compare"))
-    assert stages.fit_successors(still, imitator, ("shared",)) is None
-    monkeypatch.setattr(stages, "fit_successors", lambda *_: None)
-    monkeypatch.setattr(stages, "learn_anew", lambda *_: 1.0)
-    row = stages.retrain(task)
+    assert tasks.fit_successors(still, imitator, ("shared",)) is None
+    monkeypatch.setattr(tasks, "fit_successors", lambda *_: None)
+    monkeypatch.setattr(tasks, "learn_anew", lambda *_: 1.0)
+    row = tasks.retrain(task)
     assert row["numbers"].keys() == {"return_raw", "return_fitted"} and "weights of events" in row["gap"]
     assert "successor_weights" not in row
 
 
 def test_rewards_are_paid_at_the_same_scale_to_each_agent() -> None:
     rewards = np.array([[300.0, 0.0, 0.1], [-400.0, 0.0, 0.0]])
-    scaled = rewards * stages.unit_scale(rewards)
+    scaled = rewards * tasks.unit_scale(rewards)
     np.testing.assert_allclose(np.sqrt((scaled**2).mean(0)), [1, 0, 1], rtol=1e-6)
     env = jaxdilemmas.make("gems")
     found = EventRewards(("own_gems",), np.array([[2.0], [3.0]]), np.ones(2))
-    paid = stages.event_rewards(env, found, np.array([10.0, 100.0], np.float32))
+    paid = tasks.event_rewards(env, found, np.array([10.0, 100.0], np.float32))
     state = env.reset(jax.random.key(0))[1]
     state = state.replace(gems=state.gems.at[:2].set(state.positions[:, None]))
     np.testing.assert_array_equal(paid.step(jax.random.key(1), state, jnp.array([4, 4]))[2], [20, 300])
 
 
 def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "GAMES", {"intersection": ("cautious", (40,))})
-    monkeypatch.setattr(options, "DILEMMAS", {"common_pool": ("cooperative", "exploitative")})
+    monkeypatch.setattr(stages, "GAMES", {"intersection": ("cautious", (40,))})
+    monkeypatch.setattr(stages, "DILEMMAS", {"common_pool": ("cooperative", "exploitative")})
     chosen = tiny(tmp_path / "s", stages=("games", "dilemmas"), methods=("cloning",), seeds=1, dilemma_size=40)
-    stages.prepare(chosen)
-    for piece in chosen.pieces:
-        stages.run_piece(chosen, piece)
-    games, dilemma, gap = mamql_findings.read_rows(chosen)
+    make(chosen)
+    games, dilemma, gap = read_rows(chosen)
     assert games["game"] == "intersection" and "weights" not in games and {"return_3"} <= games["numbers"].keys()
     assert games["numbers"]["return_greedy"] != games["numbers"]["return"]
     assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
     assert "weights" not in gap and "always the same" in gap["gap"]
-    tables = mamql_study.make_tables([games, dilemma, gap])
+    tables = tables_of(chosen)
     assert [(row["game"], row["expert"]) for row in tables["gaps"]] == [("common_pool", "exploitative")]
     assert [row["team"] for row in tables["dilemmas"]] == ["cooperative"] * len(tables["dilemmas"])
     assert max(abs(row["relative"]) for row in tables["dilemmas"]) == 1
@@ -227,9 +235,9 @@ def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: p
 
 def test_every_method_gets_the_same_network_augmentation_budget_and_acting(monkeypatch: pytest.MonkeyPatch) -> None:
     tuned = {"network": "set", "hidden_size": 24, "augment": True, "gradient_steps": 10_000, "alpha": 7.0}
-    monkeypatch.setattr(options, "preset", lambda algorithm, env: tuned if algorithm == "mamql" else {"batch_size": 9})
+    monkeypatch.setattr(methods, "preset", lambda algorithm, env: tuned if algorithm == "mamql" else {"batch_size": 9})
     chosen = quick_options()
-    configs = {method: chosen.config(method, "gems") for method in options.METHODS}
+    configs = {method: chosen.config(method, "gems") for method in methods.METHODS}
     for config in configs.values():
         assert (config.network, config.hidden_size, config.augment, config.gradient_steps) == ("set", 24, True, 10_000)
         assert config.acting_inverse_temperature == 2
@@ -240,8 +248,9 @@ def test_every_method_gets_the_same_network_augmentation_budget_and_acting(monke
 def test_all_stages_have_their_games_methods_sizes_and_seeds(tmp_path: Path) -> None:
     recording = tmp_path / "gems.npz"
     recording.touch()
-    chosen = Options(stages=options.STAGES, recording=recording, experts=("recorded", "runs/mine"))
-    by_stage = {stage: [piece for piece in chosen.pieces if piece.stage == stage] for stage in options.STAGES}
+    names = tuple(stage.name for stage in STAGES)
+    chosen = Options(stages=names, recording=recording, experts=("recorded", "runs/mine"))
+    by_stage = {stage: [piece for piece in chosen.pieces if piece.stage == stage] for stage in names}
     assert len(by_stage["table"]) == 5 * 2 * 6 * 6 and len(set(chosen.pieces)) == len(chosen.pieces)
     assert {piece.size for piece in by_stage["games"]} == {500, 1000, 2000, 5000, 20_000, 35_000, 50_000, 70_000}
     teams = {(piece.game, piece.expert) for piece in by_stage["dilemmas"]}
@@ -336,17 +345,17 @@ def test_gains_are_paired_by_seed_and_judged_by_their_interval() -> None:
     rows = [row("mamql", 1000, seed, 10 + seed) for seed in range(5)]
     rows += [row("cloning", 1000, seed, 9 + seed + 0.01 * (seed % 2)) for seed in range(5)]
     rows += [row("iq_learn", 1000, seed, 14 - seed) for seed in range(5)] + [row("airl", 1000, 0, 30.0)]
-    gains = {found["than"]: found for found in mamql_findings.difference_rows(rows)}
+    gains = {found["than"]: found for found in summaries.difference_rows(rows)}
     assert gains["cloning"]["gain"].mean == pytest.approx(1 - 0.004)
     verdicts = [gains[name]["verdict"] for name in ("cloning", "iq_learn", "airl")]
     assert verdicts == ["better", "undecided", "undecided"] and gains["airl"]["seeds"] == 1
-    worse = mamql_findings.difference_rows([found | {"method": "mamql"} for found in rows[5:10]] + rows[10:15])
+    worse = summaries.difference_rows([found | {"method": "mamql"} for found in rows[5:10]] + rows[10:15])
     assert worse[0]["verdict"] == "undecided"
 
 
 def test_published_numbers_stand_beside_ours() -> None:
     rows = [row(method, size, 0, 12.0) for method in ("mamql", "cloning") for size in (300, 1000)]
-    small, large = mamql_findings.return_rows(rows)
+    small, large = summaries.return_rows(rows)
     assert np.isnan(small["published mamql"]) and large["published mamql"] == 8.54
     assert large["published iql-ma"] == 2.36 and large["mamql"].mean == 12 and large["expert return"] == 13
 
@@ -356,15 +365,15 @@ def test_scores_are_means_over_agents_and_then_over_seeds() -> None:
         row("mamql", 300, seed, 12.0, agents=[{"raw_pearson": 0.1 + seed}, {"raw_pearson": 0.3 + seed}])
         for seed in (0, 1)
     ]
-    (found,) = mamql_findings.summary_rows(rows, ("raw_pearson", "other"), "agents")
+    (found,) = summaries.summary_rows(rows, ("raw_pearson", "other"), "agents")
     assert found["raw_pearson"].mean == pytest.approx(0.7) and found["seeds"] == 2 and np.isnan(found["other"].mean)
-    assert mamql_findings.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), "agents") == []
+    assert summaries.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), "agents") == []
 
 
 def test_weights_of_a_team_are_compared_with_its_largest() -> None:
     weights = [{"agent": agent, "event": "a", "weight": -2.0 - agent} for agent in (0, 1)]
     weights += [{"agent": 0, "event": "b", "weight": 1.0}]
-    a, b = mamql_findings.team_weight_rows([row("mamql", 300, 0, 1.0, weights=weights)])
+    a, b = summaries.team_weight_rows([row("mamql", 300, 0, 1.0, weights=weights)])
     assert (a["event"], a["weight"].mean, a["relative"]) == ("a", -2.5, -1) and b["relative"] == pytest.approx(0.4)
 
 
@@ -377,16 +386,9 @@ def test_weights_of_both_regressions_are_relative_to_the_largest_of_each_agent()
         ]
 
     some = row("mamql", 300, 0, 1.0, weights=found((1.0, 3.0)), successor_weights=found((50.0, 0.5)))
-    table = mamql_findings.regression_rows([some, row("true_reward", 300, 0, 1.0)])
+    table = summaries.regression_rows([some, row("true_reward", 300, 0, 1.0)])
     assert [(line["regression"], line["event"], line["weight"].mean) for line in table] == [
         (regression, event, weight)
         for regression in ("constrained", "successor")
         for event, weight in {"own": 0.25, "shared": -1.0}.items()
     ]
-
-
-def test_a_page_without_a_place_for_results_is_refused() -> None:
-    assert fill_page(f"a{START}b{END}c", "x") == f"a{START}\n\nx\n{END}c"
-    for page in ("", START, f"{END}{START}"):
-        with pytest.raises(ValueError, match="the page has no place for results"):
-            fill_page(page, "x")

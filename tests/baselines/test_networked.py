@@ -15,7 +15,7 @@ from baselines.core.players import play_many
 from baselines.networking.networked_rollout import NetworkedPlayers, NetworkedRollout, choose, episode_sums, play
 from baselines.networking.protocols import Links
 from baselines.runs.command import train_command
-from baselines.studies.common_pool.models import assemble
+from baselines.studies.common_pool.laboratory import assemble
 from baselines.trained.load import load_player
 from jaxdilemmas.graphs import edges_of, make_graph
 from jaxdilemmas.spaces import Box

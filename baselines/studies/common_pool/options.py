@@ -1,4 +1,4 @@
-"""What a study consists of: its options, checked before anything is compiled or written, and where its files are."""
+"""The options of the study of common pools, checked before anything is compiled, and the places of its files."""
 
 import dataclasses
 import functools
@@ -38,7 +38,7 @@ RATES = (0.03, 0.042, 0.053, 0.065, 0.077, 0.088, 0.1)
 
 
 class Variant(NamedTuple):
-    """What is trained at every rate: a protocol, and how rollouts that end early are learnt from."""
+    """A protocol, and how it learns from rollouts that end early; every rate and seed trains a model of it."""
 
     protocol: str
     early_ends: str
@@ -66,12 +66,12 @@ class Options:
     """What to train, to evaluate and to mix.
 
     Attributes:
-      protocols: who tells whom what, see baselines.networked.
+      protocols: which messages the agents exchange, see baselines.networked.
       rates: of regrowth; a model is trained and evaluated at one.
       seeds: models for each protocol and rate.
       first_seed: the others follow it; settings were chosen on seeds below 100.
       reward_sharing: how much of the others' rewards an agent learns from.
-      early_ends: how rollouts that end early are learnt from; all protocols are trained with each that is named.
+      early_ends: how rollouts that end early are learnt from; every protocol is trained with every way that is named.
       settings: further settings of baselines.networked as name=value, such as total_env_steps=10000.
       env_kwargs: keyword arguments of common_pool as name=value, such as num_agents=4 max_steps=1000.
       episodes: in which a model or a team is evaluated.
@@ -80,8 +80,8 @@ class Options:
       cooperator_above: agents with more are cooperators.
       teams: mixed for each number of defectors; 0 for no mixed teams.
       team_rate: the regrowth rate at which they play.
-      jobs: processes at work side by side.
-      output: directory; by default one in runs, named by time. A study that it holds is continued.
+      jobs: processes at work at a time.
+      output: directory; by default one in runs, named by time. If it holds a study, that study is continued.
 
     Raises:
       ValueError: a value is not allowed.
@@ -120,9 +120,25 @@ class Options:
             self.config(variant)
 
     @property
+    def summary(self) -> str:
+        """A sentence for the page."""
+        config = self.config(self.variants[0])
+        return (
+            f"{len(self.protocols)} protocols at {len(self.rates)} rates, {self.seeds} seeds, "
+            f"{config.total_env_steps:,} env steps a model, reward sharing {self.reward_sharing:g}, graph "
+            f"{config.graph}; rollouts that end early are {' or '.join(self.early_ends)}. Every model plays "
+            f"{self.episodes} episodes, of which the first {self.steps} steps count. {self.teams} teams for each "
+            f"number of cooperators play at rate {self.team_rate:g}. Intervals are 95 %."
+        )
+
+    @property
     def variants(self) -> list[Variant]:
         """In the order of the results."""
         return [Variant(*names) for names in itertools.product(self.protocols, self.early_ends)]
+
+    def name_of(self, variant: Variant) -> str:
+        """The protocol, with the form of early endings where there are several."""
+        return variant.protocol if len(self.early_ends) == 1 else f"{variant.protocol}, {variant.early_ends}"
 
     @property
     def models(self) -> list[Model]:
@@ -153,7 +169,7 @@ class Options:
         return networked.Config(**own, **settings)
 
     def training(self) -> dict[str, Any]:
-        """What the models in a directory have in common, for JSON."""
+        """What the models in a directory have in common."""
         config = dataclasses.asdict(self.config(self.variants[0]))
         return {
             "env_version": self.env().version,
@@ -164,25 +180,25 @@ class Options:
         }
 
     def mixing(self) -> dict[str, Any]:
-        """What mixed teams depend on beside the models, for JSON."""
+        """What mixed teams depend on apart from the settings of the models, for JSON."""
         names = ("defector_below", "cooperator_above", "teams", "team_rate")
         return {name: getattr(self, name) for name in names} | {"models": [model.label for model in self.models]}
 
     def key(self, variant: Variant, purpose: int, model: Model | None = None) -> jax.Array:
-        """A JAX PRNG key for one use: another one for every variant, rate, seed and purpose."""
+        """A JAX PRNG key for one use; every variant, rate, seed and purpose has its own."""
         variant_index = PROTOCOL_NAMES.index(variant.protocol) * len(EARLY_ENDS) + EARLY_ENDS.index(variant.early_ends)
         rate, seed = (0.0, self.first_seed) if model is None else model
         numbers = [variant_index, int(np.float32(rate).view(np.uint32)), purpose]
         return functools.reduce(jax.random.fold_in, numbers, jax.random.key(seed))
 
     def parameters_file(self, variant: Variant, model: Model) -> Path:
-        """What a model learnt."""
+        """The parameters of a model."""
         return self.output / "models" / variant.label / f"{model.label}.safetensors"
 
     def outcomes_file(self, variant: Variant, model: Model) -> Path:
-        """Its evaluation; a model that has one is done."""
-        return self.output / "models" / variant.label / f"{model.label}.npz"
+        """The evaluation of a model; a model that has one is done."""
+        return self.output / "models" / variant.label / f"{model.label}.outcomes.safetensors"
 
     def teams_file(self, variant: Variant) -> Path:
         """The mixed teams of a variant."""
-        return self.output / "teams" / f"{variant.label}.npz"
+        return self.output / "teams" / f"{variant.label}.safetensors"

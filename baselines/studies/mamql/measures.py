@@ -1,4 +1,4 @@
-"""What is measured of an imitator: how it plays, how far it is from the experts, and what rewards it recovered."""
+"""Measures of an imitator: how it plays, how much it differs from the experts, and which rewards it recovered."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from baselines.analysis.rewards.state_features import make_state_features
 from baselines.analysis.rewards.successors import Play, successor_rewards
 from baselines.core.players import Player, play_steps
 from baselines.demonstrations import Demonstrations, record
+from baselines.demonstrations.records import take
 from baselines.studies.mamql.imitators import Imitator
-from baselines.studies.mamql.options import REPETITIONS
 
 AT_ONCE = 250
 """Episodes played side by side."""
@@ -32,8 +32,8 @@ def play(player: Player, key: jax.Array, num_episodes: int) -> dict[str, np.ndar
     """Plays whole episodes.
 
     Returns:
-      By name: `return` `[E, N]`; `length` `[E]`; `terminated` `[E]` bool, whether the rule of the game ended the
-      episode, before or with the clock. On Gems that is a success, on Intersection a crash is one of its ways.
+      By name: `return` `[E, N]` float32; `length` `[E]` int32; `terminated` `[E]` bool, whether the rule of the game
+      ended the episode, before or with the clock. On Gems that is a success; on Intersection it may be a crash.
     """
 
     def outcome(key: jax.Array) -> dict[str, jax.Array]:
@@ -68,17 +68,17 @@ def summarize_play(outcomes: dict[str, np.ndarray]) -> Numbers:
 def learning_speed(
     history: dict[str, np.ndarray], expert_return: float, num_updates: int, share: float = 0.9
 ) -> Numbers:
-    """How much was played in training.
+    """How much an imitator played in training, and how soon it was good.
 
     Args:
       history: metrics of U updates, with `env_steps` `[U]` and `episode_return` `[U, N]`, NaN where no episode ended.
       expert_return: mean over agents.
-      num_updates: that are averaged over, see `updates_of_episodes`.
+      num_updates: the length of a window, see `updates_of_episodes`.
       share: of the expert's return.
 
     Returns:
-      `env_steps`, 0 for those who learn from demonstrations alone; `env_steps_to_90`, at the end of the first window of
-      `num_updates` in which mean returns of updates were on average this share of the expert's, NaN if there is none;
+      `env_steps`, 0 for those that learn from demonstrations alone; `env_steps_to_90`, the steps at the end of the
+      first window of `num_updates` whose mean return is this share of the expert's, NaN if there is none;
       `train_seconds`.
     """
     played = np.asarray(history.get("env_steps", np.zeros(1))).ravel()
@@ -109,7 +109,7 @@ def updates_of_episodes(config: Any, max_steps: int, num_episodes: int = 100) ->
 
 
 def behaviour(imitator: Imitator, held_out: Demonstrations) -> Numbers:
-    """The behavioural error on expert states that were not learnt from; means over agents."""
+    """The behavioural error on expert states that the imitator did not learn from; means over agents."""
     error = behavioural_error(imitator.log_probs(held_out.obs), held_out.actions)
     return {
         "cross_entropy": float(error.cross_entropy.mean()),
@@ -132,7 +132,7 @@ def explore(imitator: Imitator, shown: np.ndarray, key: jax.Array, num_transitio
 
 def _explorer(imitator: Imitator, shown: np.ndarray) -> Player:
     chances = jnp.log(jnp.asarray(shown, jnp.float32))
-    return mix_in_random(imitator.player, chances, jnp.full(len(shown), EXPLORATION, jnp.float32))
+    return mix_in_random(imitator.player(), chances, jnp.full(len(shown), EXPLORATION, jnp.float32))
 
 
 def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player:
@@ -172,7 +172,7 @@ def regress(
       explored: see `explore`.
       events: names; all that the game tells if there are none.
     """
-    shown = first_rows(demonstrations, len(explored.obs))
+    shown = take(demonstrations, slice(len(explored.obs)))
     parts, describe = (shown, explored), make_state_features(imitator.env)
 
     def features(obs: np.ndarray) -> np.ndarray:
@@ -191,16 +191,8 @@ def regress(
     return constrained_regression(recovered, imitator.config.discount, NUM_STEPS)
 
 
-def first_rows(demonstrations: Demonstrations, count: int) -> Demonstrations:
-    """At most so many transitions, from the start."""
-    names = ("obs", "actions", "rewards", "next_obs", "terminated", "truncated", "episodes")
-    cut = {name: getattr(demonstrations, name)[:count] for name in names}
-    events = {name: values[:count] for name, values in demonstrations.events.items()}
-    return demonstrations._replace(**cut, events=events, states={})
-
-
 def regress_successors(
-    imitator: Imitator, shown: np.ndarray, key: jax.Array, names: tuple[str, ...], num_states: int
+    imitator: Imitator, shown: np.ndarray, key: jax.Array, names: tuple[str, ...], num_states: int, repetitions: int
 ) -> EventRewards:
     """`successor_rewards` of actions that the demonstrations show, each played on for as long as an episode takes.
 
@@ -209,7 +201,9 @@ def regress_successors(
       shown: `[N, A]` bool.
       key: a JAX PRNG key, used once.
       names: of events.
-      num_states: that the imitator explores, or as many as an eighth as many episodes have.
+      num_states: number of states to start from. They come from `num_states / 8` explored episodes; if those are
+        shorter, all their states are used.
+      repetitions: how often each action is played.
     """
 
     def explore_once(key: jax.Array) -> tuple[Any, jax.Array]:
@@ -221,8 +215,8 @@ def regress_successors(
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(is_played))[:num_states]
     states = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], states)
     num_steps = int(imitator.env.default_params.max_steps)
-    play = Play(imitator.player, imitator.reward_function, imitator.config.discount, num_steps, names)
-    return successor_rewards(play, states, shown, key_follow, REPETITIONS)
+    play = Play(imitator.player(), imitator.reward_function, imitator.config.discount, num_steps, names)
+    return successor_rewards(play, states, shown, key_follow, repetitions)
 
 
 Weights = dict[str, dict[str, float]]

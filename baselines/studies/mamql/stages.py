@@ -1,287 +1,272 @@
-"""The work of the study: demonstrations are made once, then each piece learns, plays and writes its row."""
+"""The stages of the study of MAMQL, each one object: which rows it has, how a row is made, and the tables that follow.
 
-import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+A new stage is one more `row_stage` in `STAGES`.
+"""
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import jaxdilemmas
-from baselines import ippo
-from baselines.analysis.rewards.events import EventRewards
-from baselines.core.players import Player, trained_player
-from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save, split, subsample
-from baselines.disk.writing import write_file
-from baselines.studies.mamql import measures
-from baselines.studies.mamql.imitators import EVALUATE, EXPLORE, FOLLOW, RETRAIN, Imitator, obtain
-from baselines.studies.mamql.options import (
-    EVENTS,
-    FIXED,
-    NUM_STATES,
-    RECORDED,
-    TRUE_REWARD,
-    Options,
-    Piece,
-    Stage,
-    key_of,
-    label,
+from baselines.analysis.tables import Row, spread
+from baselines.studies.mamql import summaries
+from baselines.studies.mamql.methods import METHODS, TRUE_REWARD, budget
+from baselines.studies.mamql.tasks import (
+    Task,
+    dilemmas,
+    games,
+    read_rows,
+    retrain,
+    table,
+    write_row,
 )
-from baselines.studies.progress import report
-from baselines.trained.load import find_player
-from baselines.trained.rewards import EventWeightedRewards, RecoveredRewards
-from jaxdilemmas.environment import Environment, require
+from baselines.studies.side_by_side import Stage, Table, nothing, read_training
 
-Row = dict[str, Any]
-HELD_OUT = 0.1
-"""Share of the episodes that nobody learns from, but where more demonstrations are asked for than are left."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-NUM_RECORDED = 20_000
-"""Transitions of the recorded Gems data; of other experts on Gems as many are recorded."""
+    from baselines.studies.mamql.options import Options
 
-UNTOLD = "what follows from actions does not tell the weights of events"
-"""The gap where stage retrain has no successor rewards."""
+GAMES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "overcooked": ("greedy", (500, 1000, 2000)),
+    "intersection": ("cautious", (5000, 20_000, 35_000, 50_000, 70_000)),
+}
+"""Games of stage games: the scripted expert and the published numbers of demonstrations (USC-Lira/ma-mql @ 7f3da20,
+README figures). The published Intersection is another game with another reward."""
 
-EPISODES_OF_DILEMMAS = 20
-"""In which agents of stage dilemmas are evaluated: they are long, and not what is asked."""
+DILEMMAS: dict[str, tuple[str, ...]] = {
+    "gathering": ("cooperative", "greedy", "exploitative"),
+    "cleanup": ("cooperative", "greedy", "exploitative"),
+    "common_pool": ("cooperative", "exploitative"),
+}
+"""Games of stage dilemmas, and the teams whose demonstrations are read."""
+
+Learners = Iterable[tuple[str, str, str, int, int]]
+"""Game, expert, method, size and seed of each row of a stage; see `Piece`."""
 
 
-NUM_PHASES: dict[Stage, int] = {"table": 3, "retrain": 6, "games": 2, "dilemmas": 3}
-"""How many phases a piece of each stage reports at most."""
-
-
-class Task(NamedTuple):
-    """A piece with what it works on.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowStage(Stage):
+    """A stage whose pieces each write a row.
 
     Attributes:
-      options: the study.
-      piece: which.
-      train: what is learnt from.
-      held_out: what is measured on; None where all is learnt from.
-      expert_return: mean over agents and episodes of all demonstrations.
+      learners: options -> which rows it has.
     """
 
-    options: Options
-    piece: Piece
-    train: Demonstrations
-    held_out: Demonstrations | None
-    expert_return: float
-
-    def key(self, purpose: int) -> jax.Array:
-        """A JAX PRNG key for one purpose, the same each time.
-
-        All that a piece plays to evaluate is played under one key: teams that it compares have the same luck by design.
-        """
-        return key_of(f"{self.piece.stage}-{self.piece.model}", purpose)
-
-    @property
-    def num_episodes(self) -> int:
-        """In which agents are evaluated."""
-        is_long = self.piece.stage == "dilemmas"
-        return min(EPISODES_OF_DILEMMAS, self.options.episodes) if is_long else self.options.episodes
+    learners: "Callable[[Options], Learners]"
 
 
-def prepare(options: Options) -> None:
-    """Makes the demonstrations that are not there yet.
+def row_stage(
+    name: str,
+    learners: "Callable[[Options], Learners]",
+    measure: Callable[[Task], Row],
+    num_phases: int,
+    tables: dict[str, Table],
+    figures: "Callable[[Any, list[Row]], dict[str, Figure] | None]" = nothing,
+) -> RowStage:
+    """A stage.
 
-    Raises:
-      ValueError: those that are there are fewer than a piece asks for.
+    Args:
+      name: of the stage.
+      learners: options -> which rows it has.
+      measure: a task -> the rest of its row; a function of a module.
+      num_phases: the largest number of phases that it reports.
+      tables: by the name of the file, made from the rows of the stage.
+      figures: likewise.
     """
-    wanted: dict[tuple[str, str], int] = {}
-    for piece in options.pieces:
-        if not options.row_file(piece).is_file():
-            source = piece.game, piece.expert
-            wanted[source] = max(wanted.get(source, 0), piece.size)
-    for (game, expert), size in wanted.items():
-        path = options.demonstrations_file(game, expert)
-        if path.is_file():
-            found = load(path, jaxdilemmas.make(game), game).header.num_transitions
-            is_enough = expert == RECORDED or found >= size
-            require(
-                is_enough, "sizes", size, f"the study in {options.output} has {found} transitions of {label(expert)}"
-            )
-            continue
-        save(path, make_demonstrations(options, game, expert, size))
+    return RowStage(
+        name=name,
+        learners=learners,
+        pieces=lambda options: [piece for piece in options.pieces if piece.stage == name],
+        is_done=lambda options, piece: options.row_file(piece).is_file(),
+        work=partial(write_row, measure),
+        num_phases=lambda options, piece: num_phases,
+        find=lambda options: read_rows(options, name) or None,
+        tables=tables,
+        figures=figures,
+    )
 
 
-def make_demonstrations(options: Options, game: str, expert: str, size: int) -> Demonstrations:
-    """Demonstrations of an expert: on Gems as many as are recorded, else `size` and those that are held out."""
-    if expert == RECORDED:
-        assert options.recording is not None  # checked with the options
-        return import_gems(options.recording)
-    player = find_player(expert, game, {})
-    header = describe(player.env, game, {}, label(expert))
-    needed = max(size, NUM_RECORDED) if game == "gems" else round(1.1 * size / (1 - HELD_OUT))
-    total = max(needed, 1 + int(player.env.default_params.max_steps))  # two episodes, so that one can be held out
-    return record(player, key_of(f"{game}-{label(expert)}", EVALUATE), num_transitions=total, header=header)
+def of_rows(make: Callable[..., list[Row]], *arguments: Any) -> Callable[[Any, list[Row]], list[Row]]:
+    """A function of rows and these arguments as `Table.make`."""
+    return lambda options, rows: make(rows, *arguments)
 
 
-def run_piece(options: Options, piece: Piece) -> None:
-    """Does a piece, unless it is done, and writes its row; the work of a process."""
-    path = options.row_file(piece)
-    if path.is_file():
-        return
-    row = piece._asdict() | {"expert": label(piece.expert)} | STAGE_WORK[piece.stage](make_task(options, piece))
-    write_file(path, json.dumps(row, default=float) + "\n")
+def budget_rows(options: "Options", rows: list[Row]) -> list[Row]:
+    """One row for each method and game, of all settings that the study has used."""
+    del rows
+    made = []
+    for learner, settings in read_training(options.output).get("configs", {}).items():
+        method, _, game = learner.partition(" on ")
+        config = METHODS[method].algorithm.config_class(**settings)
+        explored = {"explored_steps": 0 if game in GAMES else options.explored}
+        made.append({"game": game, "method": method} | budget(config) | explored)
+    return sorted(made, key=lambda row: row["game"])
 
 
-def make_task(options: Options, piece: Piece) -> Task:
-    """Loads the demonstrations of a piece and draws as many as it learns from."""
-    path = options.demonstrations_file(piece.game, piece.expert)
-    everything = load(path, jaxdilemmas.make(piece.game), piece.game)
-    train, held_out = split(everything, HELD_OUT)
-    is_all = piece.size > train.header.num_transitions
-    source = everything if is_all else train
-    count = min(piece.size, source.header.num_transitions)
-    chosen = subsample(source, count, piece.seed)
-    expert_return = float(np.mean(everything.header.returns))
-    return Task(options, piece, chosen, None if is_all else held_out, expert_return)
+PLAY = ("return", "success", "length", "env_steps", "train_seconds")
+PLAY_ELSEWHERE = ("return", "return_greedy", "terminated", "length", "env_steps", "train_seconds")
+BEHAVIOUR = ("cross_entropy", "disagreement", "joint_disagreement")
+SCORES = ("pearson_alone", "pearson_other_alone", "pearson", "pearson_running", "pearson_other", "pearson_episodes")
+RECOVERY = (*(f"raw_{name}" for name in SCORES), "fitted_explained")
+ERRORS = tuple(
+    f"{kind}_{name}"
+    for kind in ("raw", "fitted")
+    for name in (
+        *("mse", "mse_affine", "mse_zero", "mse_mean", "mse_affine_running", "mse_zero_running", "mse_mean_running"),
+        "mse_affine_other",
+    )
+)
+FIT_SCORES = tuple(f"{fit}_{name}" for fit in ("fitted", "successor") for name in (*SCORES[:4], "explained"))
 
 
-def learn(task: Task) -> tuple[Imitator, Row]:
-    """Learns, plays and compares with the experts."""
-    piece = task.piece
-    imitator = take(task)
-    report("playing")
-    outcomes = measures.play(imitator.player, task.key(EVALUATE), task.num_episodes)
-    window = measures.updates_of_episodes(imitator.config, int(imitator.env.default_params.max_steps))
-    numbers = measures.summarize_play(outcomes)
-    numbers |= measures.learning_speed(imitator.history, task.expert_return, window)
-    if piece.game == "gems":
-        numbers["success"] = numbers["terminated"]  # what ends the game is enough of a return
-    if task.held_out is not None:
-        numbers |= measures.behaviour(imitator, task.held_out)
-    transitions = task.train.header.num_transitions
-    return imitator, {"transitions": transitions, "expert_return": task.expert_return, "numbers": numbers}
+def _gains(text: str, *arguments: Any) -> Table:
+    """`difference_rows`, a column for each other method on the page."""
+    shown = partial(spread, index=("game", "expert", "size"), across="than", value="gain")
+    return Table(of_rows(summaries.difference_rows, *arguments), text, shown)
 
 
-def take(task: Task) -> Imitator:
-    """The imitator of a piece, which learns unless it has before."""
-    report("learning")
-    return obtain(task.options, task.piece, task.train)
+OVERVIEW = Stage(
+    name="overview",
+    find=read_rows,
+    tables={
+        "budgets": Table(budget_rows, "What one training of each method may spend, from its settings."),
+        "runs": Table(of_rows(summaries.run_rows)),
+        "weights": Table(of_rows(summaries.weight_rows)),
+        "gaps": Table(of_rows(summaries.gap_rows), "Demonstrations from which rewards cannot be read, and why."),
+    },
+)
+"""Tables of all rows of all stages."""
 
-
-class Fit(NamedTuple):
-    """Recovered rewards as weights of events, and how many demonstrated and explored steps they were read from."""
-
-    rewards: EventRewards
-    demonstrated: int
-    explored: int
-
-    @property
-    def row(self) -> Row:
-        """For the row of a piece."""
-        counts = {"fitted_on_demonstrated": self.demonstrated, "fitted_on_explored": self.explored}
-        return {"weights": weight_rows(self.rewards)} | counts
-
-
-def fit(task: Task, imitator: Imitator) -> Fit:
-    """Recovered rewards as weights of events."""
-    report("reading rewards")
-    shown = measures.shown_actions(task.train)
-    explored = measures.explore(imitator, shown, task.key(EXPLORE), task.options.explored)
-    rewards = measures.regress(imitator, task.train, explored, EVENTS.get(task.piece.game, ()))
-    num_explored = len(explored.obs)
-    return Fit(rewards, min(num_explored, task.train.header.num_transitions), num_explored)
-
-
-def fit_successors(task: Task, imitator: Imitator, names: tuple[str, ...]) -> EventRewards | None:
-    """Recovered rewards as weights of these events, from what follows each action; None if play does not tell them."""
-    report("following actions")
-    shown = measures.shown_actions(task.train)
-    if (shown.sum(1) < 2).any():
-        return None
-    num_states = min(NUM_STATES, task.options.explored)
-    found = measures.regress_successors(imitator, shown, task.key(FOLLOW), names, num_states)
-    return found if np.isfinite(found.weights).all() else None
-
-
-def table(task: Task) -> Row:
-    """Everything that is measured; of rewards as far as there are demonstrations to measure them on."""
-    imitator, row = learn(task)
-    if task.held_out is None:
-        return row
-    if (measures.shown_actions(task.train).sum(1) == 1).all():
-        return row | {"gap": "every agent does always the same, from which no reward can be told"}
-    fitted = fit(task, imitator)
-    return row | score(task, imitator, {"fitted": fitted.rewards}) | fitted.row
-
-
-def score(task: Task, imitator: Imitator, fits: dict[str, EventRewards]) -> Row:
-    """How well rewards are recovered; nothing where there are no demonstrations to measure it on."""
-    if task.held_out is None:
-        return {}
-    return {"agents": measures.recovery(imitator, fits, task.held_out, FIXED.get(task.piece.game, {}))}
-
-
-def weight_rows(fitted: EventRewards) -> list[Row]:
-    """One row for each agent and event."""
-    return [
-        {"agent": agent, "event": name, "weight": float(fitted.weights[agent, i])}
-        for agent in range(len(fitted.weights))
-        for i, name in enumerate(fitted.names)
-    ]
-
-
-def games(task: Task) -> Row:
-    """What is learnt, without rewards; also of agents that take their best action, as the published ones do there."""
-    imitator, row = learn(task)
-    row["numbers"]["return_greedy"] = float(np.mean(play_returns(imitator.greedy_player, task)))
-    return row
-
-
-def play_returns(player: Player, task: Task) -> list[float]:
-    """Mean returns, `[N]`."""
-    return measures.play(player, task.key(EVALUATE), task.options.episodes)["return"].mean(0).tolist()
-
-
-def retrain(task: Task) -> Row:
-    """The return of agents that learn by IPPO from recovered rewards, or the true one, played in the game itself.
-
-    What is recovered has no scale of its own, so it is paid at the one of `unit_scale` on the demonstrations.
-    """
-    env = jaxdilemmas.make(task.piece.game)
-    if task.piece.method == TRUE_REWARD:
-        return {"expert_return": task.expert_return, "numbers": {"return": learn_anew(task, env, env)}}
-    imitator = take(task)
-    fitted = fit(task, imitator)
-    successor = fit_successors(task, imitator, fitted.rewards.names)
-    fits = {"fitted": fitted.rewards} | ({} if successor is None else {"successor": successor})
-    scale = jnp.asarray(unit_scale(imitator.rewards(task.train)))
-    paid = {"raw": RecoveredRewards(env, lambda *step: scale * imitator.reward_function(*step))} | {
-        name: event_rewards(env, rewards, unit_scale(rewards.rewards(task.train.events)))
-        for name, rewards in fits.items()
-    }
-    numbers = {f"return_{name}": learn_anew(task, env, game) for name, game in paid.items()}
-    row: Row = {"expert_return": task.expert_return, "numbers": numbers} | fitted.row
-    row |= {"gap": UNTOLD} if successor is None else {"successor_weights": weight_rows(successor)}
-    return row | score(task, imitator, fits)
-
-
-def unit_scale(rewards: np.ndarray) -> np.ndarray:
-    """What makes the root mean square of each agent's rewards 1, `[M, N]` -> `[N]` float32; 1 where all are 0."""
-    sizes = np.sqrt(np.square(rewards, dtype=np.float64).mean(axis=0))
-    return (1 / np.where(sizes > 0, sizes, 1)).astype(np.float32)
-
-
-def event_rewards(env: Environment, rewards: EventRewards, scale: np.ndarray) -> Environment:
-    """The game, paid by weights of events, times `[N]`."""
-    return EventWeightedRewards(env, dict(zip(rewards.names, rewards.weights.T * scale, strict=True)))
-
-
-def learn_anew(task: Task, env: Environment, paid: Environment) -> float:
-    """Trains IPPO on the rewards of `paid` and returns the mean return of the game itself."""
-    report("retraining")
-    config = task.options.retraining(task.piece.game)
-    train_state, _ = ippo.make_train(config, paid)(task.key(RETRAIN), env.default_params)
-    player = trained_player(env, ippo.make_policy(config, env), train_state.network_params)
-    return float(np.mean(play_returns(player, task)))
-
-
-STAGE_WORK: dict[Stage, Callable[[Task], Row]] = {
-    "table": table,
-    "retrain": retrain,
-    "games": games,
-    "dilemmas": table,
+TABLES = {
+    "returns": Table(of_rows(summaries.return_rows), "Mean return per agent."),
+    "gains": _gains("How much more MAMQL returns than each other method, paired by seed."),
+    "play": Table(
+        of_rows(summaries.play_rows, PLAY),
+        "How agents play; reached: of how many seeds the return in training reached 90 % of the expert's.",
+    ),
+    "behaviour": Table(
+        of_rows(summaries.summary_rows, BEHAVIOUR),
+        "On expert states that nobody learnt from: cross-entropy in nats, and how often the most likely action differs "
+        "from the expert's, for an agent and for any agent.",
+    ),
+    "gems_weights": Table(
+        of_rows(summaries.team_weight_rows),
+        "Weights of events by the constrained regression; the true ones are 1 for own gems, 6 for shared ones and 0 "
+        "for others' gems.",
+        partial(spread, index=("team", "size", "event"), across="method", value="weight"),
+    ),
+    "fitted": Table(
+        of_rows(summaries.fitted_rows, SCORES),
+        "Correlations of the weighted events with the true reward on steps that nobody learnt from; below the methods "
+        "those of weights that nobody recovered. A score that is no better than theirs shows no recovery.",
+    ),
+    "recovery": Table(
+        of_rows(summaries.summary_rows, RECOVERY, "agents"), "The same correlations of raw rewards Q - gamma V."
+    ),
+    "errors": Table(
+        of_rows(summaries.summary_rows, ERRORS, "agents"),
+        "Mean squared errors of raw and fitted rewards, and those of predicting 0 and the mean.",
+    ),
 }
+
+CURVES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "returns": ("play", ("return", "success", "length")),
+    "behaviour": ("behaviour", ("cross_entropy", "joint_disagreement")),
+    "recovery": ("recovery", ("raw_pearson_alone", "raw_pearson", "raw_pearson_running")),
+    "fitted": ("fitted", ("fitted_pearson_alone", "fitted_pearson_other_alone", "fitted_pearson")),
+}
+"""Pictures of each expert on Gems: the table that they show, and its columns."""
+
+
+def draw_curves(options: "Options", rows: list[Row]) -> "dict[str, Figure]":
+    """The pictures of `CURVES`, one of each for every expert."""
+    figures = {}
+    for expert, level in {row["expert"]: row["expert_return"] for row in rows}.items():
+        for name, (source, columns) in CURVES.items():
+            own = [row for row in TABLES[source].make(options, rows) if row["expert"] == expert]
+            if own:
+                title, level_of_returns = f"Gems, expert: {expert}", level if name == "returns" else None
+                figures[f"{name}_{expert}"] = summaries.curves(own, columns, title, level_of_returns)
+    return figures
+
+
+STAGES = (
+    row_stage(
+        "table",
+        lambda options: (
+            ("gems", expert, method, size, seed)
+            for seed, expert, size, method in itertools.product(
+                options.all_seeds, options.experts, options.sizes, options.methods
+            )
+        ),
+        table,
+        3,
+        TABLES,
+        draw_curves,
+    ),
+    row_stage(
+        "retrain",
+        lambda options: (
+            ("gems", expert, method, options.retrain_size, seed)
+            for seed, expert, method in itertools.product(
+                options.all_seeds, options.experts, (*options.methods, TRUE_REWARD)
+            )
+        ),
+        retrain,
+        6,
+        {
+            "retrain": Table(
+                of_rows(summaries.summary_rows),
+                "Return in the game itself of agents that IPPO trained on recovered rewards and on the true ones.",
+            ),
+            "retrain_weights": Table(
+                of_rows(summaries.regression_rows),
+                "Weights of events by both regressions, each agent's relative to its largest; the true ones are 0.167 "
+                "for own gems, 1 for shared ones and 0 for others' gems.",
+                partial(spread, index=("team", "size", "regression", "method"), across="event", value="weight"),
+            ),
+            "retrain_scores": Table(
+                of_rows(summaries.summary_rows, FIT_SCORES, "agents"),
+                "Correlations of both weighted sums with the true reward, as in stage table.",
+            ),
+        },
+    ),
+    row_stage(
+        "games",
+        lambda options: (
+            (game, expert, method, size, seed)
+            for seed in options.all_seeds
+            for game, (expert, sizes) in GAMES.items()
+            for size, method in itertools.product(sizes, options.methods)
+        ),
+        games,
+        2,
+        {
+            "games": Table(
+                of_rows(summaries.return_rows),
+                "Mean return per agent on the other games. The published numbers of Intersection are of another game.",
+            ),
+            "games_gains": _gains("How much more MAMQL returns there than each other method, paired by seed."),
+            "games_greedy_gains": _gains("The same if all take their best action.", "return_greedy"),
+            "games_play": Table(
+                of_rows(summaries.play_rows, PLAY_ELSEWHERE),
+                "How agents play there; an episode of Intersection terminates by arrivals or by a crash.",
+            ),
+        },
+    ),
+    row_stage(
+        "dilemmas",
+        lambda options: (
+            (game, expert, method, options.dilemma_size, seed)
+            for seed in options.all_seeds
+            for game, experts in DILEMMAS.items()
+            for expert, method in itertools.product(experts, options.methods)
+        ),
+        dilemmas,
+        3,
+        {"dilemmas": Table(of_rows(summaries.team_weight_rows), "Weights of events by team.")},
+    ),
+)
+"""The stages that `--stages` names."""

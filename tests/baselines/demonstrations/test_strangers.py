@@ -17,6 +17,7 @@ from baselines import adversarial, cloning, demonstrate, iq_learn, mamql
 from baselines.demonstrations import check_fits, import_gems, load, save, split, subsample
 from baselines.demonstrations.block_format import HEAD
 from baselines.runs.command import train_command
+from baselines.studies import side_by_side
 from baselines.studies.mamql import __main__ as mamql_study
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import GAME, change_json, with_field
@@ -104,8 +105,8 @@ def test_the_study_runs_nothing_that_a_header_names(strange: Path, marker: Path)
     options = ["--experts", "cooperative", "--methods", "mamql", "--sizes", "5", "--seeds", "1", "--output", str(study)]
     planted = study / "demonstrations" / "gems-cooperative.demos"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mamql_study, "work", lambda options, console: None)
-        patch.setattr(mamql_study, "conclude", lambda options: None)
+        patch.setattr(side_by_side, "work", lambda stages, options, console: None)
+        patch.setattr(side_by_side, "conclude", lambda stages, options: None)
         mamql_study.main(options)
     planted.parent.mkdir()
     planted.write_bytes(strange.read_bytes())

@@ -1,7 +1,8 @@
-"""The work of a study: models are trained one by one, evaluated and mixed to teams; what is done is saved at once."""
+"""The work of the study of common pools: a laboratory trains, evaluates and mixes the models of one variant."""
 
+import dataclasses
 import json
-import zipfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import numpy as np
 
 from baselines import networked
 from baselines.analysis.teams import EmptyClassError, Tags, Team, draw_team, tag_agents
-from baselines.core.players import Episode, Player, play_episode
-from baselines.disk.writing import written_beside
+from baselines.core.players import Episode, play_episode, trained_player
+from baselines.disk.schema import Lines, Plain, as_tuples, check_fields, read_json
+from baselines.disk.writing import load_arrays, save_arrays
 from baselines.networking.protocols import Params
 from baselines.runs.directory import load_parameters, save_parameters
 from baselines.studies.common_pool.options import Model, Options, Variant
+from baselines.studies.side_by_side import report
 from jaxdilemmas import metrics
 from jaxdilemmas.arguments import numbers_from, require
 from jaxdilemmas.graphs import Edges, edges_of, make_graph
@@ -62,11 +65,7 @@ class Laboratory:
         return jax.device_get(self._play(network_params, key, self.env_params(rate)))
 
     def _play_episodes(self, network_params: Any, key: jax.Array, params: Any) -> dict[str, jax.Array]:
-        def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
-            del state
-            return self.policy.act(network_params, obs, memory, key)
-
-        player = Player(self.env, act, self.policy.initial_memory)
+        player = trained_player(self.env, self.policy, network_params)
 
         def outcome(key: jax.Array) -> dict[str, jax.Array]:
             return episode_outcome(play_episode(player, key, params, self.options.steps))
@@ -81,7 +80,7 @@ class Laboratory:
         shape = (num_agents + 1, num_teams, num_agents)
         arrays = {
             "model_of_agent": np.full(shape, -1, np.int32),
-            "is_cooperator": np.zeros(shape, bool),
+            "is_cooperator": np.zeros(shape, np.bool_),
             "returns": np.full(shape, np.nan),
         }
         gaps = {}
@@ -98,8 +97,9 @@ class Laboratory:
                 arrays["model_of_agent"][num_defectors, i] = team.model_of_agent
                 arrays["is_cooperator"][num_defectors, i] = team.is_cooperator
                 arrays["returns"][num_defectors, i] = self._returns(models, team, keys[num_defectors, i])
-        about = json.dumps(self.options.mixing() | {"gaps": gaps})
-        save_arrays(self.options.teams_file(self.variant), arrays | {"about": np.array(about)})
+        about = json.dumps({"mixing": self.options.mixing(), "gaps": gaps})
+        arrays["about"] = np.frombuffer(about.encode(), np.uint8)
+        save_arrays(self.options.teams_file(self.variant), arrays)
 
     def _returns(self, models: Any, team: Team, key: jax.Array) -> np.ndarray:
         """Mean returns of a team's agents, `[N]`."""
@@ -166,34 +166,86 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     }
 
 
-def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Writes a .npz that is whole or not there."""
-    with written_beside(path) as beside:
-        np.savez(beside, allow_pickle=False, **arrays)
-
-
-def load_arrays(path: Path) -> Arrays:
-    """Reads what `save_arrays` wrote.
-
-    Raises:
-      ValueError: the file is cut off or altered; the message names it.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is cut off or altered; without it, it is computed again: {error}") from error
+def outcome_shapes(options: Options) -> dict[str, tuple[int, ...]]:
+    """The shapes of the evaluation of a model, E episodes of N agents; see `episode_outcome`."""
+    agents, episodes = (options.episodes, options.env().num_agents), (options.episodes,)
+    plain = ("length", "is_depleted", "efficiency", "equality", "sustainability")
+    return {"restraint": agents, "return": agents} | dict.fromkeys(plain, episodes)
 
 
 def load_outcomes(options: Options, variant: Variant) -> Arrays:
-    """The evaluation of all models of a variant, leading axes M (in the order of `options.models`) and E."""
-    outcomes = [load_arrays(options.outcomes_file(variant, model)) for model in options.models]
+    """The evaluation of all models of a variant, leading axes M (in the order of `options.models`) and E.
+
+    Raises:
+      ValueError: a file is missing, damaged, or holds other arrays; the message names the file.
+    """
+    files = [options.outcomes_file(variant, model) for model in options.models]
+    outcomes = [check_shapes(file, load_arrays(file), outcome_shapes(options)) for file in files]
     return {name: np.stack([outcome[name] for outcome in outcomes]) for name in outcomes[0]}
 
 
+@dataclasses.dataclass(frozen=True)
+class AboutTeams:
+    """The entry `about` of a file of teams.
+
+    Attributes:
+      mixing: `Options.mixing` of the teams.
+      gaps: by number of defectors, why there are no such teams.
+    """
+
+    mixing: Plain
+    gaps: Lines
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def read_about(path: Path, arrays: Arrays) -> AboutTeams:
+    """The entry `about` of the arrays of a file; raises a ValueError that names the file if it is wrong."""
+    return read_json(f"{path}: about", arrays.get("about", np.zeros(0, np.uint8)).tobytes(), AboutTeams)
+
+
+def load_teams(options: Options, variant: Variant) -> tuple[Arrays, AboutTeams]:
+    """The mixed teams of a variant, T of each number of defectors: the first axis of the arrays is that number.
+
+    Returns:
+      `model_of_agent` `[N + 1, T, N]` int32, the number of the model that each agent comes from; `is_cooperator`
+      `[N + 1, T, N]` bool; `returns` `[N + 1, T, N]` float64, means over episodes, NaN where there is no team.
+
+    Raises:
+      ValueError: the file is missing or damaged, or an entry is wrong; the message names the file.
+    """
+    path, num_agents = options.teams_file(variant), options.env().num_agents
+    arrays = load_arrays(path)
+    about = read_about(path, arrays)
+    for number in about.gaps.keys() - {str(number) for number in range(num_agents + 1)}:
+        require(False, f"{path}: about: gaps", number, f"numbers from 0 to {num_agents}")
+    teams = {name: array for name, array in arrays.items() if name != "about"}
+    shape = (num_agents + 1, options.teams, num_agents)
+    return check_shapes(path, teams, dict.fromkeys(("model_of_agent", "is_cooperator", "returns"), shape)), about
+
+
+def check_shapes(path: Path, arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
+    """The arrays.
+
+    Raises:
+      ValueError: they have other names, or an array has another shape or is no array of numbers.
+    """
+    require(arrays.keys() == shapes.keys(), f"{path}: names", sorted(arrays), f"{', '.join(sorted(shapes))}")
+    for name, array in arrays.items():
+        is_fit = array.shape == shapes[name] and array.dtype.kind in "bif"
+        require(is_fit, f"{path}: {name}", (str(array.dtype), array.shape), f"numbers of shape {shapes[name]}")
+    return arrays
+
+
 def tag(options: Options, outcomes: Arrays) -> Tags:
-    """Labels of the agents of all models, by their mean restraint over episodes."""
+    """Labels of the agents of all models, by their mean restraint over episodes, `[M, E, N]` -> `[M, N]`."""
     return tag_agents(outcomes["restraint"].mean(1), options.defector_below, options.cooperator_above)
+
+
+def are_models_done(options: Options, variant: Variant) -> bool:
+    """Whether all models of a variant are on disk."""
+    return all(options.outcomes_file(variant, model).is_file() for model in options.models)
 
 
 def are_teams_done(options: Options, variant: Variant) -> bool:
@@ -201,15 +253,19 @@ def are_teams_done(options: Options, variant: Variant) -> bool:
     path = options.teams_file(variant)
     if not path.is_file():
         return False
-    about = json.loads(str(load_arrays(path)["about"]))
-    return about | options.mixing() == about
+    return read_about(path, load_arrays(path)).mixing == as_tuples(options.mixing())
 
 
-def run_variant(options: Options, variant: Variant) -> None:
-    """Does what of a variant is not done yet; the work of one process."""
+def make_models(options: Options, variant: Variant) -> None:
+    """Trains and evaluates the models of a variant that are not on disk."""
     laboratory = Laboratory(options, variant)
     for model in options.models:
         if not options.outcomes_file(variant, model).is_file():
+            report(model.label)
             laboratory.make(model)
-    if options.teams and not are_teams_done(options, variant):
-        laboratory.mix()
+
+
+def mix_teams(options: Options, variant: Variant) -> None:
+    """Mixes the teams of a variant."""
+    report("playing")
+    Laboratory(options, variant).mix()
