@@ -1,183 +1,158 @@
-"""Equilibria of symmetric games, and where populations that drift towards what pays more come to rest.
+"""The game between cooperating and defecting that a Schelling table shows: its equilibria, and where populations rest.
 
-`symmetric_games` has the games and the replicator dynamics. Rest points of the dynamics in the interior of a face are
-the mixtures under which all strategies in use pay the same; one is a symmetric equilibrium if no strategy that is not
-in use pays more. Of the choice between cooperating and defecting that a Schelling table shows, the symmetric mixed
-equilibria are the roots of the expected gain of cooperating.
+In a population with a share x of cooperators, an agent meets N - 1 others drawn independently from it, so the number of
+cooperators among them is binomial. Cooperating then pays f_c(x) on average and defecting f_d(x); g = f_c - f_d is the
+gain of cooperating. The replicator dynamics of Taylor and Jonker 1978 are dx/dt = x (1 - x) g(x). They rest where all
+do the same and at the roots of g, which are the symmetric mixed equilibria.
 """
 
+import dataclasses
 import enum
-import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from baselines.analysis.arrays import check_array, require_finite
 from baselines.analysis.dilemmas import CONFIDENCE, Estimate, SchellingTable, check_table
-from baselines.analysis.symmetric_games import (
-    COOPERATE,
-    SymmetricGame,
-    check_shares,
-    check_symmetric_game,
-    compositions,
-    game_of_means,
-    growth_anywhere,
-    matrix_game,
-    payoffs_anywhere,
-    table_game,
-)
-from jaxdilemmas.arguments import check_count, require
+from jaxdilemmas.arguments import check_count, check_kind, require
 
 TOLERANCE = 1e-9
 """What counts as zero, in units of the largest difference between payoffs."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Choice:
+    """Mean payoffs of the choice between cooperating and defecting, in a game of N agents.
+
+    Attributes:
+      cooperating: `[N]` float64, entry i: the payoff of cooperating when i others cooperate, R_c(i + 1).
+      defecting: `[N]` float64, entry i: the payoff of defecting when i others cooperate, R_d(i).
+
+    Raises:
+      ValueError: there are fewer than two agents, or the payoffs are not `[N]` finite numbers each.
+    """
+
+    cooperating: np.ndarray
+    defecting: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = check_array("cooperating", self.cooperating, "N").shape
+        require(shape[0] >= 2, "cooperating", shape, "[N], N at least 2")
+        check_array("defecting", self.defecting, *shape)
+        for name in ("cooperating", "defecting"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+            require_finite(name, getattr(self, name))
+
+    @property
+    def num_agents(self) -> int:
+        """N."""
+        return len(self.cooperating)
+
+    @property
+    def scale(self) -> float:
+        """The largest difference between two payoffs; 1 if there is none."""
+        return float(np.ptp([self.cooperating, self.defecting])) or 1.0
+
+    def ways(self) -> np.ndarray:
+        """How many sets of i of the N - 1 others there are, `[N]` float64."""
+        return np.array([math.comb(self.num_agents - 1, i) for i in range(self.num_agents)], float)
+
+
+def table_game(table: SchellingTable) -> Choice:
+    """The choice by the mean payoffs of a table.
+
+    Raises:
+      ValueError: `table` is no `SchellingTable`, or the payoff of some number of cooperators is unknown.
+    """
+    check_table(table)
+    return Choice(table.cooperators[1:].mean(1), table.defectors[:-1].mean(1))
+
+
+def check_game(game: Any) -> None:
+    """Raises a ValueError unless this is a `Choice`."""
+    check_kind("game", game, Choice, "a Choice, as table_game(...) returns it")
+
+
+def gain_of_cooperating(game: Choice, share: Any) -> np.ndarray:
+    """g(x) for shares of cooperators of any shape, also complex ones, `[...]` -> `[...]`.
+
+    Raises:
+      ValueError: `game` is no `Choice`.
+    """
+    check_game(game)
+    share = np.asarray(share)[..., None]
+    others = np.arange(game.num_agents)
+    chances = game.ways() * share**others * (1 - share) ** others[::-1]
+    gains: np.ndarray = chances @ (game.cooperating - game.defecting)
+    return gains
+
+
 class Stability(enum.StrEnum):
-    """What the eigenvalues say about a rest point of the replicator dynamics."""
+    """Where a population goes that was pushed away from a rest point."""
 
     STABLE = "stable"
     UNSTABLE = "unstable"
-    SADDLE = "saddle"
     NEUTRAL = "neutral"
-    """No real part is positive and one is zero: the linear terms do not decide, as around a centre."""
+    """The derivative of the dynamics is zero: linear terms do not decide."""
 
 
 class RestPoint(NamedTuple):
     """A population that stays as it is.
 
     Attributes:
-      shares: `[K]` float64.
-      eigenvalues: `[K - 1]` complex128, of the dynamics around it, along the simplex.
-      stability: what they say.
-      is_equilibrium: whether no strategy pays more than those in use: a symmetric Nash equilibrium.
+      share: of cooperators.
+      growth: of a small push, the derivative of the replicator dynamics.
+      stability: stable if `growth` is below zero, unstable if it is above.
+      is_equilibrium: whether no agent gains by switching: a symmetric Nash equilibrium.
     """
 
-    shares: np.ndarray
-    eigenvalues: np.ndarray
+    share: float
+    growth: float
     stability: Stability
     is_equilibrium: bool
 
-    @property
-    def is_mixed(self) -> bool:
-        """Whether more than one strategy is in use."""
-        return bool((self.shares > 0).sum() > 1)
 
+def rest_points(game: Choice) -> list[RestPoint]:
+    """All isolated rest points of the replicator dynamics: all cooperate, all defect, and mixtures by rising share.
 
-def rest_points(game: SymmetricGame) -> list[RestPoint]:
-    """All isolated rest points of the replicator dynamics, those with fewer strategies in use first.
-
-    With two strategies in use they are roots of a polynomial, and all are found. With more a solver starts from many
-    places: for two agents the equations are linear and nothing is missed, for more agents that is not certain. A
-    mixture in a continuum of rest points is not listed.
+    If cooperating and defecting always pay the same, every population rests, and no mixture is listed.
 
     Raises:
-      ValueError: `game` is no `SymmetricGame`.
+      ValueError: `game` is no `Choice`.
     """
-    check_symmetric_game(game)
-    supports = [
-        s for size in range(1, game.num_strategies + 1) for s in itertools.combinations(_strategies(game), size)
-    ]
-    return [_describe(game, shares) for support in supports for shares in _mixtures(game, support)]
+    check_game(game)
+    return [_describe(game, share) for share in (1.0, 0.0, *_mixtures(game))]
 
 
-def _strategies(game: SymmetricGame) -> range:
-    return range(game.num_strategies)
-
-
-def _describe(game: SymmetricGame, shares: np.ndarray) -> RestPoint:
-    eigenvalues = np.linalg.eigvals(jacobian(game, shares)).astype(complex)
-    payoffs = payoffs_anywhere(game, shares)
-    is_equilibrium = bool(payoffs.max() <= shares @ payoffs + 1e3 * TOLERANCE * game.scale)
-    return RestPoint(shares, eigenvalues, _stability(eigenvalues.real / game.scale), is_equilibrium)
-
-
-def _stability(growth: np.ndarray) -> Stability:
-    """By the real parts of the eigenvalues, in units of the payoffs."""
-    grows, shrinks = growth > 1e3 * TOLERANCE, growth < -1e3 * TOLERANCE
-    if grows.any():
-        return Stability.SADDLE if shrinks.any() else Stability.UNSTABLE
-    return Stability.STABLE if shrinks.all() else Stability.NEUTRAL
-
-
-def jacobian(game: SymmetricGame, shares: np.ndarray) -> np.ndarray:
-    """Derivative of the replicator dynamics along the simplex, `[K - 1, K - 1]`, in an orthonormal basis of it.
-
-    Args:
-      game: N agents, K strategies.
-      shares: `[K]`.
-
-    Raises:
-      ValueError: as `expected_payoffs`.
-    """
-    shares = check_shares(game, shares)
-    require(shares.ndim == 1, "shares", shares.shape, f"one population, [{game.num_strategies}]")
-    directions = np.linalg.svd(np.ones((1, game.num_strategies)))[2][1:]  # [K - 1, K], each sums to 0
+def _describe(game: Choice, share: float) -> RestPoint:
     step = 1e-30  # polynomials have exact derivatives by a step in the imaginary direction
-    return directions @ growth_anywhere(game, shares + 1j * step * directions).imag.T / step
+    pushed = share + 1j * step
+    growth = float((pushed * (1 - pushed) * gain_of_cooperating(game, pushed)).imag / step)
+    gain, least = float(gain_of_cooperating(game, share)), 1e3 * TOLERANCE
+    stability = Stability.UNSTABLE if growth > least * game.scale else Stability.NEUTRAL
+    stability = Stability.STABLE if growth < -least * game.scale else stability
+    loss = max(gain * (1 - share), -gain * share)  # the best payoff less the mean payoff of the population
+    return RestPoint(share, growth, stability, loss <= least * game.scale)
 
 
-def _mixtures(game: SymmetricGame, support: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Shares `[K]` under which exactly these strategies are in use and pay the same."""
-    find = {1: lambda *_: [np.ones(1)], 2: _roots_on_edge}.get(len(support), _roots_in_face)
-    for weights in find(game, support):
-        shares = np.zeros(game.num_strategies)
-        shares[list(support)] = weights
-        yield shares
-
-
-def _roots_on_edge(game: SymmetricGame, support: tuple[int, ...]) -> list[np.ndarray]:
-    """For two strategies: the roots of the expected gain, a polynomial in the ratio of the two shares."""
-    first, second = support
-    is_between = game.others[:, [first, second]].sum(1) == game.num_agents - 1
-    payoffs = game.payoffs[is_between][::-1]  # by how many others play the first
-    gains = payoffs[:, first] - payoffs[:, second]
+def _mixtures(game: Choice) -> list[float]:
+    """The roots of the gain inside (0, 1), of a polynomial in the ratio x / (1 - x)."""
+    gains = game.cooperating - game.defecting
     gains[np.abs(gains) < TOLERANCE * game.scale] = 0.0
     if not gains.any():
         return []
-    ways = np.array([math.comb(len(gains) - 1, i) for i in range(len(gains))], float)
-    ratios = np.polynomial.polynomial.polyroots(gains * ways)
+    ratios = np.polynomial.polynomial.polyroots(gains * game.ways())
     real = ratios.real[(np.abs(ratios.imag) < 1e-6 * (1 + np.abs(ratios))) & (ratios.real > TOLERANCE)]
-    return _distinct([np.array([ratio, 1.0]) / (1 + ratio) for ratio in np.sort(real)])
-
-
-def _roots_in_face(game: SymmetricGame, support: tuple[int, ...]) -> list[np.ndarray]:
-    """For three strategies and more: what a solver finds from places all over the face."""
-    from scipy.optimize import root
-
-    size = len(support)
-
-    def weights_of(free: np.ndarray) -> np.ndarray:
-        return np.append(free, 1 - free.sum())
-
-    def gains(free: np.ndarray) -> np.ndarray:
-        shares = np.zeros(game.num_strategies)
-        shares[list(support)] = weights_of(free)
-        payoffs = payoffs_anywhere(game, shares)[list(support)] / game.scale
-        return payoffs[:-1] - payoffs[-1]
-
-    found = []
-    for start in (compositions(6, size) + 1) / (6 + size):
-        solution = root(gains, start[:-1], tol=1e-13)
-        weights = weights_of(solution.x)
-        is_root = np.abs(gains(solution.x)).max() < TOLERANCE and weights.min() > TOLERANCE
-        slope = np.stack([gains(solution.x + step) - gains(solution.x - step) for step in 1e-4 * np.eye(size - 1)])
-        if is_root and np.linalg.matrix_rank(slope / 2e-4, tol=1e-6) == size - 1:
-            found.append(weights)
-    return _distinct(found)
-
-
-def _distinct(points: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Each point once."""
-    kept: list[np.ndarray] = []
-    for point in points:
-        if all(np.abs(point - other).max() > 1e-6 for other in kept):
-            kept.append(point)
+    kept: list[float] = []
+    for share in (np.sort(real) / (1 + np.sort(real))).tolist():
+        if not kept or share - kept[-1] > 1e-6:  # a double root is one point
+            kept.append(share)
     return kept
 
 
 class EstimatedPoint(NamedTuple):
-    """A rest point of the choice between cooperating and defecting, with what chance leaves open.
+    """A rest point with what chance leaves open.
 
     Attributes:
       share: of cooperators, with a percentile interval over those resamples that have the point.
@@ -211,33 +186,29 @@ def estimate_rest_points(table: SchellingTable, seed: int = 0, num_resamples: in
     check_count("num_resamples", num_resamples)
     rng = np.random.default_rng(seed)
     resamples = [rest_points(_resample(table, rng)) for _ in range(num_resamples)]
-    points = sorted(rest_points(table_game(table)), key=lambda point: point.shares[COOPERATE])
+    points = sorted(rest_points(table_game(table)), key=lambda point: point.share)
     return [_estimate_point(point, resamples) for point in points]
 
 
-def _resample(table: SchellingTable, rng: np.random.Generator) -> SymmetricGame:
+def _resample(table: SchellingTable, rng: np.random.Generator) -> Choice:
     num_rows, num_episodes = table.cooperators.shape
     chosen = rng.integers(num_episodes, size=(num_rows, num_episodes))
     cooperators, defectors = (
         np.take_along_axis(part, chosen, axis=1).mean(1) for part in (table.cooperators, table.defectors)
     )
-    return game_of_means(cooperators[1:], defectors[:-1])
+    return Choice(cooperators[1:], defectors[:-1])
 
 
 def _estimate_point(point: RestPoint, resamples: list[list[RestPoint]]) -> EstimatedPoint:
-    share = point.shares[COOPERATE]
-    alike = [
-        [
-            other.shares[COOPERATE]
-            for other in resample
-            if np.array_equal(other.shares > 0, point.shares > 0) and other.stability is point.stability
-        ]
-        for resample in resamples
-    ]
-    nearest = [min(shares, key=lambda other: abs(other - share)) for shares in alike if shares]
+    def is_alike(other: RestPoint) -> bool:
+        return other.stability is point.stability and math.floor(other.share) + math.ceil(other.share) == place
+
+    place = math.floor(point.share) + math.ceil(point.share)  # 0 where all defect, 2 where all cooperate, 1 inside
+    alike = [[other.share for other in resample if is_alike(other)] for resample in resamples]
+    nearest = [min(shares, key=lambda other: abs(other - point.share)) for shares in alike if shares]
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(nearest, [tail, 100 - tail]) if nearest else (math.nan, math.nan)
-    estimate = Estimate(float(share), float(low), float(high))
+    estimate = Estimate(point.share, float(low), float(high))
     return EstimatedPoint(estimate, point.stability, point.is_equilibrium, len(nearest) / len(resamples))
 
 
@@ -271,6 +242,8 @@ def two_agent_equilibria(matrix: np.ndarray) -> list[tuple[np.ndarray, np.ndarra
     """
     import nashpy
 
-    payoffs = matrix_game(matrix).payoffs.T
-    pairs = nashpy.Game(payoffs, payoffs.T).support_enumeration()
+    matrix = check_array("matrix", matrix, "K", "K").astype(np.float64)
+    require(matrix.shape[0] == matrix.shape[1] >= 2, "matrix", matrix.shape, "a square matrix, K at least 2")
+    require_finite("matrix", matrix)
+    pairs = nashpy.Game(matrix, matrix.T).support_enumeration()
     return [(np.asarray(first, float), np.asarray(second, float)) for first, second in pairs]

@@ -13,7 +13,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import adversarial, cloning, demonstrations, ippo, iq_learn, mamql, networked
-from baselines.analysis import dilemmas, metagame, symmetric_games, tables, teams
+from baselines.analysis import dilemmas, metagame, tables, teams
 from baselines.analysis.rewards import events, recovery, regression, state_features, successors
 from baselines.core import players
 from baselines.presets import preset
@@ -233,29 +233,24 @@ def of_schelling() -> list[WrongCall]:
 
 
 MATRIX = np.array([[0.0, 1.0], [2.0, 0.0]])
-TWO = symmetric_games.matrix_game(MATRIX)
-NO_SYMMETRIC_GAME = (None, 5, "game", MATRIX, GAME, object())
-NO_SHARES = (*no_array((3,), ()), [0.5, 0.6], [2.0, -1.0], [NAN, NAN])
+CHOICE = metagame.Choice(np.zeros(3), np.ones(3))
+NO_CHOICE = (None, 5, "game", MATRIX, GAME, object())
 
 
-def of_symmetric_games() -> list[WrongCall]:
+def of_metagames() -> list[WrongCall]:
     no_matrix = (*no_array((2,), (2, 3), (1, 1)), [[NAN, 0.0], [0.0, INF]])
-    game = {"others": TWO.others, "payoffs": TWO.payoffs}
-    shares = {"game": TWO, "shares": [0.5, 0.5]}
-    wrong = {"game": NO_SYMMETRIC_GAME, "shares": NO_SHARES}
     return [
-        *wrong_calls(symmetric_games.SymmetricGame, game, {"others": no_array((2,), (0, 2), (2, 1))}),
-        *wrong_calls(symmetric_games.SymmetricGame, game, {"payoffs": no_array((2,), (3, 2))}),
         *wrong_calls(
-            symmetric_games.compositions,
-            {"total": 3, "parts": 2},
-            {"total": (*NO_WHOLE_NUMBER, -1, 2_000_000), "parts": (*NO_COUNT, 2_000_000)},
+            metagame.Choice,
+            {"cooperating": np.zeros(3), "defecting": np.ones(3)},
+            {
+                "cooperating": (*no_array((3, 1), (), (1,)), [NAN, 0.0, 0.0]),
+                "defecting": (*no_array((2,), (3, 1), ()), [INF] * 3),
+            },
         ),
-        *wrong_calls(symmetric_games.table_game, {}, {"table": NO_TABLE}),
-        *wrong_calls(symmetric_games.expected_payoffs, shares, wrong),
-        *wrong_calls(symmetric_games.replicator, shares, wrong),
-        *wrong_calls(metagame.jacobian, shares, wrong | {"shares": (*NO_SHARES, np.array([[0.5, 0.5]]))}),
-        *wrong_calls(metagame.rest_points, {}, {"game": NO_SYMMETRIC_GAME}),
+        *wrong_calls(metagame.table_game, {}, {"table": NO_TABLE}),
+        *wrong_calls(metagame.gain_of_cooperating, {"game": CHOICE, "share": 0.5}, {"game": NO_CHOICE}),
+        *wrong_calls(metagame.rest_points, {}, {"game": NO_CHOICE}),
         *wrong_calls(metagame.two_agent_matrix, {}, {"table": NO_TABLE}),
         *wrong_calls(
             metagame.estimate_rest_points,
@@ -264,8 +259,7 @@ def of_symmetric_games() -> list[WrongCall]:
         ),
         *(
             WrongCall(call.call, "matrix", call.value, call.label)
-            for function in (symmetric_games.matrix_game, metagame.two_agent_equilibria)
-            for call in wrong_calls(function, {}, {"matrix": no_matrix[:-1]})
+            for call in wrong_calls(metagame.two_agent_equilibria, {}, {"matrix": no_matrix[:-1]})
         ),
     ]
 
@@ -503,7 +497,7 @@ def random_demonstrations() -> demonstrations.Demonstrations:
 
 
 OF_ALL: list[Callable[[], list[WrongCall]]] = [
-    *(of_algorithms, of_training, of_playing, of_names, of_rewards, of_schelling, of_symmetric_games, of_teams),
+    *(of_algorithms, of_training, of_playing, of_names, of_rewards, of_schelling, of_metagames, of_teams),
     *(of_recovery, of_regression, of_successors, of_tables, of_events, of_demonstrations),
 ]
 

@@ -16,8 +16,13 @@ from baselines.analysis.dilemmas import (
     pure_equilibria,
 )
 from baselines.analysis.figures import draw_diagram, draw_phase_line
-from baselines.analysis.metagame import EstimatedPoint, estimate_rest_points, two_agent_equilibria, two_agent_matrix
-from baselines.analysis.symmetric_games import table_game
+from baselines.analysis.metagame import (
+    EstimatedPoint,
+    estimate_rest_points,
+    table_game,
+    two_agent_equilibria,
+    two_agent_matrix,
+)
 from baselines.analysis.tables import Row, spread
 from baselines.studies.common_pool.laboratory import are_teams_done, load_teams, mix_teams
 from baselines.studies.common_pool.options import Options, Variant
