@@ -213,7 +213,7 @@ def _estimate_point(point: RestPoint, resamples: list[list[RestPoint]]) -> Estim
 
 
 def two_agent_matrix(table: SchellingTable) -> np.ndarray:
-    """The table as a game of two agents: `[2, 2]`, what cooperating and defecting pay against each of the two.
+    """The table as a game of two agents: `[2, 2]` float64, what cooperating and defecting pay against each of the two.
 
     With two agents it is the table. With more, one agent faces N - 1 others that all do the same: the
     deviation-preserving reduction of Wiedenbeck and Wellman 2012 to two agents, which keeps the equilibria in which all
@@ -232,10 +232,10 @@ def two_agent_equilibria(matrix: np.ndarray) -> list[tuple[np.ndarray, np.ndarra
     """All equilibria, pure and mixed, of a symmetric game of two agents, by support enumeration (nashpy).
 
     Args:
-      matrix: `[K, K]`, what the row's strategy gets against the column's.
+      matrix: `[K, K]` float, the payoff of the row's strategy against the column's.
 
     Returns:
-      Pairs of mixtures `[K]`, of the first and of the second agent; in a degenerate game some of them.
+      Pairs of mixtures `[K]` float64, of the first and of the second agent; in a degenerate game some of them.
 
     Raises:
       ValueError: the matrix is not square, or a payoff is not finite.

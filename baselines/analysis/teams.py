@@ -50,7 +50,7 @@ def tag_agents(restraint: np.ndarray, defector_below: float, cooperator_above: f
     """Labels agents.
 
     Args:
-      restraint: `[M, N]`, from 0 to 1.
+      restraint: `[M, N]` float, from 0 to 1.
       defector_below: defectors have less restraint.
       cooperator_above: cooperators have more; not below the other threshold.
 

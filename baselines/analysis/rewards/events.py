@@ -20,9 +20,9 @@ class EventRewards(NamedTuple):
 
     Attributes:
       names: of the F features, see `event_feature`.
-      weights: `[N, F]`, one row for each agent.
-      explained: `[N]`, a share of variance: of targets, by rewards and shaping together (`constrained_regression`), or
-        of expected sums, by rewards alone (`successor_rewards`).
+      weights: `[N, F]` float64, one row for each agent.
+      explained: `[N]` float64, a share of variance: of targets, by rewards and shaping together
+        (`constrained_regression`), or of expected sums, by rewards alone (`successor_rewards`).
     """
 
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class EventRewards(NamedTuple):
     explained: np.ndarray
 
     def rewards(self, events: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The weighted sum, without shaping: events `[M, N]` each -> `[M, N]`.
+        """The weighted sum, without shaping: events `[M, N]` each -> `[M, N]` float64.
 
         Raises:
           ValueError: an event that has a weight is not there.
@@ -60,7 +60,7 @@ def event_names(events: Mapping[str, np.ndarray]) -> tuple[str, ...]:
 
 
 def event_feature(name: str, events: Mapping[str, Any]) -> Any:
-    """One feature of all agents: events `[..., N]` each, of NumPy or JAX -> `[..., N]`.
+    """One feature of all agents: events `[..., N]` each, of NumPy or JAX -> `[..., N]` float.
 
     Args:
       name: "event" for the agent's own, "event of others" for their sum, "event of all" for the least of all,

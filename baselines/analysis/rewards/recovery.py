@@ -8,6 +8,7 @@ of predicting 0 and the mean, beside each correlation that with the other agents
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import chex
 import numpy as np
 
 from baselines.analysis.arrays import check_array
@@ -26,10 +27,10 @@ def reward_scores(
     """How recovered rewards compare with the game's own, agent by agent.
 
     Args:
-      recovered: `[M, N]`.
-      rewards: `[M, N]`, the game's own.
+      recovered: `[M, N]` float.
+      rewards: `[M, N]` float, the game's own.
       terminated: `[M]` bool, steps in which the game ended.
-      episodes: `[M]`, the number of the episode.
+      episodes: `[M]` int, the number of the episode.
 
     Returns:
       For each agent numbers by name, NaN where something is constant; other agents' reward is their mean:
@@ -56,11 +57,11 @@ class Sight(NamedTuple):
     """What a recovered reward of an agent may be compared with.
 
     Attributes:
-      own: `[M]`, the agent's true reward.
-      other: `[M]`, the mean of the others'.
+      own: `[M]` float64, the agent's true reward.
+      other: `[M]` float64, the mean of the others'.
       is_running: `[M]` bool, steps that did not end the game.
       is_alone: `[M]` bool, steps in which not both are paid.
-      episodes: `[M]`, numbers.
+      episodes: `[M]` int, numbers of episodes.
     """
 
     own: np.ndarray
@@ -70,7 +71,7 @@ class Sight(NamedTuple):
     episodes: np.ndarray
 
     def pairs(self) -> dict[str, tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]]:
-        """By name of the correlation: what becomes of a recovered reward `[M, ...]`, and what it is compared with."""
+        """By name of the correlation: a function of a recovered reward `[M, ...]`, and what to compare with it."""
         return {
             "pearson": (lambda x: x, self.own),
             "pearson_running": (lambda x: x[self.is_running], self.own[self.is_running]),
@@ -81,7 +82,7 @@ class Sight(NamedTuple):
         }
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Sums over episodes, `[M, ...]` -> `[E, ...]`."""
+        """Sums over episodes, `[M, ...]` -> `[E, ...]` float64."""
         return (np.unique(self.episodes)[:, None] == self.episodes).astype(np.float64) @ values
 
 
@@ -95,7 +96,7 @@ def _sights(rewards: np.ndarray, terminated: np.ndarray, episodes: np.ndarray) -
 
 
 def _score(recovered: np.ndarray, sight: Sight) -> dict[str, float]:
-    """The numbers of one agent, recovered `[M]`; see `reward_scores`."""
+    """The numbers of one agent, recovered `[M]` float64; see `reward_scores`."""
     own, running = sight.own, sight.is_running
     return {name: pearson(see(recovered), true) for name, (see, true) in sight.pairs().items()} | {
         "pearson_rewards": pearson(own, sight.other),
@@ -114,7 +115,7 @@ def _score(recovered: np.ndarray, sight: Sight) -> dict[str, float]:
 
 
 def mean_of_others(values: np.ndarray) -> np.ndarray:
-    """Of each agent the mean over all others, `[M, N]` -> `[M, N]`; 0 where there is nobody else.
+    """Of each agent the mean over all others, `[M, N]` -> `[M, N]` float; 0 where there is nobody else.
 
     Raises:
       ValueError: these are no numbers of that shape.
@@ -177,10 +178,10 @@ def random_scores(
 
     Args:
       names: of the features, see `event_names`.
-      events: `[M, N]` each, by name.
-      rewards: `[M, N]`, the game's own.
+      events: `[M, N]` numbers each, by name.
+      rewards: `[M, N]` float, the game's own.
       terminated: `[M]` bool.
-      episodes: `[M]`, numbers.
+      episodes: `[M]` int, numbers of episodes.
       num_draws: vectors of weights, independent standard normal ones, always the same.
 
     Returns:
@@ -208,7 +209,9 @@ def random_scores(
 
 
 def _correlations(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Of each column of `[M, D]` with `[M]`; 0 of a constant column, NaN where `true` is constant or empty."""
+    """Of each column of `[M, D]` with `[M]`; `[D]`, 0 of a constant column, NaN if `true` is constant or empty."""
+    chex.assert_rank([predicted, true], [2, 1])
+    chex.assert_equal_shape_prefix([predicted, true], 1)
     if not len(true) or np.ptp(true) == 0:
         return np.full(predicted.shape[1], np.nan)
     centred, true = predicted - predicted.mean(0), true - true.mean()
@@ -224,8 +227,8 @@ class BehaviouralError(NamedTuple):
     """How a policy differs from what experts did; the policy's own uncertainty counts as well.
 
     Attributes:
-      cross_entropy: `[N]`, mean of -log pi_i(a_i | s), in nats.
-      disagreement: `[N]`, how often the most likely action is another than the expert's.
+      cross_entropy: `[N]` float, mean of -log pi_i(a_i | s), in nats.
+      disagreement: `[N]` float64, how often the most likely action differs from the expert's.
       joint_disagreement: how often that is so for at least one agent.
     """
 
@@ -238,7 +241,7 @@ def behavioural_error(log_probs: np.ndarray, actions: np.ndarray) -> Behavioural
     """Compares a policy with experts.
 
     Args:
-      log_probs: `[M, N, A]`, log-probabilities of all actions in what the experts saw.
+      log_probs: `[M, N, A]` float, log-probabilities of all actions in what the experts saw.
       actions: `[M, N]` int, what they did.
 
     Raises:

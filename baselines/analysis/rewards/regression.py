@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import chex
 import numpy as np
 
 from baselines.analysis.arrays import check_array, require_finite
@@ -17,12 +18,12 @@ class Recovered(NamedTuple):
     """Transitions with the rewards recovered for them, leading axis M, in the order in which they happened.
 
     Attributes:
-      targets: `[M, N]`, such as Q - gamma V.
-      events: `[M, N]` each, by name.
-      features: `[M, N, K]`, of what agents saw.
-      next_features: `[M, N, K]`, of what they saw then.
+      targets: `[M, N]` float, such as Q - gamma V.
+      events: `[M, N]` numbers each, by name.
+      features: `[M, N, K]` float, of what agents saw.
+      next_features: `[M, N, K]` float, of what agents saw after the step.
       terminated: `[M]` bool.
-      episodes: `[M]`, numbers; transitions that follow each other and have the same one belong together.
+      episodes: `[M]` int, numbers; transitions that follow each other and have the same one belong together.
     """
 
     targets: np.ndarray
@@ -98,7 +99,7 @@ def _checked(recovered: Recovered) -> Recovered:
 
 
 def _last_steps(recovered: Recovered, num_steps: int) -> np.ndarray:
-    """Of each transition the row in which its sum ends, `[M]`."""
+    """Of each transition the row in which its sum ends, `[M]` int64."""
     episodes, rows = recovered.episodes, np.arange(len(recovered.episodes))
     is_last = np.append(episodes[1:] != episodes[:-1], True) | recovered.terminated.astype(bool)
     ends = np.flatnonzero(is_last)
@@ -106,7 +107,9 @@ def _last_steps(recovered: Recovered, num_steps: int) -> np.ndarray:
 
 
 def _discounted_sums(columns: np.ndarray, last: np.ndarray, discount: float) -> np.ndarray:
-    """Sums of `[M, N, C]` from each row to its last."""
+    """Discounted sums of `[M, N, C]` float64 from each row to its last, `[M]` int64 -> `[M, N, C]` float64."""
+    chex.assert_rank([columns, last], [3, 1])
+    chex.assert_equal_shape_prefix([columns, last], 1)
     rows = np.arange(len(last))
     sums = np.zeros(columns.shape)
     for step in range(int((last - rows).max()) + 1):
@@ -116,7 +119,14 @@ def _discounted_sums(columns: np.ndarray, last: np.ndarray, discount: float) -> 
 
 
 def _least_squares(design: np.ndarray, target: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
-    """Coefficients `[C]`, the smallest where columns repeat each other, and the share of the variance they explain."""
+    """Least squares of `[M, C]` on `[M]`, float64 each.
+
+    Returns:
+      Coefficients `[C]` float64, the smallest where columns repeat each other, and the share of the variance that they
+      explain.
+    """
+    chex.assert_rank([design, target], [2, 1])
+    chex.assert_equal_shape_prefix([design, target], 1)
     scale = np.sqrt((design**2).mean(0))
     scale = np.where(scale > 0, scale, 1.0)
     scaled = design / scale

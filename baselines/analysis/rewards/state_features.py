@@ -42,12 +42,12 @@ def entity_features(obs: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """How near entities of each kind are to the first slot ("me"), to the second, and to both.
 
     Args:
-      obs: `[..., S, 2]`, (row, col) of S slots, (-1, -1) for what is not there.
-      kinds: `[S]`, of the slots; the first two are beings, the others things.
+      obs: `[..., S, 2]` int, (row, col) of S slots, (-1, -1) for what is not there.
+      kinds: `[S]` int, of the slots; the first two are beings, the others things.
 
     Returns:
-      `[..., K]`: for each kind of thing its nearness at several lengths and the distance of the nearest, from me and
-      from the other, and the longer and the sum of both ways to the nearest for both.
+      `[..., K]` float64: for each kind of thing its nearness at several lengths and the distance of the nearest, from
+      me and from the other, and the longer and the sum of both ways to the nearest for both.
 
     Raises:
       ValueError: an array is of another shape, or there is no thing.
@@ -76,12 +76,12 @@ def random_features(obs: np.ndarray, shape: tuple[int, ...], num_tiles: int = 0)
     """Rectified random projections, always the same: Rahimi and Recht 2008, with the ramp as in arc-cosine kernels.
 
     Args:
-      obs: `[..., *shape]`.
+      obs: `[..., *shape]` int or float.
       shape: of one observation.
       num_tiles: how many ids there are where observations are ids of tiles; 0 where they are amounts.
 
     Returns:
-      `[..., NUM_RANDOM]`, and where observations are amounts these as well.
+      `[..., NUM_RANDOM]` float64, and where observations are amounts these as well.
 
     Raises:
       ValueError: `obs` is of another shape, or holds ids that are not below `num_tiles`.

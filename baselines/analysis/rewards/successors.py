@@ -74,7 +74,7 @@ def successor_rewards(
       num_repetitions: R, how often each is played.
 
     Returns:
-      Weights `[N, F]`, see `successor_regression`.
+      Weights `[N, F]` float64, see `successor_regression`.
 
     Raises:
       ValueError: a number or shape is not allowed, or an agent has fewer than two actions.
@@ -165,13 +165,13 @@ def successor_regression(rewards: np.ndarray, events: np.ndarray) -> tuple[np.nd
     different repetitions are added up, whose errors have nothing to do with each other.
 
     Args:
-      rewards: `[R, M, K]`, sums by repetition, state and action.
-      events: `[R, M, K, F]`, likewise.
+      rewards: `[R, M, K]` float64, sums by repetition, state and action.
+      events: `[R, M, K, F]` float64, likewise.
 
     Returns:
-      Weights `[F]`: 0 of events that no action changes, NaN of all others where play is too short of repetitions or
-      states to tell them, or one from another. And the share of the variance of expected sums of rewards that they
-      explain, NaN where play does not tell that variance from 0; chance can make it more than 1 or less than 0.
+      Weights `[F]` float64: 0 of events that no action changes, NaN of all others where play is too short of
+      repetitions or states to tell them, or one from another. And the share of the variance of expected sums of rewards
+      that they explain, NaN where play does not tell that variance from 0; chance can make it more than 1 or below 0.
 
     Raises:
       ValueError: the shapes do not fit, there is one repetition alone, or a number is not finite.
