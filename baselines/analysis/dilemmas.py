@@ -1,7 +1,7 @@
 """Schelling diagrams: what cooperating and defecting pay, by how many agents cooperate, and what follows from it.
 
 R_c(k) and R_d(k) are the mean returns of an episode of a cooperator and of a defector when k of the N agents cooperate;
-R_c(0) and R_d(N) are of nobody. An agent beside i cooperating others has the choice between R_c(i + 1) and R_d(i): a
+R_c(0) and R_d(N) are of nobody. An agent with i cooperating others has the choice between R_c(i + 1) and R_d(i): a
 Schelling diagram shows the two over i. All claims are about the choice between two given policies, not about the best
 ones that the game allows.
 
@@ -86,7 +86,7 @@ class SchellingTable:
         return estimate_mean(self.defectors[num_cooperators])
 
     def gain_of_defecting(self, num_others: int) -> Estimate:
-        """R_d(i) - R_c(i + 1): what defecting pays more than cooperating beside i < N cooperating others."""
+        """R_d(i) - R_c(i + 1): how much more defecting pays than cooperating when i < N others cooperate."""
         check_count("num_others", num_others, 0, self.num_agents - 1)
         return estimate_difference(self.defectors[num_others], self.cooperators[num_others + 1])
 
@@ -290,7 +290,7 @@ def list_equilibria(equilibria: list[Verdict]) -> str:
 
 
 def payoff_rows(table: SchellingTable, equilibria: list[Verdict]) -> list[dict[str, Any]]:
-    """For each number of cooperators k the payoffs, what defecting gains beside k others, and the equilibrium.
+    """For each number of cooperators k the payoffs, the gain of defecting when k others cooperate, and the equilibrium.
 
     Raises:
       ValueError: `table` is no `SchellingTable`, or there is not one verdict for each number of cooperators.

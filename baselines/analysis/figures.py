@@ -17,7 +17,7 @@ FILL = {Stability.STABLE: "black", Stability.UNSTABLE: "white", Stability.NEUTRA
 def draw_diagram(axes: "Axes", table: SchellingTable, equilibria: list[Verdict], title: str) -> None:
     """Draws the payoffs of an agent that cooperates and of one that defects over how many others cooperate.
 
-    Bars are 95 % intervals. A ring is around what agents get in a pure equilibrium.
+    Bars are 95 % intervals. A ring marks the payoffs of agents in a pure equilibrium.
 
     Raises:
       ValueError: `table` is no `SchellingTable`.

@@ -1,4 +1,4 @@
-"""Events that a game tells in `info`, as features of rewards: own ones, those of others, those of all."""
+"""Events that a game reports in `info`, as features of rewards: own ones, those of others, those of all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,8 +1,8 @@
 """How well rewards and behaviour are recovered from demonstrations.
 
 Recovered rewards are the true ones at best up to scale and shaping (Ng et al. 1999: gamma Phi(s') - Phi(s) changes no
-optimal policy), and per step Q(s, a) - gamma V(s') is mostly shaping. So numbers come in pairs: beside each error those
-of predicting 0 and the mean, beside each correlation that with the other agents' reward.
+optimal policy), and per step Q(s, a) - gamma V(s') is mostly shaping. So numbers come in pairs: with each error those
+of predicting 0 and the mean, with each correlation that with the other agents' reward.
 """
 
 from collections.abc import Callable, Mapping, Sequence

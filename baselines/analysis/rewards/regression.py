@@ -45,10 +45,10 @@ def constrained_regression(
     that without it the offset of V would be put down to events that end the game. Only w is kept.
 
     The targets Q(s, a) - gamma (1 - d) V(s') equal log pi(a | s) / lambda + V(s) - gamma (1 - d) V(s'), so V should be
-    among the features. And w is told from shaping only if the same states are left by different actions: transitions
-    should hold random actions beside those of the demonstrations, though none that the demonstrations never show, about
-    which they say nothing. Discounted sums over several steps of the same players need Phi at their ends alone, and so
-    suffer less from what Phi cannot express.
+    among the features. The regression can separate w from shaping only if different actions leave the same states:
+    transitions should hold random actions as well as those of the demonstrations, but no action that the demonstrations
+    never show, since they say nothing about it. Discounted sums over several steps of the same players need Phi at
+    their ends alone, and so suffer less from what Phi cannot express.
 
     Args:
       recovered: the transitions.

@@ -33,7 +33,7 @@ ENDLESS = 2**30
 """Steps of an episode where its clock shall not end it."""
 
 LEAST_TOLD = 1e-6
-"""The least eigenvalue of the products of events, at unit size, with which play tells events and one from another."""
+"""The least eigenvalue of the products of events, at unit size, with which play determines the weights of events."""
 
 ROUNDING = 1e-6
 """Differences between actions so small, relative to the largest sums, are those of float32."""
@@ -166,12 +166,12 @@ def successor_regression(rewards: np.ndarray, events: np.ndarray) -> tuple[np.nd
 
     Args:
       rewards: `[R, M, K]` float64, sums by repetition, state and action.
-      events: `[R, M, K, F]` float64, likewise.
+      events: `[R, M, K, F]` float64, sums of events, in the same order.
 
     Returns:
       Weights `[F]` float64: 0 of events that no action changes, NaN of all others where play is too short of
-      repetitions or states to tell them, or one from another. And the share of the variance of expected sums of rewards
-      that they explain, NaN where play does not tell that variance from 0; chance can make it more than 1 or below 0.
+      repetitions or states to determine them. And the share of the variance of expected sums of rewards that they
+      explain, NaN where that variance cannot be distinguished from 0; chance can make it more than 1 or below 0.
 
     Raises:
       ValueError: the shapes do not fit, there is one repetition alone, or a number is not finite.

@@ -168,9 +168,9 @@ def regress(
 
     Args:
       imitator: whose rewards; its soft values of states, if it has any, are among the features.
-      demonstrations: the first of them are taken, so that few stand beside many explored ones.
+      demonstrations: only the first are used, at most as many as there are explored ones.
       explored: see `explore`.
-      events: names; all that the game tells if there are none.
+      events: names; all events that the game reports if there are none.
     """
     shown = take(demonstrations, slice(len(explored.obs)))
     parts, describe = (shown, explored), make_state_features(imitator.env)

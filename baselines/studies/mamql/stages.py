@@ -73,7 +73,7 @@ def row_stage(
       measure: a task -> the rest of its row; a function of a module.
       num_phases: the largest number of phases that it reports.
       tables: by the name of the file, made from the rows of the stage.
-      figures: likewise.
+      figures: by the name of the file, drawn from the rows of the stage.
     """
     return RowStage(
         name=name,

@@ -256,7 +256,7 @@ def fit(task: Task, imitator: Imitator) -> tuple[EventRewards, Row]:
 
 
 def fit_successors(task: Task, imitator: Imitator, names: tuple[str, ...]) -> EventRewards | None:
-    """Recovered rewards as weights of these events, from what follows each action; None if play does not tell them."""
+    """Recovered rewards as weights of these events, by what follows each action; None if play does not fix them."""
     report("following actions")
     shown = measures.shown_actions(task.train)
     if (shown.sum(1) < 2).any():
