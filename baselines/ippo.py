@@ -23,7 +23,8 @@ import optax
 from flax import struct
 
 from baselines.core import minibatches, rollout
-from baselines.core.networks import ActorCritic, AgentNetworks, ObservationCode, Torso, make_agent_networks
+from baselines.core.networks import ActorCritic, AgentNetworks, make_agent_networks
+from baselines.core.observations import ObservationCode, Torso
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import Players, RolloutCarry, Trajectory
 from baselines.core.shaping import parse_bonus, pay_bonus, report_bonus
@@ -197,7 +198,7 @@ def value_error(config: "Config", values: jax.Array, batch: Batch) -> jax.Array:
 
 
 def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
-    """A straight line from `first` at progress 0 to `last` at progress 1."""
+    """A straight line from `first` at progress 0 to `last` at progress 1; `[]` float32 -> `[]` float32."""
     return first + (last - first) * progress
 
 

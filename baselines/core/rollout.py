@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from baselines.core.networks import AgentNetworks, ObservationCode
+from baselines.core.networks import AgentNetworks
+from baselines.core.observations import ObservationCode
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.metrics import social_metrics
 
@@ -18,7 +19,7 @@ class RolloutCarry(struct.PyTreeNode):
 
     Attributes:
       env_state: states of the B environments.
-      obs: `[B, N, ...]`, stored observations (`networks.ObservationCode`) not yet acted on.
+      obs: `[B, N, ...]`, stored observations (`observations.ObservationCode`) not yet acted on.
       starts: `[B]` bool, which of them are the first of an episode.
       memory: `[B, N, H]` float32, or a pytree of such arrays.
       key: a JAX PRNG key.

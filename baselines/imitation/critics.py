@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from baselines.core.entities import EntityTorso
-from baselines.core.layers import Dense
-from baselines.core.networks import FirstLayer, ObservationCode
+from baselines.core.layers import Dense, FirstLayer
+from baselines.core.observations import ObservationCode
 from baselines.imitation.settings import ImitationConfig
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.spaces import Discrete

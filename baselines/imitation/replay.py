@@ -78,7 +78,7 @@ def choose(chances: jax.Array, number: int | jax.Array) -> jax.Array:
 
 
 def take_rows(transitions: Transitions, rows: jax.Array) -> Transitions:
-    """Some transitions, by index."""
+    """Some transitions, by index `[K]` int32; leading axis K."""
     return Transitions(*(leaf[rows] for leaf in transitions))
 
 

@@ -7,19 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.core.networks import (
-    STRIDE,
-    WINDOW,
-    ActorCritic,
-    AgentNetworks,
-    FirstLayer,
-    ObservationCode,
-    Output,
-    Torso,
-    make_agent_networks,
-    multiply_bits,
-    unpack_bits,
-)
+from baselines.core.layers import FirstLayer, multiply_bits, unpack_bits
+from baselines.core.networks import ActorCritic, AgentNetworks, Output, make_agent_networks
+from baselines.core.observations import STRIDE, WINDOW, ObservationCode, Torso
 from jaxdilemmas.spaces import Box
 
 TILES = Box(0, 9, (3, 5), np.uint8)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from baselines.core import rollout
-from baselines.core.networks import ActorCritic, ObservationCode, make_agent_networks
+from baselines.core.networks import ActorCritic, make_agent_networks
+from baselines.core.observations import ObservationCode
 from baselines.core.rollout import Players, RolloutCarry, Trajectory
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 from tests.probes import Params, Probe
