@@ -10,6 +10,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
@@ -167,26 +168,12 @@ class CleanupGallego(GridEnvironment):
         state = state.replace(cleaned_at=done == CLEAN, step_count=state.step_count + 1)
         rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
         cleaned, waste = clean(state, jnp.asarray(self.river_cells), rays)
-        waste, apples = self.grow(draws, state.replace(waste=waste), params)
+        state = state.replace(waste=waste)
+        waste, apples = grow(draws, state, params, self.river_cells, self.apple_cells)
         is_present = state.timeouts == 0
         collected, apples = collect_alive(apples, self.apple_index_at, state.positions, is_present)
         rewards = pay(collected, state, given, params)
         return outcome(state.replace(apples=apples, waste=waste), collected, given, rewards, cleaned=cleaned)
-
-    def grow(self, draws: Draws, state: State, params: Params) -> tuple[jax.Array, jax.Array]:
-        """Waste comes to the river unless there is too much, then apples by what there is; neither where agents are.
-
-        Returns:
-          waste `[R]` bool and apples `[A]` bool.
-        """
-        is_free = ~same_cell(jnp.asarray(self.river_cells), state.positions).any(1)
-        num_cells = len(self.river_cells)
-        words = pack_bits(state.waste)
-        is_open = river.waste_fraction(words, num_cells) < params.depletion_threshold
-        words |= river.new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
-        has_space = ~same_cell(jnp.asarray(self.apple_cells), state.positions).any(1)
-        is_growing = (draws.apple_growth < river.growth_probability(words, num_cells, params)) & has_space
-        return unpack_bits(words, num_cells), state.apples | is_growing
 
     def scene(self, state: State) -> Scene:
         """Beams of both kinds reach all the way, and tagged agents are painted, too."""
@@ -215,6 +202,31 @@ def clean(state: State, river_cells: jax.Array, rays: jax.Array) -> tuple[jax.Ar
     agents = jnp.arange(len(rays), dtype=jnp.int32)
     cleaned = ((first[None, :] == agents[:, None]) & is_cleaned[None, :]).sum(1, dtype=jnp.int32)
     return cleaned, state.waste & ~is_cleaned
+
+
+def grow(
+    draws: Draws, state: State, params: Params, river_cells: np.ndarray, apple_cells: np.ndarray
+) -> tuple[jax.Array, jax.Array]:
+    """Waste comes to the river unless there is too much, then apples by what there is; neither where agents are.
+
+    Args:
+      draws: the chance of the step.
+      state: after the beams.
+      params: has the rate and the thresholds.
+      river_cells: `[R, 2]` int32.
+      apple_cells: `[A, 2]` int32.
+
+    Returns:
+      waste `[R]` bool and apples `[A]` bool.
+    """
+    is_free = ~same_cell(jnp.asarray(river_cells), state.positions).any(1)
+    num_cells = len(river_cells)
+    words = pack_bits(state.waste)
+    is_open = river.waste_fraction(words, num_cells) < params.depletion_threshold
+    words |= river.new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
+    has_space = ~same_cell(jnp.asarray(apple_cells), state.positions).any(1)
+    is_growing = (draws.apple_growth < river.growth_probability(words, num_cells, params)) & has_space
+    return unpack_bits(words, num_cells), state.apples | is_growing
 
 
 def pay(collected: jax.Array, state: State, given: jax.Array, params: Params) -> jax.Array:

@@ -6,6 +6,7 @@ docs/harvest.md has the rules, their sources and what is our choice.
 
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -221,9 +222,9 @@ class Harvest(GridEnvironment):
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: move, zap, grow, collect, return. `Environment.transition` says what comes out."""
         is_present = state.timeouts == 0
-        state, is_grown = self.look_at_apples(draws, state, params)
+        state, is_grown = look_at_apples(draws, state, params, self.neighbours, self.regrowth_counts)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
-        state, given = self.fire(state, actions, params)
+        state, given = fire(state, actions, self.reach_of, params)
         collected, apples = spawning.collect_alive(
             state.apples | is_grown, self.apple_index_at, state.positions, is_present
         )
@@ -232,31 +233,51 @@ class Harvest(GridEnvironment):
         is_over = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
         return outcome(state, collected, given, terminated=is_over)
 
-    def fire(self, state: State, actions: jax.Array, params: Params) -> tuple[State, jax.Array]:
-        """The beams of all agents, all at once: the state, and `[N, N]` bool, [i, j] is whether i hits j."""
-        is_present = state.timeouts == 0
-        wants, cooldown_steps = (actions == BEAM)[:, None], jnp.asarray(params.zap_cooldown, jnp.int32)[None]
-        cooldowns, is_fired = lab2d.trigger(state.cooldowns, is_present, wants, cooldown_steps)
-        reach = self.reach_of(state.positions, state.headings, is_fired[:, 0])
-        given, rays = lab2d.find_zaps(state.positions, state.headings, reach, is_present)
-        return state.replace(cooldowns=cooldowns, fired=is_fired[:, 0], rays=rays), given
-
     def scene(self, state: State) -> Scene:
         """Beams are painted as far as they got."""
         return super().scene(state)._replace(beams=[("beam", state.rays)])
 
-    def look_at_apples(self, draws: Draws, state: State, params: Params) -> tuple[State, jax.Array]:
-        """Which apples grow in this step, by their live neighbours a step ago, and which may grow in the next.
 
-        An apple may grow in the next step if it is missing now and does not grow in this step.
+def look_at_apples(
+    draws: Draws, state: State, params: Params, neighbours: np.ndarray, fewest: tuple[int, int, int]
+) -> tuple[State, jax.Array]:
+    """Which apples grow in this step, by their live neighbours a step ago, and which may grow in the next.
 
-        Returns:
-          The state and which apples grow, `[A]` bool.
-        """
-        probabilities = spawning.density_probability(
-            state.live_neighbours, params.regrowth_probabilities, self.regrowth_counts
-        )
-        is_grown = (state.live_neighbours != MAY_NOT_GROW) & (draws.apple_growth < probabilities)
-        counts = spawning.count_live_neighbours(state.apples, self.neighbours).astype(jnp.int8)
-        live_neighbours = jnp.where(state.apples | is_grown, MAY_NOT_GROW, counts).astype(jnp.int8)
-        return state.replace(live_neighbours=live_neighbours), is_grown
+    An apple may grow in the next step if it is missing now and does not grow in this step.
+
+    Args:
+      draws: has `apple_growth`.
+      state: before the step.
+      params: has `regrowth_probabilities`.
+      neighbours: `[A, A]` bool, which apples are neighbours.
+      fewest: live neighbours from which on the second, third and fourth probability hold.
+
+    Returns:
+      The state and which apples grow, `[A]` bool.
+    """
+    chex.assert_equal_shape([draws.apple_growth, state.live_neighbours, state.apples])
+    probabilities = spawning.density_probability(state.live_neighbours, params.regrowth_probabilities, fewest)
+    is_grown = (state.live_neighbours != MAY_NOT_GROW) & (draws.apple_growth < probabilities)
+    counts = spawning.count_live_neighbours(state.apples, neighbours).astype(jnp.int8)
+    live_neighbours = jnp.where(state.apples | is_grown, MAY_NOT_GROW, counts).astype(jnp.int8)
+    return state.replace(live_neighbours=live_neighbours), is_grown
+
+
+def fire(state: State, actions: jax.Array, reach_of: lab2d.ReachOf, params: Params) -> tuple[State, jax.Array]:
+    """The beams of all agents, all at once.
+
+    Args:
+      state: after the moves.
+      actions: `[N]` int32.
+      reach_of: see `GridEnvironment.reach_of`.
+      params: has `zap_cooldown`.
+
+    Returns:
+      The state, and `[N, N]` bool, [i, j] is whether i hits j.
+    """
+    is_present = state.timeouts == 0
+    wants, cooldown_steps = (actions == BEAM)[:, None], jnp.asarray(params.zap_cooldown, jnp.int32)[None]
+    cooldowns, is_fired = lab2d.trigger(state.cooldowns, is_present, wants, cooldown_steps)
+    reach = reach_of(state.positions, state.headings, is_fired[:, 0])
+    given, rays = lab2d.find_zaps(state.positions, state.headings, reach, is_present)
+    return state.replace(cooldowns=cooldowns, fired=is_fired[:, 0], rays=rays), given

@@ -5,6 +5,7 @@ the rules of Melting Pot are held against recordings of the original, see tests/
 the board as it is after all moves.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,9 @@ NUM_RAYS = 3
 
 SIDE_START = 0
 """The rays on both sides start beside the shooter."""
+
+ReachOf = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+"""positions, headings and who fires -> `[N, rays]` int32; see `GridEnvironment.reach_of`."""
 
 EPISODE_ENDINGS = ("clock", "stochastic")
 

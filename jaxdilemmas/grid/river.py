@@ -4,7 +4,7 @@ Source of the rule that binds apples to waste: Hughes et al. 2018 (arXiv:1803.08
 @ 0947443 and in vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import chex
@@ -181,7 +181,7 @@ def fire_beams(
     state: Any,
     waste: jax.Array,
     actions: jax.Array,
-    reach_of: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    reach_of: lab2d.ReachOf,
     on_ray: jax.Array,
     params: BeamParams,
 ) -> tuple[Any, Shots]:
