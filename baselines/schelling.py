@@ -18,7 +18,6 @@ from rich.table import Table
 from baselines.analysis.dilemmas import (
     Dilemma,
     SchellingTable,
-    Verdict,
     conditions,
     list_equilibria,
     payoff_rows,
@@ -26,6 +25,7 @@ from baselines.analysis.dilemmas import (
     pure_equilibria,
 )
 from baselines.analysis.figures import draw_diagram
+from baselines.analysis.intervals import Verdict
 from baselines.analysis.tables import flatten, format_value, write_csv
 from baselines.disk.schema import FilePath, NumEpisodes, Seed, check_fields
 from baselines.disk.writing import save_figure, write_file

@@ -27,7 +27,7 @@ import numpy as np
 
 import jaxdilemmas
 from baselines import ippo
-from baselines.analysis.dilemmas import estimate_mean
+from baselines.analysis.intervals import estimate_mean
 from baselines.core.players import episode_outcome, play_episode, play_many, scripted_player, trained_player
 from baselines.presets import FIRST_REPORTED_SEED
 from baselines.runs.directory import RunDirectory, RunRecord

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.analysis.dilemmas import estimate_mean
+from baselines.analysis.intervals import estimate_mean
 from baselines.analysis.tables import format_value, markdown_table
 from baselines.runs.curves import plot_learning_curve
 from baselines.runs.directory import RunDirectory

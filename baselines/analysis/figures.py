@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.analysis.dilemmas import Estimate, SchellingTable, Verdict, check_table
+from baselines.analysis.dilemmas import SchellingTable, check_table
+from baselines.analysis.intervals import Estimate, Verdict
 from baselines.analysis.metagame import Choice, Stability, gain_of_cooperating, rest_points
 
 if TYPE_CHECKING:

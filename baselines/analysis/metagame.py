@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from baselines.analysis.arrays import check_array, require_finite
-from baselines.analysis.dilemmas import CONFIDENCE, Estimate, SchellingTable, check_table
+from baselines.analysis.dilemmas import SchellingTable, check_table
+from baselines.analysis.intervals import CONFIDENCE, Estimate
 from jaxdilemmas.arguments import check_count, check_kind, require
 
 TOLERANCE = 1e-9

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.analysis.dilemmas import Estimate
+from baselines.analysis.intervals import Estimate
 from baselines.disk.writing import write_file
 from jaxdilemmas.arguments import check_kind, require
 

@@ -17,10 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from rich.console import Console
 
-from baselines.analysis.dilemmas import Estimate, estimate_mean
 from baselines.analysis.tables import Row, markdown_table, write_csv
 from baselines.disk.schema import Lines, Plain, as_tuples, check_fields, load_json, save_json
 from baselines.disk.writing import check_links, hold, save_figure, write_file
@@ -388,8 +386,3 @@ def conclude(stages: Sequence[Stage], options: Any) -> None:
 def as_title(name: str) -> str:
     """The name of a file as words."""
     return name.replace("_", " ").capitalize()
-
-
-def mean_over_seeds(values: np.ndarray) -> Estimate:
-    """The mean of `[S]` values and its interval by Student's t, which a single value does not have."""
-    return estimate_mean(values) if len(values) > 1 else Estimate(float(values[0]), float("nan"), float("nan"))

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines.analysis import dilemmas
-from baselines.analysis.dilemmas import Estimate, SchellingTable, Verdict
+from baselines.analysis import dilemmas, intervals
+from baselines.analysis.dilemmas import SchellingTable
+from baselines.analysis.intervals import Estimate, Verdict
 from baselines.core.players import Player, scripted_player
 from jaxdilemmas import policies
 from tests.baselines.choice_game import MAX_STEPS, PUBLIC_GOODS, ChoiceGame
@@ -167,17 +168,17 @@ def test_what_intervals_do_not_decide_is_undecided() -> None:
 
 
 def test_a_condition_that_fails_decides_whatever_else_is_open() -> None:
-    assert dilemmas.is_all([HOLDS, UNDECIDED, FAILS]) == FAILS
-    assert dilemmas.is_all([HOLDS, UNDECIDED]) == UNDECIDED
-    assert dilemmas.is_any([FAILS, UNDECIDED, HOLDS]) == HOLDS
-    assert dilemmas.is_any([FAILS, UNDECIDED]) == UNDECIDED
-    assert (dilemmas.is_all([]), dilemmas.is_any([])) == (HOLDS, FAILS)
+    assert intervals.is_all([HOLDS, UNDECIDED, FAILS]) == FAILS
+    assert intervals.is_all([HOLDS, UNDECIDED]) == UNDECIDED
+    assert intervals.is_any([FAILS, UNDECIDED, HOLDS]) == HOLDS
+    assert intervals.is_any([FAILS, UNDECIDED]) == UNDECIDED
+    assert (intervals.is_all([]), intervals.is_any([])) == (HOLDS, FAILS)
 
 
 def test_an_interval_decides_where_it_lies_on_one_side_of_zero() -> None:
     nan = float("nan")
-    intervals = [(0.1, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (0.0, 0.0), (nan, nan)]
-    found = [dilemmas.is_positive(Estimate(0.0, low, high)) for low, high in intervals]
+    bounds = [(0.1, 1.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0), (0.0, 0.0), (nan, nan)]
+    found = [intervals.is_positive(Estimate(0.0, low, high)) for low, high in bounds]
     assert found == [HOLDS, UNDECIDED, UNDECIDED, FAILS, FAILS, UNDECIDED]
 
 
@@ -188,10 +189,10 @@ def test_intervals_are_those_of_student_and_welch() -> None:
     # t quantiles at 97.5 %: 2.7764 for 4 degrees of freedom, 2.3060 for 8, 4.3027 for 2.
     first, second = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([4.0, 5.0, 6.0, 7.0, 8.0])
     margin = 2.7764 * np.sqrt(2.5 / 5)
-    np.testing.assert_allclose(dilemmas.estimate_mean(first), [3, 3 - margin, 3 + margin], rtol=1e-4)
+    np.testing.assert_allclose(intervals.estimate_mean(first), [3, 3 - margin, 3 + margin], rtol=1e-4)
     margin = 2.3060 * np.sqrt(2.5 / 5 + 2.5 / 5)
-    np.testing.assert_allclose(dilemmas.estimate_difference(first, second), [-3, -3 - margin, -3 + margin], rtol=1e-4)
-    certain = dilemmas.estimate_difference(np.array([1.0, 2.0, 3.0]), np.zeros(9))
+    np.testing.assert_allclose(intervals.estimate_difference(first, second), [-3, -3 - margin, -3 + margin], rtol=1e-4)
+    certain = intervals.estimate_difference(np.array([1.0, 2.0, 3.0]), np.zeros(9))
     margin = 4.3027 * np.sqrt(1 / 3)
     np.testing.assert_allclose(certain, [2, 2 - margin, 2 + margin], rtol=1e-4)
 
@@ -199,8 +200,8 @@ def test_intervals_are_those_of_student_and_welch() -> None:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(1.0, 1.0, (2000, 6)), rng.normal(3.0, 4.0, (2000, 6))
-    means = np.array([dilemmas.estimate_mean(row) for row in first])
-    differences = np.array([dilemmas.estimate_difference(*rows) for rows in zip(first, second, strict=True)])
+    means = np.array([intervals.estimate_mean(row) for row in first])
+    differences = np.array([intervals.estimate_difference(*rows) for rows in zip(first, second, strict=True)])
     for estimates, truth in ((means, 1.0), (differences, -2.0)):
         covered = np.mean((estimates[:, 1] <= truth) & (truth <= estimates[:, 2]))
-        np.testing.assert_allclose(covered, dilemmas.CONFIDENCE, atol=0.015)
+        np.testing.assert_allclose(covered, intervals.CONFIDENCE, atol=0.015)

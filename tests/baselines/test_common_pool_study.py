@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 import jaxdilemmas
-from baselines.analysis.dilemmas import Verdict
+from baselines.analysis.intervals import Verdict
 from baselines.core.players import play_episode, scripted_player
 from baselines.disk.schema import save_json
 from baselines.disk.writing import load_arrays, save_arrays

@@ -9,8 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from baselines.analysis import metagame
-from baselines.analysis.dilemmas import SchellingTable, Verdict, pure_equilibria
+from baselines.analysis.dilemmas import SchellingTable, pure_equilibria
 from baselines.analysis.figures import draw_phase_line
+from baselines.analysis.intervals import Verdict
 from baselines.analysis.metagame import Choice, RestPoint, Stability, gain_of_cooperating, table_game
 
 STABLE, UNSTABLE, NEUTRAL = Stability

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.analysis.dilemmas import Estimate
+from baselines.analysis.intervals import Estimate
 from baselines.analysis.tables import markdown_table, spread, write_csv
 
 GAINS = [

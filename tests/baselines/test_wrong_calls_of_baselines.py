@@ -13,7 +13,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import adversarial, cloning, demonstrations, ippo, iq_learn, mamql, networked
-from baselines.analysis import dilemmas, metagame, tables, teams
+from baselines.analysis import dilemmas, intervals, metagame, tables, teams
 from baselines.analysis.rewards import events, recovery, regression, state_features, successors
 from baselines.core import players
 from baselines.presets import preset
@@ -188,7 +188,7 @@ def of_schelling() -> list[WrongCall]:
     right = {"cooperate": PLAYER, "defect": PLAYER, "key": KEY, "num_episodes": 2}
     wrong = {"cooperate": NO_PLAYER, "defect": NO_PLAYER, "key": NO_KEY, "num_episodes": (*NO_COUNT, 1, 10**7)}
     parts = {"cooperators": np.zeros((3, 2)), "defectors": np.zeros((3, 2))}
-    estimate = dilemmas.Estimate(1.0, 0.0, 2.0)
+    estimate = intervals.Estimate(1.0, 0.0, 2.0)
     no_estimate = (None, 5, (1.0, 0.0, 2.0), object())
     return [
         *wrong_calls(dilemmas.payoffs, right, wrong),
@@ -210,22 +210,22 @@ def of_schelling() -> list[WrongCall]:
         *wrong_calls(dilemmas.pure_equilibria, {}, {"table": NO_TABLE}),
         *wrong_calls(
             dilemmas.payoff_rows,
-            {"table": TABLE, "equilibria": [dilemmas.Verdict.FAILS] * 5},
-            {"table": NO_TABLE, "equilibria": (*NO_VERDICTS, [dilemmas.Verdict.FAILS])},
+            {"table": TABLE, "equilibria": [intervals.Verdict.FAILS] * 5},
+            {"table": NO_TABLE, "equilibria": (*NO_VERDICTS, [intervals.Verdict.FAILS])},
         ),
         *wrong_calls(dilemmas.list_equilibria, {}, {"equilibria": NO_VERDICTS}),
-        *wrong_calls(dilemmas.is_all, {}, {"verdicts": NO_VERDICTS}),
-        *wrong_calls(dilemmas.is_any, {}, {"verdicts": NO_VERDICTS}),
-        *wrong_calls(dilemmas.is_not, {}, {"verdict": (None, 5, "holds", True)}),
-        *wrong_calls(dilemmas.is_positive, {"estimate": estimate}, {"estimate": no_estimate}),
+        *wrong_calls(intervals.is_all, {}, {"verdicts": NO_VERDICTS}),
+        *wrong_calls(intervals.is_any, {}, {"verdicts": NO_VERDICTS}),
+        *wrong_calls(intervals.is_not, {}, {"verdict": (None, 5, "holds", True)}),
+        *wrong_calls(intervals.is_positive, {"estimate": estimate}, {"estimate": no_estimate}),
         *wrong_calls(
             dilemmas.group_means,
             {"is_cooperator": np.zeros((3, 2), bool), "returns": np.zeros((3, 2))},
             {"is_cooperator": no_array((3,), (3, 3)), "returns": no_array((3,), (3, 3), (3, 2, 1))[:6]},
         ),
-        *wrong_calls(dilemmas.estimate_mean, {}, {"values": (*no_array((3, 2), ()), [], [1.0])}),
+        *wrong_calls(intervals.estimate_mean, {}, {"values": (*no_array((3, 2), ()), [], [1.0])}),
         *wrong_calls(
-            dilemmas.estimate_difference,
+            intervals.estimate_difference,
             {"first": np.zeros(3), "second": np.zeros(3)},
             {"first": (*no_array((3, 2), ()), [1.0]), "second": (*no_array((3, 2), ()), [1.0])},
         ),
@@ -547,5 +547,5 @@ def test_legacy_keys_are_keys() -> None:
 
 
 def test_lists_of_numbers_are_arrays() -> None:
-    assert dilemmas.estimate_mean([1, 3]).mean == 2  # type: ignore[arg-type]
+    assert intervals.estimate_mean([1, 3]).mean == 2  # type: ignore[arg-type]
     assert math.isclose(recovery.pearson([1, 2, 3], [2, 4, 6]), 1)  # type: ignore[arg-type]

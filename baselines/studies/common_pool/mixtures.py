@@ -9,13 +9,13 @@ import numpy as np
 from baselines.analysis.dilemmas import (
     Dilemma,
     SchellingTable,
-    Verdict,
     conditions,
     group_means,
     payoff_rows,
     pure_equilibria,
 )
 from baselines.analysis.figures import draw_diagram, draw_phase_line
+from baselines.analysis.intervals import Verdict
 from baselines.analysis.metagame import (
     EstimatedPoint,
     estimate_rest_points,

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from baselines.analysis.dilemmas import CONFIDENCE, Estimate
+from baselines.analysis.intervals import mean_over_seeds, share_of
 from baselines.analysis.tables import Row
 from baselines.analysis.teams import Tags
 from baselines.studies.common_pool.laboratory import Arrays, are_models_done, load_outcomes, make_models, tag
 from baselines.studies.common_pool.options import PROTOCOL_NAMES, Options, Variant
-from baselines.studies.side_by_side import Stage, Table, mean_over_seeds
+from baselines.studies.side_by_side import Stage, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,15 +114,6 @@ def rate_rows(options: Options, seeds: list[Seeds]) -> list[Row]:
         | {"cooperators": int(here.tags.cooperators.sum()), "defectors": int(here.tags.defectors.sum())}
         for here in seeds
     ]
-
-
-def share_of(is_member: np.ndarray) -> Estimate:
-    """The share of independent cases `[S]` bool and its interval after Wilson 1927."""
-    from scipy.stats import binomtest
-
-    result = binomtest(int(is_member.sum()), len(is_member))
-    interval = result.proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(float(result.statistic), float(interval.low), float(interval.high))
 
 
 # Pictures

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.analysis.dilemmas import Estimate
+from baselines.analysis.intervals import Estimate, mean_over_seeds
 from baselines.analysis.tables import Row
-from baselines.studies.side_by_side import mean_over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
