@@ -164,7 +164,7 @@ class CleanupGallego(GridEnvironment):
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: act in order, clean, waste, grow, collect. `Environment.transition` says what comes out."""
-        state, done, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach[0, 0], params)
+        state, done, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         state = state.replace(cleaned_at=done == CLEAN, step_count=state.step_count + 1)
         rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
         cleaned, waste = clean(state, jnp.asarray(self.river_cells), rays)

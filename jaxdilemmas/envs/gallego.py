@@ -163,7 +163,7 @@ class GatheringGallego(GridEnvironment):
     ) -> Transition:
         """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
         del draws
-        state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach[0, 0], params)
+        state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
         is_present = state.timeouts == 0
         collected, apples = spawning.collect_alive(apples, self.apple_index_at, state.positions, is_present)
@@ -224,7 +224,7 @@ class CommonsGallego(GridEnvironment):
         self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams
     ) -> Transition:
         """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
-        state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach[0, 0], params)
+        state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         apples = spawning.regrow_by_density_in_order(
             state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
         )

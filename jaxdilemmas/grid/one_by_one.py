@@ -51,7 +51,7 @@ def act_in_order(
       state: a `GridState`.
       actions: `[N]` int32.
       walls: `[H, W]` bool.
-      reach: `[rays]` int32, cells that each ray of a beam covers.
+      reach: `[cells, 4, rays]` int32, cells that each ray of a beam covers; the same from everywhere.
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:
@@ -59,7 +59,7 @@ def act_in_order(
       `[N, N]` bool.
     """
     chex.assert_equal_shape([state.timeouts, actions])
-    chex.assert_rank([actions, walls, reach], [1, 2, 1])
+    chex.assert_rank([actions, walls, reach], [1, 2, 3])
     state = state.replace(timeouts=jnp.maximum(state.timeouts - 1, 0))
 
     def act(state: Any, agent: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
@@ -70,7 +70,10 @@ def act_in_order(
             positions=state.positions.at[agent].set(target[0]),
             headings=state.headings.at[agent].set(movement.turn(heading, action)[0]),
         )
-        state, is_hit = fire_beam(state, agent, jnp.where(action == movement.BEAM, reach, 0), params)
+        # As a product, and read from the table: with a choice or a constant XLA computes the hits again for each of their
+        # users, which takes a tenth of a step.
+        rays = jnp.asarray(reach)[0, 0] * (action == movement.BEAM).astype(jnp.int32)
+        state, is_hit = fire_beam(state, agent, rays, params)
         return state, (action[0], is_hit)
 
     state, (done, given) = jax.lax.scan(act, state, jnp.arange(len(actions), dtype=jnp.int32))
