@@ -126,12 +126,12 @@ def play(
             keys, env_state, actions, env_params
         )
         taken = Transitions(obs, actions, info.pop("final_obs"), terminated)
-        return (env_state, next_obs), (taken, terminated | truncated, info)
+        return (env_state, next_obs), (taken, truncated, info)
 
     keys = jax.random.split(key, config.rollout_steps)
-    (env_state, obs), (taken, ended, info) = jax.lax.scan(step, (experience.env_state, experience.obs), keys)
+    (env_state, obs), (taken, truncated, info) = jax.lax.scan(step, (experience.env_state, experience.obs), keys)
     ring = write(experience.ring, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), taken))
-    outcomes = rollout.episode_metrics(ended, info)
+    outcomes = rollout.episode_metrics(taken.terminated | truncated, info)
     return Experience(env_state, obs, ring), {"env_steps": ring.num_written.astype(jnp.float32)} | outcomes
 
 

@@ -70,8 +70,8 @@ def act_in_order(
             positions=state.positions.at[agent].set(target[0]),
             headings=state.headings.at[agent].set(movement.turn(heading, action)[0]),
         )
-        # As a product, and read from the table: with a choice or a constant XLA computes the hits again for each of their
-        # users, which takes a tenth of a step.
+        # As a product, and read from the table: with a choice or a constant XLA computes the hits again for each of
+        # their users, which takes a tenth of a step.
         rays = jnp.asarray(reach)[0, 0] * (action == movement.BEAM).astype(jnp.int32)
         state, is_hit = fire_beam(state, agent, rays, params)
         return state, (action[0], is_hit)
