@@ -273,7 +273,7 @@ class Environment(abc.ABC):
         return jax.tree_util.tree_map_with_path(check, given, is_leaf=_is_none)
 
     def check_actions(self, actions: Any) -> jax.Array | np.ndarray:
-        """Returns `actions` as an array, or raises a ValueError that says which shape and dtype it needs."""
+        """Returns `actions` as an array `[N, ...]`, or raises a ValueError that names the shape and dtype it needs."""
         shape, dtype = (self.num_agents, *self.action_space.shape), jnp.dtype(self.action_space.dtype)
         allowed = f"{type(self).__name__} with {self.num_agents} agents takes shape {shape} and dtype {dtype}"
         given = actions if isinstance(actions, jax.Array) else _without_compiling(actions)

@@ -131,10 +131,10 @@ def inequity_averse(
     with either envy or guilt, the other being 0; and agents that see the traces, which ours do not.
 
     Args:
-      envy: finite, at least 0.
-      guilt: finite, at least 0.
-      decay: from 0 to 1.
-      discount: from 0 to 1.
+      envy: `[]`, finite, at least 0.
+      guilt: `[]`, finite, at least 0.
+      decay: `[]`, from 0 to 1.
+      discount: `[]`, from 0 to 1.
 
     Raises:
       ValueError: a setting is not of that kind; from `init`, it does not fit the number of agents.

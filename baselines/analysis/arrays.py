@@ -20,7 +20,7 @@ def check_array(
       has_more_axes: whether any number of axes may stand before these.
 
     Returns:
-      The array, of its own dtype.
+      The array `[*axes]`, of its own dtype.
 
     Raises:
       ValueError: it is ragged, holds something else, or has another shape. The message shows the shape, or the value if
@@ -44,6 +44,6 @@ def check_array(
 
 
 def require_finite(argument: str, values: np.ndarray) -> None:
-    """Raises a ValueError that names the argument and the first of its values that is not finite."""
+    """Raises a ValueError that names the argument and the first of its values `[...]` that is not finite."""
     for value in values[~np.isfinite(values)][:1]:
         require(False, argument, float(value), "all must be finite")

@@ -206,7 +206,7 @@ class CommonPoolNetwork(Environment):
         return jnp.where(stocks_here > params.collapse_threshold, takes, 0.0)
 
     def growth(self, stocks: jax.Array, params: Params) -> jax.Array:
-        """What a stock grows by in a step, where it has not collapsed."""
+        """The growth of stocks `[K]` float32 in a step if they have not collapsed, `[K]` or `[]` float32."""
         if self.regrowth == "constant":
             return params.regrowth_rate
         return params.regrowth_rate * stocks * (1.0 - stocks / params.capacity)

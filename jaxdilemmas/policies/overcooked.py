@@ -62,7 +62,7 @@ class Plans:
         self.is_floor = kinds.ravel() == FLOOR
 
     def check_reach(self, starts: np.ndarray) -> None:
-        """Raises a ValueError unless every cook has a way to each kind of station from where it starts."""
+        """Raises a ValueError unless every cook has a way from its start `[2, 2]` to each kind of station."""
         for player, cell in enumerate(starts @ [self.num_cols, 1]):
             can_reach = np.isfinite(self.steps[-1, cell])
             missing = [

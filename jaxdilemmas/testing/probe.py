@@ -72,12 +72,12 @@ class Probe:
 
     @property
     def key(self) -> jax.Array:
-        """The key of the first step."""
+        """The PRNG key of the first step."""
         return self.inputs.keys[0]
 
     @property
     def actions(self) -> jax.Array:
-        """The actions of the first step."""
+        """The actions of the first step, `[N, ...]`."""
         return self.inputs.actions[0]
 
     def trace(self, function: Callable[..., Any]) -> Any:

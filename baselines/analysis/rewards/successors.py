@@ -148,7 +148,7 @@ def make_sample(play: Play) -> Sample:
 
 
 def begin_with(player: Player, agent: jax.Array, action: jax.Array) -> Player:
-    """All play as they do, but one agent's first action is `action`."""
+    """The same player, but the first action of one agent, `[]` int32, is `action`, `[]` int32."""
 
     def act(obs: jax.Array, state: Any, memory: tuple[Any, jax.Array], key: jax.Array) -> tuple[jax.Array, Any]:
         actions, inner = player.act(obs, state, memory[0], key)

@@ -78,7 +78,7 @@ class Imitator(NamedTuple):
 
 
 def in_parts(function: Callable[..., jax.Array], *arrays: np.ndarray) -> np.ndarray:
-    """Applies a function to arrays with a leading axis M, part by part, compiled for one size of parts."""
+    """Applies a function to arrays `[M, ...]`, part by part, compiled for one size of parts; returns `[M, ...]`."""
     chex.assert_equal_shape_prefix(arrays, 1)
     total = len(arrays[0])
     size = min(AT_ONCE, total)
