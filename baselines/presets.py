@@ -78,7 +78,8 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     },
     # tuned with reward="common"
     **{("ippo", game): RIVER for game in ("cleanup", "cleanup_meltingpot")},
-    **{("ippo", game): CROWD for game in ("cleanup_gallego", "harvest")},
+    ("ippo", "harvest"): RIVER | {"total_env_steps": 640_000},
+    ("ippo", "cleanup_gallego"): CROWD,
     **{("ippo", game): CROWD | {"total_env_steps": 120_000} for game in ("commons", "commons_gallego")},
     ("ippo", "gems"): {"network": "set", "num_envs": 64, "rollout_steps": 45},
     # the weights of the bonus are those of overcooked_ai @ 83f5192 (`BASE_REW_SHAPING_PARAMS`)
