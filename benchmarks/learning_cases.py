@@ -55,8 +55,13 @@ EXPERIMENTS = {
         "A dilemma: unless somebody cleans there are only the 103 apples of the start. In trials (seed 0) agents "
         "with common reward did not learn to clean in a million env steps, nor with a bonus for cleaning in 600,000.",
     ),
-    "cleanup_gallego_common": Experiment("--env cleanup_gallego --reward common"),
-    "gathering_no_beam": Experiment("--env gathering --env-kwargs beam_enabled=False"),
+    "cleanup_gallego_common": Experiment(
+        "--env cleanup_gallego --reward common",
+        "Agents did not learn to clean: they share the 103 apples of the start.",
+    ),
+    "gathering_no_beam": Experiment(
+        "--env gathering --env-kwargs beam_enabled=False", "See `gathering`: `greedy` sees the whole board."
+    ),
     "large_individual": Experiment(f"{LARGE} --total-env-steps 800000"),
     "large_common": Experiment(f"{LARGE} --reward common --reward-scale 0.3 --gae-lambda 0.8 --total-env-steps 800000"),
 }
