@@ -92,7 +92,7 @@ def test_autoreset_has_no_final_observation_unless_asked(env: Environment) -> No
     key, stack = jax.random.key(0), AutoReset(env)
     _, state = jax.eval_shape(stack.reset, key)
     info = jax.eval_shape(stack.step, key, state, jnp.zeros(env.num_agents, jnp.int32))[-1]
-    assert info.keys() == {"collected", "tagged", "hits_given"}
+    assert info.keys() == {"collected", "tagged", "hits_given", "hits_received"}
 
 
 def test_statistics_are_the_sums_of_the_games_own_rewards(own: dict[str, Any]) -> None:

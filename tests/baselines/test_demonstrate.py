@@ -54,14 +54,14 @@ def test_a_trained_run_is_recorded(trained: RunDirectory, tmp_path: Path) -> Non
     assert (found.header.env_id, found.header.policy) == ("gathering", str(trained.path))
     np.testing.assert_array_equal(found.actions[:, 0], np.arange(RUN_STEPS) % 2)  # to and fro
     assert found.obs.shape == (RUN_STEPS, 2, 16, 21) and found.obs.dtype == np.uint8
-    assert found.events.keys() == {"collected", "tagged", "hits_given"}
+    assert found.events.keys() == {"collected", "tagged", "hits_given", "hits_received"}
 
 
 def test_progress_is_told_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demonstrate, "SECONDS_BETWEEN_LINES", 1e-9)
-    monkeypatch.setattr("baselines.demonstrations.MOST_EPISODES_AT_ONCE", 2)
+    monkeypatch.setattr("baselines.demonstrations.collecting.MOST_EPISODES_AT_ONCE", 2)
     run(tmp_path / "a.demos", *POOL, "--policy", "exploitative", "--episodes", "6")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "compiling"
@@ -73,7 +73,7 @@ def test_progress_is_told_now_and_then(
 def test_an_interrupted_recording_keeps_its_episodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("baselines.demonstrations.MOST_EPISODES_AT_ONCE", 1)
+    monkeypatch.setattr("baselines.demonstrations.collecting.MOST_EPISODES_AT_ONCE", 1)
     write = Writer.write
     options = (*POOL, "--policy", "exploitative", "--episodes", "4")
     for num_written in (2, 0):
@@ -97,7 +97,7 @@ def test_an_interrupted_recording_keeps_its_episodes(
 def test_the_whole_episodes_of_a_file_that_is_cut_off_are_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("baselines.demonstrations.MOST_EPISODES_AT_ONCE", 1)
+    monkeypatch.setattr("baselines.demonstrations.collecting.MOST_EPISODES_AT_ONCE", 1)
     whole = run(tmp_path / "a.demos", *POOL, "--policy", "random", "--episodes", "2")
     cut = tmp_path / "cut.demos"
     cut.write_bytes((tmp_path / "a.demos").read_bytes()[:-300])

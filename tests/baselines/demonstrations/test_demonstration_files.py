@@ -157,7 +157,9 @@ def test_an_interruption_after_the_block_is_written_and_before_it_is_counted_los
                 if seen == line:
                     sys.settrace(None)
                     raise KeyboardInterrupt
-            is_ours = frame.f_code.co_filename.endswith(("blocks.py", "demonstration_files.py", "training/files.py"))
+            is_ours = frame.f_code.co_filename.endswith(
+                ("block_format.py", "demonstrations/files.py", "disk/writing.py")
+            )
             return interrupt if is_ours else None
 
         try:

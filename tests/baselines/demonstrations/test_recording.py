@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines import demonstrations as module
 from baselines.core.players import Player
 from baselines.demonstrations import (
     Demonstrations,
@@ -92,7 +91,7 @@ def test_transitions_are_recorded_in_whole_episodes_until_there_are_enough(
     player: Player, header: Header, recorded: Demonstrations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many episodes are played at once."""
-    monkeypatch.setattr(module, "MOST_EPISODES_AT_ONCE", 2)
+    monkeypatch.setattr("baselines.demonstrations.collecting.MOST_EPISODES_AT_ONCE", 2)
     lengths = np.bincount(recorded.episodes)
     wanted = int(lengths[:4].sum())
     parts = list(play_blocks(player, jax.random.key(0), header, num_transitions=wanted - 1))
