@@ -16,9 +16,9 @@ import jax
 
 from baselines import mamql
 from baselines.core.trainer import check_arguments
-from baselines.imitation.critics import count_actions, make_critics, soft_max
+from baselines.imitation.critics import make_critics, soft_max
 from baselines.imitation.imitator import declare
-from baselines.imitation.joint_actions import count_joint_actions, joint_index, split_joint
+from baselines.imitation.joint_actions import count_actions, count_joint_actions, joint_index, split_joint
 from baselines.imitation.settings import SoftQConfig
 from baselines.imitation.training import Method
 from baselines.mamql import Critic, Reading

@@ -28,9 +28,9 @@ import jax
 import jax.numpy as jnp
 
 from baselines.core.trainer import check_arguments
-from baselines.imitation.critics import count_actions, discounted_targets, log_probs, make_critics, soft_max, take
+from baselines.imitation.critics import discounted_targets, log_probs, make_critics, soft_max, take
 from baselines.imitation.imitator import declare
-from baselines.imitation.joint_actions import count_joint_actions, joint_index, marginalise
+from baselines.imitation.joint_actions import count_actions, count_joint_actions, joint_index, marginalise
 from baselines.imitation.replay import Transitions
 from baselines.imitation.settings import SoftQConfig
 from baselines.imitation.training import Batch, Method, Metrics

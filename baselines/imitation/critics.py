@@ -11,9 +11,9 @@ from flax import linen as nn
 from baselines.core.entities import EntityTorso
 from baselines.core.layers import Dense, FirstLayer
 from baselines.core.observations import ObservationCode
+from baselines.imitation.joint_actions import count_actions, own_first
 from baselines.imitation.settings import ImitationConfig
 from jaxdilemmas.environment import Environment
-from jaxdilemmas.spaces import Discrete
 
 
 class CriticNetwork(nn.Module):
@@ -85,24 +85,6 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
         return q
 
     return Critics(init, apply)
-
-
-def count_actions(env: Environment) -> int:
-    """A, the number of actions of an agent.
-
-    Raises:
-      ValueError: the actions are not discrete.
-    """
-    if not isinstance(env.action_space, Discrete):
-        raise ValueError(f"action_space={env.action_space!r} is not allowed: critics need a Discrete one")
-    return env.action_space.n
-
-
-def own_first(x: jax.Array) -> jax.Array:
-    """What each agent reads where all are read: `[M, N, ...]` -> `[M, N, N, ...]`, own first, then the next agents'."""
-    num_agents = x.shape[1]
-    order = (jnp.arange(num_agents, dtype=jnp.int32)[:, None] + jnp.arange(num_agents, dtype=jnp.int32)) % num_agents
-    return x[:, order]
 
 
 def side_by_side(x: jax.Array) -> jax.Array:

@@ -6,8 +6,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from baselines.imitation.critics import count_actions, make_critics, take
-from baselines.imitation.joint_actions import count_joint_actions, joint_index
+from baselines.imitation.critics import make_critics, take
+from baselines.imitation.joint_actions import count_actions, count_joint_actions, joint_index
 from baselines.imitation.replay import Transitions
 from baselines.imitation.settings import ImitationConfig
 from jaxdilemmas.environment import Environment

@@ -1,13 +1,31 @@
-"""Joint actions as each agent counts them, its own action first, for few agents and actions."""
+"""Actions of agents, and joint actions as each agent counts them, its own action first, for few agents and actions."""
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from baselines.imitation.critics import count_actions, own_first
 from jaxdilemmas.environment import Environment, require
+from jaxdilemmas.spaces import Discrete
 
 MAX_JOINT_ACTIONS = 4096
+
+
+def count_actions(env: Environment) -> int:
+    """A, the number of actions of an agent.
+
+    Raises:
+      ValueError: the actions are not discrete.
+    """
+    if not isinstance(env.action_space, Discrete):
+        raise ValueError(f"action_space={env.action_space!r} is not allowed: critics need a Discrete one")
+    return env.action_space.n
+
+
+def own_first(x: jax.Array) -> jax.Array:
+    """What each agent reads where all are read: `[M, N, ...]` -> `[M, N, N, ...]`, own first, then the next agents'."""
+    num_agents = x.shape[1]
+    order = (jnp.arange(num_agents, dtype=jnp.int32)[:, None] + jnp.arange(num_agents, dtype=jnp.int32)) % num_agents
+    return x[:, order]
 
 
 def count_joint_actions(env: Environment) -> int:

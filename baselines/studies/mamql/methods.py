@@ -8,8 +8,7 @@ import jaxdilemmas
 from baselines import adversarial, cloning, ippo, iq_learn, mamql
 from baselines.analysis.tables import Row
 from baselines.core.trainer import Imitator
-from baselines.imitation.critics import count_actions
-from baselines.imitation.joint_actions import MAX_JOINT_ACTIONS
+from baselines.imitation.joint_actions import MAX_JOINT_ACTIONS, count_actions
 from baselines.presets import preset
 from jaxdilemmas.environment import Environment
 
