@@ -120,7 +120,7 @@ def measure(experiment: str, directory: RunDirectory, num_episodes: int) -> dict
         "seeds": list(record.seeds),
         "episodes": num_episodes,
         "env_steps": int(table["env_steps"][-1]),
-        "seconds": round(float(table["wall_seconds"][-1]), 1),
+        "seconds": round(float(table["wall_seconds"][-1]), 3),
         "before": round(float(np.mean([outcome["collective_return"] for outcome in before])), 4),
         "each": each,
         "low": round(interval["low"], 4) if interval else None,
