@@ -338,7 +338,7 @@ BROKEN: dict[type[Pot], tuple[Check, str]] = {
     StateHoldsAKey: (parts.initial_state_returns_a_dataclass_of_arrays, "savings is a PRNG key"),
     StateIsATuple: (parts.initial_state_returns_a_dataclass_of_arrays, "state is a tuple, .* not a flax.struct"),
     StateIsNothing: (parts.initial_state_returns_a_dataclass_of_arrays, "state is a NoneType, None, not a flax"),
-    StateIsNoPytree: (parts.initial_state_returns_a_dataclass_of_arrays, "state is no pytree: Plain must be"),
+    StateIsNoPytree: (parts.initial_state_returns_a_dataclass_of_arrays, "state is not a pytree: Plain must be"),
     StateHasNoClock: (parts.initial_state_returns_a_dataclass_of_arrays, "state has no field step_count"),
     StateHasSixtyFourBits: (parts.initial_state_returns_a_dataclass_of_arrays, "last is .* int64, more than 32 bits"),
     DrawsAreAnArray: (parts.draw_returns_a_dataclass_of_arrays, "draws is .* not a flax.struct dataclass"),

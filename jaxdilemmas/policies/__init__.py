@@ -1,7 +1,8 @@
 """Policies: `policy(key, state) -> actions`, for all agents at once.
 
-`random` and `bernoulli` play any game. `scripted` finds the scripted policies of a game by name. They stand in one
-module for each family of games, such as `jaxdilemmas.policies.gathering`; `routes` is what these modules share.
+`random` and `bernoulli` play any game. `scripted` finds a scripted policy of a game by its name. Each family of games
+has one module of scripted policies, such as `jaxdilemmas.policies.gathering`. These modules share the functions of
+`routes`.
 """
 
 from jaxdilemmas.policies.by_name import scripted, scripted_policies

@@ -1,4 +1,4 @@
-"""Scripted policies of a game, found by name."""
+"""Finds the scripted policies of a game by name."""
 
 import importlib
 from collections.abc import Callable
@@ -11,17 +11,20 @@ from jaxdilemmas.policies.chance import random
 
 
 def scripted_policies(env: Environment) -> dict[str, Callable[[Any], Policy]]:
-    """What can play a game without having learnt it.
+    """Returns the policies that play a game without learning.
+
+    The game's own policies are in the module that `env.policy_module` names, in its dict `POLICIES`. This function
+    imports the module.
 
     Args:
-      env: any game, without wrappers. Its own policies are the `POLICIES`, a dict of the same kind, of the module that
-        `env.policy_module` names; the module is imported here.
+      env: any game, without wrappers.
 
     Returns:
-      Functions of the game that build its policies, by name: "random" and the game's own.
+      A dict from names to functions. Each function takes the game and builds a policy. The dict contains "random" and
+      the game's own policies.
 
     Raises:
-      ValueError: `env` is no environment.
+      ValueError: `env` is not an environment.
     """
     check_game(env)
     own = importlib.import_module(env.policy_module).POLICIES if env.policy_module else {}
@@ -29,18 +32,18 @@ def scripted_policies(env: Environment) -> dict[str, Callable[[Any], Policy]]:
 
 
 def scripted(env: Environment, name: str) -> Policy:
-    """The policy of this name; see `scripted_policies`.
+    """Builds the scripted policy of this name; see `scripted_policies`.
 
     Args:
       env: any game, without wrappers.
-      name: "random", or one of the game's own.
+      name: "random", or the name of one of the game's own policies.
 
     Returns:
-      `policy(key, state) -> actions [N]`.
+      `policy(key, state) -> actions`, of the shape `[N, ...]` and the dtype of the action space.
 
     Raises:
-      ValueError: `env` is no environment, or the game has no policy of that name. From the policy: `key` is no key, or
-        `state` is none of the game.
+      ValueError: `env` is not an environment, or the game has no policy of this name. The policy raises it if `key` is
+        not a PRNG key, or if `state` is not a state of the game.
     """
     makers = scripted_policies(env)
     is_known = isinstance(name, str) and name in makers

@@ -1,4 +1,4 @@
-"""Policies for any game whose actions are chance alone."""
+"""Policies whose actions are random and do not depend on the state; they play any game."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from jaxdilemmas.spaces import Discrete
 
 
 def random(env: Environment) -> Policy:
-    """Every agent acts uniformly at random.
+    """Builds a policy in which every agent acts uniformly at random.
 
     Args:
       env: any game.
 
     Returns:
-      `policy(key, state) -> actions [N]`, of the shape and dtype of the action space.
+      `policy(key, state) -> actions`, of the shape `[N, ...]` and the dtype of the action space.
 
     Raises:
-      ValueError: `env` is no environment.
+      ValueError: `env` is not an environment.
     """
     check_game(env)
 
@@ -34,17 +34,20 @@ def random(env: Environment) -> Policy:
 
 
 def bernoulli(env: Environment, probability: float | Sequence[float] | np.ndarray) -> Policy:
-    """Every agent of a two-action game takes action 1 with a fixed probability, independently, and else action 0.
+    """Builds a policy in which each agent takes action 1 with a fixed probability, and otherwise action 0.
+
+    The agents draw independently.
 
     Args:
       env: a game with two actions.
-      probability: of action 1, one number or `[N]`, one for each agent.
+      probability: the probability of action 1: one number, or `[N]`, one number for each agent.
 
     Returns:
       `policy(key, state) -> actions [N] int32`.
 
     Raises:
-      ValueError: the game has not two actions, or `probability` is outside [0, 1] or of another shape.
+      ValueError: `env` is not an environment, the game does not have exactly two actions, or `probability` is outside
+        [0, 1] or has another shape.
     """
     check_game(env)
     require(env.action_space == Discrete(2), "env", env, "the game must have two actions")

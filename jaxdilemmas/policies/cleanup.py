@@ -1,6 +1,7 @@
 """Scripted policies of the games of Cleanup: `cleanup`, `cleanup_meltingpot` and `cleanup_gallego`.
 
-`jaxdilemmas.policies.routes` says what a policy is and has the two that never clean.
+`jaxdilemmas.policies.routes` explains how these policies are called. It also contains `greedy` and `exploitative`, the
+two policies that never clean.
 """
 
 from collections.abc import Callable
@@ -33,22 +34,22 @@ from jaxdilemmas.policies.routes import (
 CleanupGame = Cleanup | CleanupGallego | CleanupMeltingPot
 
 AGENTS_PER_CLEANER = 5
-"""For so many others one agent cleans even if there is little waste, for the next so many another. Our choice."""
+"""One agent cleans for every so many other agents, even if there is little waste. Our choice."""
 
 PATIENCE = 4
-"""A shot in s steps is worth as much as one in 2 s + PATIENCE steps that cleans twice as much. Our choice."""
+"""A shot in s steps is worth as much as a shot in 2 s + PATIENCE steps that cleans twice as much waste. Our choice."""
 
 LAST_RESORT = 1e-3
-"""What cleaning from a post that is another's counts: so little that only who has no waste of its own goes there."""
+"""Weight of another cleaner's post: so small that a cleaner goes there only if it has no waste of its own."""
 
 
 class Posts(NamedTuple):
-    """Cells from which a cleaning beam reaches the river.
+    """Cells from which a cleaning beam reaches the river; P is their number and R the number of river cells.
 
     Attributes:
       cells: `[P, 2]` int32.
-      is_in_beam: `[P, 4, rays, R]` float32, 1 for river cells that each ray covers, by heading.
-      most_per_ray: waste that a ray takes in one shot at most.
+      is_in_beam: `[P, 4, rays, R]` float32, 1 for the river cells that each ray covers, by heading.
+      most_per_ray: the largest number of waste cells that one ray cleans in one shot.
     """
 
     cells: np.ndarray
@@ -57,16 +58,17 @@ class Posts(NamedTuple):
 
 
 def cooperative(env: CleanupGame) -> Policy:
-    """A team of as many cleaners as the waste needs and of collectors of the apples that then grow; nobody fines.
+    """A team of cleaners and collectors: the amount of waste decides how many agents clean, and nobody fines.
 
-    Who cleans says `choose_cleaners`. A cleaner goes to the post, of those that no other cleaner is closer to, from
-    which it cleans most in the time it takes, and fires there. Apples are divided into as many territories as there are
-    collectors, and a collector goes to the nearest live apple of its own. Both stand if there is nothing to do. Who
-    meets somebody in its way sidesteps at times, see `routes.sidestep`.
+    `choose_cleaners` decides who cleans. A cleaner owns the posts to which no other cleaner is closer. It goes to the
+    post from which it cleans most in relation to the time that this takes, and fires there. The apples are divided into
+    territories, one for each collector. A collector goes to the nearest live apple of its territory. Cleaners and
+    collectors stand still if they have nothing to do. An agent that meets another agent in its way sometimes sidesteps,
+    see `routes.sidestep`.
 
-    Some agents can follow this policy in a team with others who do as they like: roles depend only on where all agents
-    stand and on what there is to do, and while there is more waste than apples a cleaner that has nothing to clean goes
-    to the posts of others, who may not clean.
+    Some agents can follow this policy in a team with agents that follow another one. Roles depend only on the positions
+    of all agents and on the numbers of waste and apples. While there is more waste than apples, a cleaner without waste
+    of its own goes to the posts of other cleaners, because these may not clean.
 
     Args:
       env: a game of Cleanup.
@@ -75,13 +77,13 @@ def cooperative(env: CleanupGame) -> Policy:
       `policy(key, state) -> actions [N] int32`.
 
     Raises:
-      ValueError: no cleaning beam reaches the river of the board.
+      ValueError: `env` is not a game of Cleanup, or no cleaning beam reaches the river of the board.
 
     Source: our rule.
     """
     check_forage(env, "river_cells")
     posts = find_posts(env)
-    require(len(posts.cells) > 0, "env", env, "no cleaning beam reaches the river from anywhere")
+    require(len(posts.cells) > 0, "env", env, "no cleaning beam reaches the river from any cell")
     ways_to_posts, ways_to_apples = (find_ways(env.walls, cells) for cells in (posts.cells, env.apple_cells))
     steps_to_river = find_ways(env.walls, env.river_cells).min(1) // 4
     owners = np.stack([divide_cells(env.apple_cells, count) for count in range(1, env.num_agents + 1)])
@@ -101,7 +103,10 @@ def cooperative(env: CleanupGame) -> Policy:
 
 
 def find_posts(env: CleanupGame) -> Posts:
-    """The posts of a game: where a shot cleans at most the first waste of each ray, or all, as the game has it."""
+    """The posts of a game.
+
+    A ray of a shot cleans at most the first waste that it meets, or all waste that it covers; the game decides.
+    """
     num_cells = len(env.river_cells)
     length, num_rays = int(env.beam_reach.max()), env.beam_reach.shape[-1]
     river_index = index_of_cells(env.river_cells, env.walls.shape)
@@ -114,14 +119,14 @@ def find_posts(env: CleanupGame) -> Posts:
 
 
 def choose_cleaners(state: Any, steps_to_river: jax.Array) -> jax.Array:
-    """Who cleans: of the agents on the board those closest to the river, the first in line where several are.
+    """Chooses as cleaners the agents on the board that are closest to the river.
 
-    One agent cleans for every `AGENTS_PER_CLEANER` others, and the k-th as well if there is more than k times as much
-    waste as apples.
+    One agent cleans for every `AGENTS_PER_CLEANER` others. The k-th closest agent cleans as well if there is more than
+    k times as much waste as apples. Of equally close agents the one with the smallest index comes first.
 
     Args:
       state: has `timeouts`, `waste` and `apples`.
-      steps_to_river: `[N]` int32, the way of each agent to the nearest cell of the river.
+      steps_to_river: `[N]` int32, steps of each agent to the nearest cell of the river.
 
     Returns:
       `[N]` bool.
@@ -135,10 +140,10 @@ def choose_cleaners(state: Any, steps_to_river: jax.Array) -> jax.Array:
 
 
 def find_closest(ways: jax.Array, is_member: jax.Array) -> jax.Array:
-    """Which cells no other member is closer to, `[N, P]` bool; the first in line has those between two.
+    """The cells to which no other member is closer, `[N, P]` bool; of equally close members the first one has the cell.
 
     Args:
-      ways: `[N, P]` int32, of `find_ways`.
+      ways: `[N, P]` int32, codes of `find_ways`.
       is_member: `[N]` bool.
     """
     steps = jnp.where(is_member[:, None], ways // 4, NEVER)
@@ -147,16 +152,16 @@ def find_closest(ways: jax.Array, is_member: jax.Array) -> jax.Array:
 
 
 def clean_best(posts: Posts, state: Any, ways: jax.Array, weights: jax.Array) -> jax.Array:
-    """The action of each agent on its way to the shot that cleans most in the time it takes, `[N]` int32.
+    """The action of each agent on its way to its best shot, `[N]` int32.
 
-    Shots are compared by the weight of the post times waste cleaned over steps until fired (the way, turns, and the
-    time until the beam is ready) plus `PATIENCE`.
+    The value of a shot is: weight of the post * waste cleaned / (steps until the agent fires + `PATIENCE`). The steps
+    contain the way, the turns, and the time until the beam is ready.
 
     Args:
       posts: P of them.
       state: has `headings`, `waste` and perhaps `cooldowns`.
-      ways: `[N, P]` int32, of `find_ways`.
-      weights: `[N, P]` float32; 0 for posts where an agent is not to go.
+      ways: `[N, P]` int32, codes of `find_ways`.
+      weights: `[N, P]` float32; 0 for posts that an agent must not go to.
     """
     waste_on_ray = jnp.asarray(posts.is_in_beam) @ state.waste.astype(jnp.float32)
     cleaned = jnp.minimum(waste_on_ray, posts.most_per_ray).sum(-1)  # [P, 4]
@@ -175,10 +180,10 @@ def clean_best(posts: Posts, state: Any, ways: jax.Array, weights: jax.Array) ->
 
 
 def find_territories(owners: np.ndarray, is_member: jax.Array) -> jax.Array:
-    """Which cells are whose if they are divided among the members, `[N, A]` bool.
+    """The cells of each member if all cells are divided among the members, `[N, A]` bool.
 
     Args:
-      owners: `[N, A]` int32, in row n - 1 who of n members owns each cell.
+      owners: `[N, A]` int32; row n - 1 contains the owner of each cell if there are n members.
       is_member: `[N]` bool.
     """
     num_members = is_member.sum(dtype=jnp.int32)
@@ -188,7 +193,7 @@ def find_territories(owners: np.ndarray, is_member: jax.Array) -> jax.Array:
 
 
 def _count(resources: jax.Array) -> jax.Array:
-    """How many are there, `[]` int32."""
+    """The number of True entries, `[]` int32."""
     return resources.sum(dtype=jnp.int32)
 
 
@@ -197,4 +202,4 @@ POLICIES: dict[str, Callable[[Any], Policy]] = {
     "exploitative": exploitative,
     "cooperative": cooperative,
 }
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

@@ -12,16 +12,19 @@ from jaxdilemmas.envs.common_pool import TAKE, CommonPool
 
 
 def cooperative(env: Environment) -> Policy:
-    """Every agent takes while the stock is above half of its capacity, and else waits for it to grow.
+    """Every agent takes while the stock is above half of its capacity; otherwise every agent waits.
 
-    A team of such agents never depletes a stock that a joint take cannot halve, and in the long run takes all that
-    grows.
+    If a joint take removes less than half of the stock, a team of such agents never depletes it. In the long run the
+    team takes everything that grows.
 
     Args:
       env: the game; the capacity is that of its `default_params`.
 
     Returns:
       `policy(key, state) -> actions [N] int32`.
+
+    Raises:
+      ValueError: `env` is not the game `common_pool`.
 
     Source: our rule, a constant escapement.
     """
@@ -42,6 +45,9 @@ def exploitative(env: Environment) -> Policy:
 
     Returns:
       `policy(key, state) -> actions [N] int32`.
+
+    Raises:
+      ValueError: `env` is not the game `common_pool`.
     """
     check_kind("env", env, CommonPool, "the game `common_pool`")
 
@@ -53,4 +59,4 @@ def exploitative(env: Environment) -> Policy:
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {"exploitative": exploitative, "cooperative": cooperative}
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

@@ -12,13 +12,18 @@ from jaxdilemmas.envs.common_pool_network import CommonPoolNetwork
 
 
 def cooperative(env: CommonPoolNetwork) -> Policy:
-    """Every agent works while the stock is above half of the capacity, where a logistic stock grows most.
+    """Every agent works while the stock is above half of the capacity, the stock at which logistic growth is largest.
+
+    The stock is that of the richest node that the agent reaches.
 
     Args:
-      env: the game; numbers are those of its `default_params`.
+      env: the game; the numbers are those of its `default_params`.
 
     Returns:
-      `policy(key, state) -> actions`, of the shape and dtype of the action space.
+      `policy(key, state) -> actions`, of the shape `[N, ...]` and the dtype of the action space.
+
+    Raises:
+      ValueError: `env` is not the game `common_pool_network`.
 
     Source: our rule, a constant escapement.
     """
@@ -27,15 +32,18 @@ def cooperative(env: CommonPoolNetwork) -> Policy:
 
 
 def exploitative(env: CommonPoolNetwork) -> Policy:
-    """Every agent works while a unit of effort pays more than it costs now: open access.
+    """Every agent works while the income from a unit of effort is above its cost: open access.
 
     Args:
-      env: the game; numbers are those of its `default_params`.
+      env: the game; the numbers are those of its `default_params`.
 
     Returns:
-      `policy(key, state) -> actions`, of the shape and dtype of the action space.
+      `policy(key, state) -> actions`, of the shape `[N, ...]` and the dtype of the action space.
 
-    Source: the open access of Gordon 1954, who works until the rent is gone.
+    Raises:
+      ValueError: `env` is not the game `common_pool_network`.
+
+    Source: the open access of Gordon 1954, in which agents work until the rent is zero.
     """
     check_kind("env", env, CommonPoolNetwork, "the game `common_pool_network`")
     params = env.default_params
@@ -46,7 +54,7 @@ def exploitative(env: CommonPoolNetwork) -> Policy:
 
 
 def _work_above(env: CommonPoolNetwork, threshold: float) -> Policy:
-    """All effort goes to the richest place if its stock is above a threshold, else there is none."""
+    """All effort goes to the richest place if its stock is above a threshold; otherwise the agents wait."""
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         del key
@@ -60,4 +68,4 @@ def _work_above(env: CommonPoolNetwork, threshold: float) -> Policy:
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {"exploitative": exploitative, "cooperative": cooperative}
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

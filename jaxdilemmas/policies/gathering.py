@@ -1,6 +1,7 @@
 """Scripted policies of the games of apples and beams: `gathering`, `commons`, their Gallego versions and `harvest`.
 
-`jaxdilemmas.policies.routes` says what a policy is and has the two that need to know nothing of how apples grow.
+`jaxdilemmas.policies.routes` explains how these policies are called. It also contains `greedy` and `exploitative`, the
+two policies that do not depend on how apples grow.
 """
 
 from collections.abc import Callable
@@ -26,16 +27,20 @@ from jaxdilemmas.policies.routes import (
 )
 
 LIVE_NEIGHBOURS_TO_EAT = 5
-"""Live neighbours of an apple that regrows at the highest rate, where the game has no `regrowth_counts`."""
+"""An apple with this many live neighbours regrows at the highest rate, in games without `regrowth_counts`."""
 
 
 def cooperative(env: GridEnvironment) -> Policy:
-    """Every agent harvests a territory of its own with restraint, and nobody beams.
+    """Every agent harvests its own territory with restraint, and no agent uses its beam.
 
-    An agent walks to the apple of its territory that it can eat soonest, counting the way and the time until the apple
-    is back, of several to the nearest. Where apples regrow by density it leaves those with fewer live neighbours than
-    regrowth at the highest rate takes, so that each comes back at that rate. If somebody stands in the way, every
-    second try is a step in a random direction, so that agents that meet head-on get past each other.
+    Each agent walks to the apple of its territory that it can eat first. This depends on the steps to the apple and on
+    the steps until the apple has regrown. If several apples are equal, it chooses the nearest.
+
+    Where regrowth depends on density, an agent does not eat an apple with few live neighbours. The number of live
+    neighbours must be enough for regrowth at the highest rate. So each eaten apple regrows at that rate.
+
+    If another agent stands in the way, every second try is a step in a random direction. So two agents that meet
+    head-on can pass each other.
 
     Args:
       env: a game with apples.
@@ -43,8 +48,11 @@ def cooperative(env: GridEnvironment) -> Policy:
     Returns:
       `policy(key, state) -> actions [N] int32`.
 
+    Raises:
+      ValueError: `env` is not a grid game with apples.
+
     Source: our rule. The zones of vicgalle/llm-policies-social-dilemmas @ f5c5b2b are rows of the map, and its agents
-    wait in the middle of theirs instead of going where the next apple will be.
+    wait in the middle of their zones instead of going to the place of the next apple.
     """
     check_forage(env)
     ways = find_ways(env.walls, env.apple_cells)
@@ -64,7 +72,7 @@ def cooperative(env: GridEnvironment) -> Policy:
 
 
 def _steps_until_ripe(env: Any, state: Any) -> jax.Array:
-    """Steps until an apple is there to be eaten without harm, `[A]` int32; `NEVER` where chance decides when."""
+    """Steps until each apple can be eaten without harm, `[A]` int32; `NEVER` where chance decides when."""
     if not hasattr(env, "neighbours"):
         return jnp.where(state.apples, 0, state.apple_timers)
     live_neighbours = jnp.asarray(env.neighbours, jnp.float32) @ state.apples.astype(jnp.float32)
@@ -77,4 +85,4 @@ POLICIES: dict[str, Callable[[Any], Policy]] = {
     "exploitative": exploitative,
     "cooperative": cooperative,
 }
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

@@ -1,4 +1,4 @@
-"""Scripted policies of `gems`: players walk straight to one gem at a time."""
+"""Scripted policies of `gems`: each player walks straight to one gem at a time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +12,18 @@ from jaxdilemmas.envs.gems import DOWN, LEFT, NUM_PLAYERS, PURPLE, RIGHT, STAY, 
 
 
 def greedy(env: Environment) -> Policy:
-    """Each player walks to the nearest gem that pays it, of its own colour or purple, and waits for nobody.
+    """Each player walks to the nearest gem that rewards it, a gem of its own colour or a purple one.
 
-    On a purple gem it walks on to the next gem.
+    It does not wait for its partner: if it stands on a purple gem, it walks on to the next gem.
 
     Args:
       env: the game.
 
     Returns:
-      `policy(key, state) -> actions [2] int32`; ties, of gems and of ways, are broken at random.
+      `policy(key, state) -> actions [2] int32`. Ties between gems and between ways are broken at random.
+
+    Raises:
+      ValueError: `env` is not the game `gems`.
 
     Source: our rule.
     """
@@ -36,13 +39,16 @@ def greedy(env: Environment) -> Policy:
 
 
 def cooperative(env: Environment) -> Policy:
-    """Each player walks to the nearest purple gem and waits there until the partner is on one, too.
+    """Each player walks to the nearest purple gem and waits there until its partner also stands on a purple gem.
 
     Args:
       env: the game.
 
     Returns:
-      `policy(key, state) -> actions [2] int32`; ties, of gems and of ways, are broken at random.
+      `policy(key, state) -> actions [2] int32`. Ties between gems and between ways are broken at random.
+
+    Raises:
+      ValueError: `env` is not the game `gems`.
 
     Source: our rule.
     """
@@ -56,16 +62,16 @@ def cooperative(env: Environment) -> Policy:
 
 
 def walk_to_nearest(key: jax.Array, positions: jax.Array, gems: jax.Array, is_wanted: jax.Array) -> jax.Array:
-    """The action that brings each player a step nearer to the nearest gem it wants.
+    """Returns the action that brings each player one step nearer to the nearest gem that it wants.
 
     Args:
-      key: a JAX PRNG key, used once; ties, of gems and of ways, are broken at random.
+      key: a JAX PRNG key, used once. It breaks ties between gems and between ways at random.
       positions: `[2, 2]` int32 (row, col).
-      gems: `[2, G, 2]` int32 (row, col), those each player may walk to.
+      gems: `[2, G, 2]` int32 (row, col), the gems that each player may walk to.
       is_wanted: `[2, G]` bool.
 
     Returns:
-      `[2]` int32; `STAY` for a player on the gem.
+      `[2]` int32; `STAY` for a player that stands on its gem.
     """
     key_gem, key_way = jax.random.split(key)
     distances = jnp.abs(gems - positions[:, None]).sum(axis=-1, dtype=jnp.int32).astype(jnp.float32)
@@ -81,4 +87,4 @@ def walk_to_nearest(key: jax.Array, positions: jax.Array, gems: jax.Array, is_wa
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {"greedy": greedy, "cooperative": cooperative}
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

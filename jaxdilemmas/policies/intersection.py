@@ -21,26 +21,30 @@ from jaxdilemmas.envs.intersection import (
 )
 
 HOLDING_LINE = -CAR_LENGTH / 2 - 1.5
-"""Progress, in metres, beyond which a car that waits must not be: its front a metre and a half before the stop line."""
+"""A waiting car must not pass this progress, in metres: its front is then 1.5 metres before the stop line."""
 
 CLEARANCE = CAR_LENGTH
-"""Metres behind the crossing at which a car is out of the way of others."""
+"""A car this many metres behind the crossing is no longer in the way of other cars."""
 
 BRAKING_STEPS = 3
-"""Steps after which a car that brakes all the time hardly moves."""
+"""A car that brakes for this many steps almost stops."""
 
 
 def cautious(env: Environment) -> Policy:
-    """Cars cross one by one: the one that has got furthest goes, the others stop before the crossing and wait.
+    """Cars cross one by one: the car with the most progress goes, and the others wait before the crossing.
 
-    A car that waits takes the fastest action after which it can still stop; one that could not stop any more goes on.
-    It depends on what can be seen in the game alone, not on where others want to go: a stop sign on every road.
+    A waiting car takes the fastest action after which it can still stop before the crossing. A car that can no longer
+    stop drives on. The policy uses only what a car can see in the game and not where other cars want to go. It is a
+    stop sign on every road.
 
     Args:
       env: the game.
 
     Returns:
       A deterministic `policy(key, state) -> actions [N] int32`.
+
+    Raises:
+      ValueError: `env` is not the game `intersection`.
 
     Source: our rule.
     """
@@ -64,8 +68,8 @@ def stopping_points(state: State, actions: jax.Array) -> jax.Array:
     """The progress at which each car stops if it takes an action now and then brakes.
 
     Args:
-      state: the state.
-      actions: `[..., N]` int32.
+      state: the state of the game.
+      actions: `[..., N]` int32, the actions of this step.
 
     Returns:
       `[..., N]` float32, metres.
@@ -88,6 +92,9 @@ def reckless(env: Environment) -> Policy:
 
     Returns:
       A deterministic `policy(key, state) -> actions [N] int32`.
+
+    Raises:
+      ValueError: `env` is not the game `intersection`.
     """
     check_kind("env", env, Intersection, "the game `intersection`")
 
@@ -99,4 +106,4 @@ def reckless(env: Environment) -> Policy:
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {"reckless": reckless, "cautious": cautious}
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

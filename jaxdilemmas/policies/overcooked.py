@@ -28,20 +28,21 @@ from jaxdilemmas.policies.routes import NEVER, find_ways
 NUM_HEADINGS = 4
 
 MOST_CELLS = 400
-"""Of a kitchen: the table of ways has a row for each pair of cells."""
+"""The largest kitchen, in cells: the table of ways has a row for each pair of cells."""
 
 
 class Plans:
-    """What each of two greedy cooks wants to do next, and who gives way.
+    """Plans the next action of two greedy cooks and decides which of them gives way.
 
-    A station is any cell but floor. Cells are row-major indices.
+    A station is any cell that is not floor. A cell is named by its row-major index; C is the number of cells and A the
+    number of stations.
 
     Attributes:
       stations: `[A]` int32, the cells of the stations.
-      kinds: `[A]` int32, what they are.
-      slots: `[A]` int32, which counter or pot each is.
-      steps: `[C + 1, C, A]` float32, steps from a cell to a station around a player on the first cell, inf where no way
-        leads; in the last table nobody is in the way.
+      kinds: `[A]` int32, the kind of each station.
+      slots: `[A]` int32, the number of the counter or pot at each station.
+      steps: `[C + 1, C, A]` float32, steps from a cell (axis 1) to a station, if the other player stands on the cell of
+        axis 0. Infinite where there is no way. In the last table the other player is not in the way.
       neighbours: `[C, 4]` int32, the cells that actions 0 to 3 lead to.
       is_floor: `[C]` bool.
     """
@@ -69,12 +70,12 @@ class Plans:
                 LAYERS[kind] for kind in (ONIONS, DISHES, POT, SERVING) if not can_reach[self.kinds == kind].any()
             ]
             allowed = (
-                "greedy cooks have ways to onions, dishes, pots and serving; from where this one starts none leads to "
+                "greedy cooks need ways to onions, dishes, pots and serving; from the start of this one none leads to "
             )
             require(not missing, "env", f"player {player + 1}", allowed + ", ".join(missing))
 
     def wishes(self, state: State, cook_steps: Any) -> tuple[jax.Array, jax.Array]:
-        """Which stations each player wants to use, and which can be used now, `[2, A]` and `[A]` bool."""
+        """The stations that each player wants to use, `[2, A]` bool, and those that can be used now, `[A]` bool."""
         is_pot, is_counter = self.kinds == POT, self.kinds == COUNTER
         onions, ticks = state.onions[self.slots * is_pot], state.ticks[self.slots * is_pot]
         lying = jnp.where(is_counter, state.counters[self.slots * is_counter], -1)
@@ -93,15 +94,17 @@ class Plans:
         return wanted | puts_down, ~is_started | (ticks >= cook_steps)
 
     def go_around(self, luck: jax.Array, cells: jax.Array, wanted: jax.Array) -> jax.Array:
-        """Who walks around the other: of two in each other's way the one who loses less, so that only one turns round.
+        """Decides which player walks around the other if both are in each other's way.
+
+        The player with the shorter detour walks around, so that only one of them turns.
 
         Args:
-          luck: `[]` float32 in [0, 1), for two who lose as much.
-          cells: `[2]` int32, where the players are.
-          wanted: `[2, A]` bool, the stations that each wants.
+          luck: `[]` float32 in [0, 1), decides if both detours are equally long.
+          cells: `[2]` int32, the cells of the players.
+          wanted: `[2, A]` bool, the stations that each player wants.
 
         Returns:
-          `[2]` bool; True for who is in nobody's way.
+          `[2]` bool; also True for a player whose way is free.
         """
         steps = jnp.asarray(self.steps)
         straight = jnp.where(wanted, steps[-1, cells], jnp.inf).min(-1)
@@ -119,19 +122,19 @@ class Plans:
         wanted: jax.Array,
         usable: Any,
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """One player on its way to the nearest station that it wants.
+        """Plans one player's action on its way to the nearest station that it wants.
 
         Args:
-          luck: `[A + 4]` float32 in [0, 1), breaks ties among stations and among first steps.
-          cells: `[]` int32 each, where the player and the other one are.
-          goes_around: `[]` bool, whether it walks around the other where a way leads.
+          luck: `[A + 4]` float32 in [0, 1), breaks ties between stations and between first steps.
+          cells: two arrays, `[]` int32 each: the cell of the player and the cell of the other player.
+          goes_around: `[]` bool, whether the player walks around the other one if there is such a way.
           heading: `[]` int32.
           wanted: `[A]` bool.
-          usable: `[A]` bool; at others the player waits.
+          usable: `[A]` bool; the player waits at other stations.
 
         Returns:
-          Its action, the cell where it will be, and its claim to it: 0 for who has nothing to do, 1 for who is under
-          way, 2 for who has arrived.
+          The action, the cell where the player will be, and its claim to this cell: 0 if it has nothing to do, 1 if it
+          is on its way, 2 if it has arrived. All are `[]` int32.
         """
         own, other = cells
         steps = jnp.asarray(self.steps)
@@ -152,17 +155,19 @@ class Plans:
     def give_way(
         self, luck: jax.Array, cells: jax.Array, actions: jax.Array, targets: jax.Array, claims: jax.Array
     ) -> jax.Array:
-        """Where two would meet or change places, one gives way: it waits, or leaves the cell that the other needs.
+        """Makes one of two players give way if they would meet or change places.
+
+        This player waits, or it leaves its cell if the other player needs that cell.
 
         Args:
-          luck: `[5]` float32 in [0, 1), for the choice between equal claims and among ways out.
-          cells: `[2]` int32, where the players are.
+          luck: `[5]` float32 in [0, 1), for the choice between equal claims and between ways out.
+          cells: `[2]` int32, the cells of the players.
           actions: `[2]` int32.
-          targets: `[2]` int32, where these lead.
-          claims: `[2]` int32; the smaller gives way.
+          targets: `[2]` int32, the cells that these actions lead to.
+          claims: `[2]` int32; the player with the smaller claim gives way.
 
         Returns:
-          `[2]` int32.
+          `[2]` int32, the actions.
         """
         meets = (targets[0] == targets[1]) | ((targets == cells[::-1]).all())
         loser = jnp.argmin(claims.astype(jnp.float32) + jnp.stack([luck[0], 1 - luck[0]])).astype(jnp.int32)
@@ -175,11 +180,13 @@ class Plans:
 
 
 def greedy(env: Overcooked) -> Policy:
-    """Both cooks do what is needed most with what they hold, at the nearest place, and give way to who is nearer.
+    """Both cooks do the most urgent task that fits what they hold, at the nearest station.
 
-    With free hands a cook takes a dish if a pot cooks or is done and the other has none, else starts a pot with three
-    onions, else takes an onion. Onions go to pots that take them, dishes to pots that cook, soups to where they are
-    served; if nobody has anything to do, who holds something puts it down. Who waits for a soup stands at its pot.
+    A cook with free hands takes a dish if soup cooks or is done and the other cook has no dish. Otherwise it starts a
+    pot that holds three onions. Otherwise it takes an onion. Cooks put onions into pots that accept them, use dishes at
+    pots that cook, and bring soups to the serving station. If no cook has anything to do, a cook that holds something
+    puts it down. A cook that waits for soup stands at its pot. If cooks are in each other's way, the one with the
+    shorter detour walks around. If both need one cell, a cook that is at its station goes first.
 
     Args:
       env: the game for two players; `cook_steps` is that of its `default_params`.
@@ -188,10 +195,11 @@ def greedy(env: Overcooked) -> Policy:
       `policy(key, state) -> actions [2] int32`. Ties are broken at random.
 
     Raises:
-      ValueError: the game is not for two players, or one of them cannot reach every kind of station: greedy cooks pass
-        nothing on, so in "forced_coordination" they would stand still.
+      ValueError: `env` is not the game `overcooked`, the game is not for two players, the kitchen has too many cells,
+        or one of the players cannot reach every kind of station. Greedy cooks never pass things to each other, so they
+        would stand still in "forced_coordination".
 
-    Source: the order of what is needed is that of `GreedyHumanModel` in HumanCompatibleAI/overcooked_ai @ 83f5192
+    Source: the order of tasks is that of `GreedyHumanModel` in HumanCompatibleAI/overcooked_ai @ 83f5192
     (`agents/agent.py`). Going around each other and giving way are our choice: there both wait until they are stuck,
     and then move at random, which needs a memory of the step before.
     """
@@ -215,4 +223,4 @@ def greedy(env: Overcooked) -> Policy:
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {"greedy": greedy}
-"""By name, for `jaxdilemmas.policies.scripted`."""
+"""Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

@@ -1,9 +1,9 @@
-"""What the scripted policies of all games of apples and beams share: ways, territories, and the two simplest policies.
+"""Scripted policies of all games of apples and beams share these functions: ways, territories, and two simple policies.
 
-Each function that builds a policy returns `policy(key, state) -> actions`, a pure function of a PRNG key (used once)
-and the game's own `State` that acts for all N agents at once, `[N]` int32; jit it, vmap it over states, and mix teams
-by choosing per agent between the actions of two policies. Policies see the whole state, not a view. Agents that are
-out stand. Ways are searched once, when the policy is built.
+A function that builds a policy returns `policy(key, state) -> actions`. A policy is a pure function of a PRNG key (used
+once) and the game's own `State`. It acts for all N agents at once, `[N]` int32. It works under jit and under vmap over
+states. To mix teams, choose for each agent between the actions of two policies. Policies see the whole state, not a
+view of it. Agents that are out stand still. Ways are searched once, when the policy is built.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, cell_inde
 from jaxdilemmas.grid.movement import BACKWARD, BEAM, FORWARD, STAND, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT
 
 SEARCH_ORDER = np.array([NORTH, SOUTH, WEST, EAST], np.int32)
-"""The headings of a first step in order of preference, where several are on a shortest way.
+"""The headings of a first step in order of preference, used if several shortest ways exist.
 
 Source: the order of the search in vicgalle/llm-policies-social-dilemmas @ f5c5b2b (`bfs_nearest_apple`).
 """
@@ -28,22 +28,28 @@ MOVES = np.array([FORWARD, STEP_RIGHT, BACKWARD, STEP_LEFT], np.int32)
 """The action that moves an agent along its own heading plus 0, 1, 2 or 3 quarter turns to the right."""
 
 NEVER = np.iinfo(np.int32).max
+"""The number that stands for "no way" and "no known time", the largest int32."""
 
 
 def check_forage(env: Any, *needed: str) -> None:
-    """Raises a ValueError unless `env` is a grid game with apples and what else a policy needs."""
+    """Raises a ValueError unless `env` is a grid game with apples and with the other attributes that a policy needs."""
     names = ("walls", "apple_cells", *needed)
-    require(all(hasattr(env, name) for name in names), "env", env, f"a grid game, one with {', '.join(names)}")
+    require(all(hasattr(env, name) for name in names), "env", env, f"a grid game with {', '.join(names)}")
 
 
 def greedy(env: GridEnvironment) -> Policy:
-    """Every agent walks to the nearest live apple, whoever else is after it, and stands if there is none.
+    """Every agent walks to the nearest live apple and stands still if there is none.
+
+    Another agent may be nearer to the same apple; the policy does not consider that.
 
     Args:
       env: a game with apples.
 
     Returns:
       A deterministic `policy(key, state) -> actions [N] int32`.
+
+    Raises:
+      ValueError: `env` is not a grid game with apples.
 
     Source: `greedy_action` of vicgalle/llm-policies-social-dilemmas @ f5c5b2b, ties included.
     """
@@ -58,10 +64,10 @@ def greedy(env: GridEnvironment) -> Policy:
 
 
 def exploitative(env: GridEnvironment) -> Policy:
-    """Every agent beams whoever stands in its beam, else turns to a rival in line with it, else does as `greedy`.
+    """Every agent fires at rivals in its beam, otherwise turns to a rival in line, and otherwise acts as `greedy`.
 
-    In line is whom the beam would hit after one turn; left comes first. While its beam cools down, or with beams
-    switched off, it is `greedy`.
+    A rival is in line if the beam would hit it after one turn; a left turn is tried first. While its beam cools down,
+    or if beams are switched off, an agent acts as `greedy`.
 
     Args:
       env: a game with apples and beams.
@@ -69,8 +75,11 @@ def exploitative(env: GridEnvironment) -> Policy:
     Returns:
       A deterministic `policy(key, state) -> actions [N] int32`.
 
-    Source: the first two rules and the last of `exploitative_action` of vicgalle/llm-policies-social-dilemmas
-    @ f5c5b2b, which also prefers, and chases, rivals with one hit.
+    Raises:
+      ValueError: `env` is not a grid game with apples and beams.
+
+    Source: the first two rules and the last of `exploitative_action` of vicgalle/llm-policies-social-dilemmas @
+    f5c5b2b, which also prefers, and chases, rivals with one hit.
     """
     check_forage(env, "beam_reach")
     if not getattr(env, "beam_enabled", True):
@@ -85,21 +94,31 @@ def exploitative(env: GridEnvironment) -> Policy:
 
 
 def beam_first(env: GridEnvironment, state: Any, otherwise: jax.Array) -> jax.Array:
-    """Beams whoever stands in an agent's beam, turns to whom it would hit after one turn, else `otherwise`, `[N]`."""
+    """Replaces actions by BEAM if the beam would hit a rival, and by a turn if it would hit one after this turn.
+
+    Args:
+      env: a game with apples and beams.
+      state: the state of the game.
+      otherwise: `[N]` int32, the actions of agents whose beam would hit nobody.
+
+    Returns:
+      `[N]` int32.
+    """
     is_ahead, is_left, is_right = (_can_beam(env, state, (state.headings + turns) % 4) for turns in (0, 3, 1))
     return jnp.select([is_ahead, is_left, is_right], [BEAM, TURN_LEFT, TURN_RIGHT], otherwise)
 
 
 def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Searches the shortest way from everywhere to each cell, breadth first over floor cells.
+    """Searches the shortest way from every cell to each target cell, breadth first over floor cells.
 
     Args:
       walls: `[H, W]` bool.
-      cells: `[A, 2]` int, where the ways lead.
+      cells: `[A, 2]` int, the cells that the ways lead to.
 
     Returns:
-      `[H * W, A]` int32: 4 * steps to go + the first of them, as an index into `SEARCH_ORDER`; below 4 for who is there
-      already, `NEVER` where no way leads. The smallest code is the shortest way with the preferred first step.
+      `[H * W, A]` int32, a code: 4 * steps to go + the first step, as an index into `SEARCH_ORDER`. The code is below 4
+      at the target cell itself and `NEVER` where there is no way. The smallest code is the shortest way with the
+      preferred first step.
     """
     is_floor = np.pad(~walls, 1)
     frontier = np.zeros((len(cells), *is_floor.shape), bool)
@@ -117,7 +136,9 @@ def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def divide_cells(cells: np.ndarray, num_agents: int) -> np.ndarray:
-    """Divides cells into compact territories of equal size, give or take one: halves along the longer side, and again.
+    """Divides cells into compact territories whose sizes differ by at most about one cell.
+
+    The cells are cut into halves across their longer side, and each half again.
 
     Args:
       cells: `[A, 2]` int.
@@ -127,7 +148,7 @@ def divide_cells(cells: np.ndarray, num_agents: int) -> np.ndarray:
       `[A]` int32, the agent that owns each cell.
     """
     owners = np.zeros(len(cells), np.int32)
-    parts = [(np.arange(len(cells)), 0, num_agents)]  # which cells, their first owner, how many owners
+    parts = [(np.arange(len(cells)), 0, num_agents)]  # cells, their first owner, number of owners
     while parts:
         members, first, count = parts.pop()
         owners[members] = first
@@ -141,10 +162,10 @@ def divide_cells(cells: np.ndarray, num_agents: int) -> np.ndarray:
 
 
 def first_step(ways: jax.Array, headings: jax.Array) -> jax.Array:
-    """The action that starts a way, STAND on arrival and where no way leads.
+    """The action that starts a way: STAND on arrival and where there is no way.
 
     Args:
-      ways: `[N]` int32, of each agent one of `find_ways`.
+      ways: `[N]` int32, one code of `find_ways` for each agent.
       headings: `[N]` int32.
 
     Returns:
@@ -155,7 +176,16 @@ def first_step(ways: jax.Array, headings: jax.Array) -> jax.Array:
 
 
 def sidestep(key: jax.Array, state: Any, actions: jax.Array) -> jax.Array:
-    """Replaces, every second time, a move into a cell that is taken by a move in a random direction, `[N]` int32."""
+    """Replaces a move into a taken cell, every second time, by a move in a random direction.
+
+    Args:
+      key: a JAX PRNG key, used once.
+      state: has `positions`, `headings` and `timeouts`.
+      actions: `[N]` int32.
+
+    Returns:
+      `[N]` int32.
+    """
     is_move = actions[:, None] == MOVES[None]
     headings = (state.headings + jnp.argmax(is_move, axis=1).astype(jnp.int32)) % 4
     targets = state.positions + jnp.asarray(STEPS)[headings]
@@ -165,7 +195,7 @@ def sidestep(key: jax.Array, state: Any, actions: jax.Array) -> jax.Array:
 
 
 def wait_out(state: Any, actions: jax.Array) -> jax.Array:
-    """STAND for agents that are out, `[N]` int32."""
+    """Replaces the actions `[N]` of agents that are out by STAND; returns `[N]` int32."""
     return jnp.where(state.timeouts > 0, STAND, actions).astype(jnp.int32)
 
 
@@ -176,7 +206,7 @@ def _collect_nearest(ways: np.ndarray, env: GridEnvironment, state: Any) -> jax.
 
 
 def _can_beam(env: GridEnvironment, state: Any, headings: jax.Array) -> jax.Array:
-    """Whether a beam fired under these headings would hit anyone and has cooled down, `[N]` bool."""
+    """Whether a beam in these headings would hit another agent and has cooled down, `[N]` bool."""
     reach = jnp.asarray(env.beam_reach)[cell_index(state.positions, env.walls.shape[1]), headings]
     is_present = state.timeouts == 0
     hits = find_hits(state.positions, headings, reach, state.positions, is_present, env.beam_side_start)

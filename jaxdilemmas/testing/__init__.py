@@ -1,4 +1,4 @@
-"""The contract of `Environment` as a function: run `check_environment` on a game of your own before you train on it."""
+"""Checks the contract of `Environment`: call `check_environment` on your own game before you train on it."""
 
 import time
 from typing import Any
@@ -9,28 +9,29 @@ from jaxdilemmas.testing import episodes, modes, parts
 from jaxdilemmas.testing.probe import Check, Probe
 
 CHECKS: tuple[Check, ...] = (*parts.CHECKS, *episodes.CHECKS, *modes.CHECKS)
-"""One short function for each sentence of the contract, in the order in which they are held."""
+"""One short function for each sentence of the contract, in the order in which they are checked."""
 
 
 def check_environment(
     env: Environment, params: Any = None, num_steps: int = 4, seed: int = 0, verbose: bool = True
 ) -> None:
-    """Checks the contract sentence by sentence: looks at what each method returns, then plays a few short episodes.
+    """Checks each sentence of the contract: what each method returns, and then a few short episodes.
 
-    The clock is set to `max_steps=num_steps`, so that the last step is truncated (and `AutoReset` resets). Integers and
-    booleans are compared bitwise, floats within 1e-6; in 64-bit mode floats are compared bitwise as well. With two
-    devices or more an episode is played on each of two; with one device the game is traced for `jax.shard_map` alone.
+    The episodes have `max_steps=num_steps`, so that the last step is truncated (and `AutoReset` resets). Integers and
+    booleans must be equal bitwise, floats within 1e-6; in 64-bit mode floats must be equal bitwise as well. If there
+    are two or more devices, two of them play one episode each. If there is one device, the game is only traced for
+    `jax.shard_map`.
 
     Args:
       env: the game, wrapped or not.
-      params: numbers in the rules; `default_params` when left out.
-      num_steps: length of the episodes, at least 1. One of them is played without jit, which is slow.
-      seed: of the random actions and of the episodes, at least 0.
-      verbose: prints a line for each sentence that the game keeps.
+      params: numbers in the rules; None stands for `default_params`.
+      num_steps: length of the episodes in steps, at least 1. One episode is played without jit, which is slow.
+      seed: seed of the episodes and of their random actions, at least 0.
+      verbose: whether to print a line for each sentence that the game keeps.
 
     Raises:
-      ValueError: an argument is not of that kind.
-      AssertionError: the environment breaks the contract; the message names the sentence and what broke it.
+      ValueError: an argument has a wrong type or value.
+      AssertionError: the environment breaks the contract; the message names the sentence and the cause.
     """
     check_game(env)
     if params is not None:
@@ -49,12 +50,12 @@ def check_environment(
 
 
 def sentence_of(check: Check) -> str:
-    """The sentence of the contract that a check stands for; it is the name of the function."""
+    """Returns the sentence of the contract that a check stands for: the name of the function as words."""
     return check.__name__.replace("_", " ")
 
 
 def run_check(check: Check, probe: Probe) -> None:
-    """Runs one of `CHECKS`; whatever goes wrong in it is an AssertionError that names the sentence it stands for."""
+    """Runs one of `CHECKS`; every error in it becomes an AssertionError that names the sentence of the contract."""
     sentence = f"{type(probe.env).__name__} breaks the contract ({sentence_of(check)})"
     try:
         check(probe)

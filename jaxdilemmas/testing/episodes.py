@@ -1,4 +1,4 @@
-"""Checks of episodes that are played: what they contain, and that they are the same however they are played."""
+"""Checks that play episodes: what the episodes contain, and that every way to play them gives the same result."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from jaxdilemmas.wrappers import AutoReset
 
 
 def spaces_contain_what_comes_out(probe: Probe) -> None:
-    """The observation space contains every observation, `final_obs` too, and the action space what it samples."""
+    """The observation space contains every observation, also `final_obs`; the action space contains its own samples."""
     space = probe.env.observation_space
     reset, steps = probe.played["reset"], probe.played["steps"]
     seen = {"obs after reset": reset["obs"], "obs after step": steps["obs"]}
@@ -53,9 +53,9 @@ def the_clock_counts_steps_and_truncates(probe: Probe) -> None:
 
 
 def same_key_gives_the_same_episode(probe: Probe) -> None:
-    """The same arguments give the same results bitwise, and what was passed in is left as it was.
+    """The same arguments give bitwise the same results, and the methods do not change their arguments.
 
-    Without jit that is seen of a transition, with it of a reset and an episode.
+    Without jit this is checked for a transition, with jit for a reset and an episode.
     """
     first, params = probe.start, probe.short_params
     claim_equal("reset", first, probe.env.reset(probe.inputs.key_reset, params), tolerance=0.0)
@@ -70,7 +70,7 @@ def same_key_gives_the_same_episode(probe: Probe) -> None:
 
 
 def no_operation_returns_nan(probe: Probe) -> None:
-    """Played operation by operation, no number is NaN, so that `jax_debug_nans` finds the NaNs of a learner."""
+    """Without jit no operation of an episode returns NaN, so `jax_debug_nans` can find the NaNs of a learner."""
     try:
         _ = probe.played_without_jit
     except FloatingPointError as error:
@@ -78,12 +78,12 @@ def no_operation_returns_nan(probe: Probe) -> None:
 
 
 def jit_equals_no_jit(probe: Probe) -> None:
-    """An episode compiled as a whole is the episode that runs operation by operation."""
+    """An episode that is compiled as a whole equals the episode that runs operation by operation."""
     claim_equal("episode", probe.played_without_jit, probe.played)
 
 
 def vmap_equals_a_loop(probe: Probe) -> None:
-    """A batch of episodes is the episodes one by one."""
+    """A batch of episodes equals the same episodes played one by one."""
     episodes = [jax.tree.map(lambda leaf, i=i: leaf[i], probe.batch) for i in range(NUM_EPISODES)]
     loop = [probe.jitted_play(inputs, probe.short_params) for inputs in episodes]
     batch = jax.jit(jax.vmap(probe.play, in_axes=(0, None)))(probe.batch, probe.short_params)
@@ -91,7 +91,10 @@ def vmap_equals_a_loop(probe: Probe) -> None:
 
 
 def step_is_draw_and_transition_and_clock_and_observe(probe: Probe) -> None:
-    """A step can be replayed from its Draws. `AutoReset` adds a reset to that, so what it wraps is held to it."""
+    """A step can be repeated from its Draws.
+
+    `AutoReset` adds a reset to the step, so this check looks at the environment inside `AutoReset`.
+    """
     if isinstance(probe.env, AutoReset):
         probe = Probe(probe.env.env, probe.params, probe.num_steps, probe.seed)
     env = probe.env

@@ -13,13 +13,13 @@ NUM_DEVICES = 2
 
 
 def strict_promotion_is_no_error(probe: Probe) -> None:
-    """`reset` and `step` trace where JAX refuses to promote ranks and dtypes by itself."""
+    """`reset` and `step` trace if JAX refuses to promote ranks and dtypes by itself."""
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
         jax.eval_shape(probe.play, probe.inputs, probe.short_params)
 
 
 def keys_of_both_kinds_are_taken(probe: Probe) -> None:
-    """Keys of `jax.random.PRNGKey` lead to the same shapes and dtypes as keys of `jax.random.key`."""
+    """Keys of `jax.random.PRNGKey` give the same shapes and dtypes as keys of `jax.random.key`."""
     inputs = probe.inputs
     legacy = Inputs(jax.random.key_data(inputs.key_reset), jax.random.key_data(inputs.keys), inputs.actions)
     typed, untyped = (jax.eval_shape(probe.play, given, probe.short_params) for given in (inputs, legacy))
@@ -27,9 +27,9 @@ def keys_of_both_kinds_are_taken(probe: Probe) -> None:
 
 
 def fields_of_a_state_share_no_buffer(probe: Probe) -> None:
-    """A state that was just made can be donated (`donate_argnums`): no two of its fields are one array.
+    """A new state can be donated (`donate_argnums`): no two of its fields are the same array.
 
-    That holds of what `reset` returns and, without jit, of what `initial_state` returns.
+    This is checked for the state of `reset` and, without jit, for the state of `initial_state`.
     """
     with jax.disable_jit():
         state = probe.env.initial_state(probe.inputs.key_reset, probe.short_params)
@@ -39,20 +39,20 @@ def fields_of_a_state_share_no_buffer(probe: Probe) -> None:
             if isinstance(leaf, jax.Array) and leaf.size and leaf.is_fully_addressable:
                 names[leaf.unsafe_buffer_pointer()].append(jax.tree_util.keystr(path))
         for shared in names.values():
-            claim(len(shared) == 1, f"{' and '.join(shared)} of the state of {what} are one array; make each anew")
+            claim(len(shared) == 1, f"{' and '.join(shared)} of the state of {what} are one array; make one for each")
 
 
 def sixty_four_bit_mode_gives_the_same_episode(probe: Probe) -> None:
-    """With `jax_enable_x64` an episode has the same dtypes, and the same values bitwise."""
+    """With `jax_enable_x64` an episode has the same dtypes and bitwise the same values."""
     with jax.enable_x64(True):
         found = jax.device_get(jax.jit(probe.play)(probe.inputs, probe.short_params))
     claim_equal("in 64-bit mode", probe.played, found, tolerance=0.0)
 
 
 def shard_map_gives_the_same_episodes(probe: Probe) -> None:
-    """Under `jax.shard_map` with its default checks a batch of episodes is the episodes one by one.
+    """Under `jax.shard_map` with its default checks a batch of episodes equals the same episodes played one by one.
 
-    It is traced; where there are two devices it is played as well, an episode on each.
+    The batch is traced. If there are two devices, it is also played, one episode on each device.
     """
     devices = jax.devices()[:NUM_DEVICES]
     mesh, split = Mesh(np.array(devices), ("devices",)), PartitionSpec("devices")

@@ -1,4 +1,4 @@
-"""Checks of what the attributes and methods of a game are and return. Nothing is compiled."""
+"""Checks of the attributes of a game and of the results of its methods. These checks compile nothing."""
 
 import dataclasses
 from typing import Any
@@ -19,7 +19,7 @@ from jaxdilemmas.testing.probe import (
     kind_of,
 )
 
-NEVER_ENDS = "; a game that only the clock ends returns jnp.zeros((), bool)"
+NEVER_ENDS = "; a game that only the clock ends must return jnp.zeros((), bool)"
 DATACLASS = "a dataclass of arrays: a class that derives from flax.struct.PyTreeNode"
 
 
@@ -42,19 +42,19 @@ def the_environment_has_agents_and_spaces(probe: Probe) -> None:
 
 
 def params_are_a_dataclass_of_numbers(probe: Probe) -> None:
-    """Params can be changed with `.replace`, hold numbers or arrays of numbers, and have a field `max_steps`."""
+    """Params have the method `.replace`, contain numbers or arrays of numbers, and have a field `max_steps`."""
     claim(hasattr(probe.env, "default_params"), "default_params is missing; set it when the environment is built")
     claim_dataclass("params", probe.params)
     claim(hasattr(probe.params, "max_steps"), "params has no field max_steps")
     for path, leaf in jax.tree.leaves_with_path(probe.params):
         name = f"params{jax.tree_util.keystr(path)}"
         is_number = isinstance(leaf, int | float | np.generic) or is_array(leaf)
-        hint = "not a number or an array; mark fields that are no numbers with flax.struct.field(pytree_node=False)"
+        hint = "not a number or an array; mark fields that are not numbers with flax.struct.field(pytree_node=False)"
         claim(is_number, f"{name} is {kind_of(leaf)}, {hint}")
 
 
 def initial_state_returns_a_dataclass_of_arrays(probe: Probe) -> None:
-    """State holds arrays of at most 32 bits, no Python numbers and no keys; `step_count` is `[]` int32."""
+    """State contains arrays of at most 32 bits, no Python numbers and no keys; `step_count` is `[]` int32."""
     state = probe.trace(lambda key, actions, params: probe.env.initial_state(key, params))
     claim_arrays("state", state)
     claim(hasattr(state, "step_count"), "state has no field step_count")
@@ -62,14 +62,14 @@ def initial_state_returns_a_dataclass_of_arrays(probe: Probe) -> None:
 
 
 def draw_returns_a_dataclass_of_arrays(probe: Probe) -> None:
-    """Draws hold arrays of at most 32 bits; a game without chance returns a dataclass without fields."""
+    """Draws contain arrays of at most 32 bits; a game without chance returns a dataclass without fields."""
     env = probe.env
     draws = probe.trace(lambda key, actions, params: env.draw(key, env.initial_state(key, params), params))
     claim_arrays("draws", draws)
 
 
 def transition_returns_state_rewards_terminated_and_info(probe: Probe) -> None:
-    """Four things in this order; the state is like the one before."""
+    """`transition` returns four things in this order; the new state has the structure of the old one."""
     state = probe.trace(lambda key, actions, params: probe.env.initial_state(key, params))
     next_state = outcome_of(probe)[0]
     claim_arrays("state", next_state)
@@ -77,17 +77,17 @@ def transition_returns_state_rewards_terminated_and_info(probe: Probe) -> None:
 
 
 def rewards_are_one_float32_for_each_agent(probe: Probe) -> None:
-    """`[N]` float32."""
+    """Rewards are `[N]` float32."""
     claim_array("rewards", outcome_of(probe)[1], (probe.env.num_agents,), np.float32)
 
 
 def terminated_is_one_bool(probe: Probe) -> None:
-    """`[]` bool, an array."""
+    """`terminated` is an array, `[]` bool."""
     claim_array("terminated", outcome_of(probe)[2], (), np.bool_, NEVER_ENDS)
 
 
 def info_has_fixed_keys_and_an_agent_axis(probe: Probe) -> None:
-    """A dict with the same keys in every step, whose leaves are arrays with a leading agent axis."""
+    """Info is a dict with the same keys in every step; its leaves are arrays with a leading agent axis."""
     info, later = outcome_of(probe)[3], outcome_of(probe)[3]
     claim(isinstance(info, dict), f"info is {kind_of(info)}, not a dict")
     for path, leaf in jax.tree.leaves_with_path(info):
@@ -96,14 +96,14 @@ def info_has_fixed_keys_and_an_agent_axis(probe: Probe) -> None:
 
 
 def observe_returns_one_observation_for_each_agent(probe: Probe) -> None:
-    """One array `[N, ...]`."""
+    """`observe` returns one array `[N, ...]`."""
     env = probe.env
     obs = probe.trace(lambda key, actions, params: env.observe(env.initial_state(key, params), params))
     claim_agent_axis("obs", obs, env.num_agents)
 
 
 def reset_and_step_return_what_the_contract_says(probe: Probe) -> None:
-    """`reset` two things and `step` six, of the shapes and dtypes that the game's other methods have."""
+    """`reset` returns two things and `step` six, with the shapes and dtypes of the game's other methods."""
     env, num_agents = probe.env, probe.env.num_agents
     start = probe.trace(lambda key, actions, params: env.reset(key, params))
     is_pair = isinstance(start, tuple) and len(start) == 2
@@ -146,7 +146,7 @@ def wrong_actions_are_refused(probe: Probe) -> None:
 
 
 def outcome_of(probe: Probe) -> tuple[Any, ...]:
-    """What `transition` returns for a first step, traced anew."""
+    """Traces a first step anew and returns the result of `transition`."""
     env = probe.env
 
     def transition(key: jax.Array, actions: jax.Array, params: Any) -> Any:
@@ -160,13 +160,13 @@ def outcome_of(probe: Probe) -> tuple[Any, ...]:
 
 
 def claim_dataclass(name: str, tree: Any) -> None:
-    """Claims that a value is a flax.struct dataclass, or one like it: a pytree with `replace`."""
+    """Claims that a value is a flax.struct dataclass or works as one: a pytree with `replace`."""
     is_dataclass = dataclasses.is_dataclass(tree) and not isinstance(tree, type)
     claim(is_dataclass, f"{name} is {kind_of(tree)}, not a flax.struct dataclass; it must be {DATACLASS}")
     has_replace = f"{name} has no replace: {type(tree).__name__} is not a flax.struct dataclass; it must be {DATACLASS}"
     claim(hasattr(tree, "replace"), has_replace)
     is_leaf = jax.tree_util.all_leaves([tree])
-    claim(not is_leaf, f"{name} is no pytree: {type(tree).__name__} must be {DATACLASS}")
+    claim(not is_leaf, f"{name} is not a pytree: {type(tree).__name__} must be {DATACLASS}")
 
 
 def claim_arrays(name: str, tree: Any) -> None:
@@ -177,7 +177,7 @@ def claim_arrays(name: str, tree: Any) -> None:
         claim(is_array(leaf), f"{leaf_name} is {kind_of(leaf)}, not an array")
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         claim(not is_key, f"{leaf_name} is a PRNG key; chance enters through Draws")
-        claim(leaf.dtype.itemsize <= 4, f"{leaf_name} is {kind_of(leaf)}, more than 32 bits; say its dtype")
+        claim(leaf.dtype.itemsize <= 4, f"{leaf_name} is {kind_of(leaf)}, more than 32 bits; give it an explicit dtype")
 
 
 CHECKS: tuple[Check, ...] = (

@@ -1,4 +1,4 @@
-"""What every check is given, an environment with episodes to play, and how checks compare and complain."""
+"""The argument of every check, an environment with episodes to play, and the functions that compare values."""
 
 import functools
 from collections.abc import Callable
@@ -12,15 +12,17 @@ from jaxdilemmas.arguments import show
 from jaxdilemmas.environment import Environment, Step
 
 TOLERANCE = 1e-6
+"""Floats of two episodes may differ by this much, absolute plus relative."""
 NUM_EPISODES = 3
+"""Number of episodes of a probe."""
 StepFunction = Callable[..., Step]
 
 
 class Inputs(NamedTuple):
-    """What an episode of T steps is made from.
+    """The inputs of an episode of T steps.
 
     Attributes:
-      key_reset: `[]` key.
+      key_reset: `[]` key of the reset.
       keys: `[T]` keys of the steps.
       actions: `[T, N, ...]`, random members of the action space.
     """
@@ -31,12 +33,12 @@ class Inputs(NamedTuple):
 
 
 class Probe:
-    """What every check is given: an environment, its params, and three episodes to play with it.
+    """The argument of every check: an environment, its params, and three episodes to play with it.
 
     Attributes:
       env: the environment.
       num_steps: T, the length of the episodes.
-      seed: of the episodes.
+      seed: the seed of the episodes.
     """
 
     def __init__(self, env: Environment, params: Any = None, num_steps: int = 4, seed: int = 0) -> None:
@@ -46,12 +48,12 @@ class Probe:
 
     @property
     def params(self) -> Any:
-        """As given, or those by default."""
+        """The params that were given, or the default params."""
         return self.env.default_params if self._params is None else self._params
 
     @property
     def short_params(self) -> Any:
-        """With a clock that ends the episode at the last step."""
+        """The params with a clock that ends the episode at the last step."""
         return self.params.replace(max_steps=self.num_steps)
 
     @functools.cached_property
@@ -81,18 +83,18 @@ class Probe:
         return self.inputs.actions[0]
 
     def trace(self, function: Callable[..., Any]) -> Any:
-        """What a function of key, actions and params returns while it is traced, as it is, whatever it is."""
+        """Traces a function of key, actions and params and returns its result, which may be of any kind."""
         found: list[Any] = []
         jax.eval_shape(lambda *args: found.append(function(*args)), self.key, self.actions, self.params)
         return found[0]
 
     def play(self, inputs: Inputs, params: Any) -> dict[str, Any]:
-        """One episode: what `reset` returned, and what every `step` returned with a leading time axis."""
+        """Plays one episode: the result of `reset` and the results of every `step`, with a leading time axis."""
         return play(self.env, self.env.step, inputs, params)
 
     @functools.cached_property
     def start(self) -> tuple[jax.Array, Any]:
-        """What `reset` returns for the first episode."""
+        """The result of `reset` for the first episode."""
         return self.env.reset(self.inputs.key_reset, self.short_params)
 
     @functools.cached_property
@@ -108,7 +110,7 @@ class Probe:
 
 
 def play(env: Environment, step: StepFunction, inputs: Inputs, params: Any, scan: Any = jax.lax.scan) -> dict[str, Any]:
-    """One episode of `env` with its `step` or another one; `scan` is `jax.lax.scan` or a Python loop like it."""
+    """Plays one episode of `env` with `step`; `scan` is `jax.lax.scan` or a Python loop with the same interface."""
     obs, state = env.reset(inputs.key_reset, params)
 
     def body(state: Any, now: tuple[jax.Array, jax.Array]) -> tuple[Any, dict[str, Any]]:
@@ -120,7 +122,7 @@ def play(env: Environment, step: StepFunction, inputs: Inputs, params: Any, scan
 
 
 def scan_without_jit(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, xs: tuple[Any, ...]) -> tuple[Any, Any]:
-    """`jax.lax.scan` as a loop in Python."""
+    """Does the same as `jax.lax.scan`, as a loop in Python."""
     outputs = []
     for x in zip(*xs, strict=True):
         carry, output = body(carry, x)
@@ -132,7 +134,7 @@ Check = Callable[[Probe], None]
 
 
 def claim(holds: Any, otherwise: str) -> None:
-    """Raises an AssertionError unless the claim holds, also where Python runs without its assert statements."""
+    """Raises an AssertionError unless the claim holds, also if Python runs without its assert statements."""
     if not holds:
         raise AssertionError(otherwise)
 
@@ -143,14 +145,14 @@ def is_array(value: Any) -> bool:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is: shape and dtype of an array, the type of anything else and what it holds."""
+    """Describes a value: shape and dtype of an array, type and repr of anything else."""
     if is_array(value) or isinstance(value, jax.ShapeDtypeStruct):
         return f"{list(value.shape)} {value.dtype}"
     return f"a {type(value).__name__}, {show(value)}"
 
 
 def claim_array(name: str, value: Any, shape: tuple[int, ...], dtype: Any, hint: str = "") -> None:
-    """Claims that a value is an array of a shape and a dtype."""
+    """Claims that a value is an array of this shape and dtype."""
     expected = f"{list(shape)} {np.dtype(dtype)}"
     claim(is_array(value), f"{name} is {kind_of(value)}, not an array {expected}{hint}")
     is_fit = value.shape == shape and value.dtype == np.dtype(dtype)
@@ -158,14 +160,14 @@ def claim_array(name: str, value: Any, shape: tuple[int, ...], dtype: Any, hint:
 
 
 def claim_agent_axis(name: str, value: Any, num_agents: int) -> None:
-    """Claims that a value is an array with a leading axis of agents."""
+    """Claims that a value is an array whose first axis is the agents."""
     expected = f"its first axis must be the {num_agents} agents"
     claim(is_array(value), f"{name} is {kind_of(value)}, not an array; {expected}")
     claim(value.shape[:1] == (num_agents,), f"{name} is {kind_of(value)}; {expected}")
 
 
 def claim_same_structure(what: str, expected: Any, found: Any) -> None:
-    """Claims that two pytrees of arrays have one structure, and their arrays the same shapes and dtypes."""
+    """Claims that two pytrees of arrays have the same structure, shapes and dtypes."""
     trees: list[Any] = [jax.tree.structure(tree) for tree in (expected, found)]
     claim(trees[0] == trees[1], f"{what}: the structure changed from {trees[0]} to {trees[1]}")
     for (path, a), b in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(found), strict=True):
