@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import platform
+import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -43,7 +44,8 @@ class DamagedError(ValueError):
 def written_beside(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; the file there replaces `path` in one step at the end.
 
-    If the writing fails, `path` stays as it was. A symbolic link at `path` is replaced, not followed.
+    If the writing fails, `path` stays as it was. A symbolic link at `path` is replaced, not followed. Of processes that
+    write the same file at the same time each has a path of its own, and the file is that of the last one, whole.
 
     Args:
       path: the file to be. Its directory is made if need be.
@@ -52,8 +54,7 @@ def written_beside(path: Path) -> Iterator[Path]:
       OSError: it cannot be written; the error names a file.
     """
     make_directory(path.parent)
-    beside = path_beside(path)
-    beside.unlink(missing_ok=True)  # of a process that was killed; never written through if it is a link
+    beside = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part{path.suffix}")
     try:
         with naming(path):
             yield beside
@@ -69,11 +70,6 @@ def written_beside(path: Path) -> Iterator[Path]:
 def check_path(path: Any) -> None:
     """Raises a ValueError unless this is text or a path."""
     check_kind("path", path, (str, os.PathLike), "the path of a file or directory")
-
-
-def path_beside(path: Path) -> Path:
-    """Where a file is written until it takes its place."""
-    return path.with_name(f".{path.stem}.part{path.suffix}")
 
 
 def make_directory(path: Path) -> None:
