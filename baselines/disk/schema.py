@@ -9,9 +9,10 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import os
 import typing
+from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,7 +22,7 @@ import pydantic_core
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from baselines.disk.writing import CHECKSUM, DamagedError, note_without_checksum, read_file, write_file
-from jaxdilemmas.arguments import refusal, show
+from jaxdilemmas.arguments import printable, refusal, show
 
 MOST_INT32 = 2**31 - 1
 MOST_FLOAT32 = 3.4e38
@@ -102,13 +103,19 @@ OnceEach = Annotated[tuple[T, ...], AfterValidator(_check_once_each), Allowed("a
 """One or more values, none of them twice."""
 
 
-def is_plain(value: Any) -> bool:
-    """Whether a value is text, None, a bool, a finite number, or a tuple, list or dict (keys are text) of these."""
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and is_plain(item) for name, item in value.items())
-    if isinstance(value, tuple | list):
-        return all(is_plain(item) for item in value)
-    return value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+def parts_not_plain(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The names, as config.sizes.0, and values of what is no text, None, bool, finite number, or collection of these.
+
+    A collection is a tuple, a list, or a dict with text as keys.
+    """
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        for key, item in value.items():
+            yield from parts_not_plain(f"{name}.{printable(key)}", item)
+    elif isinstance(value, tuple | list):
+        for i, item in enumerate(value):
+            yield from parts_not_plain(f"{name}.{i}", item)
+    elif not (value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value))):
+        yield name, value
 
 
 def as_tuples(value: Any) -> Any:
@@ -121,7 +128,7 @@ def as_tuples(value: Any) -> Any:
 
 
 def _check_plain(value: dict[str, Any]) -> dict[str, Any]:
-    if not is_plain(value):
+    if any(parts_not_plain("", value)):
         raise ValueError("not plain")
     return as_tuples(value)
 
@@ -145,7 +152,7 @@ def check_fields(settings: Any) -> None:
         try:
             checked = adapter.validate_python(as_tuples(value), strict=True)
         except ValidationError as error:
-            raise ValueError(refusal(name, value, allowed or _explain(error))) from None
+            raise ValueError(_refusal(name, value, allowed or _explain(error))) from None
         object.__setattr__(settings, name, checked)
 
 
@@ -175,7 +182,7 @@ def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) 
         name = str(first["loc"][0])
         if first["type"] == "missing":
             raise ValueError(f"{path}: the field {name!r} is missing") from None
-        raise ValueError(f"{path}: {refusal(name, found[name], fields[name][1] or _explain(error))}") from None
+        raise ValueError(f"{path}: {_refusal(name, found[name], fields[name][1] or _explain(error))}") from None
 
 
 def save_json(path: Path, value: Any) -> None:
@@ -233,6 +240,12 @@ def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any) -> dict
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds {show(found)}: a JSON object with {', '.join(_fields_of(cls))} is needed")
     return found
+
+
+def _refusal(name: str, value: Any, allowed: str) -> str:
+    """The sentence that names a field, or the part of an object in it that is not allowed."""
+    parts = parts_not_plain(name, value) if isinstance(value, dict) else iter(())
+    return refusal(*next(parts, (name, value)), allowed)
 
 
 def _explain(error: ValidationError) -> str:

@@ -3,6 +3,8 @@
 import errno
 import logging
 import math
+import re
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +12,7 @@ import jax
 import numpy as np
 
 from baselines.disk.packing import pack, unpack
-from baselines.disk.writing import DamagedError, checksum, note_without_checksum
+from baselines.disk.writing import DamagedError, checksum, make_directory, note_without_checksum
 from jaxdilemmas.arguments import require, show
 
 CHECKSUM = "checkpoint.sha256"
@@ -18,6 +20,9 @@ CHECKSUM = "checkpoint.sha256"
 
 ROWS = "checkpoint.rows.sha256"
 """Name of the array `[32]` uint8 with the checksum of the rows of metrics.csv up to the checkpoint."""
+
+MOST_KEPT = 2
+"""The one before the last is there if the last is damaged."""
 
 SPARE_BYTES = 2**20
 """A checkpoint that unpacks to more than this and twice the train state of a run is not read."""
@@ -38,34 +43,33 @@ class Restored(NamedTuple):
 
 
 class Checkpoints:
-    """The last two train states of a run, kept by orbax.
+    """The last two train states of a run, each in a directory that orbax writes as a whole or not at all.
 
     Args:
       path: the directory; made if need be.
 
     Raises:
-      DamagedError: it holds what orbax cannot read.
       OSError: it cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
         import orbax.checkpoint as ocp
 
+        make_directory(path)
         self._path = path
         self._args = ocp.args
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, enable_async_checkpointing=False)
-        handler = ocp.StandardCheckpointHandler()
+        handler = ocp.CompositeCheckpointHandler(default=ocp.StandardCheckpointHandler())
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax quotes damaged files as they are
-        try:
-            self._manager = ocp.CheckpointManager(path.absolute(), options=options, item_handlers=handler)
-        except OSError:
-            raise
-        except Exception as error:  # orbax raises many kinds
-            raise DamagedError(f"{path} cannot be read: {first_line(error)}") from error
+        self._checkpointer = ocp.Checkpointer(handler)
+
+    def _updates(self) -> list[int]:
+        """The numbers of updates after which checkpoints were saved, in order."""
+        names = [path.name for path in self._path.iterdir() if path.is_dir()]
+        return sorted(int(name) for name in names if re.fullmatch("[1-9][0-9]*", name))
 
     def latest(self) -> int:
         """The number of updates after which the last one was saved; 0 if there is none."""
-        return self._manager.latest_step() or 0
+        return max(self._updates(), default=0)
 
     def restore_latest(self, template: Any) -> Restored:
         """Reads the last train state that is whole: the one before where the last is damaged.
@@ -77,7 +81,7 @@ class Checkpoints:
           ValueError: none can be read, or it is of another algorithm, network or game; the message names it.
         """
         error: DamagedError | None = None
-        for update in sorted(self._manager.all_steps(), reverse=True):
+        for update in reversed(self._updates()):
             try:
                 return self.restore(update, template)
             except DamagedError as damaged:
@@ -86,12 +90,12 @@ class Checkpoints:
 
     def drop_after(self, update: int) -> None:
         """Deletes those of later updates than `update`."""
-        for later in self._manager.all_steps():
+        for later in self._updates():
             if later > update:
-                self._manager.delete(later)
+                shutil.rmtree(self._path / str(later))
 
     def save(self, update: int, arrays: dict[str, np.ndarray], rows: bytes) -> None:
-        """Saves a packed train state after `update` updates, unless that is done.
+        """Saves a packed train state after `update` updates, unless that is done, and deletes all but the last two.
 
         Args:
           update: the number of updates that are done.
@@ -101,17 +105,19 @@ class Checkpoints:
         Raises:
           OSError: it cannot be written; those before it stay.
         """
+        path = self._path / str(update)
+        if not self._path.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "removed while the run went on", str(self._path))
         if update <= self.latest():
             return
         content = arrays | {ROWS: np.frombuffer(rows, np.uint8)}
         content[CHECKSUM] = np.frombuffer(bytes.fromhex(checksum(content)), np.uint8)
-        path = self._path / str(update)
-        if not self._path.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "removed while the run went on", str(self._path))
         try:
-            self._manager.save(update, args=self._args.StandardSave(content))
+            self._checkpointer.save(path.absolute(), self._args.Composite(default=self._args.StandardSave(content)))
         except Exception as error:  # orbax and tensorstore raise many kinds
             raise OSError(getattr(error, "errno", None) or errno.EIO, first_line(error), str(path)) from error
+        for earlier in self._updates()[:-MOST_KEPT]:
+            shutil.rmtree(self._path / str(earlier))
 
     def restore(self, update: int, template: Any) -> Restored:
         """Reads the train state after `update` updates.
@@ -126,9 +132,13 @@ class Checkpoints:
         """
         path = self._path / str(update)
         try:
-            num_bytes, most = self._num_bytes(update), 2 * _num_bytes(jax.eval_shape(pack, template)) + SPARE_BYTES
+            metadata = self._checkpointer.metadata(path.absolute()).item_metadata["default"]
+            num_bytes, most = _num_bytes(metadata.tree), 2 * _num_bytes(jax.eval_shape(pack, template)) + SPARE_BYTES
             require(num_bytes <= most, "bytes", num_bytes, f"at most {most:,} are read")
-            arrays = dict(self._manager.restore(update, args=self._args.StandardRestore()))
+            content = self._checkpointer.restore(
+                path.absolute(), self._args.Composite(default=self._args.StandardRestore())
+            )
+            arrays = dict(content["default"])
         except Exception as error:  # orbax and tensorstore raise many kinds
             raise DamagedError(f"checkpoint {path} cannot be read: {first_line(error)}") from error
         for name, array in arrays.items():
@@ -145,13 +155,9 @@ class Checkpoints:
         except ValueError as error:
             raise ValueError(f"checkpoint {path} is of another run: {error}") from error
 
-    def _num_bytes(self, update: int) -> int:
-        """The size of the arrays of a checkpoint once they are unpacked, by its metadata."""
-        return _num_bytes(getattr(self._manager.item_metadata(update), "tree", None))
-
     def close(self) -> None:
-        """Waits for what is being written."""
-        self._manager.close()
+        """Frees what orbax holds."""
+        self._checkpointer.close()
 
 
 def _num_bytes(tree: Any) -> int:

@@ -50,7 +50,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("is_on", "x", "'x' is not allowed: True or False"),
     ("is_on", 1, "1 is not allowed"),
     ("sizes", (1, 2.5), r"\(1, 2\.5\) is not allowed"),
-    ("others", {"a": float("nan")}, r"\{'a': nan\} is not allowed: an object of text"),
+    ("others.a", {"a": float("nan")}, "nan is not allowed: an object of text"),
+    ("others.b.1.c", {"a": 1, "b": (2, {"c": float("inf")})}, "inf is not allowed: an object of text"),
     ("others", {1: 2}, r"\{1: 2\} is not allowed"),
 ]
 
@@ -58,7 +59,7 @@ WRONG: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("name", "value", "message"), WRONG, ids=range(len(WRONG)))
 def test_a_wrong_value_is_refused_by_field_and_value(name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}={message}"):
-        Settings(**{name: value})
+        Settings(**{name.partition(".")[0]: value})
 
 
 def test_a_whole_number_in_a_field_of_floats_becomes_a_float() -> None:
@@ -80,7 +81,7 @@ def test_a_file_is_read_as_the_dataclass_and_lists_become_tuples() -> None:
         ('{"rate": NaN}', "f.json: rate=nan is not allowed"),
         ('{"rate": 1e999}', "f.json: rate=inf is not allowed"),
         ('{"sizes": [1, "a"]}', r"f.json: sizes=\[1, 'a'\] is not allowed"),
-        ('{"others": {"a": Infinity}}', "f.json: others=.*inf.* is not allowed"),
+        ('{"others": {"a": Infinity}}', "f.json: others.a=inf is not allowed"),
         ('{"others": 5}', "f.json: others=5 is not allowed"),
         ('{"width": 7}', "f.json: width=7 does not fit"),
         ('{"\\u001b[31m": 1}', r"f.json: the field '\\x1b\[31m' is unknown: allowed are width, seed"),
