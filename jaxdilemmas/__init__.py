@@ -4,7 +4,7 @@
 >>> env = jaxdilemmas.make("gathering")
 >>> obs, state = env.reset(jax.random.key(0))
 
-Names are imported when they are first used, so that `import jaxdilemmas` costs next to nothing.
+Each name is imported when it is first used, so that `import jaxdilemmas` takes almost no time.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What a batch needs: a branch that stays one under `jax.vmap`, and arrays that differ by device in `jax.shard_map`."""
+"""Two functions for batches: a branch that stays a branch under `jax.vmap`, and arrays that vary over devices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,23 +8,24 @@ import jax.numpy as jnp
 
 
 def compute_if_any(function: Callable[..., Any], predicate: jax.Array, *operands: Any) -> Any:
-    """Calls a function only if somebody needs what it returns.
+    """Calls a function only if its result is needed anywhere in the batch.
 
-    Under `jax.vmap` a `lax.cond` becomes a choice between two results that are both computed, always. This one asks
-    whether the predicate holds anywhere in the batch and computes nothing if it does not. It has no gradient in reverse
-    mode: operands that gradients are asked for need `jax.lax.stop_gradient`.
+    Under `jax.vmap` a `lax.cond` becomes a choice between two results that are both always computed. This function asks
+    whether the predicate is True anywhere in the batch, and computes nothing if it is not. It has no gradient in
+    reverse mode: use `jax.lax.stop_gradient` on operands of which a gradient is taken.
 
     Args:
-      function: of `operands` alone; it must not close over traced arrays.
+      function: a function of `operands` only; it must not close over traced arrays.
       predicate: `[]` bool.
       *operands: pytrees of arrays.
 
     Returns:
-      `function(*operands)` where the predicate holds. Where it does not: the same, or zeros; use neither.
+      `function(*operands)` where the predicate is True. Where it is False the result is either the same or zeros, and
+      must not be used.
     """
 
     def zeros(*operands: Any) -> Any:
-        # zeros like a leaf vary over the devices of a `jax.shard_map` where it does, as both branches must
+        # `zeros_like` varies over the devices of a `jax.shard_map` as the leaf does; both branches must agree in this
         return jax.tree.map(jnp.zeros_like, jax.eval_shape(function, *operands))
 
     @jax.custom_batching.custom_vmap
@@ -42,17 +43,17 @@ def compute_if_any(function: Callable[..., Any], predicate: jax.Array, *operands
 
 
 def vary_alike(tree: Any, others: Any) -> Any:
-    """Lets arrays vary over the devices of a `jax.shard_map` as other arrays do; outside of one nothing changes.
+    """Makes arrays vary over the devices of a `jax.shard_map` as other arrays do; outside of one it does nothing.
 
-    What a game sets to a constant, such as a clock, is the same on every device until it meets something that is not.
-    A loop over steps refuses a state that becomes different by device only then.
+    A game sets some values, such as the clock, to a constant. JAX treats a constant as equal on all devices until it
+    meets a value that varies. A loop over steps refuses a state that starts to vary only then.
 
     Args:
       tree: a pytree of arrays.
       others: a pytree of arrays and numbers.
 
     Returns:
-      `tree`, whose arrays vary over every axis of the mesh over which anything in `others` does.
+      `tree`, whose arrays vary over every axis of the mesh over which an array in `others` varies.
     """
     axes = frozenset[str]().union(*(_varying_axes(leaf) for leaf in jax.tree.leaves(others)))
     if not axes:
@@ -66,5 +67,5 @@ def vary_alike(tree: Any, others: Any) -> Any:
 
 
 def _varying_axes(leaf: Any) -> frozenset[str]:
-    """The axes of the mesh over which an array is known to vary."""
+    """The axes of the mesh over which an array varies, as far as JAX knows."""
     return jax.typeof(leaf).manual_axis_type.varying

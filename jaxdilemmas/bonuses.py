@@ -1,8 +1,8 @@
-"""Bonuses for events, added around any game by `jaxdilemmas.AddBonus`.
+"""Bonuses for events, which `jaxdilemmas.AddBonus` adds to the rewards of any game.
 
-A signal reads what happened in a step off the state after it and the step's `info`: signal(state, info) -> `[N]`
-float32. A bonus turns signals into what each agent is paid on top of its reward. It may carry state within an episode;
-the carry starts afresh with each episode.
+A signal measures the events of a step: signal(state, info) -> `[N]` float32, with the state after the step and the
+step's `info`. A bonus turns signals into numbers that are added to the rewards. A bonus may carry state within an
+episode; each episode starts with a new carry.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +14,14 @@ import jax.numpy as jnp
 from jaxdilemmas.arguments import is_number, require
 
 Info = Mapping[str, jax.Array]
-"""What a game reports of a step, `[N]` each."""
+"""The info that a game returns with a step, `[N]` each."""
 
 Signal = Callable[[Any, Info], jax.Array]
 """(state after the step, info) -> `[N]` float32."""
 
 
 class Bonus(NamedTuple):
-    """A rule for what signals pay.
+    """A rule that turns signals into a bonus for each agent.
 
     Attributes:
       init: num_agents -> carry at the start of an episode, any pytree of arrays.
@@ -33,21 +33,21 @@ class Bonus(NamedTuple):
 
 
 def wage() -> Bonus:
-    """Each agent is paid its signal, in every step anew."""
+    """The bonus of each agent in a step is its signal of that step."""
     return Bonus(lambda num_agents: (), lambda carry, signal: (carry, signal))
 
 
 def weighted_events(weights: Mapping[str, float]) -> Signal:
-    """The sum of what each agent did in a step, every kind of event with its weight.
+    """Builds the signal that is the weighted sum of an agent's events in a step.
 
     Args:
-      weights: by name of an event in `info`, such as {"potted": 3, "soup_taken": 5}; finite numbers.
+      weights: from the name of an event in `info` to a finite number, such as {"potted": 3, "soup_taken": 5}.
 
     Returns:
-      The signal. It raises a ValueError that names the event where `info` has none of that name.
+      The signal. It raises a ValueError that names the event if `info` has no event of that name.
 
     Raises:
-      ValueError: there is no event, or a weight is not a finite number.
+      ValueError: `weights` is empty or not a mapping, or a weight is not a finite number.
     """
     is_fit = isinstance(weights, Mapping) and len(weights) > 0
     require(is_fit, "weights", weights, "a weight for at least one event")
@@ -65,5 +65,5 @@ def weighted_events(weights: Mapping[str, float]) -> Signal:
 
 
 def check_weight(argument: str, value: Any) -> None:
-    """Raises a ValueError that names the argument if a value is not a finite number."""
+    """Raises a ValueError that names the argument unless a value is a finite number."""
     require(is_number(value), argument, value, "a finite number that fits float32")

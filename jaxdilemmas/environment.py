@@ -27,7 +27,7 @@ Info = dict[str, jax.Array]
 Transition = tuple[Any, jax.Array, jax.Array, Info]
 Step = tuple[jax.Array, Any, jax.Array, jax.Array, jax.Array, Info]
 COMPILED = "_compiled_methods"
-"""Where an environment keeps what was compiled for it."""
+"""The name of the attribute in which an environment keeps its compiled functions."""
 
 _WIDE = {np.dtype(narrow): np.dtype(wide) for narrow, wide in (("int32", "int64"), ("float32", "float64"))}
 _NARROW = {wide: narrow for narrow, wide in _WIDE.items()} | {np.dtype("uint64"): np.dtype("uint32")}
@@ -37,11 +37,11 @@ Policy = Callable[[jax.Array, Any], jax.Array]
 
 
 def _as_32_bits(name: str, leaf: Any) -> Any:
-    """A number or an array of params, with 32 bits where an array has 64, as it would have outside of 64-bit mode."""
+    """Checks a number or an array of params; an array of 64 bits becomes one of 32 bits, as outside of 64-bit mode."""
     dtype = getattr(leaf, "dtype", None)
     if dtype is None:
         is_fit = isinstance(leaf, bool) or is_number(leaf) or leaf in (math.inf, -math.inf)
-        require(is_fit, name, leaf, "a number, whole ones of at most 32 bits, or an array of numbers")
+        require(is_fit, name, leaf, "a number (a whole number has at most 32 bits) or an array of numbers")
         return leaf
     is_numeric = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
     require(is_numeric, name, leaf, "a number or an array of numbers; other fields have pytree_node=False")
@@ -50,14 +50,14 @@ def _as_32_bits(name: str, leaf: Any) -> Any:
 
 
 def _narrow(array: Any, dtype: Any) -> Any:
-    """An array of a dtype of 32 bits. Whole numbers that do not fit become the largest or smallest that does."""
+    """An array of a dtype of 32 bits. Whole numbers that do not fit become the largest or smallest number that fits."""
     if np.issubdtype(dtype, np.integer):
         array = array.clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
     return array.astype(dtype)
 
 
 def _as_python(value: Any) -> Any:
-    """A number of NumPy as one of Python, which brings no dtype of its own; anything else as it is."""
+    """Turns a NumPy number into a Python number, which has no dtype of its own; returns any other value as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -66,7 +66,7 @@ def _is_none(leaf: Any) -> bool:
 
 
 def _kinds_of(state: Any) -> list[type]:
-    """The class of a state and of the states within it; the structures of two classes alike are equal for JAX."""
+    """The classes of a state and of the states inside it; JAX does not distinguish classes with the same structure."""
     inner = [state.env_state] if hasattr(state, "env_state") else []
     return [type(state), *(kind for part in inner for kind in _kinds_of(part))]
 
@@ -76,7 +76,7 @@ def _path_of(kind: type) -> str:
 
 
 def _without_compiling(actions: Any) -> Any:
-    """Actions as an array, None where they hold no numbers; a list of traced numbers is stacked."""
+    """Actions as an array, or None if they contain no numbers; a list of traced numbers is stacked."""
     if numbers_from(actions) is not None:
         return np.asarray(actions)
     is_traced = isinstance(actions, list | tuple) and any(isinstance(action, jax.Array) for action in actions)
@@ -88,15 +88,15 @@ def _without_compiling(actions: Any) -> Any:
 
 def check_game(env: Any) -> None:
     """Raises a ValueError unless `env` is an environment."""
-    require(isinstance(env, Environment), "env", env, "an Environment, such as jaxdilemmas.make returns")
+    require(isinstance(env, Environment), "env", env, "an Environment, for example from jaxdilemmas.make")
 
 
 STATE_AT = {"observe": 0, "draw": 1, "transition": 1}
-"""The methods that a game defines and that take a state, and where among their arguments it stands."""
+"""The methods of a game that take a state, and the position of the state among their arguments."""
 
 
 def _with_checked_state(method: Callable[..., Any], index: int) -> Callable[..., Any]:
-    """The method of a game, after a check of the state that it is given; it costs nothing where it is compiled."""
+    """The method of a game, preceded by a check of its state; the check costs nothing in compiled code."""
 
     @functools.wraps(method)
     def checked(self: "Environment", *args: Any, **kwargs: Any) -> Any:
@@ -110,13 +110,13 @@ def _with_checked_state(method: Callable[..., Any], index: int) -> Callable[...,
 class Environment(abc.ABC):
     """A multi-agent game as pure functions of arrays with an agent axis of length N = `num_agents`.
 
-    A game defines `Params`, `State` and `Draws` (flax.struct dataclasses) and the five abstract methods below; `reset`
-    and `step` are the same for all games. `State` has a field `step_count` (`[]` int32) that `transition` increments,
-    `Params` a field `max_steps`.
+    A game defines `Params`, `State` and `Draws` (flax.struct dataclasses) and the abstract methods below. `reset` and
+    `step` are the same for all games. `State` has a field `step_count` (`[]` int32) that `transition` increments;
+    `Params` has a field `max_steps`.
 
     Attributes:
       num_agents: N, the length of every agent axis.
-      version: raised whenever the dynamics change, so that recorded episodes name the rules they follow.
+      version: a new value whenever the dynamics change, so that recorded episodes name the rules that they follow.
       default_params: the numbers in the rules; a batch of params may be passed through `jax.vmap` instead.
       policy_module: name of the module with the game's own scripted policies; see `jaxdilemmas.policies.scripted`.
     """
@@ -144,24 +144,36 @@ class Environment(abc.ABC):
 
     @abc.abstractmethod
     def initial_state(self, key: jax.Array, params: Any) -> Any:
-        """Returns the `State` at the start of an episode."""
+        """Returns the `State` at the start of an episode.
+
+        Args:
+          key: a JAX PRNG key, used once.
+          params: the numbers in the rules.
+        """
 
     @abc.abstractmethod
     def draw(self, key: jax.Array, state: Any, params: Any) -> Any:
-        """Returns every random number of one step as a `Draws`; empty for a game without chance."""
+        """Returns every random number of one step as a `Draws`, which has no fields if the game has no chance.
+
+        Args:
+          key: a JAX PRNG key, used once.
+          state: the current `State`.
+          params: the numbers in the rules.
+        """
 
     @abc.abstractmethod
     def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
-        """Applies the rules once, without chance of its own and without the clock.
+        """Applies the rules once, without random numbers of its own and without the clock.
 
         Args:
-          draws: what `draw` returned, or a recording.
+          draws: the result of `draw`, or a recording.
           state: the current `State`.
-          actions: `[N]` int32, or `[N, ...]` float32 where the action space is a Box.
+          actions: `[N]` int32, or `[N, ...]` float32 if the action space is a Box.
           params: the numbers in the rules.
 
         Returns:
-          The next state, rewards `[N]` float32, terminated `[]` bool, and info: a dict, fixed keys, `[N]` leaves.
+          The next state, rewards `[N]` float32, terminated `[]` bool, and info: a dict with fixed keys and `[N]`
+          leaves.
         """
 
     @abc.abstractmethod
@@ -169,39 +181,39 @@ class Environment(abc.ABC):
         """Returns one observation per agent, `[N, ...]`."""
 
     def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, Any]:
-        """Starts an episode. It is compiled when it is first called, once for each game that was made.
+        """Starts an episode. The method is compiled at its first call, once for each environment object.
 
         Args:
           key: a JAX PRNG key, used once.
-          params: numbers in the rules; `default_params` when left out. Arrays of 64 bits are taken as 32 bits.
+          params: numbers in the rules; None stands for `default_params`. Arrays of 64 bits become arrays of 32 bits.
 
         Returns:
           Observations `[N, ...]` and the `State`.
 
         Raises:
-          ValueError: `key` is not one PRNG key, or `params` are not those of the game.
+          ValueError: `key` is not one PRNG key, or `params` are not params of the game.
         """
         check_key(key)
         return self._compiled("_reset")(key, self.check_params(params))
 
     def _reset(self, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
-        """What `reset` compiles."""
+        """The part of `reset` that is compiled."""
         state = vary_alike(self.initial_state(key, params), (key, params))
         return self.observe(state, params), state
 
     def step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any = None) -> Step:
-        """Plays one joint action. It does not reset: see `jaxdilemmas.AutoReset`. It is compiled like `reset`.
+        """Plays one joint action, without a reset: see `jaxdilemmas.AutoReset`. It is compiled like `reset`.
 
         Args:
-          key: a JAX PRNG key, handed to `draw` unchanged.
+          key: a JAX PRNG key, used once; `draw` gets it unchanged.
           state: the current `State`.
-          actions: `[N]` int32, or `[N, ...]` float32 where the action space is a Box. In 64-bit mode the dtype may have
-            64 bits instead.
-          params: numbers in the rules; `default_params` when left out. Arrays of 64 bits are taken as 32 bits.
+          actions: `[N]` int32, or `[N, ...]` float32 if the action space is a Box. In 64-bit mode the dtype may have 64
+            bits instead.
+          params: numbers in the rules; None stands for `default_params`. Arrays of 64 bits become arrays of 32 bits.
 
         Returns:
           obs `[N, ...]`, state, rewards `[N]` float32, terminated `[]` bool (the game ended), truncated `[]` bool (the
-          clock ended it: `step_count >= max_steps`), info (a dict with fixed keys and `[N]` leaves).
+          clock ended the episode: `step_count >= max_steps`), info (a dict with fixed keys and `[N]` leaves).
 
         Raises:
           ValueError: `actions` has a wrong shape or dtype, `key` is not one PRNG key, or `state` or `params` are not
@@ -214,7 +226,7 @@ class Environment(abc.ABC):
         return self._compiled("_step")(key, state, given, params)
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
-        """What `step` compiles."""
+        """The part of `step` that is compiled."""
         state = vary_alike(state, (key, state, actions, params))
         draws = self.draw(key, state, params)
         state, rewards, terminated, info = self.transition(draws, state, actions, params)
@@ -222,9 +234,9 @@ class Environment(abc.ABC):
         return self.observe(state, params), state, rewards, terminated, truncated, info
 
     def _compiled(self, method: str) -> Callable[..., Any]:
-        """A method that is compiled once for this environment, and is part of what it is called in, as if it were not.
+        """A method that is compiled once for this environment; inside other compiled code it becomes part of that code.
 
-        Without that each of the many operations of a game would be compiled on its own when a game is first tried out.
+        Otherwise each of the many operations of a game would be compiled on its own when a user first tries the game.
         """
         functions = self.__dict__.setdefault(COMPILED, {})
         if method not in functions:
@@ -232,11 +244,11 @@ class Environment(abc.ABC):
         return functions[method]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled and copied: everything but what was compiled."""
+        """The attributes to pickle and copy: all except the compiled functions."""
         return {name: value for name, value in self.__dict__.items() if name != COMPILED}
 
     def _check_dtypes(self, state: Any) -> None:
-        """Raises a ValueError if a field of a state of this game holds other than its own kind of numbers."""
+        """Raises a ValueError if a field of the state contains another kind of numbers than in this game."""
         if self._state_shapes is None:
             return
         expected = jax.tree.leaves_with_path(self._state_shapes)
@@ -250,10 +262,10 @@ class Environment(abc.ABC):
     def check_params(self, params: Any) -> Any:
         """Returns `params`, or `default_params` for None, with arrays of at most 32 bits.
 
-        Ranges are checked when the game is built, not here, where numbers may be traced.
+        Ranges are checked when the game is built. They are not checked here, because the numbers may be traced.
 
         Raises:
-          ValueError: they are not of this game, or a field holds no number or has another shape.
+          ValueError: `params` are not params of this game, or a field is not a number or has another shape.
         """
         kind = type(self.default_params)
         if params is not None:
@@ -273,7 +285,12 @@ class Environment(abc.ABC):
         return jax.tree_util.tree_map_with_path(check, given, is_leaf=_is_none)
 
     def check_actions(self, actions: Any) -> jax.Array | np.ndarray:
-        """Returns `actions` as an array `[N, ...]`, or raises a ValueError that names the shape and dtype it needs."""
+        """Returns `actions` as an array `[N, ...]` of the dtype of the action space.
+
+        Raises:
+          ValueError: the actions have another shape or dtype; the error names the shape and dtype of the game's
+            actions.
+        """
         shape, dtype = (self.num_agents, *self.action_space.shape), jnp.dtype(self.action_space.dtype)
         allowed = f"{type(self).__name__} with {self.num_agents} agents takes shape {shape} and dtype {dtype}"
         given = actions if isinstance(actions, jax.Array) else _without_compiling(actions)
@@ -285,13 +302,13 @@ class Environment(abc.ABC):
 
     @property
     def _state_shapes(self) -> Any:
-        """A state with shapes in the place of arrays, or None where it cannot be traced."""
+        """A state with shapes instead of arrays, or None if the initial state cannot be traced."""
         kept = self.__dict__.setdefault(COMPILED, {})
         if "state" not in kept:
             key = jax.eval_shape(jax.random.key, 0)
             try:
                 kept["state"] = jax.eval_shape(self.initial_state, key, self.default_params)
-            except Exception:  # a game that cannot be traced says so itself, when it is compiled
+            except Exception:  # a game that cannot be traced raises its own error when it is compiled
                 kept["state"] = None
         return kept["state"]
 
@@ -299,8 +316,11 @@ class Environment(abc.ABC):
         """Raises a ValueError unless `state` has the structure and the shapes of the game's own states.
 
         Args:
-          state: anything.
+          state: any value.
           is_batch_allowed: whether all fields may have the same leading axes.
+
+        Raises:
+          ValueError: `state` is not a state of this game, or a field has another shape.
         """
         expected = self._state_shapes
         if expected is None:
@@ -308,7 +328,7 @@ class Environment(abc.ABC):
         trees: list[Any] = [jax.tree.structure(tree) for tree in (state, expected)]
         if trees[0] != trees[1] or _kinds_of(state) != _kinds_of(expected):
             shown = _path_of(type(state)) if dataclasses.is_dataclass(state) else show(state)
-            needed = f"the State of {type(self).__name__}, a {_path_of(type(expected))}, as reset returns it"
+            needed = f"the State of {type(self).__name__}, a {_path_of(type(expected))}, for example from reset"
             raise ValueError(f"state={shown} is not allowed: {needed}")
         leading = np.shape(state.step_count) if is_batch_allowed else ()
         for (path, part), found in zip(jax.tree.leaves_with_path(expected), jax.tree.leaves(state), strict=True):

@@ -1,7 +1,7 @@
-"""Who is connected to whom: adjacency matrices by name, checks of matrices, and their edges as lists.
+"""Graphs of agents: adjacency matrices by name, checks of matrices, and lists of edges.
 
-`adjacency[i, j] > 0` means that i reads, minds or receives from j; what a weight says is up to the user. All of it is
-NumPy and happens before anything is compiled. Random graphs need networkx: `pip install -e ".[graphs]"`.
+`adjacency[i, j] > 0` means that i reads, minds or receives from j; the user decides on the meaning of a weight. All
+functions use NumPy and run before anything is compiled. Random graphs need networkx: `pip install -e ".[graphs]"`.
 """
 
 import inspect
@@ -36,10 +36,10 @@ class Edges(NamedTuple):
 
 
 def edges_of(adjacency: np.ndarray) -> Edges:
-    """The edges of a matrix `[receivers, senders]` without negative entries.
+    """Returns the edges of a matrix `[receivers, senders]` without negative entries.
 
     Raises:
-      ValueError: it is no matrix of finite numbers of at least 0.
+      ValueError: `adjacency` is not a matrix of finite numbers of at least 0.
     """
     matrix = numbers_from(adjacency)
     is_matrix = matrix is not None and matrix.ndim == 2 and bool((np.isfinite(matrix) & (matrix >= 0)).all())
@@ -51,21 +51,22 @@ def edges_of(adjacency: np.ndarray) -> Edges:
 
 
 def check_adjacency(argument_name: str, value: Any, num_agents: int | None = None) -> np.ndarray:
-    """An adjacency matrix that somebody gave.
+    """Checks an adjacency matrix from a user and returns it as an array.
 
     Args:
-      argument_name: what the user calls it.
-      value: anything that NumPy makes a matrix of.
-      num_agents: N, where it is known.
+      argument_name: the user's name of the matrix, for errors.
+      value: any value that NumPy can turn into a matrix.
+      num_agents: N, or None if it is not known.
 
     Returns:
       `[N, N]` float64.
 
     Raises:
-      ValueError: it is not a square matrix of numbers, has another size, a negative or non-finite weight, or an edge
-        from an agent to itself.
+      ValueError: the value is not a square matrix of numbers or has another size, a weight is negative or not finite,
+        or an agent has an edge to itself. Also if `argument_name` is not a string or `num_agents` is not a number of
+        agents.
     """
-    require(isinstance(argument_name, str), "argument_name", argument_name, "what the user calls the matrix")
+    require(isinstance(argument_name, str), "argument_name", argument_name, "a string, the user's name of the matrix")
     if num_agents is not None:
         check_num_agents(num_agents)
     numbers = numbers_from(value)
@@ -76,31 +77,31 @@ def check_adjacency(argument_name: str, value: Any, num_agents: int | None = Non
     is_weight = np.isfinite(adjacency) & (adjacency >= 0)
     _require_everywhere(is_weight, argument_name, adjacency, "weights are finite and at least 0")
     is_loop = (adjacency > 0) & np.eye(len(adjacency), dtype=bool)
-    _require_everywhere(~is_loop, argument_name, adjacency, "the diagonal is 0, nobody is connected to itself")
+    _require_everywhere(~is_loop, argument_name, adjacency, "the diagonal is 0, no agent is connected to itself")
     return adjacency
 
 
 def _require_everywhere(is_fit: np.ndarray, argument_name: str, matrix: np.ndarray, allowed: str) -> None:
-    """Raises a ValueError that names the first entry that does not fit."""
+    """Raises a ValueError that names the first entry that is not allowed."""
     row, col = np.unravel_index(np.argmin(is_fit), is_fit.shape)
     require(bool(is_fit.all()), f"{argument_name}[{row}, {col}]", float(matrix[row, col]), allowed)
 
 
 def make_graph(name: str, num_agents: int, **options: Any) -> np.ndarray:
-    """A graph without direction by its name.
+    """Builds an undirected graph by its name.
 
     Args:
       name: "complete", "empty", "ring", "star" (around agent 0), "path", "grid" (row by row, as square as N allows),
         "erdos_renyi" (every pair with the same `probability`) or "small_world" (Watts and Strogatz 1998: a ring in
-        which each agent has its `neighbours` nearest, and every edge is moved with a `probability`).
+        which each agent is connected to its `neighbours` nearest agents, and every edge is moved with a `probability`).
       num_agents: N.
       **options: `probability` and `seed` of a random graph, `neighbours` of a small world.
 
     Returns:
-      `[N, N]` float64, 1 where there is an edge; symmetric, with a diagonal of 0.
+      `[N, N]` float64, symmetric: 1 where there is an edge and 0 elsewhere, also on the diagonal.
 
     Raises:
-      ValueError: an unknown name or option, or a value that is not allowed.
+      ValueError: the name or an option is unknown, or a value is not allowed.
     """
     check_choice("name", name, GRAPHS)
     num_agents = check_num_agents(num_agents)
@@ -165,7 +166,7 @@ def _small_world(num_agents: int, neighbours: int = 4, probability: float = 0.1,
 
 
 def _check_random(probability: Any, seed: Any) -> int:
-    """Returns the seed as a number of Python, which networkx asks for."""
+    """Returns the seed as a Python int, because networkx needs one."""
     check_number("probability", probability, 1)
     return check_count("seed", seed, least=0)
 
@@ -187,4 +188,4 @@ _MAKERS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 GRAPHS = tuple(_MAKERS)
-"""The names that `make_graph` knows."""
+"""The names of the graphs of `make_graph`."""

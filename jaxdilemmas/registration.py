@@ -1,7 +1,7 @@
-"""Ids of games and how to build them. Each id is typed once, here; its module is imported when it is first made.
+"""Ids of games and functions that build games. Each id is typed once, here; its module is imported on first use.
 
-`make` is for ids that a caller writes: it imports the module of "module:Class". `make_registered` is for ids that come
-from a file: it imports nothing but registered games.
+`make` is for ids that a caller writes: it imports the module of "module:Class". `make_registered` is for ids from a
+file: it imports only registered games.
 """
 
 import difflib
@@ -34,29 +34,30 @@ _FACTORIES: dict[str, str | Factory] = {
 
 
 def registered_envs() -> list[str]:
-    """Returns the known ids in alphabetical order."""
+    """Returns the registered ids in alphabetical order."""
     return sorted(_FACTORIES)
 
 
 def register(env_id: str, factory: Factory) -> None:
-    """Adds a game of your own under an id, so that `make` finds it from here on, in this process.
+    """Registers your own game under an id, so that `make` finds it in this process.
 
-    Commands start a process of their own; they are given the class itself, as `make` says.
+    A command starts its own process; give it the class itself, as `make` explains.
 
     Args:
-      env_id: the name to make it by: letters, digits, `_`, `-` and `.`.
-      factory: a subclass of `jaxdilemmas.Environment`, or a function that returns one of its instances; called with the
-        keyword arguments of `make`.
+      env_id: the name for `make`: letters, digits, `_`, `-` and `.`.
+      factory: a subclass of `jaxdilemmas.Environment`, or a function that returns an instance of one. It is called with
+        the keyword arguments of `make`.
 
     Raises:
-      ValueError: the id is taken or no such name; `factory` cannot be called, or is a class of another kind.
+      ValueError: the id is registered already or is not such a name; `factory` cannot be called, or is a class of
+        another kind.
     """
     if isinstance(env_id, str) and ":" in env_id:
-        raise _refusal("env_id", env_id, "a colon stands for module:Class, which needs no register")
+        raise _refusal("env_id", env_id, "a colon stands for module:Class, which needs no registration")
     if not isinstance(env_id, str) or not re.fullmatch(r"[\w.-]+", env_id):
         raise _refusal("env_id", env_id, "a string of letters, digits, _, - and .")
     if env_id in _FACTORIES:
-        raise _refusal("env_id", env_id, f"it is registered already; taken are {', '.join(registered_envs())}")
+        raise _refusal("env_id", env_id, f"it is registered already; registered ids are {', '.join(registered_envs())}")
     _check_factory(factory)
     _FACTORIES[env_id] = factory
 
@@ -64,21 +65,21 @@ def register(env_id: str, factory: Factory) -> None:
 def make(env_id: str, **kwargs: Any) -> "Environment":
     """Builds a game.
 
-    The module of "module:Class" is imported, so only the caller may write it. An id that comes from a file is given to
-    `jaxdilemmas.registration.make_registered` instead.
+    The module of "module:Class" is imported and its code runs, so this id must come from the caller. For an id from a
+    file use `jaxdilemmas.registration.make_registered`.
 
     Args:
-      env_id: one of `registered_envs()`, or "module:Class" of a subclass of `jaxdilemmas.Environment` anywhere, such as
-        "my_package.my_game:MyGame". Functions are not called.
-      **kwargs: what fixes a shape or a loop (`num_agents`, `map`, `observation`, ...), and any field of the game's
-        `Params`, which then changes `default_params`.
+      env_id: one of `registered_envs()`, or "module:Class" of a subclass of `jaxdilemmas.Environment` in any module,
+        such as "my_package.my_game:MyGame". Functions are not called.
+      **kwargs: arguments that fix a shape or a loop (`num_agents`, `map`, `observation`, ...), and any field of the
+        game's `Params`, which then changes `default_params`.
 
     Returns:
       The environment; see `jaxdilemmas.Environment` for the contract.
 
     Raises:
-      ValueError: an unknown id (the nearest known one is named), a module that cannot be imported, something that is no
-        subclass of `Environment`, an unknown keyword or a value that is not allowed.
+      ValueError: the id is unknown (the error names the nearest registered id), the module cannot be imported, the
+        class is not a subclass of `Environment`, a keyword is unknown, or a value is not allowed.
     """
     if isinstance(env_id, str) and ":" in env_id:
         return _import_game(env_id)(**kwargs)
@@ -86,11 +87,11 @@ def make(env_id: str, **kwargs: Any) -> "Environment":
 
 
 def make_registered(env_id: str, **kwargs: Any) -> "Environment":
-    """Builds a registered game: as `make`, for an id that comes from a file, which must not run code.
+    """Builds a registered game, as `make` does, but for an id from a file, which must not run code.
 
     Args:
       env_id: one of `registered_envs()`. "module:Class" is refused, and its module is not imported.
-      **kwargs: as of `make`.
+      **kwargs: the keyword arguments of `make`.
 
     Returns:
       The environment.
@@ -100,36 +101,36 @@ def make_registered(env_id: str, **kwargs: Any) -> "Environment":
     """
     env = registered_class(env_id)(**kwargs)
     if not isinstance(env, _environment_class()):
-        allowed = f"its factory returned a {type(env).__name__}, no jaxdilemmas.Environment"
+        allowed = f"its factory returned a {type(env).__name__}, not a jaxdilemmas.Environment"
         raise _refusal("env_id", env_id, allowed)
     return env
 
 
 def registered_class(env_id: str) -> Factory:
-    """Returns the class (or the factory) of a registered game without building it.
+    """Returns the class (or the factory) of a registered game without building the game.
 
     Args:
       env_id: one of `registered_envs()`; only the module of this game is imported.
 
     Raises:
-      ValueError: the id is not registered; the nearest known one is named.
+      ValueError: the id is not registered; the error names the nearest registered id.
     """
     known = ", ".join(registered_envs())
     if not isinstance(env_id, str):
         raise _refusal("env_id", env_id, f"the id of a game, one of {known}")
     if ":" in env_id:
-        own = "A class of your own is taken from an argument or option that you write, or after jaxdilemmas.register"
-        raise _refusal("env_id", env_id, f"only a registered game is, one of {known}. {own}")
+        own = "For your own class write its id as an argument or option, or call jaxdilemmas.register first"
+        raise _refusal("env_id", env_id, f"only a registered game is allowed, one of {known}. {own}")
     if env_id not in _FACTORIES:
-        raise _refusal("env_id", env_id, f"it is unknown{_hint(env_id)} Known are {known}")
+        raise _refusal("env_id", env_id, f"it is unknown{_hint(env_id)} Known ids are {known}")
     factory = _FACTORIES[env_id]
     return _import_game(factory) if isinstance(factory, str) else factory
 
 
 def _hint(env_id: str) -> str:
-    """What an unknown id may have been meant to be: a class of the caller's own, or the nearest known id."""
+    """Returns a suggestion for an unknown id: the caller's own class, or the nearest registered id."""
     if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", env_id):
-        return f"; did you mean {':'.join(env_id.rsplit('.', 1))!r}? A class of your own is named as module:Class."
+        return f"; did you mean {':'.join(env_id.rsplit('.', 1))!r}? The id of your own class is module:Class."
     nearest = difflib.get_close_matches(env_id, _FACTORIES, n=1, cutoff=0.0)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
@@ -141,7 +142,7 @@ def _import_game(path: str) -> Factory:
         raise _refusal("env_id", path, "module:Class, such as 'my_package.my_game:MyGame'")
     try:
         imported = importlib.import_module(module)
-    except Exception as error:  # a module of the caller's may raise anything
+    except Exception as error:  # the caller's module may raise any error
         raise _refusal("env_id", path, _why_not_imported(module, error)) from error
     if not hasattr(imported, name):
         raise _refusal("env_id", path, f"module {module!r} has no attribute {name!r}")
@@ -151,11 +152,11 @@ def _import_game(path: str) -> Factory:
 
 
 def _why_not_imported(module: str, error: Exception) -> str:
-    """Why `module` was not imported; where modules are searched if it was not found at all."""
+    """The reason why `module` was not imported; if it was not found at all, also where Python searches for modules."""
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
         return (
             f"No module named {error.name!r}. Python searches the current directory (when started with `python -m`), "
-            f"the directory of the script (when started with a script), those in PYTHONPATH and what is installed"
+            f"the directory of the script (when started with a script), those in PYTHONPATH and installed packages"
         )
     return f"importing {module!r} raised {type(error).__name__}: {error}"
 
@@ -170,25 +171,25 @@ def _check_factory(factory: Any) -> None:
 
 
 def _check_is_game(argument: str, game: Any, path: str | None = None) -> None:
-    """Raises a ValueError unless `game` is a class of games that can be built; nothing of it is called."""
+    """Raises a ValueError unless `game` is a class of games that can be built; the check calls nothing of it."""
     value, name = game if path is None else path, getattr(game, "__name__", path)
     if not inspect.isclass(game) or not issubclass(game, _environment_class()):
         kind = "a class of another kind" if inspect.isclass(game) else f"a {type(game).__name__}"
         raise _refusal(argument, value, f"{name} is {kind}, not a subclass of jaxdilemmas.Environment")
     if inspect.isabstract(game):
         missing = ", ".join(sorted(getattr(game, "__abstractmethods__", ())))
-        raise _refusal(argument, value, f"{name} is abstract, it lacks {missing}")
+        raise _refusal(argument, value, f"{name} is abstract: it does not define {missing}")
 
 
 def _refusal(argument: str, value: Any, allowed: str) -> ValueError:
-    """The error that says what is not allowed; `arguments` brings jax, so it is imported when it is needed."""
+    """The error that names the allowed values. `arguments` imports jax, so it is imported only here."""
     from jaxdilemmas.arguments import refusal
 
     return ValueError(refusal(argument, value, allowed))
 
 
 def _environment_class() -> type:
-    """`jaxdilemmas.Environment`, imported when it is first needed, since it brings jax."""
+    """`jaxdilemmas.Environment`, imported on first use, because it imports jax."""
     from jaxdilemmas.environment import Environment
 
     return Environment

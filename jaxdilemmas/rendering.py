@@ -1,10 +1,10 @@
-"""Draws any state of a grid game: as text, as an RGB array, and a list of RGB arrays as a GIF.
+"""Draws any state of a grid game as text or as an RGB array, and writes a list of RGB arrays as a GIF.
 
 >>> print(render_text(env, state))
 >>> save_gif([render_rgb(env, state, scale=8) for state in states], "episode.gif")
 
-A grid game is an environment with `draw_board(state)`, `tiles` and `palette`, as `GridEnvironment` has them; it and its
-state may be wrapped. GIFs need Pillow: `pip install -e ".[viz]"`.
+A grid game is an environment with `draw_board(state)`, `tiles` and `palette`, such as a `GridEnvironment`. The game and
+its state may be wrapped. GIFs need Pillow: `pip install -e ".[viz]"`.
 """
 
 import functools
@@ -20,10 +20,10 @@ from jaxdilemmas.environment import Environment, check_game
 from jaxdilemmas.wrappers import Wrapper
 
 SLOWEST = 0.01
-"""Frames in a second at least: GIF holds durations in 16 bits."""
+"""The smallest number of frames per second, because GIF stores durations in 16 bits."""
 
 MOST_SCALE = 512
-"""Pixels along each side of a cell at most."""
+"""The largest number of pixels along each side of a cell."""
 
 SYMBOLS = {
     "void": " ",
@@ -38,11 +38,14 @@ SYMBOLS = {
     "self": "@",
     "tagged": "x",
 }
-"""One character by tile name; agents point where they head. Any other tile appears as the first letter of its name."""
+"""One character for each tile name; agents point in the direction of their heading.
+
+Any other tile is drawn as the first letter of its name.
+"""
 
 
 def render_text(env: Environment, state: Any) -> str:
-    """Draws the board as text, one character a cell and one line a row, north up.
+    """Draws the board as text: one character for each cell, one line for each row, north at the top.
 
     Args:
       env: a grid game.
@@ -52,7 +55,7 @@ def render_text(env: Environment, state: Any) -> str:
       H lines of W characters, with newlines between them.
 
     Raises:
-      ValueError: `env` is not a grid game, or `state` is no state of it, or has leading axes.
+      ValueError: `env` is not a grid game, or `state` is not a state of it, or has leading axes.
     """
     game, state = _unwrap(env, state)
     game.check_state(state)
@@ -66,14 +69,15 @@ def render_rgb(env: Environment, state: Any, scale: int = 8) -> np.ndarray:
 
     Args:
       env: a grid game.
-      state: a state of `env`; leading axes, as of an episode, are kept.
+      state: a state of `env`, with any leading axes, such as the time axis of an episode.
       scale: pixels along each side of a cell.
 
     Returns:
       `[..., H * scale, W * scale, 3]` uint8.
 
     Raises:
-      ValueError: `env` is not a grid game, `state` is no state of it, or `scale` is not a whole number from 1 to 512.
+      ValueError: `env` is not a grid game, `state` is not a state of it, or `scale` is not a whole number from 1 to
+        512.
     """
     scale = check_count("scale", scale, most=MOST_SCALE)
     game, state = _unwrap(env, state)
@@ -82,10 +86,10 @@ def render_rgb(env: Environment, state: Any, scale: int = 8) -> np.ndarray:
 
 
 def draw_tiles(env: Environment, state: Any) -> np.ndarray:
-    """The tile ids of the whole board, `[..., H, W]` uint8, for a state with any leading axes.
+    """Returns the tile ids of the whole board, `[..., H, W]` uint8, for a state with any leading axes.
 
     Raises:
-      ValueError: `env` is not a grid game, or `state` is no state of it.
+      ValueError: `env` is not a grid game, or `state` is not a state of it.
     """
     game, state = _unwrap(env, state)
     game.check_state(state, is_batch_allowed=True)
@@ -93,16 +97,16 @@ def draw_tiles(env: Environment, state: Any) -> np.ndarray:
 
 
 def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_per_second: float = 10.0) -> None:
-    """Writes pictures as an endless GIF. Needs Pillow.
+    """Writes pictures as a GIF that repeats without end. Needs Pillow.
 
     Args:
-      frames: at least one `[height, width, 3]` uint8, all of one shape.
+      frames: at least one picture, `[height, width, 3]` uint8, all of one shape.
       path: the file to write.
-      frames_per_second: how fast it plays; GIF holds hundredths of a second.
+      frames_per_second: the speed; GIF stores durations in hundredths of a second.
 
     Raises:
-      ValueError: no frames, frames that are not RGB pictures of one shape, a path of another kind, or a speed that is
-        not in [0.01, 100].
+      ValueError: there are no frames, the frames are not RGB pictures of one shape, `path` is not a path, or the speed
+        is not in [0.01, 100].
     """
     is_stack = getattr(frames, "ndim", 0) == 4
     is_list = isinstance(frames, Sequence) and not isinstance(frames, str | bytes)
@@ -134,13 +138,13 @@ def _kind_of(frame: Any) -> tuple[Any, Any]:
 
 
 def _unwrap(env: Environment, state: Any) -> tuple[Any, Any]:
-    """The game within all wrappers, and the game's own state within theirs."""
+    """The game inside all wrappers, and the game's own state inside their states."""
     check_game(env)
     game: Any = env
     while isinstance(game, Wrapper):
         game = game.env
     is_drawn = all(hasattr(game, name) for name in ("draw_board", "tiles", "palette"))
-    require(is_drawn, "env", game, "a grid game, one with draw_board, tiles and palette; this game is not drawn")
+    require(is_drawn, "env", game, "a grid game with draw_board, tiles and palette; this game cannot be drawn")
     while hasattr(state, "env_state"):
         state = state.env_state
     return game, state

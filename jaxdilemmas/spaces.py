@@ -1,4 +1,4 @@
-"""What one agent may do and see: the spaces that `Environment.action_space` and `observation_space` return."""
+"""The spaces that `Environment.action_space` and `observation_space` return: actions and observations of one agent."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from jaxdilemmas.arguments import MOST_NUMBER, check_count, check_key, is_count,
 
 
 class Space(Protocol):
-    """Anything with a shape and a dtype that can draw a member and recognise one."""
+    """A set of arrays of one shape and dtype that can draw a member and recognise one."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -23,18 +23,31 @@ class Space(Protocol):
         """NumPy dtype of one member."""
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """Draws one member uniformly."""
+        """Draws one member uniformly.
+
+        Args:
+          key: a JAX PRNG key, used once.
+
+        Returns:
+          An array of the shape and dtype of the space.
+
+        Raises:
+          ValueError: `key` is not one PRNG key.
+        """
 
     def contains(self, x: Any) -> bool:
-        """Whether `x`, of any number of leading axes, holds members only."""
+        """Whether `x`, with any number of leading axes, contains only members."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Discrete:
     """The integers 0, ..., n - 1, as int32.
 
+    Args:
+      n: the number of members.
+
     Raises:
-      ValueError: `n` is no whole number of at least 1.
+      ValueError: `n` is not a whole number of at least 1.
     """
 
     n: int
@@ -53,7 +66,7 @@ class Discrete:
         return np.dtype(np.int32)
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """Draws one member uniformly, `[]` int32."""
+        """Draws one member uniformly, `[]` int32; raises a ValueError unless `key` is one PRNG key."""
         check_key(key)
         return jax.random.randint(key, (), 0, self.n, jnp.int32)
 
@@ -68,13 +81,13 @@ class Box:
     """Arrays of one shape and dtype with every entry in [low, high].
 
     Args:
-      low: the least entry, a number; -inf only where entries are floats.
-      high: the largest entry, likewise.
-      shape: of one member, a tuple of whole numbers.
-      dtype: integers or floats.
+      low: the smallest entry, a number; -inf is allowed only if entries are floats.
+      high: the largest entry, a number; inf is allowed only if entries are floats.
+      shape: the shape of one member, a tuple of whole numbers.
+      dtype: a dtype of integers or floats.
 
     Raises:
-      ValueError: an argument is not of that kind, `low` exceeds `high`, or the dtype does not hold them.
+      ValueError: an argument has a wrong type or value, `low` is above `high`, or the dtype cannot hold them.
     """
 
     low: float
@@ -99,7 +112,10 @@ class Box:
                 require(is_held, name, bound, f"a whole number that {np.dtype(self.dtype)} holds")
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """Draws one member uniformly; a Box without bounds is drawn from a standard normal."""
+        """Draws one member uniformly, `[*shape]` of the dtype; raises a ValueError unless `key` is one PRNG key.
+
+        If a bound is infinite, entries come from a standard normal distribution and are clipped to the bounds.
+        """
         check_key(key)
         if np.issubdtype(self.dtype, np.integer):
             low, high = int(self.low), int(self.high)
@@ -109,22 +125,22 @@ class Box:
         return jax.random.uniform(key, self.shape, self.dtype, self.low, self.high)
 
     def contains(self, x: Any) -> bool:
-        """Whether `x` has this dtype, ends in this shape, and stays within the bounds."""
+        """Whether `x` has this dtype, its last axes have this shape, and all entries are within the bounds."""
         x = _array_from(x)
         ends_in_shape = x.shape[x.ndim - len(self.shape) :] == self.shape if x.ndim >= len(self.shape) else False
         return bool(x.dtype == np.dtype(self.dtype) and ends_in_shape and np.all((x >= self.low) & (x <= self.high)))
 
 
 def _kind_of(dtype: Any) -> str:
-    """The kind of a dtype as NumPy has it, "" for what is no dtype."""
+    """The kind of a dtype in NumPy; "" if it is not a dtype."""
     try:
         return np.dtype(dtype).kind if dtype is not None else ""
-    except Exception:  # a class that is wrong itself may raise anything
+    except Exception:  # a broken class may raise any error
         return ""
 
 
 def _array_from(x: Any) -> np.ndarray:
-    """Anything as an array; of objects where it is ragged."""
+    """Returns any value as an array; a ragged value becomes an array of objects."""
     try:
         return np.asarray(x)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Environments around environments. Each has the contract of `Environment`, inside as outside.
+"""Environments around environments. A wrapper has the contract of `Environment`, and so has the environment inside.
 
-The usual order is `AutoReset(AddBonus(TransformRewards(EpisodeStatistics(env), preference), signal, bonus))`:
-statistics see the game's own rewards, no preference shares a bonus, and what ends is reset outside of everything.
+The usual order is `AutoReset(AddBonus(TransformRewards(EpisodeStatistics(env), preference), signal, bonus))`. In this
+order statistics use the game's own rewards, preferences do not share a bonus, and the reset is outside of everything.
 """
 
 from typing import Any
@@ -19,11 +19,14 @@ from jaxdilemmas.spaces import Space
 
 
 class Wrapper(Environment):
-    """Passes everything on to `env`; attributes of the inner environment are found through it.
+    """Passes every call on to `env`; attributes of the inner environment are available.
+
+    Args:
+      env: the inner environment.
 
     Raises:
-      ValueError: `env` is no environment, or it is an `AutoReset`, which must be the outermost wrapper: its resets are
-        part of its `step` alone.
+      ValueError: `env` is not an environment, or it is an `AutoReset`. `AutoReset` must be the outermost wrapper,
+        because only its own `step` resets.
     """
 
     def __init__(self, env: Environment) -> None:
@@ -38,51 +41,56 @@ class Wrapper(Environment):
         self.default_params = env.default_params
 
     def __getattr__(self, name: str) -> Any:
-        if name == "env":  # not yet set, as while unpickling
+        if name == "env":  # not set yet, for example during unpickling
             raise AttributeError(name)
         return getattr(self.env, name)
 
     @property
     def observation_space(self) -> Space:
-        """The inner environment's."""
+        """The space of the inner environment."""
         return self.env.observation_space
 
     @property
     def action_space(self) -> Space:
-        """The inner environment's."""
+        """The space of the inner environment."""
         return self.env.action_space
 
     def initial_state(self, key: jax.Array, params: Any) -> Any:
-        """The inner environment's initial state."""
+        """Returns the initial state of the inner environment."""
         return self.env.initial_state(key, params)
 
     def inner_state(self, state: Any) -> Any:
-        """The state that `env` works on: `state` itself, or the `env_state` in it where the wrapper has its own."""
+        """Returns the state of `env`: `state` itself, or its `env_state` if the wrapper has a state of its own."""
         return state
 
     def draw(self, key: jax.Array, state: Any, params: Any) -> Any:
-        """The inner environment's draws."""
+        """Returns the draws of the inner environment."""
         return self.env.draw(key, self.inner_state(state), params)
 
     def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
-        """The inner environment's transition."""
+        """Returns the transition of the inner environment."""
         return self.env.transition(draws, state, actions, params)
 
     def observe(self, state: Any, params: Any) -> jax.Array:
-        """The inner environment's observation."""
+        """Returns the observation of the inner environment."""
         return self.env.observe(self.inner_state(state), params)
 
 
 class AutoReset(Wrapper):
-    """Starts a new episode, with a fresh key, in the step that ends one.
+    """Starts a new episode, with a new key, in the step that ends one.
 
-    The observation and state that `step` returns then belong to the new episode; rewards, `terminated`, `truncated` and
-    info to the old. Inside jit the observation of the step is computed once, after the choice between the two states,
-    and no new episode is prepared unless one in the batch ends. No gradient flows into the start of an episode.
+    In this step the observation and state that `step` returns belong to the new episode; rewards, `terminated`,
+    `truncated` and info belong to the old one. Inside jit the observation is computed once, after the choice between
+    the two states. A new episode is prepared only if an episode in the batch ends. No gradient flows into the start of
+    an episode.
 
     Args:
-      env: the environment that ends.
-      final_observation: puts the observation before the reset, `[N, ...]`, in `info["final_obs"]` at every step.
+      env: the environment whose episodes end.
+      final_observation: whether info contains the observation before the reset, `[N, ...]`, at every step, as
+        `info["final_obs"]`.
+
+    Raises:
+      ValueError: `env` is not an environment or resets itself, or `final_observation` is not a bool.
     """
 
     def __init__(self, env: Environment, final_observation: bool = False) -> None:
@@ -91,7 +99,7 @@ class AutoReset(Wrapper):
         self.final_observation = final_observation
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
-        """As `Environment._step`, with the reset described above."""
+        """Does the same as `Environment._step`, with the reset described above."""
         key_step, key_reset = jax.random.split(key)
         final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
         ended = terminated | truncated
@@ -103,75 +111,77 @@ class AutoReset(Wrapper):
 
 
 class TransformedState(struct.PyTreeNode):
-    """The inner state and what the preference carries."""
+    """The inner state and the carry of the preference."""
 
     env_state: Any
     carry: Any
 
     @property
     def step_count(self) -> jax.Array:
-        """`[]` int32, the inner state's."""
+        """`[]` int32, the step count of the inner state."""
         return self.env_state.step_count
 
 
 class TransformRewards(Wrapper):
-    """Replaces the rewards by what agents care about.
+    """Replaces the rewards of the game by the rewards that a preference computes from them.
 
     Args:
       env: the environment whose rewards are replaced.
       preference: see `jaxdilemmas.preferences`.
 
     Raises:
-      ValueError: `preference` is no preference, or does not fit the number of agents.
+      ValueError: `env` is not an environment or resets itself, `preference` is not a preference, or it does not fit the
+        number of agents.
     """
 
     def __init__(self, env: Environment, preference: Preference) -> None:
         super().__init__(env)
         is_rule = isinstance(preference, Preference) and callable(preference.init) and callable(preference.apply)
         require(is_rule, "preference", preference, "a Preference, such as jaxdilemmas.preferences.common()")
-        preference.init(env.num_agents)  # raises if it does not fit
+        preference.init(env.num_agents)  # raises if it does not fit the number of agents
         self.preference = preference
 
     def initial_state(self, key: jax.Array, params: Any) -> TransformedState:
-        """The inner initial state with the preference's fresh carry."""
+        """Returns the inner initial state with a new carry of the preference."""
         return TransformedState(self.env.initial_state(key, params), self.preference.init(self.num_agents))
 
     def inner_state(self, state: TransformedState) -> Any:
-        """The inner environment's part of `state`."""
+        """Returns the inner environment's part of `state`."""
         return state.env_state
 
     def transition(self, draws: Any, state: TransformedState, actions: jax.Array, params: Any) -> Transition:
-        """The inner transition with transformed rewards."""
+        """Returns the inner transition with transformed rewards."""
         env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
         carry, rewards = self.preference.apply(state.carry, rewards)
         return TransformedState(env_state, carry), rewards, terminated, info
 
 
 class BonusState(struct.PyTreeNode):
-    """The inner state and what the bonus carries."""
+    """The inner state and the carry of the bonus."""
 
     env_state: Any
     carry: Any
 
     @property
     def step_count(self) -> jax.Array:
-        """`[]` int32, the inner state's."""
+        """`[]` int32, the step count of the inner state."""
         return self.env_state.step_count
 
 
 class AddBonus(Wrapper):
-    """Adds a bonus for events to the rewards, and reports it in `info["bonus"]`, `[N]` float32, before the weight.
+    """Adds a bonus for events to the rewards; `info["bonus"]`, `[N]` float32, is the bonus before the weight.
 
     Args:
-      env: the environment whose rewards are added to.
+      env: the environment whose rewards get a bonus.
       signal: see `jaxdilemmas.bonuses`; it reads the state and the info of `env`.
-      bonus: what signals pay; see `jaxdilemmas.bonuses`.
-      weight: factor on the bonus, a finite number. With 0 the rewards stay as they are, for a learner that weighs
+      bonus: turns signals into the bonus; see `jaxdilemmas.bonuses`.
+      weight: factor of the bonus, a finite number. With 0 the rewards do not change; a learner can then weigh
         `info["bonus"]` itself.
 
     Raises:
-      ValueError: `weight` is not a finite number, `signal` reads an event that `env` does not have, or there is not one
-        number for each agent.
+      ValueError: `env` is not an environment or resets itself, `signal` or `bonus` is of another kind, `weight` is not
+        a finite number, `signal` reads an event that `env` does not have, or the bonus is not one number for each
+        agent.
     """
 
     def __init__(self, env: Environment, signal: Signal, bonus: Bonus, weight: float = 1.0) -> None:
@@ -185,21 +195,21 @@ class AddBonus(Wrapper):
         require(shape == (env.num_agents,), "bonus of shape", shape, f"({env.num_agents},), one for each agent")
 
     def initial_state(self, key: jax.Array, params: Any) -> BonusState:
-        """The inner initial state with the bonus's fresh carry."""
+        """Returns the inner initial state with a new carry of the bonus."""
         return BonusState(self.env.initial_state(key, params), self.bonus.init(self.num_agents))
 
     def inner_state(self, state: BonusState) -> Any:
-        """The inner environment's part of `state`."""
+        """Returns the inner environment's part of `state`."""
         return state.env_state
 
     def transition(self, draws: Any, state: BonusState, actions: jax.Array, params: Any) -> Transition:
-        """The inner transition with the bonus added to the rewards and to info."""
+        """Returns the inner transition with the bonus added to the rewards and to info."""
         env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
         carry, bonus = self.bonus.apply(state.carry, self.signal(env_state, info))
         return BonusState(env_state, carry), rewards + self.weight * bonus, terminated, info | {"bonus": bonus}
 
     def _step_info(self) -> Info:
-        """The info of a first step, for its shapes."""
+        """The info of a first step, to read its shapes."""
         key, params = jax.random.key(0), self.default_params
         state = self.initial_state(key, params)
         actions = jnp.zeros((self.num_agents, *self.action_space.shape), self.action_space.dtype)
@@ -207,7 +217,15 @@ class AddBonus(Wrapper):
 
 
 class StatisticsState(struct.PyTreeNode):
-    """The inner state and per-agent sums over the episode so far; see `EpisodeStatistics` for the sums."""
+    """The inner state and sums over the episode so far, one for each agent; `EpisodeStatistics` describes them.
+
+    Attributes:
+      env_state: the inner state.
+      returns: `[N]` float32.
+      reward_steps: `[N]` int32.
+      reward_time: `[N]` int32.
+      tagged_steps: `[N]` int32.
+    """
 
     env_state: Any
     returns: jax.Array
@@ -217,33 +235,40 @@ class StatisticsState(struct.PyTreeNode):
 
     @property
     def step_count(self) -> jax.Array:
-        """`[]` int32, the inner state's."""
+        """`[]` int32, the step count of the inner state."""
         return self.env_state.step_count
 
 
 class EpisodeStatistics(Wrapper):
-    """Adds per-agent sums over the episode to info; `jaxdilemmas.metrics` turns them into the field's metrics.
+    """Adds sums over the episode, one for each agent, to info; `jaxdilemmas.metrics` computes metrics from them.
 
-    After each step info holds, `[N]` each and up to and including that step:
+    After each step info contains these arrays, `[N]` each, which include this step:
       episode_return: float32, sum of rewards.
       episode_length: int32, steps so far, the same for every agent.
       episode_reward_steps: int32, number of steps with a positive reward.
-      episode_reward_time: int32, sum of the times (first step is 0) of those steps; exact up to 65,536 steps.
-      episode_tagged_steps: int32, number of steps after which `info["tagged"]` held; only in games whose info has it.
+      episode_reward_time: int32, sum of the times (the first step has time 0) of those steps; exact up to 65,536 steps.
+      episode_tagged_steps: int32, number of steps after which `info["tagged"]` was True; only in games whose info has
+        it.
+
+    Args:
+      env: the game or a wrapper around it.
+
+    Raises:
+      ValueError: `env` is not an environment or resets itself.
     """
 
     def initial_state(self, key: jax.Array, params: Any) -> StatisticsState:
-        """The inner initial state with all sums zero."""
+        """Returns the inner initial state with all sums zero."""
         returns = jnp.zeros(self.num_agents, jnp.float32)
         counts = (jnp.zeros(self.num_agents, jnp.int32) for _ in range(3))  # donated states share no buffer
         return StatisticsState(self.env.initial_state(key, params), returns, *counts)
 
     def inner_state(self, state: StatisticsState) -> Any:
-        """The inner environment's part of `state`."""
+        """Returns the inner environment's part of `state`."""
         return state.env_state
 
     def transition(self, draws: Any, state: StatisticsState, actions: jax.Array, params: Any) -> Transition:
-        """The inner transition with the sums added to info."""
+        """Returns the inner transition with the sums added to info."""
         time = state.step_count
         env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
         is_rewarded = rewards > 0

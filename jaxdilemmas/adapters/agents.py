@@ -1,4 +1,4 @@
-"""What the adapters share: agents by name, where the games have an axis, and spaces of another library."""
+"""Functions that all adapters use: agents by name instead of an agent axis, and spaces of another library."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,23 +9,23 @@ from jaxdilemmas.wrappers import AutoReset
 
 
 def agent_names(env: Environment) -> list[str]:
-    """`agent_0`, `agent_1`, ..., in the order of the agent axis."""
+    """Returns `agent_0`, `agent_1`, ..., in the order of the agent axis."""
     return [f"agent_{i}" for i in range(env.num_agents)]
 
 
 def by_agent(agents: Sequence[str], values: Any) -> dict[str, Any]:
-    """One entry per agent of values `[N, ...]`."""
+    """Splits values `[N, ...]` into a dict with one entry for each agent."""
     return {agent: values[i] for i, agent in enumerate(agents)}
 
 
 def check_ends(env: Environment) -> None:
-    """Raises a ValueError if `env` is no environment, or resets itself: the other library says when episodes start."""
+    """Raises a ValueError unless `env` is an environment that does not reset itself; the other library resets it."""
     check_game(env)
     require(not isinstance(env, AutoReset), "env", env, "an environment that does not reset itself")
 
 
 def check_agents(agents: Sequence[str], actions: Mapping[str, Any]) -> None:
-    """Raises a ValueError unless `actions` has one entry for each agent and no other."""
+    """Raises a ValueError unless `actions` has exactly one entry for each agent."""
     require(isinstance(actions, Mapping), "actions", actions, f"a dict with one entry for each of {', '.join(agents)}")
     missing = [agent for agent in agents if agent not in actions]
     unknown = [agent for agent in actions if agent not in agents]
@@ -34,17 +34,17 @@ def check_agents(agents: Sequence[str], actions: Mapping[str, Any]) -> None:
 
 
 def convert_space(space: Space, library: Any) -> Any:
-    """The same space in another library.
+    """Returns the same space in another library.
 
     Args:
       space: a `Discrete` or a `Box`.
       library: a module with `Discrete(n)` and `Box(low, high, shape, dtype)`.
 
     Raises:
-      ValueError: the space is of another kind.
+      ValueError: the space is neither a `Discrete` nor a `Box`.
     """
     if isinstance(space, Discrete):
         return library.Discrete(space.n)
     if isinstance(space, Box):
         return library.Box(space.low, space.high, space.shape, space.dtype)
-    raise ValueError(f"space={space!r} is not allowed: adapters know Discrete and Box")
+    raise ValueError(f"space={space!r} is not allowed: adapters convert Discrete and Box")

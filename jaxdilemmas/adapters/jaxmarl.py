@@ -2,7 +2,7 @@
 
 >>> env = LogWrapper(JaxMARLEnv(jaxdilemmas.make("gathering")))
 
-The interface is that of JaxMARL 0.2. Importing this module imports JaxMARL: `pip install -e ".[adapters]"`.
+The interface is that of JaxMARL 0.2. This module imports JaxMARL: `pip install -e ".[adapters]"`.
 """
 
 import dataclasses
@@ -22,20 +22,21 @@ from jaxdilemmas.spaces import Box, Discrete
 
 
 class JaxMARLEnv(MultiAgentEnv):
-    """Agents have names, `agent_0`, `agent_1`, ...; `step`, inherited, starts a new episode in the step that ends one.
+    """A game as a `MultiAgentEnv`, with agents named `agent_0`, `agent_1`, ...
 
-    `step(key, state, actions)` and, without the reset, `step_env(key, state, actions)` return obs, state, rewards,
-    dones and infos. An agent is done when the episode is, by `terminated` or by `truncated`; which of the two it was
-    stands in infos, `[N]` bool each, beside the game's own info, `[N]` leaves. Params are `env.default_params`.
+    `step(key, state, actions)` is inherited: it starts a new episode in the step that ends one. `step_env(key, state,
+    actions)` does not reset. Both return obs, state, rewards, dones and infos. All agents are done when the episode
+    ends, by `terminated` or by `truncated`. Infos contains these two, `[N]` bool each, and the game's own info, with
+    leaves `[N, ...]`. Params are `env.default_params`.
 
     Args:
       env: the game, wrapped or not.
-      flatten: hands out observations as vectors, which learners with a joint state need; `CTRolloutManager` strings
-        all observations together along their last axis.
+      flatten: whether to return observations as vectors. Learners with a joint state need this: `CTRolloutManager`
+        joins all observations along their last axis.
 
     Raises:
-      ValueError: `env` resets itself, has a space other than `Discrete` and `Box`, or observations that are no Box
-        but are to be flattened.
+      ValueError: `env` is not an environment or resets itself, one of its spaces is neither `Discrete` nor `Box`,
+        `flatten` is not a bool, or observations that are not in a Box are to be flattened.
     """
 
     def __init__(self, env: Environment, flatten: bool = False) -> None:
@@ -63,10 +64,10 @@ class JaxMARLEnv(MultiAgentEnv):
         return {"agent": self.agents}
 
     def reset(self, key: jax.Array) -> tuple[dict[str, jax.Array], Any]:
-        """Starts an episode: one observation per agent, and the game's `State`.
+        """Starts an episode; returns one observation for each agent and the game's `State`.
 
         Raises:
-          ValueError: `key` is no key.
+          ValueError: `key` is not a PRNG key.
         """
         check_key(key)
         return self._reset(key)
@@ -77,13 +78,13 @@ class JaxMARLEnv(MultiAgentEnv):
         return self._split(obs), state
 
     def step_env(self, key: jax.Array, state: Any, actions: dict[str, jax.Array]) -> tuple[Any, ...]:
-        """Plays one joint action without a reset; see the class for what it returns.
+        """Plays one joint action without a reset; the class explains the result.
 
         Args:
           key: a JAX PRNG key, used once.
           state: the game's `State`.
-          actions: one for each agent, of the shape and dtype of its action space. An axis of length 1 at the end is
-            dropped: JaxMARL's own IPPO for MPE has it.
+          actions: one action for each agent, of the shape and dtype of its action space. An axis of length 1 at the end
+            is dropped, because JaxMARL's own IPPO for MPE adds it.
 
         Raises:
           ValueError: an agent is missing or unknown, or its action has a wrong shape or dtype.
@@ -100,14 +101,14 @@ class JaxMARLEnv(MultiAgentEnv):
         return self._split(obs), state, by_agent(self.agents, rewards), dones, infos
 
     def get_obs(self, state: Any) -> dict[str, jax.Array]:
-        """What each agent sees."""
+        """Returns the observation of each agent."""
         return self._split(self.env.observe(state, self.env.default_params))
 
     def get_avail_actions(self, state: Any) -> dict[str, jax.Array]:
-        """Which actions each agent may take, `[num_actions]` bool: all of them, always.
+        """Returns the actions that each agent may take, `[num_actions]` bool: all of them, always.
 
         Raises:
-          ValueError: actions are not numbered.
+          ValueError: the action space is not `Discrete`.
         """
         del state
         space = self.env.action_space
