@@ -1,1 +1,1 @@
-"""Speed of the games and of training: run from a checkout, results as JSON lines in `benchmarks/results`."""
+"""Benchmarks of games and of training. Run them from a checkout; rows go to `benchmarks/results` as JSON lines."""

@@ -1,9 +1,9 @@
-"""How long the first compile takes: of the default training run, and of a batched step of every game.
+"""Measures the first compile of the default training run, and of a batched step of every game.
 
     python -m benchmarks.compile_time
 
-Each program is traced, lowered and compiled once, nothing is taken from a cache on disk, and the training run is the
-first, as for someone who types the command. Importing Python modules is not counted.
+Each program is traced, lowered and compiled once, without a cache on disk. The training run comes first in the process,
+as for a user who types the command. The import of Python modules is not counted.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ COLUMNS = ("game", "program", "compile_seconds")
 
 
 def compile_training(env_id: str) -> float:
-    """Seconds that `python -m baselines.ippo` needs before its first update, networks and resets included."""
+    """Seconds that `python -m baselines.ippo` needs before its first update; this includes networks and resets."""
     env = jaxdilemmas.make(env_id)
     config = ippo.Config(**preset("ippo", env_id))
 
@@ -49,7 +49,7 @@ def compile_step(env_id: str, num_envs: int) -> float:
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.compile_time`."""
+    """Runs the command `python -m benchmarks.compile_time`."""
     parser = make_parser("compile_time", __doc__)
     parser.add_argument("--games", nargs="+", default=jaxdilemmas.registered_envs(), help="ids of games")
     parser.add_argument("--num-envs", type=count_from(1), default=1024, help="environments in a step")

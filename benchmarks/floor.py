@@ -1,9 +1,9 @@
-"""How far a game is from the least that its step has to do: make its random bits, and move its state and views.
+"""Compares the speed of a game with a floor: a game without rules that draws, reads and writes the same amounts.
 
     python -m benchmarks.floor --game cleanup_meltingpot
 
-The floor is a game without rules: the same number of random numbers, a state and observations of the same size, each
-byte written anew in every step, in the same loop as `benchmarks.throughput`.
+The floor draws the same number of random numbers in a step. Its state and observations have the same size, and each
+byte of them is written anew in every step. It runs in the same loop as `benchmarks.throughput`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ COLUMNS = ("game", "random_words", "state_bytes", "observation_bytes", "env_step
 
 
 def sizes_of(env: Environment) -> dict[str, int]:
-    """Random words of a step, bytes of a state and bytes of all agents' observations."""
+    """Random words of a step, bytes of a state and bytes of the observations of all agents."""
     key = jax.random.key(0)
     obs, state = jax.eval_shape(env.reset, key)
     draws = jax.eval_shape(env.draw, key, state, env.default_params)
@@ -34,7 +34,7 @@ def sizes_of(env: Environment) -> dict[str, int]:
 
 
 def floor_game(env: Environment, random_words: int, state_bytes: int, observation_bytes: int) -> Playable:
-    """A game without rules that makes and moves as much; without random words it only moves."""
+    """Builds a game without rules that draws and writes these amounts; with 0 random words it only writes bytes."""
 
     def start(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         state = jax.random.bits(key, (state_bytes,), jnp.uint8)
@@ -49,16 +49,16 @@ def floor_game(env: Environment, random_words: int, state_bytes: int, observatio
 
 
 def key_word(key: jax.Array) -> jax.Array:
-    """A number that differs from step to step and costs nothing, `[]` uint32."""
+    """A number that is different in each step and costs no time, `[]` uint32."""
     return jax.random.key_data(key)[0]
 
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.floor`."""
+    """Runs the command `python -m benchmarks.floor`."""
     parser = make_parser("floor", __doc__)
     parser.add_argument("--game", default="cleanup_meltingpot", help="id of the game")
-    parser.add_argument("--num-envs", type=count_from(1), default=1024, help="environments side by side")
+    parser.add_argument("--num-envs", type=count_from(1), default=1024, help="environments in parallel")
     parser.add_argument(
         "--num-steps", type=count_from(1), default=256, help="steps of each environment in one timed call"
     )

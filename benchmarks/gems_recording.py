@@ -1,10 +1,11 @@
-"""Whether our rules of `gems` explain the recorded expert data of USC-Lira/ma-mql @ 7f3da20, transition by transition.
+"""Checks for each transition whether our rules of `gems` explain the expert data of USC-Lira/ma-mql @ 7f3da20.
 
     python -m benchmarks.gems_recording --recording gems_expert.npz
 
-A transition is explained if our own `transition` leads from what was recorded before it to the recorded positions,
-rewards, end and gems, with gems coming back where they may. Two gems of a kind on one cell look like one, so gems that
-the planes do not show are tried on every cell where they could be, and must stay possible through the episode.
+A transition is explained if our own `transition` leads from the recorded state before it to the recorded positions,
+rewards, end and gems. New gems may appear on any cell that the rules allow. Two gems of a kind on one cell look like
+one gem. So gems that the planes do not show are tried on every cell where they can be, and at least one such placement
+must stay possible through the episode.
 """
 
 import argparse
@@ -25,25 +26,25 @@ from benchmarks.reporting import RESULTS, print_header, report
 from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Draws, Gems, State
 
 PARTS = ("start", "positions", "rewards", "done", "gems")
-"""What must be explained of a transition."""
+"""The parts of a transition that the rules must explain."""
 
 COLUMNS = ("recording", "transitions", "episodes", *PARTS, "explained", "terminated", "with_hidden_gems")
 ENV = Gems()
 HIDDEN = range(NUM_ALIKE - 1)
-"""Under which of the visible gems those that are not shown may lie; see `state_from_planes`."""
+"""The visible gems under which gems that are not shown may lie; see `state_from_planes`."""
 
 
 def explain(recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What of which transitions our rules explain.
+    """Checks which parts of which transitions our rules explain.
 
     Args:
       recorded: `planes` and `next_planes` `[M, 5, 15, 15]`, `actions` and `rewards` `[M, 2]`, `done` `[M]` bool; the
         first transition starts an episode.
 
     Returns:
-      `[M]` bool for each of `PARTS`: "start" (it starts an episode or where the one before it ended), "positions",
-      "rewards", "done" (by the rule or by the clock) and "gems" (of all kinds); `terminated` `[M]` bool (by the rule)
-      and `with_hidden_gems` `[M]` bool, whether the planes before it show too few.
+      `[M]` bool for each of `PARTS`: "start" (the transition starts an episode or starts where the previous one ended),
+      "positions", "rewards", "done" (by the rule or by the clock) and "gems" (of all kinds). Also `terminated` `[M]`
+      bool (by the rule) and `with_hidden_gems` `[M]` bool, whether the planes before the transition show too few gems.
     """
     done, planes, next_planes = recorded["done"], recorded["planes"], recorded["next_planes"]
     is_first = np.append(True, done[:-1])
@@ -67,13 +68,13 @@ def explain(recorded: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @jax.jit
 def play(befores: State, actions: jax.Array, draws: Draws) -> tuple[State, jax.Array, jax.Array]:
-    """States, rewards and whether the game is over, `[M, D, ...]`, after steps `[M]`, each under D draws."""
+    """States, rewards and ends of the game, `[M, D, ...]`, after steps `[M]`, each step under D draws."""
     under_draws = jax.vmap(ENV.transition, in_axes=(0, None, None, None))
     return jax.vmap(under_draws, in_axes=(0, 0, 0, None))(draws, befores, actions, ENV.default_params)[:3]
 
 
 def start(recorded: Mapping[str, np.ndarray], is_first: np.ndarray, hidden: int) -> State:
-    """States `[M]` before the transitions, with what planes do not show: rewards so far and the clock."""
+    """States `[M]` before the transitions, with the values that planes do not show: rewards so far and the clock."""
     first = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
     team = np.cumsum(recorded["rewards"].sum(axis=1)) - recorded["rewards"].sum(axis=1)
     team_reward = jnp.asarray(team - team[first], jnp.float32)
@@ -82,14 +83,14 @@ def start(recorded: Mapping[str, np.ndarray], is_first: np.ndarray, hidden: int)
 
 
 def possible_draws(gems: jax.Array) -> Draws:
-    """Draws that send gems to where some of their kind are seen, or as near as gems may come back.
+    """Draws that send gems to visible gems of their kind, or as near to them as gems may appear.
 
     Args:
       gems: `[M, 3, 3, 2]` (row, col), as in `State`.
 
     Returns:
-      `[M, 27, ...]`: each three of the three cells for the gems of a player's own colour, and with them each two for
-      the purple gems that two players may take.
+      `[M, 27, ...]`: all triples of the three cells for the gems of a player's own colour. Each triple also gives two
+      cells for the purple gems that two players may take.
     """
     uniforms = jnp.clip((gems - 0.5) / (SIZE - 1), 0, np.nextafter(np.float32(1), np.float32(0)))
     choices = np.array(list(itertools.product(range(NUM_ALIKE), repeat=NUM_ALIKE)))
@@ -104,15 +105,16 @@ def is_like(found: jax.Array, recorded: jax.Array) -> np.ndarray:
 
 
 def follow(possible: np.ndarray, is_first: np.ndarray) -> np.ndarray:
-    """Where gems that are not shown can have been, given all that was recorded before in the episode.
+    """Follows the placements of hidden gems that are possible, given all transitions before in the episode.
 
     Args:
-      possible: `[before, after, M, kinds]` bool, whether a step leads from gems hidden here to gems hidden there.
-      is_first: `[M]` bool, where an episode starts: gems may be hidden anywhere. So they may after a step that is not
-        explained.
+      possible: `[before, after, M, kinds]` bool, whether a step leads from gems hidden at `before` to gems hidden at
+        `after`.
+      is_first: `[M]` bool, where an episode starts. There gems may be hidden anywhere, and also after a step that is
+        not explained.
 
     Returns:
-      `[M, kinds]` bool, whether the step leads from any way they can have been to any way.
+      `[M, kinds]` bool, whether the step leads from a possible placement to any placement.
     """
     explained = np.zeros(possible.shape[2:], bool)
     can_be = np.ones(possible.shape[::3], bool)
@@ -125,7 +127,7 @@ def follow(possible: np.ndarray, is_first: np.ndarray) -> np.ndarray:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """A recording as `explain` takes it; see `read_recording` for the file and the errors."""
+    """Reads a recording for `explain`; see `read_recording` for the file and the errors."""
     recorded = read_recording(dataclasses.replace(describe(ENV, "gems"), path=str(path)))
     planes = {"planes": unpack(recorded["obs_bits"]), "next_planes": unpack(recorded["next_obs_bits"])}
     return planes | {name: recorded[name] for name in ("actions", "rewards", "done")}
@@ -133,9 +135,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.gems_recording`."""
+    """Runs the command `python -m benchmarks.gems_recording`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gems_recording", description=__doc__)
-    parser.add_argument("--recording", type=Path, help="the npz file; it has no free licence and is not part of this")
+    parser.add_argument(
+        "--recording", type=Path, help="the npz file; no part of this project, as it has no free licence"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "gems_recording.jsonl", help="the row is added here")
     options = parser.parse_args(argv)
     if options.recording is None or not options.recording.is_file():

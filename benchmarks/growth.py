@@ -1,8 +1,8 @@
-"""How speed grows with agents and environments.
+"""Measures how the speed of a game changes with the numbers of agents and environments.
 
     python -m benchmarks.growth --game cleanup_meltingpot
 
-Adds a row for each size, measured as in `benchmarks.throughput`, and draws them.
+Writes a row for each size, measured as in `benchmarks.throughput`, and draws the rows.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ IMAGES = RESULTS.parents[1] / "docs" / "images"
 
 
 def measure_size(env_id: str, num_agents: int, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
-    """A row for one number of agents and of environments; fewer steps where there are many environments."""
+    """Measures one number of agents and of environments; it plays fewer steps if there are many environments."""
     game = own_game(jaxdilemmas.make(env_id, num_agents=num_agents))
     row: dict[str, Any] = {"game": env_id, "num_agents": num_agents}
     row |= measure(game, num_envs, max(16, num_steps * 1024 // max(num_envs, 1024)), repeats)
@@ -50,19 +50,27 @@ def draw(by_agents: Sequence[dict[str, Any]], by_envs: Sequence[dict[str, Any]],
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.growth`."""
+    """Runs the command `python -m benchmarks.growth`."""
     parser = make_parser("growth", __doc__)
     parser.add_argument("--game", default="cleanup_meltingpot", help="id of the game")
     parser.add_argument(
-        "--agents", type=count_from(1), nargs="+", default=[2, 4, 7, 11, 16], help="with 1,024 environments"
+        "--agents",
+        type=count_from(1),
+        nargs="+",
+        default=[2, 4, 7, 11, 16],
+        help="with 1,024 environments each",
     )
     parser.add_argument(
-        "--num-envs", type=count_from(1), nargs="+", default=[256, 1024, 4096, 16384], help="with 7 agents"
+        "--num-envs",
+        type=count_from(1),
+        nargs="+",
+        default=[256, 1024, 4096, 16384],
+        help="with 7 agents each",
     )
     parser.add_argument(
         "--num-steps", type=count_from(1), default=128, help="steps of each environment in one timed call"
     )
-    parser.add_argument("--image", type=Path, default=IMAGES / "growth.png", help="where the picture goes")
+    parser.add_argument("--image", type=Path, default=IMAGES / "growth.png", help="file of the picture")
     options = parser.parse_args(argv)
     print_header(COLUMNS)
 

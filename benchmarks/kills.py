@@ -1,11 +1,11 @@
-"""Whether training survives SIGKILL: a run that is killed again and again ends bitwise as one that is not.
+"""Checks that training survives SIGKILL: a run that is killed many times must end bitwise as an undisturbed run.
 
     python -m benchmarks.kills
     python -m benchmarks.kills --algorithms ippo --kills 5
 
-A run is trained without interruption. The same run is then started in a process of its own, killed at a random
-moment, resumed, killed, and so on. When it has ended it is compared with the first, and the next one begins, until
-there were as many kills as asked for. After every kill the rows of metrics.csv must be at least as many as before.
+First a run is trained without interruption. Then the same run is started in its own process, killed at a random moment,
+resumed, killed, and so on. When it ends, it is compared with the first run, and the next run begins. This repeats until
+the requested number of kills is reached. A kill must never reduce the number of rows in metrics.csv.
 """
 
 import argparse
@@ -41,30 +41,34 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     ),
     "mamql": ("--env", "gems", "--hidden-size", "8", "--checkpoint-every", "7", "--gradient-steps", "30000"),
 }
-"""Of runs that take some seconds."""
+"""Options of runs that take some seconds."""
 
 
 def start(algorithm: str, options: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """The command in a process of its own."""
+    """Starts the command in its own process."""
     command = [sys.executable, "-m", f"baselines.{algorithm}", *options]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def finish(algorithm: str, options: Sequence[str]) -> None:
-    """The command to its end."""
+    """Runs the command to its end.
+
+    Raises:
+      ValueError: the command failed.
+    """
     if start(algorithm, options).wait():
         raise ValueError(f"python -m baselines.{algorithm} {' '.join(options)} failed")
 
 
 def num_rows(run: RunDirectory) -> int:
-    """Whole rows of metrics.csv."""
+    """The number of complete rows of metrics.csv."""
     return run.metrics.read_bytes().count(b"\n") if run.metrics.is_file() else 0
 
 
 def kill_somewhere(algorithm: str, run: RunDirectory, options: Sequence[str], rng: random.Random) -> bool:
     """Starts or resumes a run and kills it at a random moment; returns whether it was killed before it ended.
 
-    One kill in five comes while the program starts, the others once it writes rows.
+    One kill in five happens while the program starts, the others after it has written rows.
     """
     process = start(algorithm, options)
     before, is_early = num_rows(run), rng.random() < 0.2
@@ -78,7 +82,7 @@ def kill_somewhere(algorithm: str, run: RunDirectory, options: Sequence[str], rn
 
 
 def is_same(first: RunDirectory, second: RunDirectory) -> bool:
-    """Whether rows, timing apart, and parameters are bitwise the same."""
+    """Whether rows (without the timing) and parameters are bitwise the same."""
     tables = [read_metrics(run.metrics) for run in (first, second)]
     are_rows = all(
         (tables[0][name].tobytes() == tables[1][name].tobytes()) for name in tables[0] if name not in TIMING_COLUMNS
@@ -115,10 +119,10 @@ def measure(algorithm: str, num_kills: int, folder: Path) -> dict[str, Any]:
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.kills`."""
+    """Runs the command `python -m benchmarks.kills`."""
     parser: argparse.ArgumentParser = make_parser("kills", __doc__)
     parser.add_argument("--algorithms", nargs="+", choices=list(OPTIONS), default=list(OPTIONS))
-    parser.add_argument("--kills", type=int, default=30, help="of each algorithm")
+    parser.add_argument("--kills", type=int, default=30, help="number of kills of each algorithm")
     options = parser.parse_args(argv)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     print_header(COLUMNS)

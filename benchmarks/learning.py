@@ -1,15 +1,15 @@
-"""What agents learn: trains several seeds with the command line and compares them with random and scripted play.
+"""Measures what agents learn: trains several seeds by the command line and compares them with random and scripted play.
 
     python -m benchmarks.learning                                    # every experiment: hours
-    python -m benchmarks.learning --games cleanup                    # those of some games
-    python -m benchmarks.learning overcooked gems --seeds 3          # some, by name
+    python -m benchmarks.learning --games cleanup                    # the experiments of some games
+    python -m benchmarks.learning overcooked gems --seeds 3          # some experiments, by name
     python -m benchmarks.learning cleanup_individual cleanup_common cleanup_inequity_averse --picture cleanup
     python -m benchmarks.learning --table-only                       # the table of docs/results.md, from the rows
 
-Settings are chosen on seeds below 100 and reported on seeds from 100 on. The seeds of an experiment are trained side by
-side in one run under `--runs-dir`; a run that was interrupted is resumed, a finished one is not trained again. Each
-experiment adds a row of JSON to benchmarks/results/learning.jsonl as soon as it is measured. At the end the table of
-docs/results.md is written from the last row of every experiment, and a picture of the curves if `--picture` names one.
+Settings are chosen on seeds below 100 and reported on seeds from 100 on. The seeds of an experiment are trained
+together in one run under `--runs-dir`. An interrupted run is resumed; a finished run is not trained again. Each
+experiment adds a row of JSON to benchmarks/results/learning.jsonl as soon as it is measured. At the end the last row of
+every experiment is written into the table of docs/results.md. If `--picture` names a picture, the curves are drawn.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from jaxdilemmas.environment import require
 from jaxdilemmas.policies import scripted_policies
 
 COOPERATIVE = ("cooperative", "cautious")
-"""Scripted policies that hold back for the others' good; all others but random play are selfish."""
+"""Scripted policies that hold back for the good of the group. All others except random play are selfish."""
 
 IMAGES = RESULTS.parents[1] / "docs" / "images"
 PAGE = RESULTS.parents[1] / "docs" / "results.md"
@@ -61,11 +61,11 @@ def game_of(experiment: str) -> str:
 
 
 def train(experiment: str, seeds: range, runs_dir: Path) -> RunDirectory:
-    """Trains the seeds side by side in a process of its own, or goes on with them, unless that is done.
+    """Trains all seeds together in one process, or resumes this run. A finished run is not trained again.
 
     Raises:
       ValueError: there is a run of that name with other settings.
-      CalledProcessError: training failed; its output is in a log beside the run directory.
+      CalledProcessError: training failed; its output is in a log file next to the run directory.
     """
     directory = RunDirectory(runs_dir / f"{experiment}_{seeds[0]}_to_{seeds[-1]}")
     options = ["--name", directory.path.name, "--runs-dir", str(runs_dir)]
@@ -84,17 +84,17 @@ def train(experiment: str, seeds: range, runs_dir: Path) -> RunDirectory:
 
 
 def check_settings(record: RunRecord, experiment: str, directory: RunDirectory) -> None:
-    """Raises a ValueError if a run has other settings or rules than the experiment has now."""
+    """Raises a ValueError if the settings or rules of a run differ from those of the experiment now."""
     run, config = parse("ippo", *new_options("ippo", ippo.Config, game_of(experiment)), options_of(experiment))
     env_kwargs = parse_env_kwargs(run.env_kwargs)
     version = jaxdilemmas.make(run.env, **env_kwargs).version
     expected = (run.env, env_kwargs, version, dataclasses.asdict(config))
     is_same = (record.env_id, record.env_kwargs, record.env_version, record.config) == expected
-    require(is_same, "runs_dir", str(directory.path), "another directory, since this run has other settings or rules")
+    require(is_same, "runs_dir", str(directory.path), "another directory, because this run has other settings or rules")
 
 
 def measure(experiment: str, directory: RunDirectory, num_episodes: int) -> dict[str, Any]:
-    """Plays `num_episodes` episodes of every seed before and after training, and of the scripted policies.
+    """Plays `num_episodes` episodes of every seed before and after training, and of each scripted policy.
 
     Returns:
       Means per seed, and over seeds with the 95 % interval of the collective return.
@@ -132,15 +132,15 @@ def measure(experiment: str, directory: RunDirectory, num_episodes: int) -> dict
 
 
 def mean_of_defined(values: Sequence[float | None]) -> float | None:
-    """The mean of those that are there."""
+    """The mean of the values that are not None; None if there are no such values."""
     defined = [value for value in values if value is not None]
     return rounded(float(np.mean(defined))) if defined else None
 
 
 def make_play(run: Run, num_episodes: int) -> Callable[[Any], dict[str, float]]:
-    """A function of network parameters: mean outcomes over episodes and agents; see `players.episode_outcome`.
+    """Builds a function of network parameters: mean outcomes over episodes and agents; see `players.episode_outcome`.
 
-    Episodes in which an outcome is not defined do not count for it.
+    An episode in which an outcome is not defined does not count for this outcome.
     """
     policy = run.algorithm.make_policy(run.config, run.env)
     keys = jax.random.split(jax.random.key(0), num_episodes)
@@ -166,7 +166,7 @@ def play_scripted(env_id: str, env_kwargs: tuple[tuple[str, Any], ...], num_epis
 
 
 def best_scripted(returns: dict[str, float]) -> dict[str, float | None]:
-    """Of random play, of the best selfish policy and of the best cooperative one; None where a game has none."""
+    """The returns of random play, of the best selfish policy and of the best cooperative one; None if there is none."""
     selfish = [value for name, value in returns.items() if name not in ("random", *COOPERATIVE)]
     cooperative = [value for name, value in returns.items() if name in COOPERATIVE]
     return {
@@ -178,7 +178,7 @@ def best_scripted(returns: dict[str, float]) -> dict[str, float | None]:
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.learning`."""
+    """Runs the command `python -m benchmarks.learning`."""
     options = make_parser().parse_args(argv)
     for name in options.experiments:
         require(name in EXPERIMENTS, "experiment", name, f"one of {', '.join(EXPERIMENTS)}")
@@ -203,20 +203,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     games = sorted({game_of(name) for name in EXPERIMENTS})
     parser.add_argument("experiments", nargs="*", help=f"all by default: {', '.join(EXPERIMENTS)}")
-    parser.add_argument("--games", nargs="+", choices=games, help="the experiments of these games alone")
-    parser.add_argument("--seeds", type=count_from(1), default=5, help="how many are trained")
+    parser.add_argument("--games", nargs="+", choices=games, help="only the experiments of these games")
+    parser.add_argument("--seeds", type=count_from(1), default=5, help="number of seeds to train")
     parser.add_argument(
         "--first-seed",
         type=count_from(0),
         default=FIRST_REPORTED_SEED,
-        help="below 100 for trials, not for results",
+        help="first seed; below 100 for trials, not for results",
     )
-    parser.add_argument("--episodes", type=count_from(2), default=100, help="played with each seed's final parameters")
-    parser.add_argument("--picture", help="name of a picture of these experiments in docs/images, bands over seeds")
+    parser.add_argument("--episodes", type=count_from(2), default=100, help="episodes of each seed's final parameters")
+    parser.add_argument("--picture", help="name of a picture of these experiments in docs/images; bands are over seeds")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     parser.add_argument("--output", type=Path, default=RESULTS / "learning.jsonl", help="rows are added to this file")
     parser.add_argument("--page", type=Path, default=PAGE, help="the page whose table is written")
-    parser.add_argument("--table-only", action="store_true", help="trains and measures nothing")
+    parser.add_argument("--table-only", action="store_true", help="only writes the table, without measuring")
     return parser
 
 

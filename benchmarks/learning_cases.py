@@ -1,14 +1,14 @@
-"""What `benchmarks.learning` trains: options of IPPO by name, and what should be said of the outcome."""
+"""The experiments of `benchmarks.learning`: options of IPPO by name, and notes for the table of results."""
 
 from typing import NamedTuple
 
 
 class Experiment(NamedTuple):
-    """Options of `python -m baselines.ippo`; all else comes from `baselines.presets` and `baselines.ippo.Config`.
+    """Options of `python -m baselines.ippo`; all others come from `baselines.presets` and `baselines.ippo.Config`.
 
     Attributes:
       options: begin with `--env`.
-      note: what a reader of the table should know.
+      note: information for readers of the table.
     """
 
     options: str
@@ -16,21 +16,22 @@ class Experiment(NamedTuple):
 
 
 LARGE = "--env gathering_gallego --env-kwargs map=large num_agents=10"
-DILEMMA = "A dilemma: what is best for one agent costs the group. Compare the row with common reward."
+DILEMMA = "A dilemma: the best action for one agent costs the group. Compare the row with common reward."
 
 EXPERIMENTS = {
     "gathering": Experiment(
         "--env gathering",
-        "`greedy` sees the whole board, trained agents a part of it (16 x 21 cells). The supply ends at 520.",
+        "`greedy` sees the whole board, trained agents see a part of it (16 x 21 cells). The supply ends at 520.",
     ),
     "overcooked": Experiment(
         "--env overcooked --env-kwargs max_steps=500",
-        "One delivery is 40 in the collective return. The cooks share every reward: `greedy` is a team that sees all.",
+        "One delivery adds 40 to the collective return. The cooks share every reward. `greedy` cooks see "
+        "the whole board.",
     ),
     "gems": Experiment(
         "--env gems",
-        "The game ends once both players together have more than 20. Agents that discount get there in fewer steps "
-        "than `greedy`; what exceeds 20 is chance.",
+        "The game ends once both players together have more than 20. Agents that discount reach this in fewer steps "
+        "than `greedy`; the amount above 20 is chance.",
     ),
     "intersection": Experiment("--env intersection"),
     "common_pool_individual": Experiment("--env common_pool", DILEMMA),
@@ -52,8 +53,8 @@ EXPERIMENTS = {
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),
     "cleanup_gallego_individual": Experiment(
         "--env cleanup_gallego",
-        "A dilemma: unless somebody cleans there are only the 103 apples of the start. In trials (seed 0) agents "
-        "with common reward did not learn to clean in a million env steps, nor with a bonus for cleaning in 600,000.",
+        "A dilemma: if no agent cleans, there are only the 103 apples of the start. In trials (seed 0) agents with "
+        "common reward did not learn to clean in a million env steps, and with a bonus for cleaning not in 600,000.",
     ),
     "cleanup_gallego_common": Experiment(
         "--env cleanup_gallego --reward common",

@@ -1,4 +1,4 @@
-"""The table and the pictures of `benchmarks.learning`, from its rows and its runs."""
+"""Writes the table and draws the pictures of `benchmarks.learning`, from its rows and its runs."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BEGIN, END = "<!-- learning: begin, written by benchmarks.learning -->", "<!-- learning: end -->"
-"""Around the part of the page that is written."""
+"""The lines around the part of the page that is written."""
 
 PANELS = {
     "collected": "apples per step",
@@ -30,14 +30,14 @@ PANELS = {
     "sustainability": "sustainability",
     "peace": "peace",
 }
-"""What the picture of several experiments shows, with titles: sums over agents of rates, and the four metrics."""
+"""The panels of the picture of several experiments, with titles: rates, summed over agents, and the four metrics."""
 
 
 def write_table(rows_path: Path, page: Path) -> None:
-    """Writes the table of the last row of every experiment into the page, between `BEGIN` and `END`.
+    """Writes the last row of every experiment into the table of the page, between `BEGIN` and `END`.
 
     Raises:
-      ValueError: the page does not have both lines.
+      ValueError: one of the two lines is not in the page.
     """
     lines = rows_path.read_text(encoding="utf-8").splitlines() if rows_path.is_file() else []
     rows = {row["game"]: row for row in map(json.loads, lines) if "before" in row and row["game"] in EXPERIMENTS}
@@ -52,7 +52,7 @@ def write_table(rows_path: Path, page: Path) -> None:
 
 
 def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One row of results as a row of the table."""
+    """Turns a row of results into a row of the table."""
     half = "" if row["low"] is None else f" ± {(row['high'] - row['low']) / 2:.3g}"
     seeds = row["seeds"]
     each = ", ".join(f"{value:.4g}" for value in row["each"]["collective_return"])
@@ -71,7 +71,7 @@ def table_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """Whether trained agents return more than random play and the best selfish scripted policy."""
+    """Whether the return of trained agents is above those of random play and of the best selfish scripted policy."""
     bar = max(row["random"], row["random"] if row["selfish"] is None else row["selfish"])
     if row["low"] is not None and row["low"] > bar:
         return "yes"
@@ -85,7 +85,7 @@ def _scripted(row: Mapping[str, Any], kind: str) -> str:
 
 
 def draw(experiments: Mapping[str, RunDirectory], path: Path) -> None:
-    """Draws the returns and metrics of all seeds of one experiment, or rates and metrics of several (`compare`)."""
+    """Draws the returns and metrics of one experiment, all seeds, or compares several experiments (`compare`)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if len(experiments) > 1:
         compare(experiments, path)
@@ -116,9 +116,10 @@ def compare(experiments: Mapping[str, RunDirectory], path: Path) -> None:
 
 
 def read_curves(metrics_path: Path) -> list[dict[str, np.ndarray]]:
-    """The panels of each seed and `env_steps`, a number for each round of episodes; all environments end together.
+    """The panels of each seed and `env_steps`, one number for each round of episodes; all environments end together.
 
-    Rates are sums over agents, means over the updates of the round; the metrics are those of the round's last update.
+    Rates are sums over agents and means over the updates of the round. The metrics are those of the round's last
+    update.
     """
     table = read_metrics(metrics_path)
     seeds = [table["seed"] == seed for seed in np.unique(table["seed"])]
@@ -140,7 +141,7 @@ def _read_curve(table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def draw_band(panel: "Axes", env_steps: np.ndarray, values: np.ndarray, label: str) -> None:
-    """The mean over seeds of `values` `[S, T]` and, of several seeds, its 95 % confidence interval."""
+    """Draws the mean over seeds of `values` `[S, T]` and, if there are several seeds, its 95 % confidence interval."""
     (line,) = panel.plot(env_steps, values.mean(0), label=label)
     if len(values) > 1:
         _, low, high = np.transpose([estimate_mean(column) for column in values.T])

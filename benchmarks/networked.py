@@ -1,11 +1,11 @@
-"""What training costs an agent as networks grow: networked actor-critic on a ring, from 4 agents to 1,024.
+"""Measures the cost of training per agent as networks grow: networked actor-critic on a ring of 4 to 1,024 agents.
 
     python -m benchmarks.networked
     python -m benchmarks.networked --protocols neurcomm --num-agents 16 1024
 
-The game is `common_pool`; each agent reads the two beside it. The cost of an agent is the time of a whole update (play,
-gradients and optimiser, compiling apart) per agent and step. Every agent has parameters of its own, so a large network
-has to fetch them from memory in every step; several environments side by side share that.
+The game is `common_pool`; each agent receives messages from its two neighbours. The cost is the time of a whole update
+(play, gradients and optimiser, without compiling) per agent and step. Every agent has its own parameters, so a large
+network must fetch them from memory in every step. Several environments in parallel share this cost.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ def measure(config: networked.Config, num_agents: int, repeats: int) -> dict[str
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.networked`."""
+    """Runs the command `python -m benchmarks.networked`."""
     parser = make_parser("networked", __doc__)
     parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), default=["commnet"])
     parser.add_argument("--num-agents", nargs="+", type=count_from(1), default=[4, 16, 64, 256, 1024])

@@ -1,6 +1,6 @@
-"""Games of other libraries, measured in the same run as ours; docs/performance.md shows how to install them.
+"""Games of other libraries, measured in the same run as ours; docs/performance.md shows how to install the libraries.
 
-Nothing of them is imported before a game is asked for, and nothing else of the project needs them.
+A library is imported only if one of its games is requested. No other part of the project needs these libraries.
 """
 
 import importlib
@@ -19,14 +19,14 @@ class Peer(NamedTuple):
 
     Attributes:
       library: its name.
-      module: what is imported; it has `make` and `__version__`.
+      module: the module to import; it has `make` and `__version__`.
       game: id of the game there.
       env_kwargs: keyword arguments of the game.
       clock: field of the state that counts the steps of an episode.
       length: attribute of the environment with the steps of an episode.
-      observation: what one agent's observation holds, in words.
+      observation: the content of one agent's observation, in words.
       like: id of our game with the same rules, or empty.
-      cpu_env_steps: env steps that take a CPU a few seconds.
+      cpu_env_steps: number of env steps that take a few seconds on a CPU.
     """
 
     library: str
@@ -45,7 +45,7 @@ class Peer(NamedTuple):
         return f"{self.library} {self.game}"
 
     def num_steps(self, num_envs: int, at_most: int) -> int:
-        """Steps of each of `num_envs` environments in a timed call: on a CPU those that take a few seconds."""
+        """Steps of each of `num_envs` environments in a timed call; on a CPU so many that they take a few seconds."""
         is_on_cpu = jax.default_backend() == "cpu"
         return min(at_most, max(1, self.cpu_env_steps // num_envs)) if is_on_cpu else at_most
 
@@ -105,12 +105,15 @@ PEERS = (
         cpu_env_steps=1_048_576,
     ),
 )
-"""STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents. JaxMARL's Overcooked is
-close to ours by its rules, and the particles of MPE are a light game beside them."""
+"""The games of other libraries.
+
+STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents. The rules of JaxMARL's
+Overcooked are close to ours. The particles of MPE are a light game for comparison.
+"""
 
 
 def installed(peers: Sequence[Peer]) -> list[Peer]:
-    """Those of `peers` whose library can be imported; prints a line for each library that cannot."""
+    """Returns the `peers` whose library can be imported; prints a line for each other library."""
     found = []
     missing: dict[str, str] = {}
     for peer in peers:
@@ -125,7 +128,7 @@ def installed(peers: Sequence[Peer]) -> list[Peer]:
 
 
 def version_of(peer: Peer) -> str:
-    """Name and version of the library, with the commit where it is imported from a clone."""
+    """Name and version of the library, with the commit if the library is imported from a clone."""
     module = importlib.import_module(peer.module)
     clone = Path(str(module.__file__)).parent.parent
     commit = f" ({commit_of(clone)})" if (clone / ".git").exists() else ""
@@ -133,7 +136,7 @@ def version_of(peer: Peer) -> str:
 
 
 def peer_game(peer: Peer) -> Playable:
-    """The game of another library, with the automatic resets that its own `step` does."""
+    """The game of another library, with the automatic resets of its own `step`."""
     env = importlib.import_module(peer.module).make(peer.game, **peer.env_kwargs)
     episode_steps = getattr(env, peer.length)
     are_named = isinstance(env.agents[0], str)

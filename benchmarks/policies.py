@@ -1,7 +1,7 @@
-"""Self-play of the scripted policies, in JAX and in the plain Python of `tests/reference/policies.py`.
+"""Measures self-play of scripted policies, in JAX and in the plain Python of `tests/reference/policies.py`.
 
-By default the game of the published numbers: `gathering_gallego`, the large map, 10 agents, 1,000 steps. A row has the
-four metrics at the end of an episode, the mean over episodes and its standard error.
+The default is the game of the published numbers: `gathering_gallego`, the large map, 10 agents, 1,000 steps. A row
+contains the four metrics at the end of an episode: the mean over episodes and its standard error.
 """
 
 import time
@@ -38,20 +38,20 @@ GAMES: dict[str, dict[str, Any]] = {
     "cleanup_gallego": {"map": "full", "num_agents": 10},
     "harvest": {"num_agents": 7},
 }
-"""Where policies may play: id of the game and its keyword arguments."""
+"""The games that policies may play: id of the game and its keyword arguments."""
 
 METRICS = ("efficiency", "equality", "sustainability", "peace")
 COLUMNS = ("game", "policy", "written_in", "episodes", *METRICS)
 
 
 def flatten(summary: dict[str, dict[str, Any]]) -> dict[str, float | None]:
-    """The metrics of `players.summarize` and their standard errors as columns of a row."""
+    """Turns the metrics of `players.summarize` and their standard errors into columns of a row."""
     means = {metric: rounded(summary[metric]["mean"]) for metric in METRICS}
     return means | {f"{metric}_standard_error": rounded(summary[metric]["standard_error"]) for metric in METRICS}
 
 
 def measure(env: Any, name: str, keys: jax.Array, repeats: int) -> dict[str, Any]:
-    """The JAX policy in self-play: the four metrics and the speed."""
+    """Plays the JAX policy in self-play: the four metrics and the speed."""
     player = scripted_player(env, scripted(env, name))
     program = compile_program(jax.vmap(lambda key: episode_outcome(play_episode(player, key))), keys)
     seconds = time_calls(program.call, [(keys,)] * repeats)
@@ -61,7 +61,10 @@ def measure(env: Any, name: str, keys: jax.Array, repeats: int) -> dict[str, Any
 
 
 def measure_reference(env: Any, name: str, keys: jax.Array) -> dict[str, Any]:
-    """The Python policy in self-play on the same map, with starts and luck drawn alike: the four metrics, the speed."""
+    """Plays the Python policy in self-play on the same map, with starts and luck of the same distribution.
+
+    Returns the four metrics and the speed.
+    """
     shape = (env.default_params.max_steps, env.num_agents)
     seconds, episodes = [], []
     for key in keys:
@@ -78,14 +81,19 @@ def measure_reference(env: Any, name: str, keys: jax.Array) -> dict[str, Any]:
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.policies`."""
+    """Runs the command `python -m benchmarks.policies`."""
     parser = make_parser("policies", __doc__)
     parser.add_argument("--num-keys", type=count_from(2), default=200, help="episodes in JAX, at least 2")
     parser.add_argument(
-        "--python-episodes", type=count_from(0), default=0, help="the first of them in Python too; at least 2"
+        "--python-episodes",
+        type=count_from(0),
+        default=0,
+        help="episodes in Python; 0 or at least 2",
     )
-    parser.add_argument("--policies", nargs="+", help="by name; all by default")
-    parser.add_argument("--game", choices=list(GAMES), default="gathering_gallego", help="Python: the default alone")
+    parser.add_argument("--policies", nargs="+", help="names of policies; all by default")
+    parser.add_argument(
+        "--game", choices=list(GAMES), default="gathering_gallego", help="Python plays the default only"
+    )
     parser.add_argument("--max-steps", type=count_from(1), default=1000, help="length of an episode")
     arguments = parser.parse_args(argv)
     is_fit = arguments.python_episodes != 1

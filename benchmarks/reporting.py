@@ -1,4 +1,4 @@
-"""What the benchmarks share: compiling apart from running, and rows of results that name what they were measured on."""
+"""Functions of all benchmarks: they time compiling and running apart, and write rows that name device and commit."""
 
 import argparse
 import json
@@ -17,14 +17,15 @@ from baselines.runs.directory import describe_machine
 from jaxdilemmas.arguments import MOST_COUNT, is_count, show
 
 RESULTS = Path(__file__).parent / "results"
+"""The folder of the results."""
 
 
 class Program(NamedTuple):
     """A compiled function.
 
     Attributes:
-      call: takes the arguments it was compiled for.
-      compile_seconds: tracing, lowering and compiling.
+      call: takes arguments of the shapes it was compiled for.
+      compile_seconds: seconds of tracing, lowering and compiling.
       planned_memory_mb: megabytes that XLA plans for its peak.
     """
 
@@ -33,9 +34,9 @@ class Program(NamedTuple):
     planned_memory_mb: float
 
     def peak_memory_mb(self) -> float:
-        """Megabytes at the peak: what the device counted, or where it counts nothing, as a CPU, what XLA plans.
+        """Megabytes at the peak: the count of the device, or the plan of XLA if the device (a CPU) counts nothing.
 
-        A device counts from the start of the process on, so measure one program a process there.
+        A device counts from the start of the process, so measure only one program in each process there.
         """
         counted = jax.devices()[0].memory_stats() or {}
         peak_bytes = counted.get("peak_bytes_in_use")
@@ -45,7 +46,7 @@ class Program(NamedTuple):
 def compile_program(function: Callable[..., Any], *arguments: Any, num_devices: int = 1) -> Program:
     """Compiles `function` for arguments like these, without calling it.
 
-    With several devices each runs it on its own part of the arguments' first axis.
+    If there are several devices, each device runs the function on its own part of the arguments' first axis.
     """
     start = time.perf_counter()
     compiled = (jax.jit(function) if num_devices == 1 else jax.pmap(function)).lower(*arguments).compile()
@@ -54,23 +55,23 @@ def compile_program(function: Callable[..., Any], *arguments: Any, num_devices: 
 
 
 def _planned_bytes(plan: Any) -> int:
-    """The peak of the memory of a program by XLA's analysis.
+    """The peak memory of a program by XLA's analysis.
 
-    Some versions of jaxlib have no such number, and that of jaxlib 0.10 on a CPU counts constants but not temporaries,
-    so it is at least arguments, outputs and temporaries together.
+    Some versions of jaxlib do not report this number. On a CPU jaxlib 0.10 counts constants but not temporaries. So the
+    result is at least the sum of arguments, outputs and temporaries.
     """
     sizes = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return max(getattr(plan, "peak_memory_in_bytes", 0), sizes - plan.alias_size_in_bytes)
 
 
 def memory_mb() -> float:
-    """Megabytes that the device has for programs; of a device that reports nothing, as a CPU, those of the machine."""
+    """Megabytes that the device has for programs; those of the machine if the device (a CPU) does not report them."""
     limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
     return (os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if limit is None else limit) / 1e6
 
 
 def time_calls(call: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[float]:
-    """Seconds of one call for each tuple of arguments, until the results are there."""
+    """Seconds of one call for each tuple of arguments, until the results are ready."""
     seconds = []
     for arguments in inputs:
         jax.block_until_ready(arguments)
@@ -81,14 +82,14 @@ def time_calls(call: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> l
 
 
 def rates(amount: int, seconds: Sequence[float]) -> dict[str, int]:
-    """Median, minimum and maximum of `amount` per second, and of how many calls."""
+    """Median, minimum and maximum of `amount` per second, and the number of calls."""
     each = [amount / second for second in seconds]
     found = {"median": statistics.median(each), "min": min(each), "max": max(each), "repeats": len(each)}
     return {name: round(value) for name, value in found.items()}
 
 
 def describe_measurement() -> dict[str, Any]:
-    """Device, versions, commit, when, and how busy the machine was (its one-minute load average, which counts us)."""
+    """Device, versions, commit, time, and the one-minute load average of the machine, which includes this process."""
     return describe_machine() | {
         "cores": os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 2),
@@ -98,9 +99,9 @@ def describe_measurement() -> dict[str, Any]:
 
 
 def commit_of(folder: Path) -> str:
-    """The commit of the git checkout around `folder`; "unknown" where there is none.
+    """The commit of the git checkout around `folder`, or "unknown" if there is no checkout.
 
-    It ends in `-dirty` where files differ that a measurement may depend on: any but results and docs.
+    It ends in `-dirty` if there are changed files on which a measurement may depend: all files except results and docs.
     """
     commands = [
         ["git", "rev-parse", "--short", "HEAD"],
@@ -117,7 +118,7 @@ def commit_of(folder: Path) -> str:
 
 
 def count_from(least: int) -> Callable[[str], int]:
-    """How a parser reads a whole number from `least` to 2^31 - 1; it names the option where the text is none."""
+    """Builds a function that reads a whole number from `least` to 2^31 - 1 for a parser; its error names the option."""
 
     def count(text: str) -> int:
         is_fit = text.isdecimal() and len(text) < 20 and is_count(int(text), least)
@@ -130,20 +131,20 @@ def count_from(least: int) -> Callable[[str], int]:
 
 
 def make_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every benchmark has."""
+    """Builds a parser with the options that every benchmark has."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    parser.add_argument("--repeats", type=count_from(1), default=5, help="timed calls; the median counts")
+    parser.add_argument("--repeats", type=count_from(1), default=5, help="number of timed calls; the median counts")
     parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.jsonl", help="rows are added to this file")
     return parser
 
 
 def rounded(value: float | None) -> float | None:
-    """To four digits behind the point; None where there is no value, as of a metric that is not defined."""
+    """Rounds to four digits after the decimal point; None if there is no value, as for an undefined metric."""
     return None if value is None or math.isnan(value) else round(value, 4)
 
 
 def report(row: Mapping[str, Any], output: Path, columns: Sequence[str]) -> None:
-    """Adds a row to a file of JSON lines, with what it was measured on, and prints some of it."""
+    """Adds a row to a file of JSON lines, with a description of the measurement, and prints some of its columns."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("a") as file:
         file.write(json.dumps(dict(row) | describe_measurement()) + "\n")
@@ -169,6 +170,6 @@ def _show(value: Any) -> str:
 
 
 def name_of(env_id: str, env_kwargs: Mapping[str, Any]) -> str:
-    """A game and its keyword arguments in one word, as in gathering_gallego(map=large)."""
+    """A game and its keyword arguments in one word, such as gathering_gallego(map=large)."""
     arguments = ", ".join(f"{name}={value}" for name, value in env_kwargs.items())
     return f"{env_id}({arguments})" if arguments else env_id

@@ -1,4 +1,4 @@
-"""The compiled loop that throughput is measured on, the same for games of this project and of others."""
+"""The compiled loop that measures throughput; it is the same for games of this project and of other libraries."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,14 +12,14 @@ from jaxdilemmas.environment import Environment
 
 
 class Playable(NamedTuple):
-    """One game without a batch, as the loop plays it.
+    """One game without a batch, in the form that the loop needs.
 
     Attributes:
       start: key -> observations and a state at a random time of an episode.
-      step: key, state, actions `[N]` int32 -> observations, next state and a pytree of all else that comes out; an
-        episode that ends is followed by a new one in the same step.
+      step: key, state, actions `[N]` int32 -> observations, next state and a pytree of all other outputs. If an episode
+        ends, a new one starts in the same step.
       num_agents: N.
-      num_actions: how many actions an agent has.
+      num_actions: number of actions of an agent.
     """
 
     start: Callable[[jax.Array], tuple[Any, Any]]
@@ -29,7 +29,7 @@ class Playable(NamedTuple):
 
 
 def own_game(env: Environment) -> Playable:
-    """A game as `make` builds it, with `AutoReset`.
+    """Prepares a game of `make` for the loop, with `AutoReset`.
 
     Raises:
       ValueError: the actions of `env` are not discrete.
@@ -52,12 +52,13 @@ def own_game(env: Environment) -> Playable:
 
 
 class Carry(NamedTuple):
-    """Between two steps.
+    """The values that pass from one step to the next.
 
     Attributes:
-      state: of the B environments.
-      seen: of the observations of the B environments and all else that came out, rewards, ends and info: the sum so
-        far of each number, in its own type (small integers go round). A learner that stores what it sees reads as much.
+      state: the states of the B environments.
+      seen: sums over steps of the observations and of all other outputs (rewards, ends, info) of the B environments.
+        Each number is summed in its own type (small integers overflow). A learner that stores its observations reads
+        the same amount.
       key: a JAX PRNG key.
     """
 
@@ -67,7 +68,7 @@ class Carry(NamedTuple):
 
 
 def _as_numbers(array: jax.Array) -> jax.Array:
-    """The cells of a view in a row, as a learner reads them: `[B, N, rows, cols, ...]` -> `[B, N, cells, ...]`."""
+    """Flattens the cells of a view, as a learner reads them: `[B, N, rows, cols, ...]` -> `[B, N, cells, ...]`."""
     numbers = array.astype(jnp.uint8) if array.dtype == bool else array
     return numbers.reshape(*numbers.shape[:2], -1, *numbers.shape[4:]) if numbers.ndim > 3 else numbers
 
@@ -75,12 +76,12 @@ def _as_numbers(array: jax.Array) -> jax.Array:
 def make_rollout(
     game: Playable, num_envs: int, num_steps: int
 ) -> tuple[Callable[[jax.Array], Carry], Callable[[Carry], Carry]]:
-    """The two programs that are measured.
+    """Builds the two programs that are measured.
 
     Args:
-      game: what is played.
+      game: the game to play.
       num_envs: B.
-      num_steps: steps in each of them.
+      num_steps: steps in each environment.
 
     Returns:
       start: key -> `Carry`, and rollout: `Carry` -> `Carry` after `num_steps` steps.
@@ -96,7 +97,7 @@ def make_rollout(
         key_act, key_step = jax.random.split(key)
         uniforms = jax.random.uniform(key_act, (num_envs, game.num_agents))
         actions = jnp.floor(uniforms * game.num_actions).astype(jnp.int32)
-        keys = jax.random.split(key_step, num_envs)  # costs nothing where the game has no use for them
+        keys = jax.random.split(key_step, num_envs)  # costs nothing if the game does not use them
         obs, state, outcomes = jax.vmap(game.step)(keys, state, actions)
         return state, jax.tree.map(_as_numbers, (obs, outcomes))
 
@@ -111,7 +112,8 @@ def make_rollout(
 def measure(game: Playable, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
     """Speed (env steps per second), compile time and peak memory of `make_rollout`, as part of a row.
 
-    Environments are divided among the devices; XLA_FLAGS=--xla_force_host_platform_device_count=2 makes two of a CPU.
+    Environments are divided among the devices; XLA_FLAGS=--xla_force_host_platform_device_count=2 makes two devices of
+    a CPU.
 
     Raises:
       MemoryError: the program needs more memory than there is; it was not run.
@@ -136,7 +138,7 @@ def measure(game: Playable, num_envs: int, num_steps: int, repeats: int) -> dict
 
 
 def measure_what_fits(game: Playable, num_envs: int, num_steps: int, repeats: int) -> dict[str, Any]:
-    """As `measure`, with half as many environments, and half again, until they fit into memory."""
+    """Does the same as `measure`, and halves the number of environments until they fit into memory."""
     try:
         return measure(game, num_envs, num_steps, repeats)
     except MemoryError:
@@ -146,9 +148,9 @@ def measure_what_fits(game: Playable, num_envs: int, num_steps: int, repeats: in
 
 
 def describe_observation(game: Playable) -> dict[str, Any]:
-    """Dtype, shape (as in 11x11x19) and bytes of what one agent sees, as part of a row."""
+    """Dtype, shape (such as 11x11x19) and bytes of one agent's observation, as part of a row."""
     obs, _ = jax.eval_shape(game.start, jax.random.key(0))
-    parts = jax.tree.leaves(obs)  # one array with an axis of agents, or one for each agent
+    parts = jax.tree.leaves(obs)  # one array with an axis of agents, or one array for each agent
     return {
         "observation_dtype": str(parts[0].dtype),
         "observation_shape": "x".join(map(str, parts[0].shape[len(parts) == 1 :])),

@@ -1,10 +1,10 @@
-"""Whether two checkouts train alike: the same commands must write the same rows and the same parameters, bitwise.
+"""Checks that two checkouts train alike: the same commands must write bitwise the same rows and parameters.
 
     python -m benchmarks.same_runs ../other_checkout
 
-A change that should keep all results is held to this. Every case is trained by the command line in this checkout and
-in the other one, with this Python. The other checkout records the demonstrations, so that files of before are read as
-well. Rows are compared without their timing, parameters array by array.
+Use it for a change that must keep all results. Every case is trained by the command line in this checkout and in the
+other one, with this Python. The other checkout records the demonstrations, so that old files are read as well. Rows are
+compared without their timing, parameters array by array.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def call(checkout: Path, module: str, options: Sequence[str]) -> None:
     """Runs a command of a checkout.
 
     Raises:
-      ValueError: it failed; the message ends with its last line.
+      ValueError: the command failed; the message ends with its last line.
     """
     command = [sys.executable, "-m", f"baselines.{module}", *options]
     environment = os.environ | {"PYTHONPATH": str(checkout)}
@@ -61,7 +61,7 @@ def call(checkout: Path, module: str, options: Sequence[str]) -> None:
 
 
 def compare(algorithm: str, env_id: str, options: Sequence[str], other: Path, folder: Path) -> dict[str, Any]:
-    """Trains one case in both checkouts and counts columns of rows and arrays of parameters that differ."""
+    """Trains one case in both checkouts; counts the columns of rows and the arrays of parameters that differ."""
     options = ["--env", env_id, *SMALL, *options]
     demonstrations = folder / f"{env_id}.demos"
     if env_id in POLICIES and algorithm not in ("ippo", "networked"):
@@ -94,16 +94,16 @@ def compare(algorithm: str, env_id: str, options: Sequence[str], other: Path, fo
 
 
 def is_same(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    """Whether both are there and have the same bytes."""
+    """Whether both arrays exist and have the same bytes."""
     return first is not None and second is not None and first.tobytes() == second.tobytes()
 
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.same_runs`."""
+    """Runs the command `python -m benchmarks.same_runs`."""
     parser: argparse.ArgumentParser = make_parser("same_runs", __doc__)
     parser.add_argument("checkout", type=Path, help="the other checkout")
-    parser.add_argument("--algorithms", nargs="+", help="cases of these alone")
+    parser.add_argument("--algorithms", nargs="+", help="only the cases of these algorithms")
     options = parser.parse_args(argv)
     print_header(COLUMNS)
     rows = []

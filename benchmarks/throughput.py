@@ -1,13 +1,14 @@
-"""How many joint actions a second the games play, with resets on and everything that comes out used.
+"""Measures joint actions per second of the games, with resets on and with all outputs used.
 
     python -m benchmarks.throughput
     python -m benchmarks.throughput --games gathering commons --observations tiles rgb --num-envs 64 1024
     python -m benchmarks.throughput --peers
 
-Per game, size and kind of observation: `num_envs` environments with `AutoReset` play `num_steps` steps of random
-actions, drawn inside, as one compiled loop. Observations, rewards and info are added up, so that none can be left out.
-Episodes start at random times on the clock, so that in every step some end. Compiling is timed apart.
-With `--peers` the same is done with games of other libraries (docs/performance.md, "Peers").
+Each game, size and kind of observation is one measurement: `num_envs` environments with `AutoReset` play `num_steps`
+steps of random actions as one compiled loop. The actions are drawn inside the loop. Observations, rewards and info are
+added up, so that the compiler cannot leave any of them out. Episodes start at random times on the clock, so that some
+end in every step. Compiling is timed apart. With `--peers` games of other libraries are measured in the same way
+(docs/performance.md, "Peers").
 """
 
 import argparse
@@ -24,11 +25,11 @@ from jaxdilemmas.grid.environment import OBSERVATION_KINDS
 
 COLUMNS = ("game", "observation", "num_agents", "num_envs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
 PEER_COLUMNS = ("observation_bytes", "times_peer")
-"""Shown as well when there are games of other libraries."""
+"""Extra columns if there are games of other libraries."""
 
 
 NUMBERS = "numbers"
-"""The one kind of observation of games that are seen as numbers alone."""
+"""The only kind of observation of games whose observations are plain numbers."""
 
 
 class Case(NamedTuple):
@@ -36,7 +37,7 @@ class Case(NamedTuple):
 
     Attributes:
       env_kwargs: keyword arguments of the game.
-      num_envs: environments side by side.
+      num_envs: environments in parallel.
       observations: kinds of observation.
     """
 
@@ -64,7 +65,7 @@ CASES: dict[str, list[Case]] = {
     "intersection": [Case({}, observations=(NUMBERS,))],
     "overcooked": [Case({}, observations=(NUMBERS,))],
 }
-"""By id of the game; one that is not here is measured as `make` builds it."""
+"""By id of the game; a game that is not here is measured as `make` builds it."""
 
 OBSERVATIONS = {
     "tiles": "the tile id of each cell",
@@ -74,7 +75,7 @@ OBSERVATIONS = {
     "entities": "the cell of each player and gem",
     "planes": "the board, a plane per kind of player and gem",
 }
-"""What our kinds of observation hold."""
+"""The content of our kinds of observation."""
 
 
 def peer_rows(options: argparse.Namespace, found: Sequence[Peer]) -> Iterator[dict[str, Any]]:
@@ -118,14 +119,16 @@ def own_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def times_peer(row: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> float | None:
-    """How many times as fast our game is as the fastest row of another library's game like it, with as many agents.
+    """The speed of our game, divided by that of the fastest comparable row of another library.
+
+    A row is comparable if its game has the rules of ours and the same number of agents.
 
     Args:
-      row: of a game of ours or of another library.
+      row: a row of a game of ours or of another library.
       earlier: the rows before it.
 
     Returns:
-      The ratio of the medians, or None where there is nothing to compare.
+      The ratio of the medians, or None if there is no such row.
     """
     speeds = [
         other["env_steps_per_second"]["median"]
@@ -136,7 +139,7 @@ def times_peer(row: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> 
 
 
 def print_observations(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Prints what one agent sees in each of the games, once."""
+    """Prints the content of one agent's observation for each game, once."""
     print("\nAn observation of one agent:")
     lines = [
         f"{row['game']}, {row['observation_dtype']} [{row['observation_shape']}]: {row['observation_holds']}"
@@ -147,17 +150,17 @@ def print_observations(rows: Iterable[Mapping[str, Any]]) -> None:
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.throughput`."""
+    """Runs the command `python -m benchmarks.throughput`."""
     parser = make_parser("throughput", __doc__)
     parser.add_argument("--games", nargs="+", default=jaxdilemmas.registered_envs(), help="ids of games")
-    parser.add_argument("--observations", nargs="+", help="of tiles, one_hot, rgb; by default what CASES has")
+    parser.add_argument("--observations", nargs="+", help="from tiles, one_hot, rgb; those of CASES by default")
     parser.add_argument(
-        "--num-envs", type=count_from(1), nargs="+", help="environments side by side; by default what CASES has"
+        "--num-envs", type=count_from(1), nargs="+", help="environments in parallel; those of CASES by default"
     )
     parser.add_argument(
         "--num-steps", type=count_from(1), default=256, help="steps of each environment in one timed call"
     )
-    parser.add_argument("--peers", action="store_true", help="also SocialJax and JaxMARL, where they are installed")
+    parser.add_argument("--peers", action="store_true", help="also SocialJax and JaxMARL, if they are installed")
     options = parser.parse_args(argv)
     found = installed(PEERS) if options.peers else []
     columns = (*COLUMNS, *PEER_COLUMNS) if options.peers else COLUMNS

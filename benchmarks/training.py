@@ -1,8 +1,8 @@
-"""How many joint actions a second a whole training run of independent PPO plays and learns from, compiling apart.
+"""Measures joint actions per second of a whole training run of independent PPO; compiling is timed apart.
 
     python -m benchmarks.training --games gathering --num-updates 20
 
-The settings are those that `python -m baselines.ippo` takes for the game, with fewer updates.
+The settings are those of `python -m baselines.ippo` for the game, with fewer updates.
 """
 
 import dataclasses
@@ -35,19 +35,19 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
     "cleanup_meltingpot": ("cleanup_meltingpot", {}),
     "harvest": ("harvest", {}),
 }
-"""What may be measured: id of the game and its keyword arguments."""
+"""The games that may be measured: id of the game and its keyword arguments."""
 
 COLUMNS = ("game", "network", "num_envs", "num_epochs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
 
 
 def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
-    """The settings of the game, with `settings` in their place, for `num_updates` updates."""
+    """The settings of the game for `num_updates` updates; `settings` replace some of them."""
     config = ippo.Config(**(preset("ippo", env_id) | settings))
     return dataclasses.replace(config, total_env_steps=num_updates * config.env_steps_per_update)
 
 
 def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, Any]:
-    """Speed (env steps per second), compile time and peak memory of a run, with networks and resets at its start."""
+    """Speed (env steps per second), compile time and peak memory of a run, including networks and resets."""
     keys = jax.random.split(jax.random.key(0), repeats + 1)
     program = compile_program(ippo.make_train(config, env), keys[0], env.default_params)
     jax.block_until_ready(program.call(keys[0], env.default_params))
@@ -61,7 +61,7 @@ def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, An
 
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command `python -m benchmarks.training`."""
+    """Runs the command `python -m benchmarks.training`."""
     parser = make_parser("training", __doc__)
     parser.add_argument("--games", nargs="+", choices=list(GAMES), default=["gathering"])
     parser.add_argument("--networks", nargs="+", default=["mlp"], help="mlp, conv, gru")
