@@ -1,4 +1,4 @@
-"""Games that break one sentence of the contract each, and what they must be told."""
+"""Games that each break one sentence of the contract, and the expected error messages."""
 
 import dataclasses
 from typing import Any

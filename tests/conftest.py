@@ -1,4 +1,4 @@
-"""What tests share."""
+"""Settings and fixtures of all tests."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A small game that keeps the contract, for tests of what surrounds games."""
+"""A small game that keeps the contract, for tests of the code around games."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tiny games with known answers: what a learner must find in each, and which part of it is broken if it does not.
+"""Tiny games with known answers. Each of them tests one part of a learner: a wrong answer shows that it is broken.
 
 The idea and the first five are from Andy Jones, "Debugging RL, without the agonizing pain" (2021).
 """

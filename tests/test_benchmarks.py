@@ -1,4 +1,4 @@
-"""The benchmarks run and leave complete rows; what they measure is in `benchmarks/results`."""
+"""The benchmarks run and write complete rows; their measurements are in `benchmarks/results`."""
 
 import json
 import re

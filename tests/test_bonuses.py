@@ -1,4 +1,4 @@
-"""Bonuses for events: what signals and bonuses pay, and how `AddBonus` adds them around a real game."""
+"""Bonuses for events: the values of signals and bonuses, and how `AddBonus` adds them around a real game."""
 
 from typing import Any
 

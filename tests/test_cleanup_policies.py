@@ -1,4 +1,4 @@
-"""Scripted policies of Cleanup: against a plain-Python version on random boards, drawn cases, and what teams reach."""
+"""Scripted policies of Cleanup: a plain-Python version on random boards, drawn cases, and the returns of teams."""
 
 import types
 from fractions import Fraction

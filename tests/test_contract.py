@@ -1,4 +1,4 @@
-"""Every registered game keeps the contract, and an environment that breaks one sentence of it is told which."""
+"""Every registered game keeps the contract; the check names the sentence that a broken game breaks."""
 
 import types
 from pathlib import Path

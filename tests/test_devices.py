@@ -1,4 +1,4 @@
-"""Every game on two devices, in a process of its own: a process has one CPU device unless it is told otherwise."""
+"""Every game on two devices, in a process of its own, because a process has one CPU device by default."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every public function of arrays says the shapes of its arrays; those of algorithms and of games alike."""
+"""The docstring of every public function of arrays contains the shapes of its arrays."""
 
 import ast
 from collections.abc import Iterator

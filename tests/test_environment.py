@@ -1,4 +1,4 @@
-"""What `reset` and `step` are around every game: compiled once, copied without that, the same in 64-bit mode."""
+"""Properties of `reset` and `step`: compiled once, copied without compiled code, the same in 64-bit mode."""
 
 import copy
 import pickle

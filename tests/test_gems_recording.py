@@ -1,4 +1,4 @@
-"""The check of recorded Gems: it explains recordings of our own game, and finds what is wrong in others."""
+"""The check of recorded Gems explains recordings of our own game and finds the errors in altered ones."""
 
 import json
 from pathlib import Path

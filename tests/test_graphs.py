@@ -1,4 +1,4 @@
-"""Graphs by name against networkx, edges as lists, and matrices that are refused."""
+"""Graphs by name are those of networkx, edges are listed in order, and wrong matrices are refused."""
 
 from typing import Any
 

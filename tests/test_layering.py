@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source of every module; docs/design.md says why."""
+"""Which module may import which, read from the source of every module; docs/design.md gives the reasons."""
 
 import ast
 import graphlib

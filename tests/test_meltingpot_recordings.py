@@ -1,4 +1,4 @@
-"""Recorded steps of the original Melting Pot and statistics of random play in it, compared with our games."""
+"""Recorded steps of the original Melting Pot and statistics of its random play, compared with our games."""
 
 import json
 from typing import Any

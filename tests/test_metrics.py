@@ -1,4 +1,4 @@
-"""The social metrics: hand cases, and the slow definitions on recorded episodes of a public implementation."""
+"""The social metrics: cases by hand, and slow definitions on recorded episodes of a public implementation."""
 
 import pathlib
 from typing import Any

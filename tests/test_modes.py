@@ -1,6 +1,6 @@
-"""What surrounds games, and scripted policies, in 64-bit mode, under strict promotion and with NaNs as errors.
+"""The code around games, and scripted policies, in 64-bit mode, under strict promotion and with NaNs as errors.
 
-`check_environment` holds games and wrappers to that.
+`check_environment` checks the same for games and wrappers.
 """
 
 from collections.abc import Callable

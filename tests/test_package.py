@@ -1,4 +1,4 @@
-"""The package as someone installs it: light to import, complete in the wheel, usable without the checkout."""
+"""The installed package is light to import, complete in the wheel, and usable without the checkout."""
 
 import os
 import statistics

@@ -1,4 +1,4 @@
-"""Games of other libraries are measured by the same loop as ours; a library that is not there is named and left out."""
+"""Games of other libraries are measured by the same loop as ours; a missing library is named and left out."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Scripted policies: against a plain-Python version on random boards, a recording, and what they reach in self-play."""
+"""Scripted policies: a plain-Python version on random boards, a recording, and their returns in self-play."""
 
 import json
 import pathlib

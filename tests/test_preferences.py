@@ -1,4 +1,4 @@
-"""What agents care about, worked out by hand, most of all where public implementations go wrong."""
+"""Preferences of agents: cases by hand, chosen where public implementations contain errors."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a drawn board shows: every tile where the state has it, in text, in colour and as a GIF."""
+"""A drawn board shows every tile at its place in the state, as text, in colour and as a GIF."""
 
 from pathlib import Path
 from typing import Any

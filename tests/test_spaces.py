@@ -1,4 +1,4 @@
-"""What a space contains, draws and refuses."""
+"""Members, samples and refused arguments of spaces."""
 
 import jax
 import numpy as np

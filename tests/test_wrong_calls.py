@@ -1,6 +1,6 @@
 """Wrong calls of every public function and every game: each is refused before anything is compiled.
 
-The functions are found, not listed: a new one without a right call here fails the first test.
+The functions are found, not listed: a new function without a right call here fails the first test.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What tests of wrong calls share: values of wrong kinds, and what an error must say about them."""
+"""Functions for tests of wrong calls: values of wrong kinds, and the required content of an error."""
 
 import functools
 import re

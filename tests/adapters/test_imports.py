@@ -1,4 +1,4 @@
-"""The adapters load only what they are asked for."""
+"""Each adapter imports only its own library."""
 
 import subprocess
 import sys

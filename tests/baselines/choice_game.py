@@ -1,4 +1,4 @@
-"""A game of two actions whose payoffs by number of cooperators are given: what the tests of the analyses play."""
+"""A game of two actions with given payoffs by number of cooperators, for tests of the analyses."""
 
 from collections.abc import Callable
 from typing import Any

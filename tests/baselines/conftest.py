@@ -1,4 +1,4 @@
-"""What tests of the baselines share."""
+"""Fixtures of the tests of the baselines."""
 
 import pytest
 

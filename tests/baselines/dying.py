@@ -1,4 +1,4 @@
-"""A program that dies at one of its writes, as by SIGKILL, without a process of its own."""
+"""A program that dies at one of its writes, as by SIGKILL, inside the process of the test."""
 
 import os
 from collections.abc import Callable, Iterator

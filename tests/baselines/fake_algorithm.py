@@ -1,4 +1,4 @@
-"""An algorithm that learns nothing, fast: what the tests of the command, of runs and of the evaluation train."""
+"""A fast algorithm that learns nothing, for tests of the command, of runs and of the evaluation."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""Adversarial imitators learn how often the expert does what, and are paid by discriminators alone."""
+"""Adversarial imitators learn the expert's action frequencies, and only discriminators reward them."""
 
 import dataclasses
 from functools import partial

@@ -1,4 +1,4 @@
-"""Schelling diagrams: payoffs of games whose payoffs are known, dilemmas, equilibria, and what intervals decide."""
+"""Schelling diagrams: known payoffs, dilemmas, equilibria, and decisions by intervals."""
 
 import itertools
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The training command: what a run leaves behind, how it is interrupted and resumed, and which options are refused."""
+"""The training command: the files of a run, how it is interrupted and resumed, and which options are refused."""
 
 import dataclasses
 import importlib

@@ -1,4 +1,4 @@
-"""The study of common pools: a tiny one from end to end, and what it concludes from outcomes written by hand."""
+"""The study of common pools: a tiny one from end to end, and its conclusions from outcomes written by hand."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Protocols of communication: who depends on whom, layers on neighbours, and the way back through time."""
+"""Protocols of communication: which agents depend on which, layers on neighbours, and gradients through time."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""Critics read what they should, each agent's with its own parameters; joint actions are counted by each agent."""
+"""Each critic reads its own inputs with its own parameters; each agent counts joint actions."""
 
 import dataclasses
 from typing import Any

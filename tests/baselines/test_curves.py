@@ -1,4 +1,4 @@
-"""What the picture of a run shows: returns and social metrics, or what else there is where no episode ended."""
+"""The picture of a run shows returns and social metrics, or other curves if no episode ended."""
 
 from typing import TYPE_CHECKING
 

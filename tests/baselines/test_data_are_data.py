@@ -1,4 +1,4 @@
-"""A run that somebody else made: what its files name is looked up, never imported or called, and no link leads out."""
+"""Names in the files of a foreign run are looked up, never imported or called; no link leads outside."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The command that records demonstrations: what it writes, what it prints, and what it says of wrong options."""
+"""The command that records demonstrations: its files, its output, and its errors for wrong options."""
 
 import re
 from pathlib import Path

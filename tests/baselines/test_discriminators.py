@@ -1,4 +1,4 @@
-"""Discriminators say what their equations say, each of its own agent alone, and find the known optimum of a bandit."""
+"""Discriminators compute their equations, each for its own agent, and find the known optimum of a bandit."""
 
 import dataclasses
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""Where a run is heard of: the live table, plain lines, Weights & Biases."""
+"""Where a run reports its progress: the live table, plain lines, Weights & Biases."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""The command that plays a run: what it prints, what it writes, and what it says of wrong options."""
+"""The command that plays a run: its output, its files, and its errors for wrong options."""
 
 import json
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Recorded planes of `gems`: what they say of the state, the events of a step, and what is refused."""
+"""Recorded planes of `gems`: the state and the events of a step that follow from them, and refused planes."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a newcomer reads: whether defaults were tuned, which game a command plays, and which command comes next."""
+"""Hints for new users: whether defaults were tuned, which game a command plays, and the next command."""
 
 import dataclasses
 import importlib

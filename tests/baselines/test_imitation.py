@@ -1,4 +1,4 @@
-"""What imitators share: settings, minibatches, what is played meanwhile, the policy they act by, and their runs."""
+"""Code of all imitators: settings, minibatches, play during training, the acting policy, and runs."""
 
 import dataclasses
 import shutil

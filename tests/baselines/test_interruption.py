@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what was begun is ended within a grace, and nothing is waited for the second time."""
+"""Ctrl-C and SIGTERM: a run ends its current work within a grace period; a second signal ends it at once."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""IPPO finds the known answers of the probe games, and keeps its promises about settings, keys and state."""
+"""IPPO finds the known answers of the probe games, and treats settings, keys and state as documented."""
 
 import dataclasses
 from typing import Any

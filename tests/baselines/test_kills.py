@@ -1,4 +1,4 @@
-"""Runs that die at a write: what they leave is whole, and resuming gives what an uninterrupted run gives."""
+"""Runs that die at a write leave complete files, and resuming gives the result of an uninterrupted run."""
 
 import resource
 import shutil

@@ -1,4 +1,4 @@
-"""What the study of MAMQL may mix, what it may spend and what it concludes, from rows and settings by hand."""
+"""The rows that the study of MAMQL may mix, its budget, and its conclusions, from rows and settings by hand."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""The study of MAMQL: a tiny one from end to end, each other stage once, and what it concludes from rows by hand."""
+"""The study of MAMQL: a tiny one from end to end, each other stage once, and conclusions from rows by hand."""
 
 import csv
 import json

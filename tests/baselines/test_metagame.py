@@ -1,4 +1,4 @@
-"""Equilibria and replicator dynamics of games whose answers are known."""
+"""Equilibria and replicator dynamics of games with known answers."""
 
 import itertools
 import math

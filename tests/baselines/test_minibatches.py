@@ -1,4 +1,4 @@
-"""Shuffling keeps what belongs together and loses nothing."""
+"""Shuffling keeps rows that belong together and loses no row."""
 
 import jax
 import jax.numpy as jnp

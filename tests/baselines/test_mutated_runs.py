@@ -1,4 +1,4 @@
-"""Runs whose files were altered, by a seeded generator: refused in a line that names the file, or read as they were."""
+"""Runs whose files a seeded generator altered are refused in a line that names the file, or read unchanged."""
 
 import json
 import shutil

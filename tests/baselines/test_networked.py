@@ -1,4 +1,4 @@
-"""Networked agents find known answers, end rollouts as they are told, and refuse what makes no sense."""
+"""Networked agents find known answers, end rollouts at the configured step, and refuse wrong settings."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Observation codes, the first layer's product and its gradient, and what networks do with memory and agents."""
+"""Observation codes, the first layer's product and its gradient, and networks with memory and several agents."""
 
 from typing import Any
 

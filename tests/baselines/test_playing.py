@@ -1,4 +1,4 @@
-"""Who plays: runs, scripted policies and teams of both; what episodes count, and what cannot be played."""
+"""Players: runs, scripted policies and teams of both; counted episodes, and players that are refused."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""Games that pay what was recovered from demonstrations."""
+"""Games whose rewards were recovered from demonstrations."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How well rewards and behaviour are recovered: numbers worked out by hand, and data whose rewards are known."""
+"""How well rewards and behaviour are recovered: numbers worked out by hand, and data with known rewards."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rewards as weights of events by regression, from data whose rewards are known."""
+"""Rewards as weights of events by regression, from data with known rewards."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A rollout records what happened, goes on where it stopped, and values what lies past a time limit."""
+"""A rollout records every step, continues where it stopped, and values the state after a time limit."""
 
 from functools import partial
 from typing import Any

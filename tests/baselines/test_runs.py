@@ -1,4 +1,4 @@
-"""A run on disk: record, table, parameters, checkpoints, and what is said of a file that is not what it should be."""
+"""A run on disk: record, table, parameters, checkpoints, and the errors for damaged files."""
 
 import contextlib
 import dataclasses

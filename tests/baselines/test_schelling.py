@@ -1,4 +1,4 @@
-"""The command that draws a Schelling diagram: what it prints, what it writes, and what it says of wrong options."""
+"""The command that draws a Schelling diagram: its output, its files, and its errors for wrong options."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What fields of settings and of files may hold, and what is said of one that may not."""
+"""Allowed values of fields of settings and of files, and the errors for other values."""
 
 import dataclasses
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""A shaped reward that fades out: what is written on the command line, what it pays, and when it is gone."""
+"""A shaped reward that fades out: its option, its values, and the step after which it is zero."""
 
 from typing import Any
 

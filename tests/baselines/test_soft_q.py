@@ -1,4 +1,4 @@
-"""Inverse soft-Q learning finds fixed points that can be worked out, and its loss is the one that is written down."""
+"""Inverse soft-Q learning finds fixed points that are worked out by hand; its loss is the written equation."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How far a study is: phases within a piece of work, the time left, in one process and in several."""
+"""The progress of a study: phases of a task, the time left, in one process and in several."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rewards as weights of events, read off what follows from each action."""
+"""Rewards as weights of events, computed from the events that follow each action."""
 
 from typing import Any
 

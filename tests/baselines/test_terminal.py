@@ -1,4 +1,4 @@
-"""What every command does where it meets the terminal: closed pipes, characters it cannot show, errors in one line."""
+"""Commands and the terminal: closed pipes, characters that it cannot show, errors in one line."""
 
 import ast
 import errno

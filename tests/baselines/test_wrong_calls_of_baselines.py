@@ -1,4 +1,4 @@
-"""Public functions of the baselines refuse wrong arguments by name, value and what is allowed, and compile nothing."""
+"""Public functions of the baselines refuse wrong arguments by name and value, and compile nothing."""
 
 import dataclasses
 import math

@@ -1,6 +1,6 @@
-"""Every field of every class of settings and options refuses what its declared type does not take.
+"""Every field of every class of settings and options refuses values that its declared type does not allow.
 
-The classes are found, not listed: a new one is held to the same.
+The classes are found, not listed: a new class is checked in the same way.
 """
 
 import dataclasses

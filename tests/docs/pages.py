@@ -1,4 +1,4 @@
-"""What stands in the pages: blocks of Python, lines of shell."""
+"""The blocks of Python and the lines of shell in the pages."""
 
 import re
 import shlex

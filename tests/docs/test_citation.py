@@ -1,4 +1,4 @@
-"""How to cite the project names the version that there is."""
+"""The citation of the project names its current version."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The pictures of games in the pages are those that the games draw."""
+"""The pictures of games in the pages are the pictures that the games draw."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Every command in the pages has options that exist; those in blocks of shell are read whole, by the real parsers."""
+"""Every command in the pages has options that exist; the real parsers read the blocks of shell as a whole."""
 
 import argparse
 import contextlib

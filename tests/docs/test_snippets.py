@@ -1,4 +1,4 @@
-"""Every block of Python in the pages runs, after those above it on its page, and prints what it says it does."""
+"""Every block of Python in the pages runs after the blocks above it, and prints the output that the page shows."""
 
 import contextlib
 import fnmatch

@@ -1,4 +1,4 @@
-"""What games refuse when they are built or stepped, and how they say so."""
+"""Arguments and actions that games refuse, and the errors that they raise."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Boards drawn as text in every grid game: the same text is the same game, and what is wrong with a board is said."""
+"""Boards drawn as text: the same text gives the same game, and errors name the fault of a board."""
 
 from pathlib import Path
 from typing import Any

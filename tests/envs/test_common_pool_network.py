@@ -1,4 +1,4 @@
-"""Common pools on a graph: the slow version, closed forms, the case of one pool, and what is refused."""
+"""Common pools on a graph: the slow version, closed forms, the case of one pool, and refused arguments."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Scripted policies of Gems: where they walk, and what they get."""
+"""Scripted policies of Gems: their ways and their returns."""
 
 import functools
 from typing import Any

@@ -1,4 +1,4 @@
-"""The intersection: its rules one by one, a slow version frame by frame, and how scripted cars fare."""
+"""The intersection: its rules one by one, a slow version frame by frame, and the results of scripted cars."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Kitchens: those with a name, text, the layout files of overcooked_ai, and what is refused."""
+"""Kitchens by name, from text and from the layout files of overcooked_ai; refused kitchens."""
 
 import ast
 from pathlib import Path

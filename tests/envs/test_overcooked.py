@@ -1,4 +1,4 @@
-"""Overcooked: its rules one by one, a slow version on two kitchens, and what greedy cooks reach."""
+"""Overcooked: its rules one by one, a slow version on two kitchens, and the returns of greedy cooks."""
 
 import functools
 from typing import Any

@@ -1,4 +1,4 @@
-"""Mechanics with further axes behind the named ones give what they give for each place on these axes alone."""
+"""Mechanics with extra axes behind the named ones give the same result as one call for each place."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,1 +1,1 @@
-"""Slow plain-Python games written from the written rules, to compare the fast ones with."""
+"""Slow games in plain Python, made from the written rules; the fast games are compared with them."""

@@ -1,4 +1,4 @@
-"""Boards drawn as text: `@` wall, `.` floor, a digit an agent."""
+"""Boards drawn as text: `@` is a wall, `.` is floor, a digit is an agent."""
 
 import numpy as np
 

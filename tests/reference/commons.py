@@ -1,4 +1,4 @@
-"""Our Commons: Gathering with a wide beam and regrowth that depends on how many apples are near."""
+"""Our Commons: Gathering with a wide beam and regrowth that depends on the number of apples nearby."""
 
 import dataclasses
 from collections.abc import Sequence

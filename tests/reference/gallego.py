@@ -1,7 +1,7 @@
 """The Gathering and Commons games of vicgalle/llm-policies-social-dilemmas, from a written account of their rules.
 
-One agent after the other, by id: moves and beams take effect at once, nobody blocks anybody, beams pass through walls,
-and tagged agents stay where they are.
+Agents act one after the other, by id. Moves and beams take effect at once, agents do not block each other, beams pass
+through walls, and tagged agents stay where they are.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The Cleanup game of vicgalle/llm-policies-social-dilemmas, from a written account of its rules.
 
-As its Gathering: one agent after the other, by id, so that waste that one agent clears is gone for the next.
+As in its Gathering, agents act one after the other, by id, so that waste that one agent clears is gone for the next.
 """
 
 import dataclasses

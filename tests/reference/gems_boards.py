@@ -1,4 +1,4 @@
-"""Boards of Gems: as tests want them, and at random in a crowd, where gems meet and cover each other."""
+"""Boards of Gems: given by tests, and random crowded boards where gems meet and cover each other."""
 
 from typing import Any, NamedTuple
 

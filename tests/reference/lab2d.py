@@ -1,4 +1,4 @@
-"""What Cleanup and Harvest have in common, one agent, one ray and one cell at a time, from the written rules."""
+"""The common rules of Cleanup and Harvest, one agent, one ray and one cell at a time, from the written rules."""
 
 import dataclasses
 from collections.abc import Sequence

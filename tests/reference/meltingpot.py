@@ -1,4 +1,4 @@
-"""What Cleanup and Harvest have in common after Melting Pot, one agent at a time, from the written rules."""
+"""The common rules of Cleanup and Harvest after Melting Pot, one agent at a time, from the written rules."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Recorded steps of the original Melting Pot, played again one by one; tests/data/README.md has their keys.
+"""Replays recorded steps of the original Melting Pot one by one; tests/data/README.md has their keys.
 
-A recording holds what happened but not the chance behind it, which is inferred here: every uniform is chosen so that
-the recorded thing happens.
+A recording contains the events but not the random numbers behind them. They are inferred here: every uniform is chosen
+so that the recorded event happens.
 """
 
 import collections

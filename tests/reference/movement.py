@@ -1,4 +1,4 @@
-"""Who moves when several agents want to: a recursion over who waits for whom, one agent at a time."""
+"""Decides who moves if several agents want to: a recursion over agents that wait for each other."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What tests of demonstrations share: files and episodes taken apart and written by hand."""
+"""Files and episodes taken apart and written by hand, for tests of demonstrations."""
 
 import dataclasses
 import hashlib

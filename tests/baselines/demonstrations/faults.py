@@ -1,8 +1,8 @@
 """Records with a fault at every call that changes a file.
 
 `python -m tests.baselines.demonstrations.faults a.demos folder` records the episodes of a.demos, each time in a process
-of its own, forked before JAX has threads, and copies the file likewise. For each of them it writes a line of JSON: what
-happened where, the exit code, what the command wrote to stderr, and what is left.
+of its own, forked before JAX has threads. It copies the file in the same way. For each process it writes a line of
+JSON: the fault and the call, the exit code, the text that the command wrote to stderr, and the remaining files.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""A recording that is killed, stopped, or has no room, at every call that changes a file, keeps its whole episodes."""
+"""A recording keeps its complete episodes if it is killed, stopped or out of space at any call that changes a file."""
 
 import json
 import subprocess

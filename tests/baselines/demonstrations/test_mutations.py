@@ -1,4 +1,4 @@
-"""300 files, altered at random: nothing runs, every error names the file, and no other values are read in silence."""
+"""300 randomly altered files: no code runs, every error names the file, and wrong values are never read silently."""
 
 import warnings
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Files with nonsense in them are refused in one line that names the file, or read rightly."""
+"""Files with nonsense values are refused in one line that names the file, or read correctly."""
 
 import dataclasses
 import json

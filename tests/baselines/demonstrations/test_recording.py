@@ -1,4 +1,4 @@
-"""What is recorded, and what it is called."""
+"""The content and the names of recorded demonstrations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Demonstrations that are unsound, or not those that are needed, are refused."""
+"""Demonstrations that are damaged or of another kind are refused."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Demonstrations are data: a file that a stranger made runs nothing, whichever function or command reads it."""
+"""Demonstrations are data: no code in a foreign file runs, whichever function or command reads it."""
 
 import io
 import pickle
