@@ -25,6 +25,7 @@ from flax import struct
 from baselines.core import minibatches, rollout
 from baselines.core.networks import ActorCritic, AgentNetworks, make_agent_networks
 from baselines.core.observations import ObservationCode, Torso
+from baselines.core.reported import event_rates
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import Players, RolloutCarry, Trajectory
 from baselines.core.shaping import parse_bonus, pay_bonus, report_bonus
@@ -101,7 +102,7 @@ def learn_from(learner: Learner, train_state: TrainState, trajectory: Trajectory
     train_state = train_state.replace(update_index=train_state.update_index + 1)
     env_steps = train_state.update_index.astype(jnp.float32) * config.env_steps_per_update
     ended = trajectory.terminated | trajectory.truncated
-    outcomes = rollout.episode_metrics(ended, trajectory.info) | rollout.event_rates(trajectory)
+    outcomes = rollout.episode_metrics(ended, trajectory.info) | event_rates(trajectory.info)
     return train_state, {"env_steps": env_steps} | outcomes | paid | losses
 
 
@@ -296,7 +297,7 @@ def make_trainer(config: Config, env: Environment, preference: Preference | None
       preference: the rewards that agents learn from, in place of those that `config.reward` names.
 
     Returns:
-      See `trainer.Trainer`. Metrics of an update: `rollout.episode_metrics`, `rollout.event_rates`, the losses, and
+      See `trainer.Trainer`. Metrics of an update: `rollout.episode_metrics`, `reported.event_rates`, the losses, and
       the values of the schedules.
     """
     code, networks = make_networks(config, env)

@@ -9,11 +9,13 @@ import numpy as np
 
 from baselines.analysis.intervals import estimate_mean
 from baselines.analysis.tables import format_value, markdown_table
+from baselines.core.reported import EVENTS
 from baselines.runs.curves import plot_learning_curve
 from baselines.runs.directory import RunDirectory
 from baselines.runs.table import read_metrics
 from benchmarks.learning_cases import EXPERIMENTS
 from jaxdilemmas.environment import require
+from jaxdilemmas.metrics import SOCIAL_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +23,7 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- learning: begin, written by benchmarks.learning -->", "<!-- learning: end -->"
 """The lines around the part of the page that is written."""
 
-PANELS = {
-    "collected": "apples per step",
-    "cleaned": "cells cleaned per step",
-    "hits_received": "hits per step",
-    "efficiency": "efficiency",
-    "equality": "equality",
-    "sustainability": "sustainability",
-    "peace": "peace",
-}
+PANELS = {name: event.label for name, event in EVENTS.items() if event.label} | {name: name for name in SOCIAL_METRICS}
 """The panels of the picture of several experiments, with titles: rates, summed over agents, and the four metrics."""
 
 

@@ -21,6 +21,9 @@ import numpy as np
 
 from jaxdilemmas.arguments import check_choice, check_flag, numbers_from, require
 
+SOCIAL_METRICS = ("efficiency", "equality", "sustainability", "peace")
+"""The names of the four metrics; games without tagging have no `peace`."""
+
 Negative = Literal["undefined", "one", "raw", "clip"]
 """The names of the definitions of equality for negative returns."""
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baselines.core import trainer
+from baselines.core.reported import event_sums
 from baselines.core.trainer import check_unreset_game
 from baselines.disk.schema import MOST_EPISODES
 from jaxdilemmas.arguments import check_count, check_kind, require
@@ -177,9 +178,9 @@ def play_episode(player: Player, key: jax.Array, params: Any = None, num_steps: 
 
 
 def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
-    """Numbers of an episode, `[N]`: `return`, counts from info, `restraint`, `tagged_steps`; and social metrics `[]`.
+    """Numbers of an episode, `[N]`: `return`, sums of events, `restraint`, `tagged_steps`; and social metrics `[]`.
 
-    Events that a game does not report in info are left out.
+    Events are those of `reported.EVENTS` that a game has in info.
 
     Raises:
       ValueError: this is no `Episode`.
@@ -188,9 +189,7 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
     last = episode.is_played.sum() - 1
     info = {name: values[last] for name, values in episode.info.items()}
     outcome = {"return": info["episode_return"], "collective_return": info["episode_return"].sum()}
-    for name in ("collected", "cleaned", "hits_received", "hits_given", "delivered"):
-        if name in episode.info:
-            outcome[name] = (episode.info[name] * episode.is_played[:, None]).sum(0)
+    outcome |= event_sums(episode.info, episode.is_played)
     if "effort" in episode.info:
         efforts = (episode.info["effort"] * episode.is_played[:, None]).sum(0)
         outcome["restraint"] = restraint(efforts, info["episode_length"])

@@ -129,25 +129,6 @@ def episode_metrics(ended: jax.Array, info: dict[str, jax.Array]) -> dict[str, j
     return jax.tree.map(mean_over_ended, outcomes)
 
 
-def event_rates(trajectory: Trajectory) -> dict[str, jax.Array]:
-    """How often each agent does what the game's info reports, of the events that are counted, and its mean effort.
-
-    Each is `[N]` float32 per step.
-    """
-    names = (
-        "collected",
-        "cleaned",
-        "hits_received",
-        "potted",
-        "useful_dish_taken",
-        "soup_taken",
-        "delivered",
-        "effort",
-    )
-    counts = {name: trajectory.info[name] for name in names if name in trajectory.info}
-    return {name: count.mean((0, 1)) for name, count in counts.items()}
-
-
 def sample_actions(key: jax.Array, policy: distrax.Categorical) -> jax.Array:
     """Draws one action per distribution, `[..., A]` -> `[...]` int32, by inverting the cumulative probabilities.
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from baselines.disk.writing import save_figure
 from baselines.runs.table import TIMING_COLUMNS, read_metrics
+from jaxdilemmas.metrics import SOCIAL_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = ("efficiency", "equality", "sustainability", "peace", "tagged_steps")
+PANELS = (*SOCIAL_METRICS, "tagged_steps")
 """The small ones; what the metrics do not hold has none."""
 
 COUNTS = ("seed", "update", "env_steps", *TIMING_COLUMNS)

@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from baselines.runs.directory import RunRecord
+from jaxdilemmas.metrics import SOCIAL_METRICS
 
 WandbMode = Literal["disabled", "offline", "online"]
 
@@ -74,8 +75,7 @@ class Summary:
             "collective return": self._format("return_collective"),
             "return per agent": " ".join(self._format(name) for name in returns) or "-",
         }
-        metrics = ("efficiency", "equality", "sustainability", "peace")
-        shown |= {name: self._format(name) for name in metrics if name in self.values}
+        shown |= {name: self._format(name) for name in SOCIAL_METRICS if name in self.values}
         speed = f"{self.values['env_steps_per_second']:,.0f}"
         return shown | {"env steps/s": speed, "time left": str(self.time_left)}
 

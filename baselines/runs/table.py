@@ -18,6 +18,7 @@ import numpy as np
 
 from baselines.disk.writing import GrowingFile, has_other_names, write_file
 from jaxdilemmas.arguments import show
+from jaxdilemmas.metrics import SOCIAL_METRICS
 
 TIMING_COLUMNS = ("env_steps_per_second", "wall_seconds")
 """The only columns in which two runs of one seed on one device differ."""
@@ -33,10 +34,7 @@ _LEADING_COLUMNS = (
     *_INTEGER_COLUMNS,
     "return_collective",
     "return",
-    "efficiency",
-    "equality",
-    "sustainability",
-    "peace",
+    *SOCIAL_METRICS,
     "tagged_steps",
     "policy_loss",
     "value_loss",
