@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
 from types import NoneType
@@ -69,37 +69,34 @@ Fraction = Annotated[float, Field(ge=0, le=1), Allowed("a number between 0 and 1
 OpenFraction = Annotated[float, Field(gt=0, lt=1), Allowed("a number above 0 and below 1")]
 
 
-def _as_path(value: Any) -> Any:
-    return Path(value) if isinstance(value, str) else value
+def _only(is_fit: Callable[[Any], bool]) -> AfterValidator:
+    """What a type takes beside its own kind."""
+
+    def check(value: Any) -> Any:
+        if not is_fit(value):
+            raise ValueError("not fit")
+        return value
+
+    return AfterValidator(check)
 
 
-def _check_path(value: Path) -> Path:
-    if "\0" in str(value):
-        raise ValueError("no path")
-    return value
-
-
-def _check_printable(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("not printable")
-    return value
-
-
-Line = Annotated[str, AfterValidator(_check_printable), Allowed("text without control characters")]
+Line = Annotated[str, _only(str.isprintable), Allowed("text without control characters")]
 """Text that may be shown on a terminal, whoever wrote it."""
 
 Lines = Annotated[dict[str, Line], Allowed("an object of text without control characters")]
 
-FilePath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_check_path), Allowed("a path")]
+FilePath = Annotated[
+    Path,
+    BeforeValidator(lambda value: Path(value) if isinstance(value, str) else value),
+    _only(lambda path: "\0" not in str(path)),
+    Allowed("a path"),
+]
 
-
-def _check_once_each(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not value or len(set(value)) < len(value):
-        raise ValueError("empty, or an entry comes twice")
-    return value
-
-
-OnceEach = Annotated[tuple[T, ...], AfterValidator(_check_once_each), Allowed("at least one, each once, each {}")]
+OnceEach = Annotated[
+    tuple[T, ...],
+    _only(lambda values: 0 < len(values) == len(set(values))),
+    Allowed("at least one, each once, each {}"),
+]
 """One or more values, none of them twice."""
 
 
@@ -127,15 +124,10 @@ def as_tuples(value: Any) -> Any:
     return tuple(as_tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _check_plain(value: dict[str, Any]) -> dict[str, Any]:
-    if any(parts_not_plain("", value)):
-        raise ValueError("not plain")
-    return as_tuples(value)
-
-
 Plain = Annotated[
     dict[str, Any],
-    AfterValidator(_check_plain),
+    _only(lambda value: not any(parts_not_plain("", value))),
+    AfterValidator(as_tuples),
     Allowed("an object of text, finite numbers, true, false, null, and lists and objects of these"),
 ]
 
@@ -218,27 +210,22 @@ def load_object(path: Path) -> dict[str, Any]:
     Raises:
       ValueError: the file is missing, or holds something else; the message names it.
     """
-    try:
-        found = pydantic_core.from_json(read_file(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds {show(found)}: a JSON object is needed")
-    return found
+    return _parse(path, read_file(path))
 
 
 def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any) -> dict[str, Any]:
-    """JSON as a dict, or a ValueError that names the file."""
+def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any = None) -> dict[str, Any]:
+    """A JSON object as a dict, or a ValueError that names the file and the fields of the dataclass, if there is one."""
     try:
         found = pydantic_core.from_json(content)
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise ValueError(f"{path} holds {show(found)}: a JSON object with {', '.join(_fields_of(cls))} is needed")
+        fields = f" with {', '.join(_fields_of(cls))}" if cls else ""
+        raise ValueError(f"{path} holds {show(found)}: a JSON object{fields} is needed")
     return found
 
 

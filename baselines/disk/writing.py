@@ -160,8 +160,10 @@ class GrowingFile:
 
     def check_is_there(self) -> None:
         """Raises an OSError if the file was removed, or replaced by another, while it was written."""
-        if not is_same_file(self.path, self._descriptor):
-            raise FileNotFoundError(errno.ENOENT, "removed while it was written", str(self.path))
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.path), os.fstat(self._descriptor)):
+                return
+        raise FileNotFoundError(errno.ENOENT, "removed while it was written", str(self.path))
 
     def flush(self) -> None:
         """Returns when what was written would survive a loss of power."""
@@ -208,14 +210,6 @@ class GrowingFile:
         self.close()
 
 
-def is_same_file(path: Path, descriptor: int) -> bool:
-    """Whether an open file is still the one at a path."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
 def has_other_names(path: Path) -> bool:
     """Whether a file is in other directories as well, by hard links: what is written into it is written there too."""
     return path.is_file() and path.stat().st_nlink > 1
@@ -239,17 +233,17 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
-def read_file(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
+def read_file(path: Path) -> bytes:
     """The content of a file of text, such as a config.
 
     Raises:
-      ValueError: it is missing, or longer than `most_bytes`.
+      ValueError: it is missing, or longer than `MOST_TEXT_BYTES`.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing")
     size = path.stat().st_size
-    if size > most_bytes:
-        raise ValueError(f"{path} has {size:,} bytes: at most {most_bytes:,} are read")
+    if size > MOST_TEXT_BYTES:
+        raise ValueError(f"{path} has {size:,} bytes: at most {MOST_TEXT_BYTES:,} are read")
     return path.read_bytes()
 
 
