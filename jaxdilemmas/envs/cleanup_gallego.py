@@ -72,11 +72,10 @@ MAPS = {
 
 
 class Params(river.RiverParams, GridParams):
-    """The numbers in the rules: those of `RiverParams` and of `GridParams`, one hit to tag, and what cleaning costs.
+    """The numbers in the rules: those of `RiverParams` and `GridParams`, with one hit to tag, and the cost of cleaning.
 
     Attributes:
-      hits_to_tag: beam hits that tag an agent.
-      clean_cost: what a cleaning beam costs who fires it.
+      clean_cost: cost of a cleaning beam to the agent that fires it.
     """
 
     hits_to_tag: Any = 1

@@ -22,11 +22,11 @@ class Params(struct.PyTreeNode):
     """The numbers in the rules, in units of the stock.
 
     Attributes:
-      regrowth_rate: what grows back in a step, in (0, 1].
-      initial_stock: at the start of an episode; what exceeds the capacity is lost in the first step.
-      capacity: the most that the stock can be after a step.
-      take_fraction: what all agents together take in a step in which nobody waits.
-      max_steps: length of an episode.
+      regrowth_rate: growth of the stock per step, above 0 and at most 1.
+      initial_stock: stock at the start of an episode, above 0; the part above the capacity is lost in the first step.
+      capacity: largest stock after a step, above 0.
+      take_fraction: sum of all takes in a step in which every agent takes, above 0.
+      max_steps: length of an episode, in steps.
     """
 
     regrowth_rate: Any = 0.055

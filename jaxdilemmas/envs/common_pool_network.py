@@ -26,15 +26,19 @@ class Params(struct.PyTreeNode):
     """The numbers in the rules, the same at every node.
 
     Attributes:
-      regrowth_rate: r in (0, 1]; the growth of a step is r * stock * (1 - stock / capacity) if logistic, else r.
-      initial_stock: of every node, at most the capacity.
-      capacity: the most that a stock can be after a step; what exceeds it is lost.
-      collapse_threshold: a node whose stock is not above it yields nothing and does not grow, until enough flows in.
-      diffusion: share of a stock that flows to a neighbour in a step, over an edge of weight 1.
-      catchability: q, what a unit of effort takes in a step: a share of the stock if proportional, else an amount.
-      price: of a unit of harvest.
-      cost: of a unit of effort.
-      max_steps: length of an episode.
+      regrowth_rate: r, above 0 and at most 1; a stock grows by r * stock * (1 - stock / capacity) in a step if growth
+        is logistic, otherwise by r.
+      initial_stock: stock of every node at the start, above `collapse_threshold` and at most `capacity`.
+      capacity: largest stock of a node after a step, above 0; the rest is lost.
+      collapse_threshold: at least 0; a node yields nothing and does not grow if its stock is this or less, until enough
+        flows in.
+      diffusion: share of a stock that flows to a neighbour in a step, over an edge of weight 1; at least 0, and at most
+        all of a stock may flow out.
+      catchability: q, the harvest of a unit of effort in a step, above 0: a share of the stock, at most 1, if harvest
+        is proportional, otherwise an amount.
+      price: price of a unit of harvest, above 0.
+      cost: cost of a unit of effort, at least 0.
+      max_steps: length of an episode, in steps.
     """
 
     regrowth_rate: Any = 0.2

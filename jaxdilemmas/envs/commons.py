@@ -46,11 +46,11 @@ MAPS = {
 
 
 class Params(GridParams):
-    """The numbers in the rules: those of `GridParams`, one hit to tag, and how apples grow.
+    """The numbers in the rules: those of `GridParams`, with one hit to tag, and the growth of apples.
 
     Attributes:
-      hits_to_tag: beam hits that tag an agent.
-      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
+      regrowth_probabilities: probabilities that an apple grows back in a step with no, 1-2, 3-4 and more live
+        neighbours.
     """
 
     hits_to_tag: Any = 1

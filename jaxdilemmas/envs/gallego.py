@@ -78,21 +78,21 @@ MAPS = {
 
 
 class GatheringParams(GridParams):
-    """The numbers in the rules of `GatheringGallego`: those of `GridParams` and how long apples take to come back.
+    """The numbers in the rules of `GatheringGallego`: those of `GridParams` and the time until apples grow back.
 
     Attributes:
-      apple_respawn_steps: steps from an apple's collection to the step in which it can be collected again.
+      apple_respawn_steps: steps from the collection of an apple to the step in which it can be collected again.
     """
 
     apple_respawn_steps: Any = 25
 
 
 class CommonsParams(GridParams):
-    """The numbers in the rules of `CommonsGallego`: those of `GridParams`, one hit to tag, and how apples grow.
+    """The numbers in the rules of `CommonsGallego`: those of `GridParams`, one hit to tag, and the growth of apples.
 
     Attributes:
-      hits_to_tag: beam hits that tag an agent.
-      regrowth_probabilities: chance of an apple to come back in a step with no, 1-2, 3-4 and more live neighbours.
+      regrowth_probabilities: probabilities that an apple grows back in a step with no, 1-2, 3-4 and more live
+        neighbours.
     """
 
     hits_to_tag: Any = 1

@@ -40,10 +40,10 @@ MAPS = {
 
 
 class Params(GridParams):
-    """The numbers in the rules: those of `GridParams` and how long apples take to come back.
+    """The numbers in the rules: those of `GridParams` and the time until apples grow back.
 
     Attributes:
-      apple_respawn_steps: steps from an apple's collection to the step in which it can be collected again.
+      apple_respawn_steps: steps from the collection of an apple to the step in which it can be collected again.
     """
 
     apple_respawn_steps: Any = 25

@@ -51,11 +51,12 @@ class Params(struct.PyTreeNode):
     """The numbers in the rules.
 
     Attributes:
-      own_reward: for a step in which one takes gems of one's own colour, however many.
-      shared_reward: to each player when both are on purple gems.
-      most_team_reward: with the end rule "team_reward" the game ends when both players together have more than this.
-      most_gems: with the end rule "gem_count" the game ends when more gems than this are taken.
-      max_steps: length of an episode.
+      own_reward: reward of a step in which a player takes gems of its own colour, one or more; at least 0.
+      shared_reward: reward of each player if both are on purple gems; at least 0.
+      most_team_reward: with the end rule `"team_reward"` the game ends when both players together have more than this;
+        at least 0.
+      most_gems: with the end rule `"gem_count"` the game ends when more gems than this are taken; a whole number.
+      max_steps: length of an episode, in steps.
     """
 
     own_reward: Any = 1.0

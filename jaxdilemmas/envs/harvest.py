@@ -109,11 +109,13 @@ def parse_variant(text: str) -> tuple[Variant, dict[str, np.ndarray]]:
 
 
 class Params(lab2d.MeltingPotParams):
-    """The numbers in the rules: those of `MeltingPotParams` and more; some are by default those of the map.
+    """The numbers in the rules: those of `MeltingPotParams` and of the beam; two defaults depend on the map.
 
     Attributes:
-      regrowth_probabilities: chance of an apple to come back in a step with no, one, two and more live neighbours.
-      zap_cooldown: steps after a shot in which no beam can be fired.
+      timeout_steps: steps in which an agent cannot act after a hit; the default depends on the map.
+      regrowth_probabilities: probabilities that an apple grows back in a step with no, one, two and more live
+        neighbours.
+      zap_cooldown: steps after a shot in which no beam can be fired; the default depends on the map.
     """
 
     regrowth_probabilities: Any = (0.0, 0.0025, 0.005, 0.025)

@@ -62,9 +62,9 @@ class Params(struct.PyTreeNode):
     """The numbers in the rules.
 
     Attributes:
-      crash_cost: what a car loses that crashes.
-      arrival_reward: what a car gets that arrives.
-      max_steps: length of an episode, in steps of a second.
+      crash_cost: cost of a crash to each car in it, at least 0.
+      arrival_reward: reward of a car that arrives, at least 0.
+      max_steps: length of an episode, in steps of one second.
     """
 
     crash_cost: Any = 4.0

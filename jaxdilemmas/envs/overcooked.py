@@ -33,9 +33,10 @@ class Params(struct.PyTreeNode):
     """The numbers in the rules.
 
     Attributes:
-      delivery_reward: to every player, for each soup of three onions that is served.
-      cook_steps: from the step that starts the cooking, which counts, to a soup that can be dished up.
-      max_steps: length of an episode.
+      delivery_reward: reward of every player for each soup of three onions that is served, at least 0.
+      cook_steps: steps from the start of the cooking, which counts as one, until the soup can be put on a dish; at
+        least 1.
+      max_steps: length of an episode, in steps.
     """
 
     delivery_reward: Any = 20.0

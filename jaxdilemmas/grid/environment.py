@@ -22,12 +22,12 @@ OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
 
 
 class GridParams(struct.PyTreeNode):
-    """The numbers that the rules of every game with tagging beams hold.
+    """The numbers in the rules of every game with tagging beams.
 
     Attributes:
-      timeout_steps: steps that a tagged agent is out, or cannot act.
+      timeout_steps: steps in which a tagged agent is out or cannot act.
       hits_to_tag: beam hits that tag an agent.
-      max_steps: length of an episode.
+      max_steps: length of an episode, in steps.
     """
 
     timeout_steps: Any = 25

@@ -41,14 +41,17 @@ LONGEST_EPISODE = 5000
 
 
 class MeltingPotParams(struct.PyTreeNode):
-    """The numbers that the rules of every game of Melting Pot hold.
+    """The numbers in the rules of every game of Melting Pot.
+
+    With a stochastic ending the default of `max_steps` is 5000.
 
     Attributes:
-      timeout_steps: steps that an agent cannot act in after a hit. Melting Pot's `framesTillRespawn` is one less.
-      min_steps: least number of steps of an episode with a stochastic ending.
-      ending_interval: from then on the episode may end in the step before each multiple of this number.
-      ending_probability: chance that it then ends.
-      max_steps: length of an episode.
+      timeout_steps: steps in which an agent cannot act after a hit. Melting Pot's `framesTillRespawn` is one less.
+      min_steps: smallest number of steps of an episode with a stochastic ending.
+      ending_interval: after `min_steps` an episode with a stochastic ending may end in the step before each multiple of
+        this number.
+      ending_probability: probability that the episode ends in such a step.
+      max_steps: length of an episode, in steps.
     """
 
     timeout_steps: Any = 51

@@ -67,16 +67,18 @@ def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
 
 
 class RiverParams(struct.PyTreeNode):
-    """The numbers that the rules of every game of Cleanup hold.
+    """The numbers in the rules of every game of Cleanup.
 
     Attributes:
-      apple_growth_rate: chance of an apple to grow in a step when the river is clean.
-      depletion_threshold: fraction of the river under waste from which on no apples grow.
-      restoration_threshold: fraction below which they grow at the full rate; linear in between.
-      waste_probability: chance of a new cell of waste in a step.
-      fine_cost: what a fine costs the shooter: each agent hit, or in `cleanup_gallego` each shot.
-      fine_penalty: what it costs the agent that is hit.
-      max_steps: length of an episode.
+      apple_growth_rate: p, the probability that an apple grows in a step if f, the fraction of the river under waste,
+        is `restoration_threshold` or less.
+      depletion_threshold: no apple grows if f is this or more.
+      restoration_threshold: between this and `depletion_threshold` the probability is linear in f; it must be below
+        `depletion_threshold`.
+      waste_probability: probability of a new cell of waste in a step.
+      fine_cost: cost of a fine to the shooter, for each agent hit; in `cleanup_gallego` for each shot.
+      fine_penalty: cost of a fine to each agent hit.
+      max_steps: length of an episode, in steps.
     """
 
     apple_growth_rate: Any = 0.05
@@ -92,7 +94,7 @@ class BeamParams(RiverParams):
     """The numbers in the rules of games with a river and the beams of Lab2D.
 
     Attributes:
-      waste_start_steps: no waste comes in the first `waste_start_steps + 1` steps.
+      waste_start_steps: no waste appears during the first `waste_start_steps + 1` steps.
       fine_cooldown: steps after a shot in which no fine can be fired.
       clean_cooldown: steps after a shot in which no cleaning beam can be fired.
     """

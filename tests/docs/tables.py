@@ -1,12 +1,16 @@
-"""The tables of games in the pages, made from the registry and the classes of the games.
+"""Writes the tables of games into the pages, from the registry and the classes of the games.
 
-`python -m tests.docs.tables` writes them into README.md and into the page of each game.
+`python -m tests.docs.tables` writes them into README.md and into the page of each game. A table of a game's page keeps
+the cells that people write; see `tests.docs.game_pages`.
 """
 
 import dataclasses
 import inspect
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +18,8 @@ import jaxdilemmas
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.registration import registered_class
 from jaxdilemmas.spaces import Discrete
+from tests.docs.game_pages import GAME_PAGES, Cells, pages_by_game, read_cells, split_page
 from tests.docs.pages import ROOT
-from tests.docs.summaries import SUMMARIES
 
 README = ROOT / "README.md"
 
@@ -24,12 +28,13 @@ KINDS = ("tiles", "one_hot", "rgb", "entities", "planes")
 
 
 def game_table() -> str:
-    """The games of README.md in Markdown, a row for each registered game."""
+    """The games of README.md in Markdown, a row for each registered game; boards are those of the pages."""
     rows = ["| id | game | agents | board | observation | actions | page |", "|---|---|---|---|---|---|---|"]
+    pages = pages_by_game()
     for env_id in jaxdilemmas.registered_envs():
-        env, page = jaxdilemmas.make(env_id), SUMMARIES[env_id].page
-        link = f"[{Path(page).stem}]({page})"
-        cells = (f"`{env_id}`", description(env_id), env.num_agents, board(env_id, env), space(env), actions(env), link)
+        env, page = jaxdilemmas.make(env_id), pages[env_id]
+        link, board = f"[{page.stem}]({page.relative_to(ROOT).as_posix()})", read_cells(page)[env_id]["board"]
+        cells = (f"`{env_id}`", description(env_id), env.num_agents, board, space(env), actions(env), link)
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
 
@@ -48,32 +53,65 @@ def keyword_table() -> str:
     return "\n".join(rows)
 
 
-def page_table(page: str) -> str:
+def page_table(page: Path) -> str:
     """The table at the head of a game's page in Markdown: a column for each game of the page."""
-    ids = [env_id for env_id in SUMMARIES if SUMMARIES[env_id].page == page]
-    columns = [page_column(env_id) for env_id in ids]
-    rows = ["| id | " + " | ".join(f"`{env_id}`" for env_id in ids) + " |", "|---" * (len(ids) + 1) + "|"]
-    rows += [f"| {name} | " + " | ".join(column[name] for column in columns) + " |" for name in columns[0]]
+    columns = {env_id: page_column(env_id, cells) for env_id, cells in read_cells(page).items()}
+    first = next(iter(columns.values()))
+    rows = ["| id | " + " | ".join(f"`{env_id}`" for env_id in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    rows += [f"| {name} | " + " | ".join(column[name] for column in columns.values()) + " |" for name in first]
     return "\n".join(rows)
 
 
-def page_column(env_id: str) -> dict[str, str]:
-    """What the page of a game says about it in its table, by row."""
-    env, summary = jaxdilemmas.make(env_id), SUMMARIES[env_id]
-    steps = f"{env.default_params.max_steps:,} steps" + (f"; {summary.ends}" if summary.ends else "")
+def page_column(env_id: str, written: Cells) -> Cells:
+    """The cells of a game: facts of the class, and the parts that people wrote (names of actions, rewards, ends)."""
+    env = jaxdilemmas.make(env_id)
+    names, ends = written.get("actions", "").partition(": ")[2], written.get("episode", "").partition("; ")[2]
     return {
         "version": str(env.version),
         "agents": f"{env.num_agents} by default",
-        "board": board(env_id, env),
-        "actions": f"{actions(env)}: " + ", ".join(f"{i} {name}" for i, name in enumerate(summary.actions)),
+        "board": board(env) or written.get("board", ""),
+        "actions": f"{actions(env)}: {names}",
         "observation": "; ".join(spaces(env_id)),
-        "rewards": summary.rewards,
-        "episode": steps,
+        "rewards": written.get("rewards", ""),
+        "episode": f"{env.default_params.max_steps:,} steps" + (f"; {ends}" if ends else ""),
     }
 
 
+def params_table(page: Path) -> str:
+    """The numbers in the rules in Markdown: the default of each game of the page, and the meaning from the class."""
+    ids = list(read_cells(page))
+    rows: dict[tuple[str, str], Cells] = {}
+    for env_id in ids:
+        params = jaxdilemmas.make(env_id).default_params
+        texts = meanings(type(params))
+        for field in dataclasses.fields(params):
+            rows.setdefault((field.name, texts[field.name]), {})[env_id] = number(getattr(params, field.name))
+    heads = ["default"] if len(ids) == 1 else [f"`{env_id}`" for env_id in ids]
+    lines = [f"| `Params` | {' | '.join(heads)} | meaning |", "|---" * (len(ids) + 2) + "|"]
+    for (name, meaning), defaults in rows.items():
+        lines.append(f"| `{name}` | {' | '.join(defaults.get(env_id, '') for env_id in ids)} | {meaning} |")
+    return "\n".join(lines)
+
+
+def meanings(params_class: type) -> Cells:
+    """The meaning of each field of a `Params`, from the attributes in the docstrings of the class and of its bases."""
+    found: Cells = {}
+    for kind in reversed(params_class.__mro__):
+        _, _, attributes = inspect.cleandoc(vars(kind).get("__doc__") or "").partition("Attributes:\n")
+        entries = re.findall(r"^  (\w+): (.*(?:\n {4}.*)*)", attributes, re.MULTILINE)
+        found |= {name: " ".join(text.split()).rstrip(".") for name, text in entries}
+    return found
+
+
+def number(value: Any) -> str:
+    """A default value as pages show it: 1 for 1.0, and tuples in brackets."""
+    if isinstance(value, Sequence):
+        return f"({', '.join(map(number, value))})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def description(env_id: str) -> str:
-    """The first sentence of the class's docstring, or of its module's where the class refers to the module."""
+    """The first sentence of the docstring of the class, or of its module if the class refers to the module."""
     game = registered_class(env_id)
     text = inspect.getdoc(game) or ""
     if text.startswith("See the module"):
@@ -81,10 +119,10 @@ def description(env_id: str) -> str:
     return text.splitlines()[0].rstrip(".")
 
 
-def board(env_id: str, env: Environment) -> str:
-    """Rows, columns and what lies on the default board; of games on no grid what their summary says."""
+def board(env: Environment) -> str:
+    """Rows, columns and content of the default board; no text for games without walls."""
     if not hasattr(env, "walls"):
-        return SUMMARIES[env_id].board
+        return ""
     size = " x ".join(map(str, np.shape(env.walls)))
     river, apples = (len(getattr(env, name, ())) for name in ("river_cells", "apple_cells"))
     return f"{size}, {f'{river} river cells, ' if river else ''}{apples} apples"
@@ -113,27 +151,18 @@ def spaces(env_id: str) -> list[str]:
 
 
 def kind_space(env_id: str, kind: str) -> str:
-    """The space of a kind of observation, or no text where the game does not have it."""
+    """The space of a kind of observation, or no text if the game does not have it."""
     try:
         return space(jaxdilemmas.make(env_id, observation=kind))
     except ValueError:
         return ""
 
 
-def tables(page: Path) -> dict[str, str]:
+def tables(page: Path) -> Cells:
     """The tables that belong into a page, by the name in their markers."""
-    name = page.relative_to(ROOT).as_posix()
     if page == README:
         return {"games": game_table(), "keywords": keyword_table()}
-    return {"summary": page_table(name)} if name in {summary.page for summary in SUMMARIES.values()} else {}
-
-
-def split_page(text: str, name: str) -> tuple[str, str, str]:
-    """The text before a table, the table, and the text after it."""
-    begin, end = f"<!-- {name}: begin -->\n", f"\n<!-- {name}: end -->"
-    before, rest = text.split(begin)
-    table, after = rest.split(end)
-    return before + begin, table, end + after
+    return {"summary": page_table(page), "params": params_table(page)} if page in GAME_PAGES else {}
 
 
 def write(page: Path) -> None:
@@ -144,5 +173,5 @@ def write(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in [README, *sorted({ROOT / summary.page for summary in SUMMARIES.values()})]:
+    for path in [*GAME_PAGES, README]:
         write(path)

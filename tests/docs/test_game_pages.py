@@ -3,21 +3,22 @@
 import dataclasses
 import itertools
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxdilemmas
-from tests.docs.pages import ROOT
-from tests.docs.summaries import SUMMARIES
+from tests.docs.game_pages import GAME_PAGES, pages_by_game
+from tests.docs.pages import name_of
 
 ORDER = ["How to make it", "The rules", "Params", "Info", "Scripted policies and results", "Sources"]
 
 
-@pytest.mark.parametrize("page", sorted({summary.page for summary in SUMMARIES.values()}))
-def test_the_page_of_a_game_keeps_the_order(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", GAME_PAGES, ids=name_of)
+def test_the_page_of_a_game_keeps_the_order(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     head, *_ = text.partition("\n## ")
     title, picture, sentences, table = re.split(r"\n\n", head.strip())
     assert title.startswith("# `")
@@ -32,15 +33,15 @@ def test_the_page_of_a_game_keeps_the_order(page: str) -> None:
     assert len(kinds) <= len(ORDER) + 2
 
 
-@pytest.mark.parametrize("page", sorted({summary.page for summary in SUMMARIES.values()}))
-def test_the_rules_are_numbered_and_name_functions(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", GAME_PAGES, ids=name_of)
+def test_the_rules_are_numbered_and_name_functions(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     rules = text.partition("\n## The rules")[2].partition("\n## Params")[0]
     assert len(re.findall(r"^\d\. \*\*", rules, re.MULTILINE)) >= 3
     assert len(re.findall(r"`(?:envs|grid)\.[\w.]+`", rules)) >= 2
 
 
-@pytest.mark.parametrize("env_id", SUMMARIES)
+@pytest.mark.parametrize("env_id", pages_by_game())
 def test_the_page_of_a_game_names_every_number_draw_and_event(env_id: str) -> None:
     env = jaxdilemmas.make(env_id)
     key, params = jax.random.key(0), env.default_params
@@ -49,5 +50,5 @@ def test_the_page_of_a_game_names_every_number_draw_and_event(env_id: str) -> No
     *_, info = jax.eval_shape(env.step, key, state, actions, params)
     draws = jax.eval_shape(env.draw, key, state, params)
     names = {*info, *(field.name for part in (params, draws) for field in dataclasses.fields(part))}
-    text = (ROOT / SUMMARIES[env_id].page).read_text(encoding="utf-8")
+    text = pages_by_game()[env_id].read_text(encoding="utf-8")
     assert {name for name in names if not re.search(rf"`(?:\w+\[\")?{name}\b", text)} == set()

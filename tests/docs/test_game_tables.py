@@ -1,23 +1,27 @@
 """The tables of games in the pages are those of the registry and the classes."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 import jaxdilemmas
+from tests.docs.game_pages import GAME_PAGES, pages_by_game, read_cells, split_page
 from tests.docs.pages import PAGES, name_of
-from tests.docs.summaries import SUMMARIES
-from tests.docs.tables import actions, split_page, tables
+from tests.docs.tables import actions, tables
 
 
-def test_every_registered_game_has_a_summary_and_no_other_has() -> None:
-    assert sorted(SUMMARIES) == jaxdilemmas.registered_envs()
+def test_every_registered_game_is_on_one_page_and_no_other_is() -> None:
+    assert sorted(env_id for page in GAME_PAGES for env_id in read_cells(page)) == jaxdilemmas.registered_envs()
 
 
-@pytest.mark.parametrize("env_id", SUMMARIES)
-def test_a_summary_names_every_action(env_id: str) -> None:
-    names = SUMMARIES[env_id].actions
-    assert len(set(names)) == len(names) == actions(jaxdilemmas.make(env_id))
+@pytest.mark.parametrize("env_id", pages_by_game())
+def test_a_page_names_every_action_and_the_rewards(env_id: str) -> None:
+    cells = read_cells(pages_by_game()[env_id])[env_id]
+    names = re.findall(r"(\d+) ([^,]+)", cells["actions"].partition(": ")[2])
+    assert [int(number) for number, _ in names] == list(range(actions(jaxdilemmas.make(env_id))))
+    assert len({name for _, name in names}) == len(names)
+    assert cells["rewards"] and cells["board"]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if tables(page)], ids=name_of)
