@@ -1,10 +1,10 @@
-"""Beams: rays side by side that leave the shooter in the direction it looks, and what they hit.
+"""Beams: parallel rays that leave the shooter in the direction of its heading, and the targets that they hit.
 
-The middle ray starts one cell ahead of the shooter; where the rays beside it start is `side_start`: one cell ahead as
-well, or at 0, beside the shooter. Each ray is stopped on its own.
+The middle ray starts one cell ahead of the shooter. The rays on its sides start at `side_start`: 1 is one cell ahead as
+well, 0 is beside the shooter. Each ray is stopped on its own.
 
-Agents are the first axis. Arrays of `find_hits`, `stop_at_targets`, `stop_at_marks`, `count_hits` and `tag_agents` may
-have further axes behind those that are named, the same for all arguments.
+The agents are on the first axis. Arrays of `find_hits`, `stop_at_targets`, `stop_at_marks`, `count_hits` and
+`tag_agents` may have extra axes behind the named ones; these axes are the same for all arguments.
 """
 
 from typing import Any, NamedTuple
@@ -18,13 +18,13 @@ from jaxdilemmas.grid.geometry import STEPS, relative_coordinates, with_trailing
 
 
 class Hits(NamedTuple):
-    """Who is hit by whom.
+    """Which shooters hit which targets.
 
     Attributes:
       given: `[N, M, ...]` bool, [i, j] is whether the beam of shooter i hits target j.
-      cell: `[N, M, ...]` int32, how many cells of the ray through j's column lie before target j; negative behind its
-        start.
-      right: `[N, M, ...]` int32, how far to the right of i target j stands.
+      cell: `[N, M, ...]` int32, number of cells of the ray in j's column before target j; negative if j is behind the
+        start of the ray.
+      right: `[N, M, ...]` int32, cells from i to target j to the right.
     """
 
     given: jax.Array
@@ -37,10 +37,10 @@ def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0,
 
     Args:
       layer: `[H, W]` integers.
-      outside: stands for cells off the board.
+      outside: the value of cells off the board.
       length: cells of each ray.
-      half_width: rays on each side of the middle one.
-      side_start: where those start.
+      half_width: number of rays on each side of the middle one.
+      side_start: where these rays start.
 
     Returns:
       `[H * W, 4, rays, length]` of the layer's dtype, by row-major cell, heading, ray from left to right and cell from
@@ -60,13 +60,13 @@ def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0,
 
 
 def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: int = 1) -> np.ndarray:
-    """How far each ray of a beam gets before the first wall or the edge of the board.
+    """The number of cells that each ray of a beam covers before the first wall or the edge of the board.
 
     Args:
       walls: `[H, W]` bool.
       length: cells that a free ray covers.
-      half_width: rays on each side of the middle one.
-      side_start: where those start.
+      half_width: number of rays on each side of the middle one.
+      side_start: where these rays start.
 
     Returns:
       `[H * W, 4, rays]` int32 cells, in the order of `ray_table`.
@@ -78,17 +78,17 @@ def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: 
 def ray_segments(
     positions: jax.Array, headings: jax.Array, reach: jax.Array, side_start: int = 1
 ) -> tuple[jax.Array, jax.Array]:
-    """Where rays run.
+    """The end cells of rays.
 
     Args:
-      positions: `[N, 2]` int32, where the shooters stand.
+      positions: `[N, 2]` int32, cells of the shooters.
       headings: `[N]` int32.
       reach: `[N, rays]` int32, cells that each ray covers.
       side_start: where the rays beside the middle one start.
 
     Returns:
-      The cells with the lowest and the highest row and column of each ray, `[N * rays, 2]` int32 each; of a ray that
-      covers nothing they mean nothing.
+      The cell with the lowest and the cell with the highest row and column of each ray, `[N * rays, 2]` int32 each.
+      They have no meaning for a ray that covers no cell.
     """
     chex.assert_shape(positions, (len(headings), 2))
     chex.assert_shape(reach, (len(headings), None))
@@ -108,18 +108,18 @@ def find_hits(
     is_target: jax.Array,
     side_start: int = 1,
 ) -> Hits:
-    """Finds who stands in whose beam, from coordinates alone; beams pass through agents.
+    """Finds the targets in each beam, from coordinates alone; beams pass through agents.
 
     Args:
-      positions: `[N, 2, ...]` int32, where the shooters stand.
-      headings: `[N, ...]` int32, of the shooters.
+      positions: `[N, 2, ...]` int32, cells of the shooters.
+      headings: `[N, ...]` int32, headings of the shooters.
       reach: `[N, rays, ...]` int32, cells that each ray of each shooter covers; 0 for agents that do not fire.
       targets: `[M, 2, ...]` int32.
-      is_target: `[M, ...]` bool, who can be hit.
+      is_target: `[M, ...]` bool, the targets that can be hit.
       side_start: where the rays beside the middle one start.
 
     Returns:
-      The hits; nobody hits its own cell.
+      The hits; a beam never hits a target on the shooter's own cell.
     """
     chex.assert_shape([positions, targets], (None, 2, *headings.shape[1:]))
     chex.assert_rank([reach, is_target], [headings.ndim + 1, headings.ndim])
@@ -134,15 +134,17 @@ def find_hits(
 
 
 def stop_at_targets(hits: Hits, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Stops each ray at the first target it meets: for beams that agents block. Two in one cell are both hit.
+    """Stops each ray at the first target that it meets, for beams that agents block.
+
+    Two targets on one cell are both hit.
 
     Args:
-      hits: as `find_hits` gives them.
-      reach: `[N, rays, ...]` int32, what it was given.
+      hits: the result of `find_hits`.
+      reach: `[N, rays, ...]` int32, the reach that `find_hits` was called with.
 
     Returns:
-      Who is then hit by whom, `[N, M, ...]` bool, and the cells that each ray covers before that, `[N, rays, ...]`
-      int32.
+      The remaining hits, `[N, M, ...]` bool, [i, j] is whether i hits j, and the cells that each ray covers before its
+      target, `[N, rays, ...]` int32.
     """
     chex.assert_equal_shape_prefix([hits.given, reach], 1)
     chex.assert_equal_rank([hits.given, reach])
@@ -158,15 +160,15 @@ def stop_at_targets(hits: Hits, reach: jax.Array) -> tuple[jax.Array, jax.Array]
 
 
 def stop_at_marks(is_marked: jax.Array, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Stops each ray at the first marked cell it meets.
+    """Stops each ray at the first marked cell that it meets.
 
     Args:
       is_marked: `[N, rays, length, ...]` bool, in the order of `ray_table`.
       reach: `[N, rays, ...]` int32.
 
     Returns:
-      The first marked cell on each ray, `[N, rays, length, ...]` bool with at most one True a ray, and the cells that
-      each ray covers before it, `[N, rays, ...]` int32.
+      The first marked cell on each ray, `[N, rays, length, ...]` bool with at most one True for each ray, and the cells
+      that each ray covers before it, `[N, rays, ...]` int32.
     """
     chex.assert_equal_shape_prefix([is_marked, reach], 2)
     chex.assert_rank(is_marked, reach.ndim + 1)
@@ -178,7 +180,9 @@ def stop_at_marks(is_marked: jax.Array, reach: jax.Array) -> tuple[jax.Array, ja
 
 
 def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | int) -> tuple[jax.Array, jax.Array]:
-    """Adds up hits and tags who has enough of them; the count then starts again and never decays.
+    """Adds hits to the counts and tags agents with enough hits.
+
+    The count of a tagged agent starts again from 0. Counts never decay.
 
     Args:
       hits: `[N, ...]` int32, hits so far.
@@ -197,12 +201,12 @@ def count_hits(hits: jax.Array, received: jax.Array, hits_to_tag: jax.Array | in
 
 
 def tag_agents(state: Any, given: jax.Array, homes: jax.Array, params: Any) -> Any:
-    """Agents that are hit often enough leave the board; their beams are not seen.
+    """Removes agents with enough hits from the board; their beams are not drawn.
 
     Args:
       state: a `GridState`.
       given: `[N, N]` bool, [i, j] is whether the beam of i hits j.
-      homes: `[N, 2]` int32, where a tagged agent is put and will return.
+      homes: `[N, 2]` int32, the cell to which a tagged agent moves, and where it will return.
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:

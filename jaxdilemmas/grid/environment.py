@@ -1,4 +1,4 @@
-"""What all grid games share beside mechanics: actions, static layers, observation kinds and how they are painted."""
+"""`GridEnvironment`, the base class of all grid games: static layers, kinds of observation and how they are painted."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +19,7 @@ from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
+"""Allowed values of the argument `observation`."""
 
 
 class GridParams(struct.PyTreeNode):
@@ -36,15 +37,15 @@ class GridParams(struct.PyTreeNode):
 
 
 class GridState(struct.PyTreeNode):
-    """What the state of every grid game holds.
+    """The fields of the state of every grid game.
 
     Attributes:
       positions: `[N, 2]` int32 (row, col).
       headings: `[N]` int32, 0 north, 1 east, 2 south, 3 west.
-      timeouts: `[N]` int32, how long an agent is still out or cannot act; 0 for those who play.
+      timeouts: `[N]` int32, steps in which an agent is still out or cannot act; 0 for agents that play.
       hits: `[N]` int32, beam hits since the agent was last tagged.
-      fired: `[N]` bool, whose beam is to be seen.
-      apples: `[A]` bool, which apples are there.
+      fired: `[N]` bool, the agents whose beam is drawn.
+      apples: `[A]` bool, whether each apple is there.
       step_count: `[]` int32, steps since the reset.
     """
 
@@ -58,7 +59,7 @@ class GridState(struct.PyTreeNode):
 
 
 def check_regrowth_probabilities(params: Any) -> None:
-    """Raises a ValueError if the regrowth table does not hold four probabilities."""
+    """Raises a ValueError unless the regrowth table is four probabilities."""
     table = params.regrowth_probabilities
     numbers = numbers_from(table)
     is_table = numbers is not None and numbers.shape == (4,) and bool(np.all((numbers >= 0) & (numbers <= 1)))
@@ -73,19 +74,19 @@ def outcome(
     terminated: jax.Array | None = None,
     **events: jax.Array,
 ) -> Transition:
-    """What `transition` returns in grid games.
+    """Builds the result of `transition` in grid games.
 
     Args:
       state: the state after the step.
       collected: `[N]` int32, apples that each agent collected.
       given: `[N, N]` bool, [i, j] is whether the beam of i hit j.
-      rewards: `[N]` float32; one for each apple when left out.
-      terminated: `[]` bool; only the clock ends the game when left out.
-      **events: `[N]` each, what else the info of the game holds.
+      rewards: `[N]` float32; None stands for one for each apple.
+      terminated: `[]` bool; None means that only the clock ends the game.
+      **events: `[N]` each, other entries of the game's info.
 
     Returns:
-      state, rewards, terminated and info, which has `collected`, `hits_given`, `hits_received` `[N]` int32 and `tagged`
-      `[N]` bool.
+      state, rewards, terminated and info, which contains `collected`, `hits_given`, `hits_received` `[N]` int32 and
+      `tagged` `[N]` bool.
     """
     chex.assert_shape(given, (len(collected), len(collected)))
     info = {
@@ -101,19 +102,22 @@ def outcome(
 class GridEnvironment(Environment):
     """A game of agents that turn, move, fire beams and collect apples on a board with walls.
 
-    The State of such a game is a `GridState` with what else the game needs. A game with other things than apples hands
-    their `Layer`s to the constructor and says in `scene` which of them are there.
+    The State of such a game is a `GridState` with more fields if the game needs them. If other things than apples come
+    and go, the game gives their `Layer`s to the constructor, and its `scene` contains which of them are there.
 
     Args:
-      board: masks `[H, W]` bool by name, with "wall", "apple" and "spawn"; see `Painter` for the others.
+      board: masks `[H, W]` bool by name, with "wall", "apple" and "spawn"; see `Painter` for other masks.
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
-      layers: things that come and go, beside apples.
+      layers: things other than apples that come and go.
+
+    Raises:
+      ValueError: `observation` or `num_agents` is not allowed; see `Painter` for the board.
 
     Attributes:
       walls: `[H, W]` bool.
       apple_cells: `[A, 2]` int32, row-major; index a of every apple array is the cell `apple_cells[a]`.
-      spawn_cells: `[P, 2]` int32, where agents start.
+      spawn_cells: `[P, 2]` int32, the cells where agents start.
       apple_index_at: `[H, W]` int32, the inverse of `apple_cells`, A where no apple grows.
       beam_reach: `[H * W, 4, rays]` int32, see `beams.open_reach`.
       beam_side_start: where the rays beside the middle one start, see `beams`.
@@ -122,7 +126,7 @@ class GridEnvironment(Environment):
       tiles: names of the tile ids, in draw order.
       colours: RGB of each tile by its name.
       palette: `[len(tiles), 3]` uint8.
-      window: what an agent sees.
+      window: the part of the board that an agent sees.
       outside: name of the tile of cells off the board.
       painter: paints observations and boards.
     """
@@ -162,7 +166,11 @@ class GridEnvironment(Environment):
         require(self.num_agents <= most, "num_agents", self.num_agents, f"at most {most} agents can spawn on this map")
 
     def set_beam(self, length: int, half_width: int = 0) -> None:
-        """Says how far beams reach: each ray up to the first wall or, if nothing blocks them, `length` cells always."""
+        """Sets the length of beams: a ray ends at the first wall or, if walls do not block it, after `length` cells.
+
+        Raises:
+          ValueError: `length` is not a whole number of at least 1.
+        """
         length = check_count("beam_length", length)
         if self.is_beam_blocked:
             length = min(length, max(self.walls.shape))
@@ -185,7 +193,7 @@ class GridEnvironment(Environment):
         return Box(0, 255, (*self.window.shape, 3), np.uint8)
 
     def start(self, positions: jax.Array, headings: jax.Array) -> dict[str, jax.Array]:
-        """The fields of `GridState` at the start of an episode: all agents on the board, all apples there.
+        """The fields of `GridState` at the start of an episode: all agents are on the board, and all apples are there.
 
         Args:
           positions: `[N, 2]` int32.
@@ -206,13 +214,13 @@ class GridEnvironment(Environment):
         return spawning.choose_headings(jax.random.uniform(key, (self.num_agents,), jnp.float32))
 
     def random_spawns(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Distinct spawn cells, every ordered choice equally likely, `[N, 2]`, and uniform headings `[N]`, int32."""
+        """Distinct spawn cells `[N, 2]`, every ordered choice equally likely, and uniform headings `[N]`, all int32."""
         uniforms = jax.random.uniform(key, (2 * self.num_agents,), jnp.float32)
         chosen = spawning.choose_distinct(uniforms[: self.num_agents], len(self.spawn_cells))
         return jnp.asarray(self.spawn_cells)[chosen], spawning.choose_headings(uniforms[self.num_agents :])
 
     def reach_of(self, positions: jax.Array, headings: jax.Array, is_firing: jax.Array) -> jax.Array:
-        """Cells that each ray of each agent covers if nothing but walls stops it.
+        """Cells that each ray of each agent covers if only walls stop it.
 
         Args:
           positions: `[N, 2]` int32.
@@ -226,16 +234,16 @@ class GridEnvironment(Environment):
         return jnp.where(is_firing[:, None], jnp.asarray(self.beam_reach)[cells, headings], 0)
 
     def scene(self, state: Any) -> Scene:
-        """What is painted: by default apples, agents on the board, and the beams of agents that fired.
+        """The things to paint: by default apples, agents on the board, and the beams of agents that fired.
 
-        Agents that are out are not seen, and see nothing.
+        Agents that are out are not drawn, and they see nothing.
         """
         is_present = state.timeouts == 0
         reach = self.reach_of(state.positions, state.headings, state.fired)
         return Scene(state.positions, state.headings, is_present, is_present, [state.apples], [("beam", reach)])
 
     def observe(self, state: Any, params: Any) -> jax.Array:
-        """What each agent sees, in the kind of observation that the game was made with, `[N, ...]` uint8."""
+        """Each agent's observation, in the kind that the game was made with, `[N, ...]` uint8."""
         del params
         tiles = self.painter.paint_views(self.scene(state))
         if self.observation == "tiles":
@@ -244,5 +252,5 @@ class GridEnvironment(Environment):
         return jnp.asarray(table)[tiles]
 
     def draw_board(self, state: Any) -> jax.Array:
-        """The tile ids of the whole board, north up, `[H, W]` uint8; agents appear by their absolute heading."""
+        """The tile ids of the whole board, north at the top, `[H, W]` uint8; agents show their absolute heading."""
         return self.painter.paint_board(self.scene(state))

@@ -1,6 +1,7 @@
-"""Headings and the coordinates that go with them. Positions are (row, col), row 0 is the northern edge.
+"""Headings and coordinates. Positions are (row, col); row 0 is the northern edge.
 
-Agents are the first axis. Arrays may have further axes behind those that are named, the same for all arguments.
+The agents are on the first axis. Arrays may have extra axes behind the named ones; these axes are the same for all
+arguments.
 """
 
 import chex
@@ -25,22 +26,30 @@ def with_trailing_axes(array: jax.Array, ndim: int) -> jax.Array:
 
 
 def take_agents(array: jax.Array, agents: jax.Array) -> jax.Array:
-    """Entry i is that of agent `agents[i]`, `[N, ...]` for an array `[N, ...]` and agents `[N, ...]` int32."""
-    if array.ndim == 1:  # the same values, from a gather that XLA does not repeat in what reads them
+    """Takes entries of agents: entry i of the result is that of agent `agents[i]`.
+
+    Args:
+      array: `[N, ...]`.
+      agents: `[N, ...]` int32.
+
+    Returns:
+      `[N, ...]`, of the dtype of `array`.
+    """
+    if array.ndim == 1:  # the same values, from a gather that XLA does not repeat for each reader
         return array[agents]
     return jnp.take_along_axis(array, agents, 0)
 
 
 def relative_coordinates(positions: jax.Array, headings: jax.Array, others: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Where other cells lie as seen from agents that look along their headings.
+    """Coordinates of cells relative to agents that look along their headings.
 
     Args:
-      positions: `[N, 2, ...]` int32, where the viewers stand.
-      headings: `[N, ...]` int32.
-      others: `[M, 2, ...]` int32, the cells looked at.
+      positions: `[N, 2, ...]` int32, cells of the viewers.
+      headings: `[N, ...]` int32, headings of the viewers.
+      others: `[M, 2, ...]` int32, the other cells.
 
     Returns:
-      forward and right, `[N, M, ...]` int32 each: cells ahead (behind is negative) and cells to the right.
+      forward and right, `[N, M, ...]` int32 each: cells ahead (negative if behind) and cells to the right.
     """
     chex.assert_shape([positions, others], (None, 2, *headings.shape[1:]))
     chex.assert_equal_shape_prefix([positions, headings], 1)
@@ -52,10 +61,10 @@ def relative_coordinates(positions: jax.Array, headings: jax.Array, others: jax.
 
 
 def cell_index(positions: jax.Array, width: int) -> jax.Array:
-    """Row-major index of cells `[N, 2, ...]` on a board `width` columns wide, `[N, ...]` int32."""
+    """Row-major index of cells `[N, 2, ...]` on a board with `width` columns, `[N, ...]` int32."""
     return positions[:, 0] * width + positions[:, 1]
 
 
 def same_cell(cells: jax.Array, others: jax.Array) -> jax.Array:
-    """Which cells coincide, `[N, M, ...]` bool, for cells `[N, 2, ...]` and others `[M, 2, ...]`."""
+    """Which cells are the same, `[N, M, ...]` bool, for cells `[N, 2, ...]` and others `[M, 2, ...]`."""
     return (cells[:, None] == others[None]).all(2)

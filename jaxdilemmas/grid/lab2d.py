@@ -1,8 +1,8 @@
-"""The engine of DeepMind's Lab2D and Melting Pot: beams that stop at what they hit, cooldowns, removal and return.
+"""The engine of DeepMind's Lab2D and Melting Pot: beams that stop at their first target, cooldowns, removal and return.
 
 Source: google-deepmind/lab2d @ 0947443 (clean_up) and google-deepmind/meltingpot @ 81ee2e7 (clean_up, commons_harvest);
-the rules of Melting Pot are held against recordings of the original, see tests/data/README.md. All beams of a step see
-the board as it is after all moves.
+the rules of Melting Pot are tested against recordings of the original, see tests/data/README.md. All beams of a step
+see the board as it is after all moves.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from jaxdilemmas.grid.movement import RULES
 from jaxdilemmas.grid.views import Window
 
 WINDOW = Window(ahead=9, behind=1, side=5)
-"""What agents see."""
+"""The part of the board that agents see."""
 
 NUM_RAYS = 3
 """Rays of a beam: one ahead and one on each side of it."""
@@ -32,12 +32,13 @@ SIDE_START = 0
 """The rays on both sides start beside the shooter."""
 
 ReachOf = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-"""positions, headings and who fires -> `[N, rays]` int32; see `GridEnvironment.reach_of`."""
+"""positions, headings and which agents fire -> `[N, rays]` int32; see `GridEnvironment.reach_of`."""
 
 EPISODE_ENDINGS = ("clock", "stochastic")
+"""Allowed values of the argument `episode_ending`."""
 
 LONGEST_EPISODE = 5000
-"""Steps after which an episode with a stochastic ending is truncated."""
+"""An episode with a stochastic ending is truncated after this many steps."""
 
 
 class MeltingPotParams(struct.PyTreeNode):
@@ -62,12 +63,13 @@ class MeltingPotParams(struct.PyTreeNode):
 
 
 class MeltingPotDraws(struct.PyTreeNode):
-    """The chance of one step that the games of Melting Pot share; float32 in [0, 1).
+    """The random numbers of one step in all games of Melting Pot; float32 in [0, 1).
 
     Attributes:
-      priorities: `[N]`, who moves first or, with simultaneous movement, who of several agents gets a cell.
-      respawns: `[N]`, where agents come back: the first entry for the first that returns, and so on.
-      respawn_headings: `[N]`, the heading of each agent if it comes back.
+      priorities: `[N]`; they decide which agent moves first or, with simultaneous movement, which of several agents
+        gets a cell.
+      respawns: `[N]`, where agents return: the first entry for the first agent that returns, and so on.
+      respawn_headings: `[N]`, the heading of each agent if it returns.
       episode_end: `[]`, whether the episode ends.
     """
 
@@ -93,12 +95,12 @@ def ready_beams(num_agents: int, num_beams: int) -> dict[str, jax.Array]:
 def trigger(
     cooldowns: jax.Array, is_present: jax.Array, wants: jax.Array, cooldown_steps: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Beams that cool down do so by one step; of the others those are fired that agents on the board want to fire.
+    """Fires the beams that are ready and that agents on the board want to fire; the others cool down by one step.
 
     Args:
       cooldowns: `[N, beams, ...]` int32, steps in which each beam cannot be fired yet.
-      is_present: `[N, ...]` bool, who is on the board; the cooldowns of the others stand still.
-      wants: `[N, beams, ...]` bool.
+      is_present: `[N, ...]` bool, the agents on the board; the cooldowns of other agents do not change.
+      wants: `[N, beams, ...]` bool, the beams that agents want to fire.
       cooldown_steps: `[beams, ...]` int32, steps after a shot in which the beam cannot be fired.
 
     Returns:
@@ -115,16 +117,17 @@ def trigger(
 def find_zaps(
     positions: jax.Array, headings: jax.Array, reach: jax.Array, is_present: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Who hits whom, if each ray stops at the first agent that it meets.
+    """Which agents hit which others, if each ray stops at the first agent that it meets.
 
     Args:
       positions: `[N, 2, ...]` int32.
       headings: `[N, ...]` int32.
       reach: `[N, 3, ...]` int32, cells up to the next wall on each ray; 0 for agents that do not fire.
-      is_present: `[N, ...]` bool, who can be hit.
+      is_present: `[N, ...]` bool, the agents that can be hit.
 
     Returns:
-      `[N, N, ...]` bool, [i, j] is whether i hits j, and the cells that each ray covers before, `[N, 3, ...]` int32.
+      `[N, N, ...]` bool, [i, j] is whether i hits j, and the cells that each ray covers before its target, `[N, 3,
+      ...]` int32.
     """
     return beams.stop_at_targets(beams.find_hits(positions, headings, reach, positions, is_present, SIDE_START), reach)
 
@@ -133,7 +136,7 @@ def ending_params(movement: str, episode_ending: str) -> dict[str, int]:
     """Checks the arguments that every game of Melting Pot takes.
 
     Returns:
-      The params that the episode ending sets unless the user does.
+      The params that the episode ending changes if the user does not set them.
 
     Raises:
       ValueError: an argument is not allowed.
@@ -150,7 +153,7 @@ def check_meltingpot_params(params: Any) -> None:
 
 
 def split_uniforms(uniforms: jax.Array, num_agents: int) -> tuple[dict[str, jax.Array], jax.Array]:
-    """Divides `[3 N + 1 + rest]` uniforms into the fields of `MeltingPotDraws` by name, and the rest."""
+    """Splits `[3 N + 1 + rest]` uniforms into the fields of `MeltingPotDraws`, by name, and the rest."""
     priorities, respawns, respawn_headings = uniforms[: 3 * num_agents].reshape(3, num_agents)
     fields = {"priorities": priorities, "respawns": respawns, "respawn_headings": respawn_headings}
     return fields | {"episode_end": uniforms[3 * num_agents]}, uniforms[3 * num_agents + 1 :]
@@ -159,15 +162,15 @@ def split_uniforms(uniforms: jax.Array, num_agents: int) -> tuple[dict[str, jax.
 def remove_and_return(
     state: Any, is_hit: jax.Array, draws: MeltingPotDraws, timeout_steps: jax.Array, spawn_cells: np.ndarray
 ) -> Any:
-    """Agents that are hit go out. Those whose time is up come back on free spawn cells with new headings.
+    """Removes agents that are hit. Agents whose time is over return on free spawn cells with new headings.
 
-    An agent that is hit in step t cannot act in the `timeout_steps` steps that follow. It is back at the end of the
-    last of them. A cell is free if no agent was on it before the hits of this step.
+    An agent that is hit in step t cannot act in the next `timeout_steps` steps. It returns at the end of the last of
+    them. A cell is free if no agent was on it before the hits of this step.
 
     Args:
       state: a `GridState` after the beams.
       is_hit: `[N]` bool.
-      draws: where agents come back, and their headings.
+      draws: where agents return, and their headings.
       timeout_steps: `[]` int32.
       spawn_cells: `[P, 2]` int32.
 
@@ -193,7 +196,7 @@ def may_end(draws: MeltingPotDraws, step_count: jax.Array, params: Any) -> jax.A
 
     Args:
       draws: has `episode_end`.
-      step_count: `[]` int32, steps of the episode, this one counted.
+      step_count: `[]` int32, steps of the episode, this step included.
       params: has `min_steps`, `ending_interval` and `ending_probability`.
     """
     is_asked = (step_count >= params.min_steps) & ((step_count + 1) % params.ending_interval == 0)

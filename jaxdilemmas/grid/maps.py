@@ -1,4 +1,4 @@
-"""Boards from text: one character a cell."""
+"""Boards from text: one character for each cell."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,24 +11,24 @@ import numpy as np
 from jaxdilemmas.arguments import refusal, require, show
 
 MOST_SIDE = 100
-"""Rows and columns of the largest board: what agents see of it is one table, by cell and heading. Our choice."""
+"""Rows and columns of the largest board. Our choice, as all views of a board are one table, by cell and heading."""
 
 MOST_BYTES = 2**16
 """The largest file with a board."""
 
 Parsed = TypeVar("Parsed")
 Board = str | os.PathLike[str]
-"""How games take a board: by its name, drawn as text, or as the `pathlib.Path` of a file with the text."""
+"""The board as an argument of a game: its name, its text, or the `pathlib.Path` of a file with the text."""
 
 SYMBOLS = {"@": "wall", ".": "floor", "A": "apple", "P": "spawn"}
-"""Which layer each character belongs to, on boards whose source has no symbols of its own."""
+"""The layer of each character, on boards whose source has no symbols of its own."""
 
 
 class BoardText(str):
-    """The text of a file with a board, as `read_board_file` returns it. It is stored as any string is.
+    """The text of a file with a board, as `read_board_file` returns it. It is stored like any string.
 
     Attributes:
-      path: of the file, for errors.
+      path: the path of the file, for errors.
     """
 
     path: str
@@ -37,20 +37,20 @@ class BoardText(str):
 def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Parsed]) -> Parsed:
     """Reads a board.
 
-    A string names a board or is the board: it never names a file, so that a board in a record opens none.
+    A string is a name or the board itself. It never names a file, so a board in a record opens no file.
 
     Args:
-      board: a name, several lines of text (or what begins with "{", as a layout of `overcooked`), the `pathlib.Path` of
-        a file with such text, or what `read_board_file` returned.
+      board: a name, several lines of text (or a text that begins with "{", a layout of `overcooked`), the
+        `pathlib.Path` of a file with such text, or a result of `read_board_file`.
       named: the boards of the game by their names.
-      parse: reads the text, as `parse_map` does.
+      parse: reads the text, for example `parse_map`.
 
     Returns:
-      What `parse` returns.
+      The result of `parse`.
 
     Raises:
-      ValueError: an unknown name, something that is no board, or a file that cannot be read; or `parse` refuses the
-        text, then the error names the file if there is one.
+      ValueError: the name is unknown, the value is not a board, or the file cannot be read. Also if `parse` refuses the
+        text; the error then names the file if there is one.
     """
     if isinstance(board, os.PathLike):
         board = read_board_file(board)
@@ -68,10 +68,10 @@ def read_board(board: Any, named: Mapping[str, str], parse: Callable[[str], Pars
 
 
 def read_board_file(path: os.PathLike[str]) -> BoardText:
-    """The text of a file with a board, without carriage returns; it is read as text and never run.
+    """Reads the text of a file with a board, without carriage returns; the file is read as text and never run.
 
     Raises:
-      ValueError: it is no file, too large, or no text.
+      ValueError: the path is not a file, or the file is too large or is not text.
     """
     file = Path(path)
     try:
@@ -91,16 +91,16 @@ def parse_map(text: str, symbols: Mapping[str, str], needed: tuple[str, ...] = (
     """Reads a board drawn as text.
 
     Args:
-      text: one line per row; empty first and last lines are dropped.
-      symbols: which layer each character belongs to; several characters may share a layer.
+      text: one line for each row; empty first and last lines are dropped.
+      symbols: the layer of each character; several characters may have the same layer.
       needed: layers that must have a cell.
 
     Returns:
       For each layer a `[H, W]` bool array.
 
     Raises:
-      ValueError: an unknown symbol, or rows of different length; row and column are named, from 0. Or the board is too
-        large, or has no cell of a layer that is needed.
+      ValueError: a symbol is unknown, or rows have different lengths (the error names row and column, from 0). Also if
+        the board is too large, or a needed layer has no cell.
     """
     rows = text.strip("\n").split("\n")
     width = max(len(row) for row in rows)
@@ -108,7 +108,7 @@ def parse_map(text: str, symbols: Mapping[str, str], needed: tuple[str, ...] = (
     require(max(len(rows), width) <= MOST_SIDE, "map", text, allowed)
     for index, row in enumerate(rows):
         if len(row) != width:
-            raise ValueError(f"map row {index} has {len(row)} columns: every row needs {width}, as the longest row has")
+            raise ValueError(f"map row {index} has {len(row)} columns: every row needs {width}, like the longest row")
     for row_index, row in enumerate(rows):
         for col_index, symbol in enumerate(row):
             if symbol not in symbols:
@@ -128,9 +128,9 @@ def read_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, s
     """The layers of a board with apples and spawn cells, `[H, W]` bool each.
 
     Args:
-      board: what a game was given as `map`.
-      boards: its own boards by name.
-      symbols: which layer each character belongs to.
+      board: the argument `map` of a game.
+      boards: the game's own boards by name.
+      symbols: the layer of each character.
 
     Raises:
       ValueError: see `read_board` and `parse_map`.
@@ -139,7 +139,7 @@ def read_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, s
 
 
 def read_river_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """As `read_layers`, for a board that has a river as well: "river" are its cells with and without waste."""
+    """Does the same as `read_layers` for a board with a river; "river" contains its cells with and without waste."""
 
     def parse(text: str) -> dict[str, np.ndarray]:
         layers = parse_map(text, symbols, needed=("apple", "spawn"))

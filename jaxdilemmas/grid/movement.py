@@ -1,6 +1,7 @@
-"""Turning, moving and who gives way.
+"""Turns, moves, and the decision which agent gives way.
 
-Agents are the first axis. Arrays may have further axes behind those that are named, the same for all arguments.
+The agents are on the first axis. Arrays may have extra axes behind the named ones; these axes are the same for all
+arguments.
 """
 
 from typing import Any
@@ -13,11 +14,11 @@ import numpy as np
 from jaxdilemmas.grid.geometry import same_cell, steps_along, take_agents, with_trailing_axes
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND, CLEAN = range(9)
-"""Action numbers of grid games; CLEAN only where there is waste; inside jit any other number is STAND."""
+"""Action numbers of grid games. Only games with waste have CLEAN. Inside jit any other number acts as STAND."""
 
 
 def turn(headings: jax.Array, actions: jax.Array) -> jax.Array:
-    """Turns left or right by a quarter where the action says so.
+    """Turns agents left or right by a quarter turn if their action is a turn.
 
     Args:
       headings: `[N, ...]` int32.
@@ -30,12 +31,14 @@ def turn(headings: jax.Array, actions: jax.Array) -> jax.Array:
 
 
 def is_move(actions: jax.Array) -> jax.Array:
-    """Which of the actions `[N, ...]` int32 are moves, also where something is in the way, `[N, ...]` bool."""
+    """Which of the actions `[N, ...]` int32 are moves, even if something is in the way, `[N, ...]` bool."""
     return (actions >= FORWARD) & (actions <= STEP_RIGHT)
 
 
 def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array, walls: jax.Array) -> jax.Array:
-    """The cell each agent wants: one step relative to its heading, or its own where a wall or the edge is in the way.
+    """The cell that each agent wants: one step relative to its heading.
+
+    If a wall or the edge of the board is in the way, it is the agent's own cell.
 
     Args:
       positions: `[N, 2, ...]` int32 (row, col).
@@ -59,7 +62,7 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
 
 
 def goes_first(priorities: jax.Array) -> jax.Array:
-    """Who goes before whom, by priorities `[N, ...]` float32.
+    """Which agents go before which others, by priorities `[N, ...]` float32.
 
     Returns:
       `[N, N, ...]` bool: [i, j] is whether j has the higher priority, or the same priority and the lower index.
@@ -72,16 +75,17 @@ def goes_first(priorities: jax.Array) -> jax.Array:
 def resolve_moves(
     priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None = None
 ) -> jax.Array:
-    """Decides which proposed moves succeed if all agents move at once, at most one agent per cell.
+    """Decides which proposed moves succeed if all agents move at once, with at most one agent on each cell.
 
-    An agent that stays keeps its cell. Among contenders for a free cell the highest priority wins. Two agents may not
-    swap cells; an agent may follow one that leaves, so trains move on and rings of three or more rotate.
+    An agent that stays keeps its cell. If several agents want a free cell, the one with the highest priority gets it.
+    Two agents may not swap cells. An agent may follow another one that leaves its cell, so trains move on and rings of
+    three or more agents rotate.
 
     Args:
       priorities: `[N, ...]` float32; a uniform draw makes ties fair (of equal priorities the lower index wins).
       positions: `[N, 2, ...]` int32 (row, col), pairwise distinct among the agents present.
       targets: `[N, 2, ...]` int32, walls and board edge already applied.
-      is_present: `[N, ...]` bool, all when left out; agents that are absent do not move and block nobody.
+      is_present: `[N, ...]` bool; None means that all are present. Absent agents do not move and do not block others.
 
     Returns:
       `[N, 2, ...]` int32: row i is targets[i] or positions[i]; rows of present agents are pairwise distinct.
@@ -100,8 +104,8 @@ def move_in_turn(
 ) -> jax.Array:
     """Decides which proposed moves succeed if agents move one after the other, the highest priority first.
 
-    An agent moves if the cell that it wants is free at its turn. So the first of several contenders gets a free cell,
-    an agent follows another only if that one moved before it, and neither swaps nor rings ever move.
+    An agent moves if the cell that it wants is free at its turn. So if several agents want a free cell, the first of
+    them gets it. An agent follows another one only if that one moved before it. Swaps and rings never move.
 
     Args:
       priorities: `[N, ...]` float32; a uniform draw makes every order equally likely.
@@ -116,19 +120,19 @@ def move_in_turn(
     """
     is_moving, enters = _find_wishes(priorities, positions, targets, is_present)
     is_earlier = goes_first(priorities)
-    # Whoever has its turn before the agent on the cell it wants stays. Of the others the first gets the cell, if the
-    # agent on it, whose turn is over by then, has left.
+    # An agent stays if its turn is before that of the agent on the cell that it wants. Of the others the first one gets
+    # the cell, if the agent on that cell, whose turn is then over, has left.
     is_contender = is_moving & ~(enters & ~is_earlier).any(1)
     loses = (same_cell(targets, targets) & is_contender[None] & is_earlier).any(1)
     return _move_unless_blocked(~is_contender | loses, enters, positions, targets)
 
 
 RULES = {"sequential": move_in_turn, "simultaneous": resolve_moves}
-"""How the moves of one step are decided, by name."""
+"""Functions that decide the moves of one step, by name."""
 
 
 def move_agents(state: Any, priorities: jax.Array, actions: jax.Array, walls: np.ndarray, rule: str) -> Any:
-    """Agents on the board turn or move; at most one stands on a cell.
+    """Turns or moves the agents on the board; at most one agent stands on a cell.
 
     Args:
       state: a `GridState`.
@@ -152,7 +156,7 @@ def move_agents(state: Any, priorities: jax.Array, actions: jax.Array, walls: np
 def _find_wishes(
     priorities: jax.Array, positions: jax.Array, targets: jax.Array, is_present: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """Who wants to move, and to whose cell.
+    """Which agents want to move, and to whose cells.
 
     Returns:
       `[N, ...]` bool, and `[N, N, ...]` bool: [i, j] is whether i wants the cell of j.
@@ -169,7 +173,7 @@ def _find_wishes(
 def _move_unless_blocked(
     is_blocked: jax.Array, enters: jax.Array, positions: jax.Array, targets: jax.Array
 ) -> jax.Array:
-    """Moves agents, but those that are blocked and those that, one behind the other, wait for them.
+    """Moves all agents except the blocked ones and those that wait, in a row, behind blocked ones.
 
     Args:
       is_blocked: `[N, ...]` bool.

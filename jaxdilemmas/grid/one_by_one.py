@@ -1,4 +1,4 @@
-"""The engine of the games of Gallego 2026 (arXiv:2603.19453): agents act one by one, and stay on the board if tagged.
+"""The engine of the games of Gallego 2026 (arXiv:2603.19453): agents act one by one; tagged agents stay on the board.
 
 Agents act in the order of their index, walk through each other and fire through walls.
 
@@ -17,19 +17,19 @@ from jaxdilemmas.grid.painting import TILES as BOARD_TILES
 from jaxdilemmas.grid.painting import Scene
 
 TILES = (*BOARD_TILES, "tagged")
-"""Names of tile ids in draw order: others who are tagged look alike."""
+"""Names of tile ids in draw order; all tagged agents have the same tile for others."""
 
 
 def random_places(
     key: jax.Array, num_agents: int, spawn_cells: np.ndarray, open_cells: np.ndarray
 ) -> tuple[jax.Array, jax.Array]:
-    """Agents on distinct random spawn cells, and those in surplus on any open cells.
+    """Places agents on distinct random spawn cells; if there are too few, the other agents start on any open cells.
 
     Args:
       key: used once.
       num_agents: N.
       spawn_cells: `[P, 2]` int32.
-      open_cells: `[., 2]` int32, cells on which nothing grows or flows.
+      open_cells: `[., 2]` int32, cells without apples and river.
 
     Returns:
       positions `[N, 2]` int32 and uniform headings `[N]` int32.
@@ -45,18 +45,18 @@ def random_places(
 def act_in_order(
     state: Any, actions: jax.Array, walls: np.ndarray, reach: np.ndarray, params: Any
 ) -> tuple[Any, jax.Array, jax.Array]:
-    """Agents act by index, each on what those before it have done. Before that time outs count down by one.
+    """Agents act by index, each on the board that the agents before it have left. Before that all timeouts fall by one.
 
     Args:
       state: a `GridState`.
       actions: `[N]` int32.
       walls: `[H, W]` bool.
-      reach: `[cells, 4, rays]` int32, cells that each ray of a beam covers; the same from everywhere.
+      reach: `[cells, 4, rays]` int32, cells that each ray of a beam covers; the same from every cell.
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:
-      The state, what each agent did, `[N]` int32 (`STAND` for who was out when its turn came), and who hit whom,
-      `[N, N]` bool.
+      The state, the action that each agent took, `[N]` int32 (`STAND` for an agent that was out at its turn), and which
+      agents hit which others, `[N, N]` bool.
     """
     chex.assert_equal_shape([state.timeouts, actions])
     chex.assert_rank([actions, walls, reach], [1, 2, 3])
@@ -70,8 +70,8 @@ def act_in_order(
             positions=state.positions.at[agent].set(target[0]),
             headings=state.headings.at[agent].set(movement.turn(heading, action)[0]),
         )
-        # As a product, and read from the table: with a choice or a constant XLA computes the hits again for each of
-        # their users, which takes a tenth of a step.
+        # This is a product of a value from the table. With a choice or a constant XLA computes the hits again for each
+        # of their users, which takes a tenth of a step.
         rays = jnp.asarray(reach)[0, 0] * (action == movement.BEAM).astype(jnp.int32)
         state, is_hit = fire_beam(state, agent, rays, params)
         return state, (action[0], is_hit)
@@ -81,7 +81,7 @@ def act_in_order(
 
 
 def fire_beam(state: Any, agent: jax.Array, reach: jax.Array, params: Any) -> tuple[Any, jax.Array]:
-    """The beam of one agent hits everyone in it who is not tagged.
+    """Fires the beam of one agent, which hits all agents in it that are not tagged.
 
     Args:
       state: a `GridState`.
@@ -90,7 +90,7 @@ def fire_beam(state: Any, agent: jax.Array, reach: jax.Array, params: Any) -> tu
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:
-      The state and whom it hits, `[N]` bool.
+      The state and the agents that are hit, `[N]` bool.
     """
     shooter, heading = state.positions[agent][None], state.headings[agent][None]
     is_hit = beams.find_hits(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
@@ -100,11 +100,11 @@ def fire_beam(state: Any, agent: jax.Array, reach: jax.Array, params: Any) -> tu
 
 
 def all_on_the_board(scene: Scene, timeouts: jax.Array) -> Scene:
-    """The scene with tagged agents: they are seen, with a tile of their own for others, and see as ever.
+    """Adds tagged agents to a scene: they are drawn, with their own tile for others, and they see as before.
 
     Args:
-      scene: of `GridEnvironment`.
-      timeouts: `[N]` int32, above 0 for agents that are tagged.
+      scene: the scene of `GridEnvironment`.
+      timeouts: `[N]` int32, above 0 for tagged agents.
     """
     everybody = jnp.ones_like(timeouts, bool)
     return scene._replace(is_drawn=everybody, can_see=everybody, is_tagged=timeouts > 0)

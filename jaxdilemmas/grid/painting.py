@@ -1,4 +1,4 @@
-"""Paints what agents see, and whole boards, from lists that a game hands over: things on cells, beams and agents."""
+"""Paints views of agents and whole boards from lists that a game supplies: things on cells, beams and agents."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +17,7 @@ from jaxdilemmas.grid.maps import cells_of
 from jaxdilemmas.grid.views import NOWHERE, Frame, Window
 
 MOST_CHANGING = 4096
-"""Cells of a board on which things come and go: they are bits that are looked up in one word after the other."""
+"""The largest number of cells on which things come and go. They are bits, and words are read one after the other."""
 
 OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
 """Tiles of other agents by their heading relative to the viewer's."""
@@ -38,7 +38,7 @@ PALETTE = {
 
 
 class Layer(NamedTuple):
-    """Things that come and go, each on a cell of its own.
+    """Things that come and go, each on its own cell.
 
     Attributes:
       tile_there: name of the tile of a cell whose thing is there.
@@ -52,17 +52,17 @@ class Layer(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """What a game has painted of one state.
+    """The things to paint of one state.
 
     Attributes:
-      positions: `[N, 2]` int32, where agents stand.
+      positions: `[N, 2]` int32, cells of the agents.
       headings: `[N]` int32.
-      is_drawn: `[N]` bool, which agents are seen.
-      can_see: `[N]` bool, which agents see anything.
+      is_drawn: `[N]` bool, the agents that are drawn.
+      can_see: `[N]` bool, the agents that see anything.
       things: for each layer of the board `[n]` bool, which of its things are there.
       beams: for each kind of beam the name of its tile and the cells that each ray covers, `[N, rays]` int32, 0 for
-        agents that fired none; later beams are painted over earlier ones.
-      is_tagged: `[N]` bool, which agents have the tile "tagged" for others; None in games without that tile.
+        agents that did not fire; later beams are painted over earlier ones.
+      is_tagged: `[N]` bool, the agents that have the tile "tagged" for others; None in games without that tile.
     """
 
     positions: jax.Array
@@ -78,10 +78,10 @@ class Painter:
     """Paints scenes on one board.
 
     Args:
-      board: masks `[H, W]` bool by name. A mask with the name of a tile has that tile; all other cells are floor.
+      board: masks `[H, W]` bool by name. The cells of a mask have the tile of the same name; all other cells are floor.
       layers: things that come and go; their cells have the tiles of the layer.
       tiles: names of the tile ids, in draw order.
-      window: what an agent sees.
+      window: the part of the board that an agent sees.
       outside: name of the tile of cells off the board.
       side_start: where rays beside the middle one start, see `beams`.
       is_beam_blocked: whether walls block beams. Beams that pass walls are not painted over them.
@@ -91,8 +91,8 @@ class Painter:
 
     Attributes:
       shape: (H, W).
-      codes: `[H, W]` int32, what never changes, as one number a cell: the tile or, on cells of layers, what comes after
-        the tiles, by the number of the thing; the things of the first layer come first.
+      codes: `[H, W]` int32, the static part of the board, one number for each cell: the tile or, on cells of layers,
+        the number of tiles plus the number of the thing; the things of the first layer come first.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Painter:
             if name in board:
                 self.codes[board[name]] = self.tile_id(name)
         self.codes[tuple(cells.T)] = len(self.tiles) + np.arange(len(cells))
-        # The smallest rectangle that holds all open cells; beams are painted there.
+        # The smallest rectangle that contains all open cells; beams are painted there.
         open_cells = cells_of(~board["wall"])
         self._open_from = open_cells.min(0)
         self._open_shape = tuple(open_cells.max(0) - self._open_from + 1)
@@ -140,7 +140,7 @@ class Painter:
         return jnp.where(scene.can_see[:, None, None], tiles, self.tile_id("void"))
 
     def paint_board(self, scene: Scene) -> jax.Array:
-        """The tile ids of the whole board, north up, `[H, W]` uint8; agents appear by their absolute heading."""
+        """The tile ids of the whole board, north at the top, `[H, W]` uint8; agents show their absolute heading."""
         tiles = self._paint_codes(scene.things, jnp.asarray(self.codes.reshape(1, -1)))
         margins = np.stack([self._open_from, self.shape - self._open_from - self._open_shape], 1)
         rows_of_beams = self._beams_on_board(scene, lambda lines, *_: lines.north.T)
@@ -151,7 +151,7 @@ class Painter:
         return self._paint_agents(scene, tiles, frame, self.shape, nobody)[0]
 
     def _paint_codes(self, things: Sequence[jax.Array], codes: jax.Array) -> jax.Array:
-        """The tiles of codes, `[...]` uint8: what never changes, and the things of all layers."""
+        """The tiles of codes, `[...]` uint8: static tiles and the things of all layers."""
         number = codes.astype(jnp.int16) - len(self.tiles)
         words = pack_bits(things[0] if len(things) == 1 else jnp.concatenate(things))
         is_there = look_up_bits(words, jnp.maximum(number, 0))
@@ -163,7 +163,7 @@ class Painter:
         return tiles
 
     def _segments(self, scene: Scene) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """The ends of the rays of K kinds of beam, `[K, S, 2]` each, and which are seen, `[K, S]`."""
+        """The ends of the rays of K kinds of beam, `[K, S, 2]` each, and which of them are drawn, `[K, S]`."""
         rays = jnp.stack([rays for _, rays in scene.beams])
         ends = jax.vmap(beams.ray_segments, (None, None, 0, None))
         return *ends(scene.positions, scene.headings, rays, self.side_start), (rays > 0).reshape(len(rays), -1)
@@ -179,7 +179,7 @@ class Painter:
         return [views.show_window(rows, self.window.shape[1]) for rows in self._beams_on_board(scene, cut)]
 
     def _beams_on_board(self, scene: Scene, cut: Callable[..., jax.Array]) -> list[jax.Array]:
-        """What `cut(lines, positions, headings)` makes of the cells of each kind of beam, in order of painting.
+        """The results of `cut(lines, positions, headings)` for the cells of each kind of beam, in order of painting.
 
         Beams are searched for only if there are any.
         """
@@ -197,7 +197,7 @@ class Painter:
         return compute_if_any(search, is_there.any(), first, last, is_there, scene.positions, scene.headings)
 
     def _paint_beam(self, tiles: jax.Array, is_beam: jax.Array, name: str) -> jax.Array:
-        """Paints a beam, but never over walls, which beams may pass, nor off the board, `[F, rows * cols]` uint8."""
+        """Paints a beam, `[F, rows * cols]` uint8, but not over walls, which beams may pass, and not off the board."""
         is_beam = is_beam.reshape(tiles.shape)
         if not self.is_beam_blocked:
             is_beam &= (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
@@ -206,7 +206,7 @@ class Painter:
     def _paint_agents(
         self, scene: Scene, tiles: jax.Array, frame: Frame, shape: tuple[int, int], is_self: jax.Array
     ) -> jax.Array:
-        """Paints agents on tiles `[F, rows * cols]`, `[F, rows, cols]` uint8; `is_self` `[F, N]`, who is the viewer."""
+        """Paints agents on tiles `[F, rows * cols]`, `[F, rows, cols]` uint8; `is_self` `[F, N]` marks the viewer."""
         others = self.tile_id(OTHERS[0]) + frame.headings.astype(jnp.uint8)
         agents = jnp.where(is_self, self.tile_id("self"), others)
         if scene.is_tagged is not None:

@@ -1,7 +1,7 @@
-"""A river: waste comes to it by chance, apples grow the less the more waste there is, and beams take waste away.
+"""A river: waste appears at random, apples grow more slowly the more waste there is, and beams remove waste.
 
-Source of the rule that binds apples to waste: Hughes et al. 2018 (arXiv:1803.08884), as in google-deepmind/lab2d
-@ 0947443 and in vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
+Source of the rule that binds apples to waste: Hughes et al. 2018 (arXiv:1803.08884), as in google-deepmind/lab2d @
+0947443 and in vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
 """
 
 from collections.abc import Mapping
@@ -36,15 +36,15 @@ FINE, CLEAN = range(2)
 
 
 def river_layer(board: Mapping[str, np.ndarray]) -> Layer:
-    """The cells of the river and how they look, of masks `[H, W]` bool."""
+    """The layer of the river's cells, with the tiles "waste" and "river", from masks `[H, W]` bool."""
     return Layer("waste", "river", cells_of(board["river"]))
 
 
 def rays_over(cells: np.ndarray, shape: tuple[int, int], length: int) -> np.ndarray:
-    """The cell of the river on each cell of every possible ray of a beam of Lab2D.
+    """The river cell on each cell of every possible ray of a beam of Lab2D.
 
     Args:
-      cells: `[R, 2]` int32, of the river.
+      cells: `[R, 2]` int32, the cells of the river.
       shape: (H, W) of the board.
       length: cells of each ray.
 
@@ -56,7 +56,7 @@ def rays_over(cells: np.ndarray, shape: tuple[int, int], length: int) -> np.ndar
 
 
 def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
-    """The cells of the river on the rays of all agents, `[N, 3, length]` int32.
+    """The river cells on the rays of all agents, `[N, 3, length]` int32.
 
     Args:
       table: see `rays_over`.
@@ -105,16 +105,16 @@ class BeamParams(RiverParams):
 
 
 def waste_fraction(waste: jax.Array, num_cells: int) -> jax.Array:
-    """The fraction of a river of so many cells that is under waste, `[]` float32 for `[W]` uint32 of packed bits."""
+    """The fraction of a river of `num_cells` cells that is under waste, `[]` float32 for packed bits `[W]` uint32."""
     return _divide(jax.lax.population_count(waste).sum(dtype=jnp.int32).astype(jnp.float32), num_cells)
 
 
 def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) -> jax.Array:
-    """Chance of an apple to grow in a step, `[]` float32; zero or less where none grow.
+    """The probability that an apple grows in a step, `[]` float32; zero or less means that none grows.
 
     Args:
-      waste: `[W]` uint32, packed bits of where waste lies when the game looks at it.
-      num_cells: of the river.
+      waste: `[W]` uint32, packed bits of the waste at the time of growth.
+      num_cells: number of cells of the river.
       params: has the rate and the thresholds.
     """
     depleted_at = jnp.asarray(params.depletion_threshold, jnp.float32)
@@ -124,20 +124,20 @@ def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) ->
 
 
 def _divide(dividend: jax.Array, divisor: jax.Array | int) -> jax.Array:
-    """Divides a float32 with one rounding however it is compiled.
+    """Divides a float32 with one rounding in every compiled program.
 
-    XLA multiplies by the reciprocal where a batch shares the divisor, which is not the same bitwise; it does not see
-    that this one is shared.
+    If a batch shares the divisor, XLA multiplies by the reciprocal, which is not bitwise the same. XLA cannot recognise
+    that this divisor is shared.
     """
     return dividend / jnp.clip(dividend, divisor, divisor)
 
 
 def new_waste(draws: Any, candidates: jax.Array, params: RiverParams) -> jax.Array:
-    """By chance one of the candidates, each equally likely, gets waste.
+    """At random one of the candidates, each equally likely, gets waste.
 
     Args:
-      draws: has `waste_gate`, whether waste comes, and `waste_choice`, where: `[]` float32 in [0, 1) each.
-      candidates: `[W]` uint32, cells of the river as packed bits; perhaps none.
+      draws: has `waste_gate`, whether waste appears, and `waste_choice`, where: `[]` float32 in [0, 1) each.
+      candidates: `[W]` uint32, cells of the river as packed bits; there may be none.
       params: has `waste_probability`.
 
     Returns:
@@ -154,7 +154,7 @@ def grow_waste(waste: jax.Array, num_cells: int, draws: Any, num_steps: jax.Arra
 
     Args:
       waste: `[W]` uint32, packed bits.
-      num_cells: of the river.
+      num_cells: number of cells of the river.
       draws: see `new_waste`.
       num_steps: `[]` int32, steps before this one.
       params: has `waste_probability` and `waste_start_steps`.
@@ -168,7 +168,7 @@ def grow_waste(waste: jax.Array, num_cells: int, draws: Any, num_steps: jax.Arra
 
 
 class Shots(NamedTuple):
-    """What the beams of one step meet.
+    """The targets that the beams of one step meet.
 
     Attributes:
       given: `[N, N]` bool, [i, j] is whether the fine of i hits j.
@@ -193,12 +193,12 @@ def fire_beams(
       state: a `GridState` with `cooldowns` `[N, 2]`, `rays` `[N, 3]` and `cleaned_at` `[N]`.
       waste: `[W]` uint32, packed bits.
       actions: `[N]` int32.
-      reach_of: positions, headings and who fires -> `[N, 3]` int32, see `GridEnvironment.reach_of`.
-      on_ray: `[N, 3, length]` int32, the cells of the river on each ray, see `look_along_rays`.
+      reach_of: positions, headings and which agents fire -> `[N, 3]` int32, see `GridEnvironment.reach_of`.
+      on_ray: `[N, 3, length]` int32, the river cells on each ray, see `look_along_rays`.
       params: has the cooldowns.
 
     Returns:
-      The state, with the beams that are to be seen, and what they meet.
+      The state, with the beams to draw, and the targets that they meet.
     """
     chex.assert_equal_shape_prefix([actions, on_ray], 1)
     chex.assert_rank([waste, actions, on_ray], [1, 1, 3])
@@ -220,10 +220,10 @@ def fire_beams(
 
 
 def paint(scene: Scene, state: Any) -> Scene:
-    """The scene of a board with apples, with the river, and with beams as far as they got.
+    """The scene of a board with apples, plus the river and the beams up to the cells that they reached.
 
     Args:
-      scene: of `GridEnvironment`.
+      scene: the scene of `GridEnvironment`.
       state: a `GridState` with `waste` `[R]`, `rays` `[N, 3]` and `cleaned_at` `[N]`.
     """
     shots = (("clean_beam", state.cleaned_at), ("beam", state.fired))
@@ -237,7 +237,7 @@ def meet_waste(waste: jax.Array, on_ray: jax.Array, reach: jax.Array) -> tuple[j
     Args:
       waste: `[W]` uint32, packed bits.
       on_ray: `[N, rays, length]` int32, see `fire_beams`.
-      reach: `[N, rays]` int32, cells that each ray covers at most; 0 for agents that do not clean.
+      reach: `[N, rays]` int32, the most cells that each ray covers; 0 for agents that do not clean.
 
     Returns:
       The cells whose waste the rays of each agent meet, `[N, W]` uint32 of packed bits, and the cells that each ray
@@ -262,7 +262,7 @@ def count_cleaned(credited: jax.Array, waste: jax.Array) -> jax.Array:
 
 
 def pay_for_fines(collected: jax.Array, given: jax.Array, params: RiverParams) -> jax.Array:
-    """Rewards: one for each apple, less what fines cost those who fire them and those whom they hit.
+    """Rewards: one for each apple, minus the costs of fines to the shooters and to the agents that they hit.
 
     Args:
       collected: `[N]` int32.
@@ -279,7 +279,7 @@ def pay_for_fines(collected: jax.Array, given: jax.Array, params: RiverParams) -
 
 
 def check_river_params(params: RiverParams) -> None:
-    """Raises a ValueError if a number is outside its range."""
+    """Raises a ValueError if a number of `RiverParams` is outside its range."""
     check_counts(params, "max_steps")
     check_numbers(params, 1, "apple_growth_rate", "waste_probability", "depletion_threshold", "restoration_threshold")
     check_numbers(params, float("inf"), "fine_cost", "fine_penalty")
@@ -289,6 +289,6 @@ def check_river_params(params: RiverParams) -> None:
 
 
 def check_beam_params(params: BeamParams) -> None:
-    """Raises a ValueError if a number is outside its range."""
+    """Raises a ValueError if a number of `BeamParams` is outside its range."""
     check_river_params(params)
     check_counts(params, "waste_start_steps", "fine_cooldown", "clean_cooldown", least=0)

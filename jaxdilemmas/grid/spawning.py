@@ -1,7 +1,7 @@
-"""Agents that come to the board, and resources that come and go on cells of their own.
+"""Agents that return to the board, and resources that come and go on their own cells.
 
-Agents or resources are the first axis. Arrays of `choose_headings`, `return_agents`, `count_down` and `start_timers`
-may have further axes behind those that are named, the same for all arguments.
+The agents or resources are on the first axis. Arrays of `choose_headings`, `return_agents`, `count_down` and
+`start_timers` may have extra axes behind the named ones; these axes are the same for all arguments.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,12 @@ def sample_distinct(key: jax.Array, population: int, count: int) -> jax.Array:
 def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Array:
     """Chooses distinct indices below `population`, every ordered choice equally likely.
 
-    The first places of a Fisher-Yates shuffle, found by undoing its swaps: no array of the population is moved.
+    These are the first places of a Fisher-Yates shuffle, found by undoing its swaps. So no array of the size of the
+    population is moved.
 
     Args:
       uniforms: `[count]` float32 in [0, 1).
-      population: `[]` int32; from place `population` on the result means nothing.
+      population: `[]` int32; from place `population` on the result has no meaning.
 
     Returns:
       `[count]` int32.
@@ -48,15 +49,15 @@ def choose_headings(uniforms: jax.Array) -> jax.Array:
 
 
 def return_agents(timeouts: jax.Array, cells: jax.Array, positions: jax.Array) -> jax.Array:
-    """Counts down the time that agents spend out and lets back in those whose time is up and whose cell is free.
+    """Counts down the timeouts of agents. An agent returns when its time is over and its cell is free.
 
     Args:
       timeouts: `[N, ...]` int32, 0 for agents on the board.
-      cells: `[N, 2, ...]` int32, where each agent comes back, pairwise distinct.
-      positions: `[N, 2, ...]` int32; counts only for agents on the board.
+      cells: `[N, 2, ...]` int32, the cell to which each agent returns, pairwise distinct.
+      positions: `[N, 2, ...]` int32; they count only for agents on the board.
 
     Returns:
-      `[N, ...]` int32: one less, except that an agent whose cell is taken stays at 1 and so waits.
+      `[N, ...]` int32, one less than before. If its cell is taken, an agent stays at 1 and so waits.
     """
     chex.assert_shape([cells, positions], (timeouts.shape[0], 2, *timeouts.shape[1:]))
     chex.assert_type([timeouts, cells, positions], int)
@@ -73,11 +74,11 @@ def place_agents(
       uniforms: `[N]` float32 in [0, 1).
       is_returning: `[N]` bool.
       positions: `[N, 2]` int32.
-      is_present: `[N]` bool, who is on the board and keeps a cell from being free.
-      cells: `[P, 2]` int32, where agents may return, P at least N.
+      is_present: `[N]` bool, the agents on the board; a cell with such an agent is not free.
+      cells: `[P, 2]` int32, the cells to which agents may return, P at least N.
 
     Returns:
-      `[N, 2]` int32, the positions of all.
+      `[N, 2]` int32, the positions of all agents.
     """
     chex.assert_equal_shape([uniforms, is_returning, is_present])
     chex.assert_shape(positions, (len(uniforms), 2))
@@ -85,14 +86,14 @@ def place_agents(
     chosen = choose_distinct(uniforms, is_free.sum(dtype=jnp.int32))
     agents = jnp.arange(len(uniforms), dtype=jnp.int32)
     is_earlier = is_returning[None, :] & (agents[None, :] < agents[:, None])
-    order = is_earlier.sum(1, dtype=jnp.int32)  # among those who return
+    order = is_earlier.sum(1, dtype=jnp.int32)  # among the agents that return
     words = pack_bits(is_free)
     free_cells = jax.vmap(lambda number: nth_set_bit(words, number))(chosen[order])
     return jnp.where(is_returning[:, None], jnp.asarray(cells)[free_cells], positions)
 
 
 def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Brings back resources after a fixed time: the timers of the dead fall by one, at zero they are alive.
+    """Restores resources after a fixed time: the timers of dead resources fall by one; at zero the resources are alive.
 
     Args:
       alive: `[A, ...]` bool.
@@ -107,7 +108,9 @@ def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Arra
 
 
 def start_timers(alive: jax.Array, timers: jax.Array, respawn_steps: jax.Array | int) -> jax.Array:
-    """Lets the wait of resources begin that were just taken: the only ones dead with no time left after `count_down`.
+    """Starts the timers of resources that were just taken.
+
+    After `count_down` only these resources are dead with no time left.
 
     Args:
       alive: `[A, ...]` bool.
@@ -127,14 +130,14 @@ def neighbours_within(cells: np.ndarray, radius: float, norm: float = np.inf) ->
     Args:
       cells: `[A, 2]` int32.
       radius: in cells.
-      norm: of the distance: infinity, where diagonals count one, or 2 for the Euclidean one.
+      norm: norm of the distance: infinity, where a diagonal step counts one, or 2 for the Euclidean norm.
     """
     distance = np.linalg.norm(cells[:, None, :] - cells[None, :, :], ord=norm, axis=-1)
     return (distance <= radius) & ~np.eye(len(cells), dtype=bool)
 
 
 def count_live_neighbours(alive: jax.Array, neighbours: np.ndarray) -> jax.Array:
-    """How many of each cell's neighbours are alive, `[A]` float32.
+    """The number of live neighbours of each cell, `[A]` float32.
 
     Args:
       alive: `[A]` bool.
@@ -146,12 +149,12 @@ def count_live_neighbours(alive: jax.Array, neighbours: np.ndarray) -> jax.Array
 def density_probability(
     counts: jax.Array, probabilities: Sequence[float] | jax.Array, fewest: tuple[int, int, int] = (1, 3, 5)
 ) -> jax.Array:
-    """Chance to regrow by the number of live neighbours: by default none, 1 or 2, 3 or 4, more.
+    """The probability to regrow by the number of live neighbours: by default for none, 1 or 2, 3 or 4, and more.
 
     Args:
       counts: `[...]` int32.
       probabilities: `[4]` float32.
-      fewest: neighbours from which on the second, third and fourth probability hold.
+      fewest: smallest numbers of neighbours for the second, third and fourth probability.
 
     Returns:
       `[...]` float32.
@@ -170,7 +173,7 @@ def regrow_by_density(
     uniforms: jax.Array,
     fewest: tuple[int, int, int] = (1, 3, 5),
 ) -> jax.Array:
-    """Regrows the dead all at once, by the live neighbours each had before.
+    """Regrows dead resources all at once, by the number of live neighbours that each had before.
 
     Args:
       alive: `[A]` bool.
@@ -191,7 +194,7 @@ def regrow_by_density(
 def regrow_by_density_in_order(
     alive: jax.Array, neighbours: np.ndarray, probabilities: Sequence[float] | jax.Array, uniforms: jax.Array
 ) -> jax.Array:
-    """As `regrow_by_density`, but one cell after the other: cells that regrew earlier in the scan count.
+    """Does the same as `regrow_by_density` cell by cell, so that cells that regrew earlier in the scan count.
 
     Args:
       alive: `[A]` bool.
@@ -219,7 +222,7 @@ def regrow_by_density_in_order(
 def collect(
     words: jax.Array, index_at: np.ndarray, positions: jax.Array, can_collect: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Agents take what lies on their cells; of several agents on one cell the lowest index gets it.
+    """Agents take the resources on their cells; of several agents on one cell the lowest index gets the resource.
 
     Args:
       words: `[W]` uint32, which of A resources are alive, see `bits.pack_bits`.
@@ -245,6 +248,16 @@ def collect(
 def collect_alive(
     alive: jax.Array, index_at: np.ndarray, positions: jax.Array, can_collect: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """As `collect`, of resources `[A]` bool instead of packed bits: collected `[N]` int32 and alive `[A]` bool."""
+    """Does the same as `collect` for resources `[A]` bool instead of packed bits.
+
+    Args:
+      alive: `[A]` bool.
+      index_at: `[H, W]` int32, see `collect`.
+      positions: `[N, 2]` int32.
+      can_collect: `[N]` bool.
+
+    Returns:
+      collected `[N]` int32 and alive `[A]` bool.
+    """
     collected, words = collect(pack_bits(alive), index_at, positions, can_collect)
     return collected.astype(jnp.int32), unpack_bits(words, len(alive))

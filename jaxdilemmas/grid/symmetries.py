@@ -8,7 +8,7 @@ import numpy as np
 
 
 def board_symmetries(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All turns and reflections of a square board, and the action that each of them makes of an action.
+    """All turns and reflections of a square board, and the action into which each of them turns each action.
 
     Args:
       steps: `[A, 2]` int32, the (row, col) change of each action. A symmetry of one of them must be another of them.

@@ -1,7 +1,8 @@
-"""What agents see: egocentric windows, drawn per viewer from a static layer and a few moving things.
+"""Egocentric windows of agents, drawn for each viewer from a static layer and a few moving things.
 
-Nothing scatters into a board and nothing gathers cell by cell: what never changes is read from a table by the viewer's
-cell and heading, resources are bits tested by number, agents and beams are compared with every cell of the window.
+Nothing scatters into a board, and nothing gathers cell by cell. Static tiles are read from a table by the viewer's cell
+and heading. Resources are bits that are looked up by number. Agents and beams are compared with every cell of the
+window.
 """
 
 import operator
@@ -17,17 +18,17 @@ from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, look_up_bits, range_bit
 from jaxdilemmas.grid.geometry import STEPS, relative_coordinates
 
 NOWHERE = np.int16(np.iinfo(np.int16).max)
-"""A row and column of a frame that no frame has."""
+"""A row and column that no frame has."""
 
 SMALL_WINDOW = 4 * WORD_BITS
-"""A window of so many cells is kept as bits of a few words."""
+"""A window of at most this many cells is stored as bits of a few words."""
 
 FEW_SEGMENTS = 12
-"""So many segments are faster compared with the cells of a large window than marked on the board and cut from it."""
+"""In a large window up to this many segments are compared with each cell, which is faster than to mark and cut them."""
 
 
 class Window(NamedTuple):
-    """How far an agent sees, in cells; it looks along its heading, which is up in the window."""
+    """The part of the board that an agent sees, in cells; its heading is up in the window."""
 
     ahead: int
     behind: int
@@ -40,11 +41,11 @@ class Window(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Moving things in the coordinates of F drawings, one per viewer; row 0 is the top, column 0 the left.
+    """Moving things in the coordinates of F drawings, one for each viewer; row 0 is the top, column 0 the left.
 
     Attributes:
-      rows: `[F, N]` int16, where each agent stands, possibly outside the drawing.
-      cols: `[F, N]` int16.
+      rows: `[F, N]` int16, the row of each agent, which may be outside the drawing.
+      cols: `[F, N]` int16, the column of each agent.
       headings: `[F, N]` int32, headings with the drawing's up as north.
     """
 
@@ -58,11 +59,11 @@ def window_table(layer: np.ndarray, window: Window, outside: int) -> np.ndarray:
 
     Args:
       layer: `[H, W]` integers.
-      window: what a viewer sees.
-      outside: stands for cells off the board.
+      window: the part of the board that a viewer sees.
+      outside: the value of cells off the board.
 
     Returns:
-      `[H * W * 4, rows * cols]` uint16 (uint8 where the values allow), by row-major cell and heading.
+      `[H * W * 4, rows * cols]` uint16 (uint8 if the values allow it), by row-major cell and heading.
     """
     height, width = layer.shape
     margin = max(window)
@@ -83,9 +84,9 @@ def window_frame(forward: jax.Array, right: jax.Array, headings: jax.Array, wind
 
     Args:
       forward: `[N, N]` int32, see `geometry.relative_coordinates`.
-      right: `[N, N]` int32, likewise.
+      right: `[N, N]` int32, see `geometry.relative_coordinates`.
       headings: `[N]` int32.
-      window: what a viewer sees.
+      window: the part of the board that a viewer sees.
     """
     chex.assert_equal_shape([forward, right])
     chex.assert_shape(forward, (len(headings), len(headings)))
@@ -95,17 +96,17 @@ def window_frame(forward: jax.Array, right: jax.Array, headings: jax.Array, wind
 
 
 def board_frame(positions: jax.Array, headings: jax.Array) -> Frame:
-    """The one frame that shows the whole board, north up, for positions `[N, 2]` and headings `[N]` int32."""
+    """The one frame that shows the whole board, north at the top, for positions `[N, 2]` and headings `[N]` int32."""
     return Frame(positions[None, :, 0].astype(jnp.int16), positions[None, :, 1].astype(jnp.int16), headings[None, :])
 
 
 def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """Draws agents, each on its own cell; where several stand on one cell the lowest index is seen.
+    """Draws agents, each on its own cell; if several stand on one cell, the one with the lowest index is drawn.
 
     Args:
       tiles: `[F, rows * cols]` uint8.
-      frame: where agents stand; an agent that is not to be seen stands at `NOWHERE`.
-      agent_tiles: `[F, N]` uint8, how agent j looks in drawing i.
+      frame: the cells of the agents; an agent that must not be drawn stands at `NOWHERE`.
+      agent_tiles: `[F, N]` uint8, the tile of agent j in drawing i.
       shape: (rows, cols).
 
     Returns:
@@ -123,10 +124,10 @@ def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: 
 
 
 class Lines(NamedTuple):
-    """Marked cells of a board as bits, once for each heading, as seen when that heading is up.
+    """Marked cells of a board as bits, once for each heading, with that heading up.
 
-    A board that is H by W needs K = 1 + (max(H, W) - 1) // 32 words a line. Bit b of word k is column 32 k + b of the
-    turned board, whose columns are counted from the far end of the words where the turn mirrors them.
+    A board of H by W cells needs K = 1 + (max(H, W) - 1) // 32 words for a line. Bit b of word k is column 32 k + b of
+    the turned board. If the turn mirrors the columns, they are counted from the far end of the words.
 
     Attributes:
       north: `[K, H]` uint32, bit c of row r is cell (r, c).
@@ -146,8 +147,8 @@ def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape:
 
     Args:
       first: `[S, 2]` int32, the cell of each segment with the lowest row and column.
-      last: `[S, 2]` int32, the one with the highest.
-      is_there: `[S]` bool.
+      last: `[S, 2]` int32, the cell with the highest row and column.
+      is_there: `[S]` bool, the segments that exist.
       shape: (H, W).
     """
     chex.assert_shape([first, last], (len(is_there), 2))
@@ -157,7 +158,7 @@ def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape:
         ends = jnp.minimum(last[:, 1 - axis], shape[1 - axis] - 1)
         marked = range_bits(first[None, :, 1 - axis] - start, ends[None] - start)
         bits = jnp.where(is_there[None], marked, jnp.uint32(0))
-        mark = jax.vmap(_mark_lines, (None, None, 0, None))  # one loop for all words, not one in the other
+        mark = jax.vmap(_mark_lines, (None, None, 0, None))  # one loop for all words, not a nested loop
         lines.append(mark(first[:, axis], last[:, axis], bits, shape[axis]))
     rows, cols = lines
     return Lines(rows, cols[:, ::-1], reverse_bits(rows[::-1, ::-1]), reverse_bits(cols[::-1]))
@@ -166,8 +167,8 @@ def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape:
 def _mark_lines(first: jax.Array, last: jax.Array, bits: jax.Array, num_lines: int) -> jax.Array:
     """Marks `bits` `[S]` uint32 on the lines from `first` to `last`, `[num_lines]` uint32.
 
-    At most 24 segments at a time, and fewer if 9 to 17 would remain: XLA on a CPU unrolls a sum of so many terms, which
-    then takes up to five times as long; over 30 it takes twice as long.
+    It takes at most 24 segments at a time, and fewer if 9 to 17 would remain. XLA on a CPU unrolls a sum of 9 to 17
+    terms, which then takes up to five times as long; a sum of more than 30 terms takes twice as long.
     """
     group = 8 if 9 <= len(bits) % 24 <= 17 else 24
     line = jnp.arange(num_lines, dtype=jnp.int32)[None]
@@ -183,10 +184,10 @@ def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: W
     """The marked cells that each viewer sees.
 
     Args:
-      lines: of the board.
-      positions: `[N, 2]` int32, where the viewers stand on it.
+      lines: the marked cells of the board.
+      positions: `[N, 2]` int32, cells of the viewers.
       headings: `[N]` int32.
-      window: what they see, at most 32 columns.
+      window: the part of the board that a viewer sees, at most 32 columns.
 
     Returns:
       `[N, rows]` uint32, bit c of row r is the cell in column c.
@@ -215,14 +216,14 @@ def view_segments(
 ) -> jax.Array:
     """The cells of straight segments that each viewer sees: every cell of a window is compared with every segment.
 
-    It shows what `cut_lines` cuts from `mark_segments`, and is faster where `are_few` holds.
+    The result is the same as that of `cut_lines` after `mark_segments`. It is faster if `are_few` is True.
 
     Args:
       first: `[S, 2]` int32, one end of each segment.
-      last: `[S, 2]` int32, the other.
-      is_there: `[S]` bool.
-      viewers: where they stand, `[N, 2]` int32, and their headings, `[N]` int32.
-      window: what they see, at most 255 rows and columns.
+      last: `[S, 2]` int32, the other end.
+      is_there: `[S]` bool, the segments that exist.
+      viewers: their cells, `[N, 2]` int32, and their headings, `[N]` int32.
+      window: the part of the board that a viewer sees, at most 255 rows and columns.
 
     Returns:
       `[N, rows * cols]` bool.
@@ -242,9 +243,9 @@ def view_segments(
 
 
 def _seen_part(first: jax.Array, last: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
-    """Where a range with these ends, in any order, begins in a window, and how many cells it has there, uint8 both.
+    """The first cell in a window of a range with these ends, in any order, and its number of cells there, uint8 both.
 
-    Bytes wrap round, so that index - start < count holds for the cells of the range alone.
+    Bytes wrap around, so index - start < count is True only for the cells of the range.
     """
     start = jnp.maximum(jnp.minimum(first, last), 0)
     end = jnp.minimum(jnp.maximum(first, last) + 1, side)
@@ -252,20 +253,22 @@ def _seen_part(first: jax.Array, last: jax.Array, side: int) -> tuple[jax.Array,
 
 
 def are_few(num_segments: int, window: Window) -> bool:
-    """Whether segments are faster looked at one by one: in windows too large to be joined, see `show_window`."""
+    """Whether it is faster to compare segments one by one: in windows too large to be joined, see `show_window`."""
     return num_segments <= FEW_SEGMENTS and window.shape[0] * window.shape[1] > SMALL_WINDOW
 
 
 def join_rows(rows: jax.Array, num_cols: int) -> jax.Array:
-    """Rows of a window one after the other.
+    """Joins the rows of a window.
+
+    A look-up in the result costs a fifth of a look-up in rows, because the row of a cell is not known when the loop
+    over all cells is compiled.
 
     Args:
       rows: `[N, rows]` uint32, bit c of row r is the cell in column c.
-      num_cols: columns of the window; bits beyond them are lost.
+      num_cols: columns of the window; other bits are dropped.
 
     Returns:
-      `[N, W]` uint32: packed bits of the cells in row-major order, see `bits`. To look these up costs a fifth
-      of looking rows up, for which row a cell is in is not known when the loop over all cells is compiled.
+      `[N, W]` uint32: packed bits of the cells in row-major order, see `bits`.
     """
     cells = rows & np.uint32(2**num_cols - 1)
     words = []
@@ -283,7 +286,7 @@ def join_rows(rows: jax.Array, num_cols: int) -> jax.Array:
 def show_window(rows: jax.Array, num_cols: int) -> jax.Array:
     """The bits of each window's rows, `[N, rows]` uint32 -> `[N, rows * num_cols]` bool.
 
-    A small window is joined to a few words; with more of them the choice among them would cost more than it saves.
+    A small window is joined to a few words. With more words the choice between them would cost more time than it saves.
     """
     num_cells = rows.shape[1] * num_cols
     if num_cells > SMALL_WINDOW:
