@@ -22,7 +22,7 @@ import pydantic_core
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from baselines.disk.writing import CHECKSUM, DamagedError, note_without_checksum, read_file, write_file
-from jaxdilemmas.arguments import printable, refusal, show
+from jaxdilemmas.arguments import refusal, show
 
 MOST_INT32 = 2**31 - 1
 MOST_FLOAT32 = 3.4e38
@@ -107,7 +107,7 @@ def parts_not_plain(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         for key, item in value.items():
-            yield from parts_not_plain(f"{name}.{printable(key)}", item)
+            yield from parts_not_plain(f"{name}.{key}", item)
     elif isinstance(value, tuple | list):
         for i, item in enumerate(value):
             yield from parts_not_plain(f"{name}.{i}", item)
@@ -178,7 +178,7 @@ def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) 
 
 
 def save_json(path: Path, value: Any) -> None:
-    """Writes a dataclass as JSON with a checksum of its fields; see `files.write_file`."""
+    """Writes a dataclass as JSON with a checksum of its fields; see `writing.write_file`."""
     content = dataclasses.asdict(value)
     write_file(path, json.dumps(content | {CHECKSUM: _checksum(content)}, indent=2) + "\n")
 
@@ -231,8 +231,9 @@ def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any = None) 
 
 def _refusal(name: str, value: Any, allowed: str) -> str:
     """The sentence that names a field, or the part of an object in it that is not allowed."""
-    parts = parts_not_plain(name, value) if isinstance(value, dict) else iter(())
-    return refusal(*next(parts, (name, value)), allowed)
+    if isinstance(value, dict):
+        name, value = next(parts_not_plain(name, value), (name, value))
+    return refusal(show(name)[1:-1], value, allowed)
 
 
 def _explain(error: ValidationError) -> str:

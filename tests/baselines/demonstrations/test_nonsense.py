@@ -32,7 +32,11 @@ WRONG_FIELDS: list[tuple[str, list[Any], str]] = [
     ("env_id", [None, 5, [], {}, "a b", "a/b", "\x1b[31m", "a\n"], "the id of a game, module:Class, or empty"),
     ("env_kwargs", [None, 5, [], "x", {"a": float("nan")}, {"a": [float("inf")]}], "an object of text, finite"),
     ("env_version", [None, 5, [], True], "text"),
-    ("params", [None, [], {"a": {"b": float("nan")}}, 1.5], "an object of text, finite numbers"),
+    (
+        "params",
+        [None, [], {"a": {"b": float("nan")}}, {"\x1b" * 500: float("nan")}, 1.5],
+        "an object of text, finite numbers",
+    ),
     ("policy", [None, 5, {}], "text"),
     (
         "num_agents",
@@ -57,7 +61,7 @@ def test_a_field_of_the_header_is_refused_by_name(path: Path, field: str, values
         path.write_bytes(whole)
         digits = isinstance(value, int) and value > 10**4000
         change_json(path, HEAD, partial(with_digits if digits else with_field, field, value))
-        message = "header is not JSON: number out of range" if digits else rf"header: {field}=.*{allowed}"
+        message = "header is not JSON: number out of range" if digits else rf"header: {field}[^=]*=.*{allowed}"
         with pytest.raises(ValueError, match=rf"a\.demos: {message}") as error:
             load(path, is_partial_allowed=True)
         assert len(str(error.value).splitlines()) == 1 and len(str(error.value)) < 600
