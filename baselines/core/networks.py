@@ -116,42 +116,26 @@ class AgentNetworks(NamedTuple):
 
 def make_agent_networks(module: ActorCritic, num_agents: int, is_shared: bool) -> AgentNetworks:
     """Gives every agent `module`, with one set of parameters for all or one for each."""
+    init = partial(_init, module)
     return AgentNetworks(
-        init=partial(_init_shared if is_shared else _init_separate, module, num_agents),
+        init=init if is_shared else lambda key: jax.vmap(init)(jax.random.split(key, num_agents)),
         initial_memory=lambda num_envs: jnp.zeros((num_envs, num_agents, module.memory_size), jnp.float32),
         apply=partial(_apply_shared if is_shared else _apply_separate, module),
     )
 
 
-def _init_shared(module: ActorCritic, num_agents: int, key: jax.Array) -> Any:
-    del num_agents
+def _init(module: ActorCritic, key: jax.Array) -> Any:
+    """The parameters of one network."""
     obs = module.code.encode(jnp.zeros((1, 1, *module.code.shape), jnp.uint8 if module.code.num_bits else jnp.float32))
     memory, starts = jnp.zeros((1, module.memory_size)), jnp.zeros((1, 1), bool)
     return module.init(key, memory, obs, starts, jnp.zeros(1, jnp.int32))
-
-
-def _init_separate(module: ActorCritic, num_agents: int, key: jax.Array) -> Any:
-    return jax.vmap(partial(_init_shared, module, 1))(jax.random.split(key, num_agents))
-
-
-def _call(
-    module: ActorCritic,
-    network_params: Any,
-    memory: jax.Array,
-    obs: jax.Array,
-    starts: jax.Array,
-    agents: jax.Array,
-) -> Output:
-    output: Any = module.apply(network_params, memory, obs, starts, agents)
-    return output
 
 
 def _apply_shared(
     module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
 ) -> Output:
     num_steps, num_envs, num_agents = obs.shape[:3]
-    output = _call(
-        module,
+    output: Any = module.apply(
         network_params,
         memory.reshape(num_envs * num_agents, module.memory_size),
         obs.reshape(num_steps, num_envs * num_agents, *obs.shape[3:]),
@@ -170,6 +154,5 @@ def _apply_separate(
     module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
 ) -> Output:
     num_envs, num_agents = obs.shape[1:3]
-    call = partial(_call, module)
-    apply = jax.vmap(lambda *inputs: tuple(call(*inputs)), in_axes=(0, 1, 2, None, 0), out_axes=(1, 2, 2))
-    return Output(*apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32)))
+    apply: Any = jax.vmap(module.apply, in_axes=(0, 1, 2, None, 0), out_axes=Output(1, 2, 2))
+    return apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32))

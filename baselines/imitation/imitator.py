@@ -13,7 +13,7 @@ from baselines.demonstrations import Demonstrations
 from baselines.imitation import training
 from baselines.imitation.replay import Transitions
 from baselines.imitation.settings import ImitationConfig
-from baselines.imitation.sources import check_given, choose_demonstrations
+from baselines.imitation.sources import choose_demonstrations
 from baselines.imitation.training import Method
 from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.environment import Environment
@@ -32,15 +32,19 @@ def declare(name: str, config_class: type, make_method: Callable[[Any, Environme
     """
 
     def make_trainer(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
-        check_given(demonstrations)
         return training.make_trainer(config, env, make_method(config, env), demonstrations)
 
     def make_policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
-        check_flag("greedy", greedy)
         return act_by(config, env, make_method(config, env).action_values, greedy)
 
     def recovered_rewards(config: Any, env: Environment, network_params: Any) -> RewardFunction:
-        return make_reward_function(make_method(config, env), network_params)
+        method = make_method(config, env)
+        check_network_params(network_params, jax.eval_shape(method.init, jax.random.key(0)))
+
+        def rewards(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
+            return method.rewards(network_params, Transitions(obs, actions, next_obs, terminated))
+
+        return rewards
 
     def action_values(config: Any, env: Environment, network_params: Any, obs: jax.Array) -> jax.Array:
         return make_method(config, env).action_values(network_params, obs)
@@ -78,17 +82,3 @@ def act_by(
         return sample_actions(key, policy), memory
 
     return Policy(act, jnp.zeros((env.num_agents, 0), jnp.float32))
-
-
-def make_reward_function(method: Method, network_params: Any) -> RewardFunction:
-    """The rewards that trained networks hold.
-
-    Raises:
-      ValueError: the parameters are of another network.
-    """
-    check_network_params(network_params, jax.eval_shape(method.init, jax.random.key(0)))
-
-    def rewards(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
-        return method.rewards(network_params, Transitions(obs, actions, next_obs, terminated))
-
-    return rewards

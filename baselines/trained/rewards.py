@@ -53,7 +53,11 @@ class RecoveredRewards(Wrapper):
         super().__init__(env)
         allowed = "a function (obs, actions, next_obs, terminated) -> rewards [M, N]"
         require(callable(reward_function), "reward_function", reward_function, allowed)
-        found = jax.eval_shape(reward_function, *_example_transitions(env))
+        seen, acts = (
+            jax.ShapeDtypeStruct((1, env.num_agents, *space.shape), space.dtype)
+            for space in (env.observation_space, env.action_space)
+        )
+        found = jax.eval_shape(reward_function, seen, acts, seen, jax.ShapeDtypeStruct((1,), bool))
         shape = getattr(found, "shape", None)
         require(shape == (1, env.num_agents), "reward_function of shape", shape, f"{(1, env.num_agents)} for one step")
         self.reward_function = reward_function
@@ -93,7 +97,9 @@ class EventWeightedRewards(Wrapper):
         check_unreset_game(env)
         super().__init__(env)
         check_kind("weights", weights, Mapping, "numbers by name of the feature")
-        info = jax.eval_shape(env.step, *_first_arguments(env))[-1]
+        key, acts = jax.random.key(0), env.action_space
+        actions = jax.ShapeDtypeStruct((env.num_agents, *acts.shape), acts.dtype)
+        info = jax.eval_shape(env.step, key, jax.eval_shape(env.reset, key)[1], actions)[-1]
         for name, weight in weights.items():
             event_feature(name, {event: np.zeros(env.num_agents) for event in info})  # raises if there is none
             numbers = numbers_from(weight)
@@ -109,21 +115,6 @@ class EventWeightedRewards(Wrapper):
         parts = [weight * event_feature(name, events) for name, weight in self.weights.items()]
         rewards = sum(parts, jnp.zeros(self.num_agents, jnp.float32))
         return state, rewards.astype(jnp.float32), terminated, info | {OWN_REWARD: own}
-
-
-def _example_transitions(env: Environment) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """The arguments of a `RewardFunction` for one step, as shapes."""
-    (N, seen), acts = (env.num_agents, env.observation_space), env.action_space
-    obs = jax.ShapeDtypeStruct((1, N, *seen.shape), seen.dtype)
-    actions, terminated = jax.ShapeDtypeStruct((1, N, *acts.shape), acts.dtype), jax.ShapeDtypeStruct((1,), bool)
-    return obs, actions, obs, terminated
-
-
-def _first_arguments(env: Environment) -> tuple[Any, Any, Any]:
-    """Of a first step, as shapes."""
-    state = jax.eval_shape(env.reset, jax.random.key(0))[1]
-    space = env.action_space
-    return jax.random.key(0), state, jax.ShapeDtypeStruct((env.num_agents, *space.shape), space.dtype)
 
 
 def load_rewards(path: Path, seed_index: int = 0, env_id: str | None = None) -> RecoveredRewards:
