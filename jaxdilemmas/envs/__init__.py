@@ -1,1 +1,1 @@
-"""One file per game: its Params, State, Draws, the class, then the rules as functions."""
+"""One file per game: its Params, State and Draws, the class, and then the rules as functions."""

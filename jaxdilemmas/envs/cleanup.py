@@ -1,8 +1,8 @@
-"""Cleanup: apples grow only while somebody cleans the river, and cleaning earns nothing.
+"""Cleanup: apples grow only while some agents clean the river, and cleaning gives no reward.
 
 The public goods game of Hughes et al. 2018, "Inequity aversion improves cooperation in intertemporal social dilemmas"
-(arXiv:1803.08884), by the rules that DeepMind published with Lab2D; docs/cleanup.md has the rules, their sources and
-what is our choice. `cleanup_meltingpot` is the game by the rules of Melting Pot.
+(arXiv:1803.08884), by the rules that DeepMind published with Lab2D. docs/cleanup.md contains the rules, their sources
+and our own choices. `cleanup_meltingpot` is the game by the rules of Melting Pot.
 """
 
 from collections.abc import Mapping
@@ -65,14 +65,14 @@ class Params(river.BeamParams):
 
 
 class State(GridState):
-    """One moment of the game: beside `GridState`, beams and the river.
+    """One moment of the game: `GridState` with beams and the river.
 
     Attributes:
       cooldowns: `[N, 2]` int32, steps in which a fine and a cleaning beam cannot be fired yet.
-      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for who
-        fired none.
-      waste: `[R]` bool, where waste lies in the river.
-      cleaned_at: `[N]` bool, whose beam to be seen is a cleaning beam.
+      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
+        agents that did not fire.
+      waste: `[R]` bool, whether each cell of the river is under waste.
+      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
     """
 
     cooldowns: jax.Array
@@ -82,13 +82,14 @@ class State(GridState):
 
 
 class Draws(struct.PyTreeNode):
-    """The chance of one step; float32 in [0, 1).
+    """The random numbers of one step; float32 in [0, 1).
 
     Attributes:
-      priorities: `[N]`, who of several agents gets a cell, or the credit for waste that several clean.
-      waste_gate: `[]`, whether new waste comes.
-      waste_choice: `[]`, where.
-      apple_growth: `[A]`, compared with the chance of an apple to grow.
+      priorities: `[N]`; they decide which of several agents gets a cell, or the credit for waste that several agents
+        clean.
+      waste_gate: `[]`, whether new waste appears.
+      waste_choice: `[]`, where it appears.
+      apple_growth: `[A]`, compared with the probability that an apple grows.
     """
 
     priorities: jax.Array
@@ -110,10 +111,10 @@ class Cleanup(GridEnvironment):
       ValueError: an argument is unknown or not allowed.
 
     Attributes:
-      river_cells: `[R, 2]` int32, row-major, where waste may lie.
+      river_cells: `[R, 2]` int32, row-major, the cells that may be under waste.
       river_rays: `[H * W, 4, 3, length]` int32, see `river.rays_over`.
-      starts_dirty: `[R]` bool, where waste lies at the start.
-      rays_stop_at_waste: True, a ray of the cleaning beam takes the first waste on it alone.
+      starts_dirty: `[R]` bool, the cells under waste at the start.
+      rays_stop_at_waste: True; a ray of the cleaning beam removes only the first waste on it.
     """
 
     window = lab2d.WINDOW
@@ -139,7 +140,7 @@ class Cleanup(GridEnvironment):
         river.check_beam_params(self.default_params)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Agents on distinct random spawn cells with random headings, no apples, the river as the map has it."""
+        """Agents on distinct random spawn cells with random headings, no apples, and the river of the map."""
         del params
         start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
         start["apples"] = jnp.zeros(len(self.apple_cells), bool)
@@ -154,7 +155,7 @@ class Cleanup(GridEnvironment):
         return Draws(uniforms[:num_agents], uniforms[num_agents], uniforms[num_agents + 1], uniforms[num_agents + 2 :])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """One step: waste, move, collect, fire, grow, collect. `Environment.transition` says what comes out."""
+        """One step: waste, move, collect, fire, grow, collect. `Environment.transition` explains the result."""
         num_apples, num_river = len(self.apple_cells), len(self.river_cells)
         everybody = state.timeouts == 0
         apples, waste = pack_bits(state.apples), pack_bits(state.waste)
@@ -177,12 +178,14 @@ class Cleanup(GridEnvironment):
         return outcome(state, collected, shots.given, rewards, cleaned=cleaned)
 
     def scene(self, state: State) -> Scene:
-        """Apples and waste are painted, and beams of both kinds as far as they got."""
+        """Paints apples and waste, and beams of both kinds up to the cells that they reached."""
         return river.paint(super().scene(state), state)
 
 
 def credit_first(waste_met: jax.Array, priorities: jax.Array) -> jax.Array:
-    """The cells that each agent is credited for: of several that meet the same waste, the first in line.
+    """The cells that each agent is credited for.
+
+    If several agents meet the same waste, the agent with the highest priority is credited.
 
     Args:
       waste_met: `[N, W]` uint32, packed bits, see `river.Shots`.
@@ -191,10 +194,10 @@ def credit_first(waste_met: jax.Array, priorities: jax.Array) -> jax.Array:
     Returns:
       `[N, W]` uint32.
 
-    Source: our choice; so `cleaned` adds up to the waste that went.
+    Source: our choice; so the sum of `cleaned` is the amount of waste that was removed.
     """
     chex.assert_rank([waste_met, priorities], [2, 1])
     chex.assert_equal_shape_prefix([waste_met, priorities], 1)
     is_earlier = goes_first(priorities)[:, :, None]
-    taken = bitwise_or(jnp.where(is_earlier, waste_met[None, :, :], jnp.uint32(0)), 1)  # by those who go first
+    taken = bitwise_or(jnp.where(is_earlier, waste_met[None, :, :], jnp.uint32(0)), 1)  # by agents that go first
     return waste_met & ~taken

@@ -1,8 +1,8 @@
 """Cleanup as in Gallego 2026 (arXiv:2603.19453): each shot costs the shooter 1, and a shot cleans a whole rectangle.
 
 Source of every rule: vicgalle/llm-policies-social-dilemmas @ f5c5b2b, whose recorded episodes this game replays step by
-step. Who cleans pays for it, a cleaning beam takes all the waste in its rectangle, and all apples are there at the
-start. docs/gallego.md has the rules; `cleanup` is the game by the rules of DeepMind.
+step. Cleaning costs the agent that cleans. A cleaning beam removes all the waste in its rectangle. All apples are there
+at the start. docs/gallego.md contains the rules; `cleanup` is the game by the rules of DeepMind.
 """
 
 from typing import Any
@@ -83,11 +83,11 @@ class Params(river.RiverParams, GridParams):
 
 
 class State(GridState):
-    """One moment of the game: beside `GridState`, the river.
+    """One moment of the game: `GridState` with the river.
 
     Attributes:
-      waste: `[R]` bool, where waste lies in the river.
-      cleaned_at: `[N]` bool, whose cleaning beam is to be seen.
+      waste: `[R]` bool, whether each cell of the river is under waste.
+      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
     """
 
     waste: jax.Array
@@ -95,12 +95,12 @@ class State(GridState):
 
 
 class Draws(struct.PyTreeNode):
-    """The chance of one step; float32 in [0, 1).
+    """The random numbers of one step; float32 in [0, 1).
 
     Attributes:
-      waste_gate: `[]`, whether new waste comes.
-      waste_choice: `[]`, where.
-      apple_growth: `[A]`, compared with the chance of an apple to grow.
+      waste_gate: `[]`, whether new waste appears.
+      waste_choice: `[]`, where it appears.
+      apple_growth: `[A]`, compared with the probability that an apple grows.
     """
 
     waste_gate: jax.Array
@@ -122,9 +122,9 @@ class CleanupGallego(GridEnvironment):
       ValueError: an argument is unknown or not allowed.
 
     Attributes:
-      river_cells: `[R, 2]` int32, row-major, where waste may lie.
-      starts_dirty: `[R]` bool, where waste lies at the start.
-      open_cells: `[., 2]` int32, cells on which nothing grows or flows, where agents start that exceed the spawn cells.
+      river_cells: `[R, 2]` int32, row-major, the cells that may be under waste.
+      starts_dirty: `[R]` bool, the cells under waste at the start.
+      open_cells: `[., 2]` int32, cells without apples and river; agents start here if there are too few spawn cells.
     """
 
     num_actions = 9
@@ -149,7 +149,7 @@ class CleanupGallego(GridEnvironment):
         check_numbers(self.default_params, float("inf"), "clean_cost")
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Agents placed at random, every apple there, the river as the map has it."""
+        """Agents at random places, every apple there, and the river of the map."""
         del params
         nobody = jnp.zeros(self.num_agents, bool)
         places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
@@ -162,7 +162,7 @@ class CleanupGallego(GridEnvironment):
         return Draws(uniforms[0], uniforms[1], uniforms[2:])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """One step: act in order, clean, waste, grow, collect. `Environment.transition` says what comes out."""
+        """One step: act in order, clean, waste, grow, collect. `Environment.transition` explains the result."""
         state, done, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         state = state.replace(cleaned_at=done == CLEAN, step_count=state.step_count + 1)
         rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
@@ -175,24 +175,24 @@ class CleanupGallego(GridEnvironment):
         return outcome(state.replace(apples=apples, waste=waste), collected, given, rewards, cleaned=cleaned)
 
     def scene(self, state: State) -> Scene:
-        """Beams of both kinds reach all the way, and tagged agents are painted, too."""
+        """Paints beams of both kinds in full length, and tagged agents as well."""
         scene = one_by_one.all_on_the_board(super().scene(state), state.timeouts)
         clean_rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
         return scene._replace(things=[state.apples, state.waste], beams=[("clean_beam", clean_rays), *scene.beams])
 
 
 def clean(state: State, river_cells: jax.Array, rays: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """All waste in cleaning beams goes; of several agents whose beams reach it, the first is credited.
+    """Removes all waste in cleaning beams; of several agents whose beams reach it, the first is credited.
 
-    That agents clean one after the other shows only there: waste is in nobody's way, and who fires does not move.
+    The order of the agents matters only for this credit: waste blocks no agent, and an agent that fires does not move.
 
     Args:
-      state: with the waste before the beams.
+      state: has the waste before the beams.
       river_cells: `[R, 2]` int32.
       rays: `[N, rays]` int32, cells that each ray covers; 0 for agents that do not clean.
 
     Returns:
-      How much each agent was the first to reach, `[N]` int32, and the waste that is left, `[R]` bool.
+      The number of cells that each agent was the first to reach, `[N]` int32, and the remaining waste, `[R]` bool.
     """
     chex.assert_shape(river_cells, (len(state.waste), 2))
     reached = find_hits(state.positions, state.headings, rays, river_cells, state.waste).given
@@ -206,10 +206,12 @@ def clean(state: State, river_cells: jax.Array, rays: jax.Array) -> tuple[jax.Ar
 def grow(
     draws: Draws, state: State, params: Params, river_cells: np.ndarray, apple_cells: np.ndarray
 ) -> tuple[jax.Array, jax.Array]:
-    """Waste comes to the river unless there is too much, then apples by what there is; neither where agents are.
+    """Waste appears in the river unless there is too much; then apples grow. Neither appears on a cell with an agent.
+
+    The amount of waste decides the growth of apples.
 
     Args:
-      draws: the chance of the step.
+      draws: the random numbers of the step.
       state: after the beams.
       params: has the rate and the thresholds.
       river_cells: `[R, 2]` int32.
@@ -229,11 +231,11 @@ def grow(
 
 
 def pay(collected: jax.Array, state: State, given: jax.Array, params: Params) -> jax.Array:
-    """Rewards: one for each apple, less what shots of both kinds cost those who fire, and fines those who are hit.
+    """Rewards: one for each apple, minus the costs of shots of both kinds to the shooter and of fines to the agent hit.
 
     Args:
       collected: `[N]` int32.
-      state: with `fired` and `cleaned_at` `[N]` bool.
+      state: has `fired` and `cleaned_at` `[N]` bool.
       given: `[N, N]` bool, [i, j] is whether i hits j.
       params: has the costs.
 

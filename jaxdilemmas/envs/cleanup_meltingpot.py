@@ -1,7 +1,7 @@
-"""Cleanup as in Melting Pot: the beam takes an agent off the board and costs nothing; another order of events.
+"""Cleanup as in Melting Pot: the beam removes an agent from the board and costs nothing; another order of events.
 
 Source: google-deepmind/meltingpot @ 81ee2e7, substrate `clean_up`, whose recordings this game replays step by step;
-docs/cleanup.md has the rules. `cleanup` is the game by the rules of Lab2D.
+docs/cleanup.md contains the rules. `cleanup` is the game by the rules of Lab2D.
 """
 
 from collections.abc import Mapping
@@ -63,14 +63,14 @@ class Params(lab2d.MeltingPotParams, river.BeamParams):
 
 
 class State(GridState):
-    """One moment of the game: beside `GridState`, beams and the river.
+    """One moment of the game: `GridState` with beams and the river.
 
     Attributes:
       cooldowns: `[N, 2]` int32, steps in which a fine and a cleaning beam cannot be fired yet.
-      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for who
-        fired none.
-      waste: `[R]` bool, where waste lies in the river.
-      cleaned_at: `[N]` bool, whose beam to be seen is a cleaning beam.
+      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
+        agents that did not fire.
+      waste: `[R]` bool, whether each cell of the river is under waste.
+      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
     """
 
     cooldowns: jax.Array
@@ -80,12 +80,12 @@ class State(GridState):
 
 
 class Draws(lab2d.MeltingPotDraws):
-    """The chance of one step: beside `MeltingPotDraws`, that of the river and of apples; float32 in [0, 1).
+    """The random numbers of one step: `MeltingPotDraws`, plus those of the river and of apples; float32 in [0, 1).
 
     Attributes:
-      waste_gate: `[]`, whether new waste comes.
-      waste_choice: `[]`, where.
-      apple_growth: `[A]`, compared with the chance of an apple to grow.
+      waste_gate: `[]`, whether new waste appears.
+      waste_choice: `[]`, where it appears.
+      apple_growth: `[A]`, compared with the probability that an apple grows.
     """
 
     waste_gate: jax.Array
@@ -99,8 +99,8 @@ class CleanupMeltingPot(GridEnvironment):
     Args:
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end, and is then `terminated`,
-        in the steps that `Params` says; the clock stands at 5000.
+      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
+        describes, and is then `terminated`; `max_steps` is 5000.
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
         rule of the other games here.
@@ -110,10 +110,10 @@ class CleanupMeltingPot(GridEnvironment):
       ValueError: an argument is unknown or not allowed.
 
     Attributes:
-      river_cells: `[R, 2]` int32, row-major, where waste may lie.
+      river_cells: `[R, 2]` int32, row-major, the cells that may be under waste.
       river_rays: `[H * W, 4, 3, length]` int32, see `river.rays_over`.
-      starts_dirty: `[R]` bool, where waste lies at the start.
-      rays_stop_at_waste: True, a ray of the cleaning beam takes the first waste on it alone.
+      starts_dirty: `[R]` bool, the cells under waste at the start.
+      rays_stop_at_waste: True; a ray of the cleaning beam removes only the first waste on it.
       ends_by_chance: whether the episode ending is stochastic.
     """
 
@@ -152,7 +152,7 @@ class CleanupMeltingPot(GridEnvironment):
         lab2d.check_meltingpot_params(self.default_params)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Agents on distinct random spawn cells with random headings, no apples, the river as the map has it."""
+        """Agents on distinct random spawn cells with random headings, no apples, and the river of the map."""
         del params
         start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
         start["apples"] = jnp.zeros(len(self.apple_cells), bool)
@@ -167,7 +167,7 @@ class CleanupMeltingPot(GridEnvironment):
         return Draws(waste_gate=own[0], waste_choice=own[1], apple_growth=own[2:], **shared)
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` says what comes out."""
+        """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` explains the result."""
         num_apples, num_river = len(self.apple_cells), len(self.river_cells)
         is_present = state.timeouts == 0
         apples, waste = pack_bits(state.apples), pack_bits(state.waste)
@@ -192,5 +192,5 @@ class CleanupMeltingPot(GridEnvironment):
         return outcome(state, collected, shots.given, rewards, is_over, cleaned=cleaned)
 
     def scene(self, state: State) -> Scene:
-        """Apples and waste are painted, and beams of both kinds as far as they got."""
+        """Paints apples and waste, and beams of both kinds up to the cells that they reached."""
         return river.paint(super().scene(state), state)

@@ -1,7 +1,7 @@
-"""Common pool: all agents take from one stock that grows back; if they take too fast, it is gone for all.
+"""Common pool: all agents take from one stock that grows back; if they take too fast, the stock is gone for all.
 
 The "tragedy" game of Pretorius et al. 2020 (arXiv:2010.07777), by the code of instadeepai/EGTA-NMARL @ 544b2e0
-(`egta/envs/tragedy/env.py`); docs/common_pool.md has the rules, their sources and what is our choice.
+(`egta/envs/tragedy/env.py`); docs/common_pool.md contains the rules, their sources and our own choices.
 """
 
 from typing import Any
@@ -37,11 +37,12 @@ class Params(struct.PyTreeNode):
 
 
 class State(struct.PyTreeNode):
-    """Attributes.
+    """One moment of the game.
 
-    stock: `[]` float32, not above 0 once it is depleted.
-    taken: `[N]` float32, what each agent has taken, its return so far.
-    step_count: `[]` int32, steps since the reset.
+    Attributes:
+      stock: `[]` float32, 0 or less when it is depleted.
+      taken: `[N]` float32, the sum of each agent's takes, which is its return so far.
+      step_count: `[]` int32, steps since the reset.
     """
 
     stock: jax.Array
@@ -50,7 +51,7 @@ class State(struct.PyTreeNode):
 
 
 class Draws(struct.PyTreeNode):
-    """Empty: nothing happens by chance."""
+    """Empty: the game has no random numbers."""
 
 
 class CommonPool(Environment):
@@ -75,27 +76,27 @@ class CommonPool(Environment):
 
     @property
     def observation_space(self) -> Space:
-        """The stock and what the agent itself has taken, `[2]` float32."""
+        """The stock and the sum of the agent's own takes, `[2]` float32."""
         return Box(-np.inf, np.inf, (2,))
 
     @property
     def action_space(self) -> Space:
-        """0 wait, 1 take; inside jit any other number is 0."""
+        """0 wait, 1 take; inside jit any other number acts as 0."""
         return Discrete(2)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """The initial stock, and nobody has taken anything."""
+        """The initial stock; no agent has taken anything."""
         del key
         stock = jnp.asarray(params.initial_stock, jnp.float32)
         return State(stock, jnp.zeros(self.num_agents, jnp.float32), jnp.zeros((), jnp.int32))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Nothing to draw."""
+        """Draws nothing."""
         del key, state, params
         return Draws()
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """Agents take, then what is left grows; who depletes the stock gets nothing, and neither does anybody else."""
+        """Agents take, then the rest of the stock grows. If the takes deplete the stock, no agent gets anything."""
         del draws
         is_taking = actions == TAKE
         num_agents = jax.lax.optimization_barrier(jnp.float32(self.num_agents))  # XLA rounds x / 5 as x * 0.2
@@ -109,6 +110,6 @@ class CommonPool(Environment):
         return state, rewards, is_depleted, {"effort": is_taking.astype(jnp.float32)}
 
     def observe(self, state: State, params: Params) -> jax.Array:
-        """The stock and what the agent itself has taken, `[N, 2]` float32; neither is scaled."""
+        """The stock and the sum of the agent's own takes, `[N, 2]` float32; neither is scaled."""
         del params
         return jnp.stack([jnp.broadcast_to(state.stock, state.taken.shape), state.taken], axis=-1)

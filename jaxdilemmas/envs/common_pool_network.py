@@ -1,8 +1,8 @@
 """Common pools on a graph: a stock at each node, flows between neighbours, and agents that reach some nodes.
 
-Our own extension of `common_pool`, not a game of Pretorius et al. 2020, who have one stock and a network of agents
-alone. Growth and harvest are those of Gordon 1954 and Schaefer 1954, the textbook model of a fishery;
-docs/common_pool.md has the rules and the closed forms that follow from them.
+This is our own extension of `common_pool` and not a game of Pretorius et al. 2020, who have one stock and a network of
+agents only. Growth and harvest are those of Gordon 1954 and Schaefer 1954, the textbook model of a fishery.
+docs/common_pool.md contains the rules and the closed forms that follow from them.
 """
 
 from typing import Any, Literal, get_args
@@ -53,11 +53,12 @@ class Params(struct.PyTreeNode):
 
 
 class State(struct.PyTreeNode):
-    """Attributes.
+    """One moment of the game.
 
-    stocks: `[K]` float32, one for each node.
-    taken: `[N]` float32, what each agent has harvested in the episode.
-    step_count: `[]` int32, steps since the reset.
+    Attributes:
+      stocks: `[K]` float32, one for each node.
+      taken: `[N]` float32, the harvest of each agent in the episode so far.
+      step_count: `[]` int32, steps since the reset.
     """
 
     stocks: jax.Array
@@ -66,21 +67,21 @@ class State(struct.PyTreeNode):
 
 
 class Draws(struct.PyTreeNode):
-    """Empty: nothing happens by chance."""
+    """Empty: the game has no random numbers."""
 
 
 class CommonPoolNetwork(Environment):
     """See the module for the game and docs/common_pool.md for its rules.
 
-    An agent has a unit of effort in each step and M places for it, the nodes that it can reach in ascending order; M is
-    the number of nodes of the agent who reaches most. Places beyond those of an agent are empty.
+    An agent has one unit of effort in each step and M places for it: the nodes that it reaches, in ascending order. M
+    is the largest number of nodes that an agent reaches. An agent that reaches fewer nodes has empty places at the end.
 
     Args:
       num_agents: N.
       graph: the nodes, by a name of `graphs.make_graph` or as an adjacency matrix `[K, K]`: a share of the stock of j
-        flows to i in proportion to its weight `[i, j]`.
-      num_nodes: K; by default that of the matrix, or a node for each agent.
-      access: `[N, K]`, 1 where an agent reaches a node and else 0; by default agent i reaches node i % K and its
+        flows to i in proportion to the weight `[i, j]`.
+      num_nodes: K; by default that of the matrix, or one node for each agent.
+      access: `[N, K]`, 1 if an agent reaches a node and otherwise 0; by default agent i reaches node i % K and its
         neighbours.
       effort: "discrete" (all of it at one node, or none) or "continuous" (divided at will).
       harvest: "proportional" to the stock or "fixed".
@@ -93,9 +94,9 @@ class CommonPoolNetwork(Environment):
 
     Attributes:
       flows: the edges between nodes, as `graphs.Edges`.
-      reach: the edges from nodes (senders) to the agents who reach them (receivers).
-      nodes: `[N, M]` int32, the node at each place of an agent, 0 at empty ones.
-      is_place: `[N, M]` bool, False at empty ones.
+      reach: the edges from nodes (senders) to the agents that reach them (receivers).
+      nodes: `[N, M]` int32, the node at each place of an agent, 0 at empty places.
+      is_place: `[N, M]` bool, False at empty places.
     """
 
     policy_module = "jaxdilemmas.policies.common_pool_network"
@@ -147,31 +148,32 @@ class CommonPoolNetwork(Environment):
         threshold, start = params.collapse_threshold, params.initial_stock
         require(threshold < start, "collapse_threshold", threshold, f"below the initial stock, {start}")
         flowing = params.diffusion * float(self._outflow_weights.max())
-        allowed = f"at most all of a stock flows out, here it would be {flowing:.3g} times as much at one node"
+        allowed = f"at most all of a stock flows out, here it would be {flowing:.3g} times the stock of one node"
         require(flowing <= 1, "diffusion", params.diffusion, allowed)
 
     @property
     def observation_space(self) -> Space:
-        """The stock at each place, 0 at empty ones, and what the agent itself has harvested, `[M + 1]` float32."""
+        """The stock at each place, 0 at empty places, and the agent's own harvest so far, `[M + 1]` float32."""
         return Box(-np.inf, np.inf, (self.nodes.shape[1] + 1,))
 
     @property
     def action_space(self) -> Space:
         """Discrete: 0 wait, m the place m - 1; continuous: the effort at each place, `[M]` float32 from 0 to 1.
 
-        More than one unit of effort is scaled down to one. Inside jit any other number, and an empty place, is waiting.
+        More than one unit of effort is scaled down to one. Inside jit any other number, and an empty place, acts as
+        waiting.
         """
         num_places = self.nodes.shape[1]
         return Discrete(1 + num_places) if self.effort == "discrete" else Box(0.0, 1.0, (num_places,))
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """The initial stock everywhere, and nobody has harvested anything."""
+        """The initial stock at every node; no agent has harvested anything."""
         del key
         stocks = jnp.full(self.num_nodes, params.initial_stock, jnp.float32)
         return State(stocks, jnp.zeros(self.num_agents, jnp.float32), jnp.zeros((), jnp.int32))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Nothing to draw."""
+        """Draws nothing."""
         del key, state, params
         return Draws()
 
@@ -194,7 +196,7 @@ class CommonPoolNetwork(Environment):
         return state, rewards, is_over, {"effort": effort, "harvest": harvests}
 
     def efforts_from(self, actions: jax.Array) -> jax.Array:
-        """The effort of each agent at each of its places, `[N, M]` float32, in sum at most 1 for each agent."""
+        """The effort of each agent at each of its places, `[N, M]` float32; the sum over places is at most 1."""
         if self.effort == "discrete":
             chosen = jax.nn.one_hot(actions - 1, self.nodes.shape[1], dtype=jnp.float32)
             return jnp.where(self.is_place, chosen, 0.0)
@@ -202,7 +204,7 @@ class CommonPoolNetwork(Environment):
         return efforts / jnp.maximum(efforts.sum(-1, keepdims=True), 1.0)
 
     def takes_at(self, efforts: jax.Array, stocks: jax.Array, params: Params) -> jax.Array:
-        """What is taken over each edge of `reach`, `[E]` float32; nothing where a node has collapsed."""
+        """The take over each edge of `reach`, `[E]` float32; 0 if the node has collapsed."""
         stocks_here = stocks[self.reach.senders]
         takes = params.catchability * efforts[self.reach.receivers, self._places]
         if self.harvest == "proportional":
@@ -223,7 +225,7 @@ class CommonPoolNetwork(Environment):
         return stocks + inflow - sent * self._outflow_weights
 
     def observe(self, state: State, params: Params) -> jax.Array:
-        """The stocks that each agent can reach and what it has harvested itself, `[N, M + 1]` float32."""
+        """The stocks that each agent reaches and its own harvest so far, `[N, M + 1]` float32."""
         del params
         seen = jnp.where(self.is_place, state.stocks[self.nodes], 0.0)
         return jnp.concatenate([seen, state.taken[:, None]], axis=-1)
@@ -240,16 +242,23 @@ def _nodes_from(graph: Any, num_agents: int, num_nodes: int | None) -> np.ndarra
 
 
 def default_access(adjacency: np.ndarray, num_agents: int) -> np.ndarray:
-    """Each agent reaches a node, agent i node i % K, and those between which and it anything flows, `[N, K]` bool."""
+    """The nodes that agents reach by default, `[N, K]` bool.
+
+    Agent i reaches node i % K and every node with an edge to or from this node.
+
+    Args:
+      adjacency: `[K, K]`.
+      num_agents: N.
+    """
     is_near = (adjacency > 0) | (adjacency.T > 0) | np.eye(len(adjacency), dtype=bool)
     return is_near[np.arange(num_agents) % len(adjacency)]
 
 
 def check_access(access: Any, num_agents: int, num_nodes: int) -> np.ndarray:
-    """Who reaches which node, `[N, K]` float64.
+    """Which agent reaches which node, `[N, K]` float64.
 
     Raises:
-      ValueError: it has another shape, an entry other than 0 and 1, or an agent without a node.
+      ValueError: the matrix has another shape, an entry other than 0 and 1, or an agent without a node.
     """
     matrix = numbers_from(access)
     if matrix is None or matrix.shape != (num_agents, num_nodes) or not np.isin(matrix, (0, 1)).all():

@@ -1,7 +1,7 @@
-"""Commons: many agents harvest apples that grow back faster where more of them are left.
+"""Commons: many agents harvest apples that grow back faster if more apples are left nearby.
 
 The game of Perolat et al. 2017, "A multi-agent reinforcement learning model of common-pool resource appropriation"
-(arXiv:1707.06600), as far as it is known; docs/commons.md lists what is our choice.
+(arXiv:1707.06600), as far as it is known; docs/commons.md lists our own choices.
 """
 
 from typing import Any
@@ -58,20 +58,23 @@ class Params(GridParams):
 
 
 class State(GridState):
-    """One moment of the game: beside `GridState`, `spawns` `[N, 2]` int32, where each agent started and returns.
+    """One moment of the game: `GridState` with the cells where agents return.
 
     The position of an agent that is out is the cell where it will return.
+
+    Attributes:
+      spawns: `[N, 2]` int32 (row, col), where each agent started and returns.
     """
 
     spawns: jax.Array
 
 
 class Draws(struct.PyTreeNode):
-    """The chance of one step.
+    """The random numbers of one step.
 
     Attributes:
-      priorities: `[N]` float32 in [0, 1), who of several agents gets a cell.
-      apple_growth: `[A]` float32 in [0, 1), compared with each apple's chance to come back.
+      priorities: `[N]` float32 in [0, 1); they decide which of several agents gets a cell.
+      apple_growth: `[A]` float32 in [0, 1), compared with each apple's probability to grow back.
     """
 
     priorities: jax.Array
@@ -104,7 +107,7 @@ class Commons(GridEnvironment):
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Agents on distinct random spawn cells with random headings, every apple there."""
+        """Agents on distinct random spawn cells with random headings, and every apple there."""
         del params
         spawns, headings = self.random_spawns(key)
         return State(**self.start(spawns, headings), spawns=jnp.array(spawns))  # donated states share no buffer
@@ -116,7 +119,7 @@ class Commons(GridEnvironment):
         return Draws(uniforms[: self.num_agents], uniforms[self.num_agents :])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """One step: return, move, beam, grow, collect. `Environment.transition` says what comes out."""
+        """One step: return, move, beam, grow, collect. `Environment.transition` explains the result."""
         timeouts = spawning.return_agents(state.timeouts, state.spawns, state.positions)
         state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)

@@ -1,8 +1,8 @@
 """Gathering and Commons exactly as in the policy synthesis work of Gallego 2026 (arXiv:2603.19453).
 
 Source of every rule: vicgalle/llm-policies-social-dilemmas @ f5c5b2b, whose recorded episodes these games replay step
-by step. Agents act one after the other in the order of their index, walk through each other, and a tagged agent stays
-where it is; beams pass through walls. docs/gallego.md has the rules; `gathering` and `commons` are our own games.
+by step. Agents act one after the other in the order of their index and walk through each other. A tagged agent stays
+where it is. Beams pass through walls. docs/gallego.md contains the rules; `gathering` and `commons` are our own games.
 """
 
 from typing import Any
@@ -74,7 +74,7 @@ MAPS = {
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 """,
 }
-"""In the reference rows have different lengths, and are filled up on the right with floor."""
+"""In the reference the rows have different lengths. They are filled up with floor on the right."""
 
 
 class GatheringParams(GridParams):
@@ -100,17 +100,21 @@ class CommonsParams(GridParams):
 
 
 class GatheringState(GridState):
-    """A moment of `GatheringGallego`: beside `GridState`, `apple_timers` `[A]` int32, steps until an apple is back."""
+    """A moment of `GatheringGallego`: `GridState` with timers.
+
+    Attributes:
+      apple_timers: `[A]` int32, steps until each apple is back.
+    """
 
     apple_timers: jax.Array
 
 
 class NoDraws(struct.PyTreeNode):
-    """`GatheringGallego` is without chance after the reset."""
+    """Empty: `GatheringGallego` has no random numbers after the reset."""
 
 
 class CommonsDraws(struct.PyTreeNode):
-    """The chance of one step of `CommonsGallego`: `apple_growth` `[A]` float32 in [0, 1)."""
+    """The random numbers of one step of `CommonsGallego`: `apple_growth` `[A]` float32 in [0, 1)."""
 
     apple_growth: jax.Array
 
@@ -129,7 +133,7 @@ class GatheringGallego(GridEnvironment):
       ValueError: an argument is unknown or not allowed.
 
     Attributes:
-      open_cells: `[., 2]` int32, cells on which nothing grows, where agents start that exceed the spawn cells.
+      open_cells: `[., 2]` int32, cells without apples; agents start here if there are too few spawn cells.
     """
 
     version = "2"
@@ -148,20 +152,20 @@ class GatheringGallego(GridEnvironment):
         check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
 
     def initial_state(self, key: jax.Array, params: GatheringParams) -> GatheringState:
-        """Agents placed at random, every apple there."""
+        """Agents at random places, and every apple there."""
         del params
         places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
         return GatheringState(**self.start(*places), apple_timers=jnp.zeros(len(self.apple_cells), jnp.int32))
 
     def draw(self, key: jax.Array, state: GatheringState, params: GatheringParams) -> NoDraws:
-        """Nothing: the game is without chance."""
+        """Draws nothing: the game has no random numbers."""
         del key, state, params
         return NoDraws()
 
     def transition(
         self, draws: NoDraws, state: GatheringState, actions: jax.Array, params: GatheringParams
     ) -> Transition:
-        """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
+        """One step: act in order, grow, collect. `Environment.transition` explains the result."""
         del draws
         state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
@@ -172,7 +176,7 @@ class GatheringGallego(GridEnvironment):
         return outcome(state, collected, given)
 
     def scene(self, state: GridState) -> Scene:
-        """Tagged agents are painted, too."""
+        """Paints tagged agents as well."""
         return one_by_one.all_on_the_board(super().scene(state), state.timeouts)
 
 
@@ -189,7 +193,7 @@ class CommonsGallego(GridEnvironment):
       ValueError: an argument is unknown or not allowed.
 
     Attributes:
-      open_cells: `[., 2]` int32, cells on which nothing grows, where agents start that exceed the spawn cells.
+      open_cells: `[., 2]` int32, cells without apples; agents start here if there are too few spawn cells.
     """
 
     version = "2"
@@ -210,7 +214,7 @@ class CommonsGallego(GridEnvironment):
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
 
     def initial_state(self, key: jax.Array, params: CommonsParams) -> GridState:
-        """Agents placed at random, every apple there."""
+        """Agents at random places, and every apple there."""
         del params
         places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
         return GridState(**self.start(*places))
@@ -223,7 +227,7 @@ class CommonsGallego(GridEnvironment):
     def transition(
         self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams
     ) -> Transition:
-        """One step: act in order, grow, collect. `Environment.transition` says what comes out."""
+        """One step: act in order, grow, collect. `Environment.transition` explains the result."""
         state, _, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         apples = spawning.regrow_by_density_in_order(
             state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth
@@ -233,5 +237,5 @@ class CommonsGallego(GridEnvironment):
         return outcome(state.replace(apples=apples, step_count=state.step_count + 1), collected, given)
 
     def scene(self, state: GridState) -> Scene:
-        """Tagged agents are painted, too."""
+        """Paints tagged agents as well."""
         return one_by_one.all_on_the_board(super().scene(state), state.timeouts)

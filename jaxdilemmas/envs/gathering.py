@@ -1,7 +1,7 @@
-"""Gathering: two players, a few apples that return, and a beam that sends the rival away for a while.
+"""Gathering: two players, a few apples that return, and a beam that removes the rival for some steps.
 
 The game of Leibo et al. 2017, "Multi-agent Reinforcement Learning in Sequential Social Dilemmas" (arXiv:1702.03037), as
-far as it is known; docs/gathering.md lists what the paper leaves open and what is our choice.
+far as it is known; docs/gathering.md lists the questions that the paper leaves open and our own choices.
 """
 
 from typing import Any
@@ -50,16 +50,23 @@ class Params(GridParams):
 
 
 class State(GridState):
-    """One moment of the game: beside `GridState`, `apple_timers` `[A]` int32, steps until a collected apple is back.
+    """One moment of the game: `GridState` with timers.
 
     The position of an agent that is out is the cell where it will return.
+
+    Attributes:
+      apple_timers: `[A]` int32, steps until each collected apple is back.
     """
 
     apple_timers: jax.Array
 
 
 class Draws(struct.PyTreeNode):
-    """The chance of one step: `priorities` `[N]` float32 in [0, 1), who of several agents gets a cell."""
+    """The random numbers of one step.
+
+    Attributes:
+      priorities: `[N]` float32 in [0, 1); they decide which of several agents gets a cell.
+    """
 
     priorities: jax.Array
 
@@ -70,10 +77,10 @@ class Gathering(GridEnvironment):
     Args:
       num_agents: N; on the default board agents 0 and 1 start at opposite ends.
       observation: "tiles", "one_hot" or "rgb".
-      beam_enabled: without it action 6 does nothing and nobody is ever tagged.
-      beam_length: cells that the beam covers when no wall is in the way.
+      beam_enabled: if False, action 6 does nothing and no agent is ever tagged.
+      beam_length: cells that the beam covers if no wall is in the way.
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md. Agents 0, 1, ... start
-        on its spawn cells, row by row, and those in surplus on the free cells nearest to them.
+        on its spawn cells, row by row. If there are too few, the other agents start on the nearest free cells.
       **params: fields of `Params`.
 
     Raises:
@@ -102,7 +109,7 @@ class Gathering(GridEnvironment):
         self.set_beam(beam_length)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Agents on their spawn cells with random headings, every apple there."""
+        """Agents on their spawn cells with random headings, and every apple there."""
         del params
         positions = jnp.asarray(self.spawn_cells[: self.num_agents])
         no_wait = jnp.zeros(len(self.apple_cells), jnp.int32)
@@ -114,7 +121,7 @@ class Gathering(GridEnvironment):
         return Draws(jax.random.uniform(key, (self.num_agents,), jnp.float32))
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """One step: return, move, beam, grow, collect. `Environment.transition` says what comes out."""
+        """One step: return, move, beam, grow, collect. `Environment.transition` explains the result."""
         homes = jnp.asarray(self.spawn_cells[: self.num_agents])
         timeouts = spawning.return_agents(state.timeouts, homes, state.positions)
         state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
@@ -132,9 +139,19 @@ class Gathering(GridEnvironment):
 
 
 def order_spawn_cells(spawn_cells: np.ndarray, walls: np.ndarray, apple_cells: np.ndarray) -> np.ndarray:
-    """The spawn cells of the map, then every other free cell by its distance to the nearest of them, `[P, 2]` int32.
+    """The spawn cells of the map, then all other free cells by their distance to the nearest spawn cell.
 
-    Cells with apples are left out; equal distances go by row, then column. Source: our choice.
+    Cells with apples are left out. Equal distances are ordered by row, then by column.
+
+    Args:
+      spawn_cells: `[S, 2]` int32.
+      walls: `[H, W]` bool.
+      apple_cells: `[A, 2]` int32.
+
+    Returns:
+      `[P, 2]` int32.
+
+    Source: our choice.
     """
     is_free = ~walls
     is_free[tuple(apple_cells.T)] = False

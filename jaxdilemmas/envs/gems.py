@@ -1,7 +1,7 @@
 """Gems: two players collect gems of their own colour alone, and purple gems, worth six times as much, together.
 
 The game of Haynam et al. 2025 (MAMQL, arXiv:2503.04679), by the code and the recorded expert data of USC-Lira/ma-mql @
-7f3da20; docs/gems.md has the rules, their sources and what is our choice.
+7f3da20; docs/gems.md contains the rules, their sources and our own choices.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ SIZE = 15
 
 NUM_PLAYERS = 2
 NUM_ALIKE = 3
-"""Gems of a kind: those of player 0, those of player 1, and purple."""
+"""Gems of a kind. The kinds are: gems of player 0, gems of player 1, and purple gems."""
 
 PURPLE = 2
 RIGHT, DOWN, LEFT, UP, STAY = range(5)
@@ -32,10 +32,10 @@ STEPS = np.array([(0, 1), (1, 0), (0, -1), (-1, 0), (0, 0)], np.int32)
 END_RULES = ("team_reward", "gem_count")
 OBSERVATION_KINDS = ("entities", "planes")
 ENTITY_KINDS = np.array([0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4], np.int32)
-"""What each row of an observation is: myself, my partner, my gems, my partner's gems, purple gems."""
+"""The kind of each row of an observation: the player, its partner, its gems, its partner's gems, purple gems."""
 
 VIEWS = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 0, 5, 6, 7, 2, 3, 4, 8, 9, 10]], np.int32)
-"""Which of player 0, player 1 and the gems of player 0, of player 1 and purple each player has in these rows."""
+"""The order of entities for each player: player 0, player 1, gems of player 0, of player 1, and purple gems."""
 
 GEMS = (3, NUM_ALIKE, 2)
 """Shape of the gems: kind, number, (row, col)."""
@@ -67,13 +67,15 @@ class Params(struct.PyTreeNode):
 
 
 class State(struct.PyTreeNode):
-    """Attributes.
+    """One moment of the game.
 
-    positions: `[2, 2]` int32 (row, col) of the players, who may share a cell.
-    gems: `[3, 3, 2]` int32 (row, col) of three gems of each kind (player 0's, player 1's, purple); cells may be shared.
-    team_reward: `[]` float32, rewards of both players since the reset.
-    gems_taken: `[]` int32, gems of any kind taken since the reset.
-    step_count: `[]` int32, steps since the reset.
+    Attributes:
+      positions: `[2, 2]` int32 (row, col) of the players, which may share a cell.
+      gems: `[3, 3, 2]` int32 (row, col) of three gems of each kind (player 0's, player 1's, purple); cells may be
+        shared.
+      team_reward: `[]` float32, rewards of both players since the reset.
+      gems_taken: `[]` int32, gems of any kind taken since the reset.
+      step_count: `[]` int32, steps since the reset.
     """
 
     positions: jax.Array
@@ -84,11 +86,12 @@ class State(struct.PyTreeNode):
 
 
 class Draws(struct.PyTreeNode):
-    """Where the gems that a player takes in this step come back, as uniforms in [0, 1).
+    """The new cells of the gems that a player takes in this step, as uniforms in [0, 1).
 
     Attributes:
       own: `[2, 3, 2]` float32 (player; gem of its colour; row, col).
-      purple: `[2, 2]` float32 (player; row, col), of the purple gem. Of one that both take the draw of player 0 counts.
+      purple: `[2, 2]` float32 (player; row, col), of the purple gem. If both players take the same gem, the draw of
+        player 0 counts.
     """
 
     own: jax.Array
@@ -99,16 +102,16 @@ class Gems(Environment):
     """See the module for the game and docs/gems.md for its rules.
 
     Args:
-      end_rule: "team_reward", what the recorded data follow, or "gem_count", what the released code says.
+      end_rule: "team_reward", the rule of the recorded data, or "gem_count", the rule of the released code.
       observation: "entities" or "planes"; see `observe`.
-      num_agents: 2; the game is for no other number.
+      num_agents: 2; no other number is allowed.
       **params: fields of `Params`.
 
     Attributes:
-      end_rule: as given.
-      observation: as given.
-      entity_kinds: `[11]`, with observation "entities" alone: `ENTITY_KINDS`.
-      num_symmetries: 8, with observation "entities" alone: what `transform` can do.
+      end_rule: the argument.
+      observation: the argument.
+      entity_kinds: `[11]`, only with observation "entities": `ENTITY_KINDS`.
+      num_symmetries: 8, only with observation "entities": the number of transformations of `transform`.
 
     Raises:
       ValueError: an argument is unknown or not allowed.
@@ -140,11 +143,11 @@ class Gems(Environment):
 
     @property
     def action_space(self) -> Space:
-        """0 right, 1 down, 2 left, 3 up, 4 stay; inside jit any other number is 4."""
+        """0 right, 1 down, 2 left, 3 up, 4 stay; inside jit any other number acts as 4."""
         return Discrete(len(STEPS))
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Every player and gem on a cell of its own draw, uniform over the board."""
+        """Every player and every gem on its own random cell, uniform over the board."""
         del params
         uniforms = jax.random.uniform(key, (NUM_PLAYERS + 3 * NUM_ALIKE, 2), jnp.float32)
         cells = jnp.floor(uniforms * SIZE).astype(jnp.int32)
@@ -152,13 +155,13 @@ class Gems(Environment):
         return State(cells[:NUM_PLAYERS], gems, jnp.float32(0), jnp.int32(0), jnp.int32(0))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Where gems come back that may be taken in this step."""
+        """Draws the new cells of gems that may be taken in this step."""
         del state, params
         uniforms = jax.random.uniform(key, (NUM_PLAYERS, NUM_ALIKE + 1, 2), jnp.float32)
         return Draws(uniforms[:, :NUM_ALIKE], uniforms[:, NUM_ALIKE])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """Players move, take gems of their own colour, and purple ones if both are on one; what is taken comes back."""
+        """Players move and take gems of their own colour, and purple gems if both are on one; taken gems move."""
         positions = move(state.positions, actions)
         is_own, on_purple = own_gems(positions, state.gems), purple_gems(state.positions, positions, state.gems)
         is_shared = on_purple.any(axis=1).all()
@@ -177,7 +180,7 @@ class Gems(Environment):
         return state, rewards, self._is_over(state, params), info
 
     def _is_over(self, state: State, params: Params) -> jax.Array:
-        """Whether the players have had enough, by the end rule."""
+        """Whether the game ends by the end rule."""
         if self.end_rule == "team_reward":
             return state.team_reward > params.most_team_reward
         return state.gems_taken > params.most_gems
@@ -186,10 +189,11 @@ class Gems(Environment):
         """The whole board.
 
         Returns:
-          With "entities" `[2, 11, 2]` int8 (row, col): oneself, the partner, one's own gems, the partner's, the purple
-          ones; gems of a kind in the order of reading. A gem on the cell of one of its kind before it is not seen (as
-          in planes): such slots are (-1, -1) and stand last in their kind. With "planes" `[2, 5, 15, 15]` uint8, 1
-          where player 0, player 1, gems of player 0, of player 1 and purple gems are, the same for both.
+          With "entities" `[2, 11, 2]` int8 (row, col): the player, its partner, its own gems, the partner's gems, the
+          purple gems; gems of a kind are in the order of reading. A gem is not shown if an earlier gem of its kind is
+          on the same cell (as in planes): its slot is (-1, -1) and is last in its kind. With "planes" `[2, 5, 15, 15]`
+          uint8, 1 on the cells of player 0, player 1, gems of player 0, of player 1 and purple gems, the same for both
+          players.
         """
         del params
         if self.observation == "planes":
@@ -198,11 +202,11 @@ class Gems(Environment):
         return cells[VIEWS].astype(jnp.int8)
 
     def transform(self, index: jax.Array, obs: jax.Array, actions: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Turns or reflects the board: what the same step looks like there.
+        """Turns or reflects the board of an observation and the actions with it.
 
-        The rules commute with it, but for where gems come back (never on row 0 or column 0). Only with observation
-        "entities"; absent slots stay absent, and slots stay where they are, so gems of a kind may leave the order of
-        reading.
+        The rules are the same on the turned board, except for the new cells of gems (never on row 0 or column 0). The
+        method exists only for observation "entities". Absent slots stay absent. Slots keep their place, so gems of a
+        kind may leave the order of reading.
 
         Args:
           index: `[]` int32, 0 (nothing changes) to `num_symmetries` - 1.
@@ -218,11 +222,11 @@ class Gems(Environment):
 
 
 def move(positions: jax.Array, actions: jax.Array) -> jax.Array:
-    """Where players are after their moves; the edge of the board stops them, nothing else does.
+    """The positions of players after their moves; only the edge of the board stops them.
 
     Args:
       positions: `[2, 2]` int32 (row, col).
-      actions: `[2]` int32; a number that is no action is `STAY`.
+      actions: `[2]` int32; a number that is not an action acts as `STAY`.
 
     Returns:
       `[2, 2]` int32.
@@ -234,7 +238,7 @@ def move(positions: jax.Array, actions: jax.Array) -> jax.Array:
 
 
 def own_gems(positions: jax.Array, gems: jax.Array) -> jax.Array:
-    """The gems of its own colour that each player takes: all on its cell.
+    """The gems of its own colour that each player takes: all gems on its cell.
 
     Args:
       positions: `[2, 2]` int32 (row, col), after the move.
@@ -248,7 +252,7 @@ def own_gems(positions: jax.Array, gems: jax.Array) -> jax.Array:
 
 
 def purple_gems(before: jax.Array, after: jax.Array, gems: jax.Array) -> jax.Array:
-    """The purple gem that each player is on: one at the cell it moved to, or else one at the cell it came from.
+    """The purple gem of each player: one on the cell that it moved to, otherwise one on the cell that it came from.
 
     Args:
       before: `[2, 2]` int32 (row, col), before the move.
@@ -256,7 +260,7 @@ def purple_gems(before: jax.Array, after: jax.Array, gems: jax.Array) -> jax.Arr
       gems: `[3, 3, 2]` int32, as in `State`.
 
     Returns:
-      `[2, 3]` bool (player, gem), at most one each, the first of several on a cell.
+      `[2, 3]` bool (player, gem), at most one for each player, the first if several are on a cell.
     """
     chex.assert_shape([before, after, gems], [(NUM_PLAYERS, 2), (NUM_PLAYERS, 2), GEMS])
     is_after = (gems[PURPLE][None] == after[:, None]).all(axis=-1)
@@ -286,7 +290,7 @@ def respawn(gems: jax.Array, is_own: jax.Array, is_purple: jax.Array, draws: Dra
 
 
 def visible_gems(gems: jax.Array) -> jax.Array:
-    """Gems of a kind in the order of reading, with (-1, -1) last for those on the cell of one before them.
+    """Gems of a kind in the order of reading, then (-1, -1) for each gem on the cell of an earlier gem of its kind.
 
     Args:
       gems: `[3, 3, 2]` int32, as in `State`.

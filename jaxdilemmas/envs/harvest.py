@@ -1,7 +1,7 @@
-"""Harvest: apples grow back faster where more are left nearby, and a patch without apples stays empty.
+"""Harvest: apples grow back faster if more apples are left nearby, and a patch without apples stays empty.
 
 Commons Harvest of Melting Pot (google-deepmind/meltingpot @ 81ee2e7), after Perolat et al. 2017 (arXiv:1707.06600);
-docs/harvest.md has the rules, their sources and what is our choice.
+docs/harvest.md contains the rules, their sources and our own choices.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.painting import Scene
 
 SYMBOLS = {"W": "wall", " ": "floor", "I": "floor", "A": "apple", "P": "spawn", "Q": "inside"}
-"""`I` is floor that only matters to roles which the source gives to nobody by default."""
+"""`I` is floor. It matters only for roles that the source gives to no agent by default."""
 
 MAPS = {
     "open": """
@@ -86,11 +86,11 @@ WWWWWWWWWWWWWWWWWWWWWWWW
 """Source: google-deepmind/meltingpot @ 81ee2e7 (Apache-2.0)."""
 
 NUM_INSIDE = 2
-"""Agents that start close to the apples."""
+"""Number of agents that start close to the apples."""
 
 
 class Variant(NamedTuple):
-    """What depends on the map: cells of the beam, steps in which it cools down, steps out after a hit."""
+    """The numbers that depend on the map: cells of the beam, steps in which it cools down, steps out after a hit."""
 
     beam_length: int
     cooldown: int
@@ -100,10 +100,14 @@ class Variant(NamedTuple):
 VARIANTS = {"open": Variant(3, 2, 5), "closed": Variant(4, 1, 101), "partnership": Variant(4, 1, 101)}
 
 MAY_NOT_GROW = -1
+"""Stands in `live_neighbours` for an apple that may not grow."""
 
 
 def parse_variant(text: str) -> tuple[Variant, dict[str, np.ndarray]]:
-    """What depends on the map, as for "open" where the text is no board of Melting Pot, and the layers of the board."""
+    """Reads a board: the numbers that depend on the map, and the layers of the board, `[H, W]` bool each.
+
+    A board that is not one of Melting Pot has the numbers of "open".
+    """
     names = [name for name, known in MAPS.items() if known.strip("\n") == text.strip("\n")]
     return VARIANTS[names[0] if names else "open"], parse_map(text, SYMBOLS, needed=("apple", "spawn"))
 
@@ -125,13 +129,14 @@ class Params(lab2d.MeltingPotParams):
 
 
 class State(GridState):
-    """One moment of the game: beside `GridState`, beams and which apples may grow in the next step.
+    """One moment of the game: `GridState` with beams and the apples that may grow in the next step.
 
     Attributes:
       cooldowns: `[N, 1]` int32, steps in which the beam cannot be fired yet.
-      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for who
-        fired none.
-      live_neighbours: `[A]` int8, by how many live neighbours a missing apple may grow; -1 where none may.
+      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
+        agents that did not fire.
+      live_neighbours: `[A]` int8, the number of live neighbours by which a missing apple may grow; -1 if it may not
+        grow.
     """
 
     cooldowns: jax.Array
@@ -140,10 +145,10 @@ class State(GridState):
 
 
 class Draws(lab2d.MeltingPotDraws):
-    """The chance of one step: beside `MeltingPotDraws`, that of apples.
+    """The random numbers of one step: `MeltingPotDraws`, plus those of apples; float32 in [0, 1).
 
     Attributes:
-      apple_growth: `[A]`, compared with each apple's chance to come back.
+      apple_growth: `[A]`, compared with each apple's probability to grow back.
     """
 
     apple_growth: jax.Array
@@ -154,12 +159,12 @@ class Harvest(GridEnvironment):
 
     Args:
       map: "open", "closed", "partnership", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
-      num_agents: N; agents 0 and 1 start close to the apples, where the board has cells for it, the others on distinct
+      num_agents: N; agents 0 and 1 start close to the apples if the board has cells for this, the others on distinct
         random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
-      beam_length: cells of each ray of the beam; by default that of the map, 3 on a board of your own.
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end, and is then `terminated`,
-        in the steps that `Params` says; the clock stands at 5000.
+      beam_length: cells of each ray of the beam; by default that of the map, 3 on your own board.
+      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
+        describes, and is then `terminated`; `max_steps` is 5000.
       movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
         rule of the other games here.
       **params: fields of `Params`.
@@ -168,7 +173,7 @@ class Harvest(GridEnvironment):
       ValueError: an argument is unknown or not allowed.
 
     Attributes:
-      regrowth_counts: live neighbours from which on the second, third and fourth probability of regrowth hold.
+      regrowth_counts: smallest numbers of live neighbours for the second, third and fourth probability of regrowth.
     """
 
     version = "2"
@@ -202,7 +207,7 @@ class Harvest(GridEnvironment):
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2, norm=2)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Agents on distinct random cells of their spawn groups with random headings, every apple there."""
+        """Agents on distinct random cells of their spawn groups with random headings, and every apple there."""
         del params
         key_inside, key_spawn, key_headings = jax.random.split(key, 3)
         num_inside = min(self.num_agents, NUM_INSIDE, len(self.inside_cells))
@@ -222,7 +227,7 @@ class Harvest(GridEnvironment):
         return Draws(**shared, apple_growth=apple_growth)
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """One step: move, zap, grow, collect, return. `Environment.transition` says what comes out."""
+        """One step: move, zap, grow, collect, return. `Environment.transition` explains the result."""
         is_present = state.timeouts == 0
         state, is_grown = look_at_apples(draws, state, params, self.neighbours, self.regrowth_counts)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
@@ -236,23 +241,23 @@ class Harvest(GridEnvironment):
         return outcome(state, collected, given, terminated=is_over)
 
     def scene(self, state: State) -> Scene:
-        """Beams are painted as far as they got."""
+        """Paints beams up to the cells that they reached."""
         return super().scene(state)._replace(beams=[("beam", state.rays)])
 
 
 def look_at_apples(
     draws: Draws, state: State, params: Params, neighbours: np.ndarray, fewest: tuple[int, int, int]
 ) -> tuple[State, jax.Array]:
-    """Which apples grow in this step, by their live neighbours a step ago, and which may grow in the next.
+    """Finds the apples that grow in this step, by their live neighbours a step ago.
 
-    An apple may grow in the next step if it is missing now and does not grow in this step.
+    It also finds the apples that may grow in the next step: they are missing now and do not grow in this step.
 
     Args:
       draws: has `apple_growth`.
       state: before the step.
       params: has `regrowth_probabilities`.
       neighbours: `[A, A]` bool, which apples are neighbours.
-      fewest: live neighbours from which on the second, third and fourth probability hold.
+      fewest: smallest numbers of live neighbours for the second, third and fourth probability.
 
     Returns:
       The state and which apples grow, `[A]` bool.
@@ -266,7 +271,7 @@ def look_at_apples(
 
 
 def fire(state: State, actions: jax.Array, reach_of: lab2d.ReachOf, params: Params) -> tuple[State, jax.Array]:
-    """The beams of all agents, all at once.
+    """Fires the beams of all agents, all at once.
 
     Args:
       state: after the moves.

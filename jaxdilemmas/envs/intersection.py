@@ -1,8 +1,8 @@
-"""Intersection: four cars meet at a crossing; each is rewarded for its arrival and pays for its crash.
+"""Intersection: four cars meet at a crossing; each has a reward for its arrival and a cost for its crash.
 
 A kinematic simplification of `MultiAgentIntersectionEnv` of Farama-Foundation/HighwayEnv @ v1.8.2 (6faf507): its roads,
-cars, target speeds and crash test, but cars that keep to the middle of their lane. docs/intersection.md has the rules,
-their sources and what is our choice.
+cars, target speeds and crash test, but cars that stay in the middle of their lane. docs/intersection.md contains the
+rules, their sources and our own choices.
 """
 
 from typing import Any
@@ -20,42 +20,42 @@ from jaxdilemmas.spaces import Box, Discrete, Space
 
 SLOWER, IDLE, FASTER = range(3)
 TARGET_SPEEDS = np.array([0.0, 4.5, 9.0], np.float32)
-"""m/s that a car can aim at."""
+"""The target speeds of cars, in m/s."""
 
 LEFT, STRAIGHT, RIGHT = range(3)
 LANE_WIDTH = 4.0
 STOP_LINE = 11.0
-"""Metres from the centre of the crossing to where the approaching lanes end and the leaving lanes begin."""
+"""Metres from the centre of the crossing to the points where the approaching lanes end and the leaving lanes begin."""
 
 RADII = (STOP_LINE + LANE_WIDTH / 2, np.inf, STOP_LINE - LANE_WIDTH / 2)
-"""Of the ways through the crossing, left, straight and right, in metres."""
+"""Radii of the ways through the crossing (left, straight, right), in metres."""
 
 CROSSING_LENGTHS = np.array([RADII[LEFT] * np.pi / 2, 2 * STOP_LINE, RADII[RIGHT] * np.pi / 2], np.float32)
 CURVATURES = np.array([-1 / RADII[LEFT], 0.0, 1 / RADII[RIGHT]], np.float32)
-"""Of these ways, in 1/m; y points south, so that a turn to the right is positive."""
+"""Curvatures of these ways, in 1/m; y points south, so a turn to the right is positive."""
 
 EXIT_LENGTH = 25.0
-"""Metres behind the crossing at which a car has arrived."""
+"""A car has arrived this many metres behind the crossing."""
 
 START_MEAN, START_DEVIATION = -35.0, 5.0
-"""Of the way to the stop line at the start, in metres."""
+"""Mean and standard deviation of the progress at the start, in metres from the stop line."""
 
 START_SPEED = 10.0
 CAR_LENGTH, CAR_WIDTH = 5.0, 2.0
 FRAMES = 15
-"""Steps of the simulation within a step of the game, which takes one second."""
+"""Steps of the simulation in one step of the game, which takes one second."""
 
 SPEED_DECAY = 1 - 1 / (0.6 * FRAMES)
-"""What is left, after a frame, of the difference between speed and target speed: a time constant of 0.6 s."""
+"""The share of the difference between speed and target speed that is left after a frame: a time constant of 0.6 s."""
 
 NUM_ROADS = 4
 ROAD_DIRECTIONS = np.array([(0, -1), (1, 0), (0, 1), (-1, 0)], np.float32)
-"""Where cars from the south, west, north and east go; (x east, y south)."""
+"""The directions of cars from the south, west, north and east; (x east, y south)."""
 
 NUM_SEEN = 3
 FEATURES = ("presence", "x", "y", "vx", "vy", "cos_h", "sin_h")
 LENGTH_SCALE, SPEED_SCALE = 100.0, 20.0
-"""Metres and m/s that are seen as 1."""
+"""Metres and m/s that have the value 1 in observations."""
 
 
 class Params(struct.PyTreeNode):
@@ -73,15 +73,16 @@ class Params(struct.PyTreeNode):
 
 
 class State(struct.PyTreeNode):
-    """Attributes.
+    """One moment of the game.
 
-    turns: `[N]` int32, LEFT, STRAIGHT or RIGHT.
-    progress: `[N]` float32, metres along each car's way, negative before the stop line.
-    speeds: `[N]` float32, m/s.
-    targets: `[N]` int32, index of the speed that each car aims at.
-    arrived: `[N]` bool; these cars are gone.
-    crashed: `[N]` bool; these cars drive no more.
-    step_count: `[]` int32, steps since the reset.
+    Attributes:
+      turns: `[N]` int32, LEFT, STRAIGHT or RIGHT.
+      progress: `[N]` float32, metres along each car's way, negative before the stop line.
+      speeds: `[N]` float32, m/s.
+      targets: `[N]` int32, index of each car's target speed.
+      arrived: `[N]` bool; these cars are no longer on the road.
+      crashed: `[N]` bool; these cars no longer drive.
+      step_count: `[]` int32, steps since the reset.
     """
 
     turns: jax.Array
@@ -94,7 +95,7 @@ class State(struct.PyTreeNode):
 
 
 class Draws(struct.PyTreeNode):
-    """Empty: chance is in the start alone."""
+    """Empty: only the start of an episode is random."""
 
 
 class Intersection(Environment):
@@ -123,11 +124,11 @@ class Intersection(Environment):
 
     @property
     def action_space(self) -> Space:
-        """0 slower, 1 idle, 2 faster; inside jit any other number is 1."""
+        """0 slower, 1 idle, 2 faster; inside jit any other number acts as 1."""
         return Discrete(3)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """Every car on its road at 10 m/s, some 35 m before the stop line, on a way of its own choice."""
+        """Every car on its road at 10 m/s, about 35 m before the stop line, with a random turn."""
         del params
         key_turns, key_progress = jax.random.split(key)
         N = self.num_agents
@@ -143,12 +144,12 @@ class Intersection(Environment):
         )
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Nothing to draw."""
+        """Draws nothing."""
         del key, state, params
         return Draws()
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """Cars choose the speed they aim at and drive for a second; a crash, or the last arrival, ends the episode."""
+        """Cars choose target speeds and drive for a second; a crash, or the last arrival, ends the episode."""
         del draws
         is_driving = ~(state.arrived | state.crashed)
         targets = jnp.where(is_driving, choose_targets(state.speeds, state.targets, actions), state.targets)
@@ -158,7 +159,7 @@ class Intersection(Environment):
         is_there = is_driving[None] & (progress < ends[None])
         roads = jnp.arange(self.num_agents, dtype=jnp.int32)
         poses = jax.lax.stop_gradient(pose(progress, state.turns, roads))
-        # a branch keeps XLA from working the poses out anew for every pair
+        # with a branch XLA does not compute the poses again for every pair
         crashes = compute_if_any(find_crashes, is_there.any(), *poses, is_there)
         arrived = is_driving & (progress[-1] >= ends) & ~crashes
         state = state.replace(
@@ -174,11 +175,11 @@ class Intersection(Environment):
         return state, rewards, state.crashed.any() | state.arrived.all(), info
 
     def observe(self, state: State, params: Params) -> jax.Array:
-        """What each car sees: itself and the two cars nearest to it, not where any of them wants to go.
+        """The observation of each car: itself and the two nearest cars, without their turns.
 
         Returns:
           `[N, 21]` float32, `FEATURES` of three cars: presence (1), x and y in 100 m, east and south of the centre, vx
-          and vy in 20 m/s, cosine and sine of the heading. Rows of cars that are not there, or have arrived, are 0.
+          and vy in 20 m/s, cosine and sine of the heading. Rows of cars that do not exist, or have arrived, are 0.
         """
         del params
         N = self.num_agents
@@ -199,7 +200,7 @@ class Intersection(Environment):
 
 
 def choose_targets(speeds: jax.Array, targets: jax.Array, actions: jax.Array) -> jax.Array:
-    """Which speed each car aims at: one above or below the one nearest to its present speed, or as before.
+    """The target speed of each car: one above or below the one nearest to its present speed, or unchanged.
 
     Args:
       speeds: `[...]` float32, m/s.
@@ -221,14 +222,14 @@ def choose_targets(speeds: jax.Array, targets: jax.Array, actions: jax.Array) ->
 def drive(speeds: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Drives for a second towards the target speeds.
 
-    In each of 15 frames a car goes on at its speed, which then closes a ninth of the gap to the target.
+    In each of 15 frames a car drives on at its speed, and then the speed closes a ninth of the gap to the target speed.
 
     Args:
       speeds: `[...]` float32, m/s.
       targets: `[...]` int32, indices into `TARGET_SPEEDS`.
 
     Returns:
-      Metres gone after each frame, `[15, ...]` float32, and the speeds at the end, `[...]` float32.
+      Metres driven after each frame, `[15, ...]` float32, and the speeds at the end, `[...]` float32.
 
     Source: `ControlledVehicle.speed_control` and `Vehicle.step` of Farama-Foundation/HighwayEnv @ v1.8.2, summed up.
     """
@@ -244,7 +245,7 @@ def drive(speeds: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def pose(progress: jax.Array, turns: jax.Array, roads: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Where cars are on their ways: a straight road, a way through the crossing, a straight road.
+    """Positions and directions of cars on their ways: a straight road, a way through the crossing, a straight road.
 
     Args:
       progress: `[..., N]` float32, metres from the stop line.
@@ -281,12 +282,14 @@ def _turn(vectors: jax.Array, by: jax.Array) -> jax.Array:
 
 
 def find_crashes(positions: jax.Array, directions: jax.Array, is_there: jax.Array) -> jax.Array:
-    """Which cars overlap with another at any time: rectangles of 5 m by 2 m that no line along a side keeps apart.
+    """Which cars overlap with another car at any time.
+
+    Cars are rectangles of 5 m by 2 m. Two of them overlap if no line along a side separates them.
 
     Args:
       positions: `[T, N, 2]` float32, metres.
       directions: `[T, N, 2]` float32, unit vectors.
-      is_there: `[T, N]` bool, who is on the road.
+      is_there: `[T, N]` bool, the cars on the road.
 
     Returns:
       `[N]` bool.
@@ -311,10 +314,10 @@ def find_crashes(positions: jax.Array, directions: jax.Array, is_there: jax.Arra
 
 
 def _along(axes: jax.Array, vectors: jax.Array) -> jax.Array:
-    """How far vectors `[..., 2]` go along unit vectors `[..., 2]`."""
+    """The length of vectors `[..., 2]` along unit vectors `[..., 2]`."""
     return axes[..., 0] * vectors[..., 0] + axes[..., 1] * vectors[..., 1]
 
 
 def _across(axes: jax.Array, vectors: jax.Array) -> jax.Array:
-    """How far vectors `[..., 2]` go to the right of unit vectors `[..., 2]`."""
+    """The length of vectors `[..., 2]` to the right of unit vectors `[..., 2]`."""
     return axes[..., 0] * vectors[..., 1] - axes[..., 1] * vectors[..., 0]

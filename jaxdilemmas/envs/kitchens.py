@@ -1,4 +1,4 @@
-"""Kitchens of `overcooked`: those with a name, drawn as text, and how text becomes arrays.
+"""Kitchens of `overcooked`: named kitchens, kitchens drawn as text, and functions that turn text into arrays.
 
 Source of the kitchens and of the format: HumanCompatibleAI/overcooked_ai @ 83f5192 (MIT), the files in
 `src/overcooked_ai_py/data/layouts`.
@@ -48,19 +48,22 @@ X  1   X
 XXXOOXXX
 """,
 }
-"""By name; `SYMBOLS` are drawn. The counter circuit is that of the paper, Carroll et al. 2019, and of the file
-`counter_circuit_o_1order`; the file `counter_circuit` has tomatoes, which are not played here."""
+"""Kitchens by name, drawn with `SYMBOLS`.
+
+The counter circuit is that of the paper, Carroll et al. 2019, and of the file `counter_circuit_o_1order`; the file
+`counter_circuit` has tomatoes, which are not played here.
+"""
 
 LAYERS = ("floor", "counter", "onions", "dishes", "serving", "pot")
 FLOOR, COUNTER, ONIONS, DISHES, SERVING, POT = range(6)
-"""What a cell is."""
+"""The kinds of cells."""
 
 PLAYERS = tuple(str(player) for player in range(1, 10))
 SYMBOLS = dict(zip(" XODSP", LAYERS, strict=True)) | dict(zip(PLAYERS, PLAYERS, strict=True))
-"""X counter, O onions, D dishes, S where soups are served, P pot, a digit where that player starts."""
+"""X counter, O onions, D dishes, S the cell where soups are served, P pot, a digit the start of that player."""
 
 POT_SIZE = 3
-"""The most onions that a pot takes, and those of the soup that is ordered."""
+"""The largest number of onions in a pot, and the number in the soup that is ordered."""
 
 ORDERS = [{"ingredients": ["onion"] * POT_SIZE}]
 
@@ -74,13 +77,16 @@ FIXED = {
     "num_items_for_soup": POT_SIZE,
     "old_dynamics": False,
 }
-"""Entries of a layout of which one value alone is played."""
+"""Entries of a layout that have only one allowed value."""
 
 NUMBERS = {
     "delivery_reward": ("delivery_reward", "recipe_values", "onion_value", "tomato_value"),
     "cook_steps": ("cook_time", "recipe_times", "onion_time", "tomato_time"),
 }
-"""Where a layout has a field of `Params`: as it is, for each order, or for each onion (and each tomato)."""
+"""The entries of a layout that set a field of `Params`.
+
+They contain the number itself, one number for each order, or one for each onion (and each tomato).
+"""
 
 
 class Kitchen(NamedTuple):
@@ -88,7 +94,8 @@ class Kitchen(NamedTuple):
 
     Attributes:
       kinds: `[H, W]` int32, FLOOR to POT.
-      slots: `[H, W]` int32, which counter or which pot a cell is, in row-major order; elsewhere it means nothing.
+      slots: `[H, W]` int32, the number of the counter or of the pot on a cell, in row-major order; it has no meaning on
+        other cells.
       starts: `[P, 2]` int32 (row, col), where players start.
       stations: `[S, 2]` int32 (x, y) of onions, dishes, serving cells and pots, in this order.
     """
@@ -100,17 +107,17 @@ class Kitchen(NamedTuple):
 
 
 def read_kitchen(board: Board) -> tuple[Kitchen, dict[str, Any]]:
-    """A kitchen and the numbers in the rules that come with it.
+    """Reads a kitchen and the numbers in the rules that come with it.
 
     Args:
       board: a name in `MAPS`, a kitchen drawn as text, the text of a layout file of overcooked_ai, or the
         `pathlib.Path` of a file with either.
 
     Returns:
-      The kitchen, and fields of `overcooked.Params` by name; of a layout file alone.
+      The kitchen, and fields of `overcooked.Params` by name, which only a layout file has.
 
     Raises:
-      ValueError: it is none of these, or cannot be played.
+      ValueError: `board` is none of these, or cannot be played.
     """
     return read_board(board, MAPS, _parse_any)
 
@@ -121,17 +128,16 @@ def _parse_any(text: str) -> tuple[Kitchen, dict[str, Any]]:
 
 
 def parse_layout(text: str) -> tuple[str, dict[str, Any]]:
-    """Reads the text of a layout file of overcooked_ai, a dict of literals; it is never run.
+    """Reads the text of a layout file of overcooked_ai, a dict of literals; the text is never run.
 
     Args:
-      text: a dict with the kitchen as "grid", whose rows may be indented, and perhaps its orders and what they are
-        worth.
+      text: a dict with the kitchen as "grid", whose rows may be indented, and perhaps its orders and their values.
 
     Returns:
-      The kitchen, one line per row, and what the layout says about fields of `overcooked.Params`.
+      The kitchen, one line for each row, and the fields of `overcooked.Params` that the layout contains.
 
     Raises:
-      ValueError: it is no such dict, or has an entry that is not played here.
+      ValueError: the text is not such a dict, or has an entry that is not played here.
 
     Source: `OvercookedGridworld.from_layout_name` and `Recipe` of `mdp/overcooked_mdp.py` in
     HumanCompatibleAI/overcooked_ai @ 83f5192.
@@ -144,18 +150,18 @@ def parse_layout(text: str) -> tuple[str, dict[str, Any]]:
     require(is_layout, "map", text, "a layout is a dict with the kitchen as text in 'grid'")
     known = ("grid", *FIXED, *WITHOUT_EFFECT, *(name for names in NUMBERS.values() for name in names))
     for name, value in layout.items():
-        require(name in known, "map", name, f"the entries of a layout that are known are {', '.join(known)}")
+        require(name in known, "map", name, f"the entries of a layout are {', '.join(known)}")
         is_played = name not in FIXED or value == FIXED[name]
-        grid_alone = f"{FIXED.get(name)!r} alone is played; the text of 'grid' alone is a kitchen as well"
+        grid_alone = f"only {FIXED.get(name)!r} is played; the text of 'grid' without the rest is a kitchen as well"
         require(is_played, f"map[{name!r}]", value, grid_alone)
-    require("start_all_orders" in layout, "map", text, f"a layout says what is ordered: 'start_all_orders': {ORDERS}")
+    require("start_all_orders" in layout, "map", text, f"a layout needs its orders: 'start_all_orders': {ORDERS}")
     numbers = {field: _number(layout, *names) for field, names in NUMBERS.items()}
     grid = "\n".join(row.strip() for row in layout["grid"].split("\n"))
     return grid, {field: number for field, number in numbers.items() if number is not None}
 
 
 def _number(layout: dict[str, Any], plain: str, by_order: str, by_onion: str, by_tomato: str) -> Any:
-    """What a layout says about the soup of three onions, or None; an entry of 0 or None says nothing there."""
+    """The number of a layout for the soup of three onions, or None; an entry of 0 or None counts as missing there."""
     by_orders = layout.get(by_order)
     if by_orders:
         require(
@@ -171,23 +177,21 @@ def parse_kitchen(text: str) -> Kitchen:
     """Reads a map; see `SYMBOLS`.
 
     Args:
-      text: one line per row.
+      text: one line for each row.
 
     Returns:
       The map as arrays.
 
     Raises:
-      ValueError: an unknown symbol, rows of different length, floor at the edge, a kind of station or a player is
-        missing, or a player stands there twice.
+      ValueError: a symbol is unknown, rows have different lengths, floor is at the edge, a kind of station or a player
+        is missing, or a player is drawn twice.
     """
     layers = parse_map(text, SYMBOLS, needed=LAYERS[COUNTER:])
     starts = [cells_of(layers[player]) for player in PLAYERS]
     num_players = sum(len(cells) > 0 for cells in starts)
     for player, cells in enumerate(starts):
         places = ", ".join(f"row {row}, col {col}" for row, col in cells)
-        allowed = (
-            f"players are numbered 1, 2, ... and each stands there once; player {player + 1} is at: {places or '-'}"
-        )
+        allowed = f"players are numbered 1, 2, ... and each is drawn once; player {player + 1} is at: {places or '-'}"
         require(num_players > 0 and len(cells) == (player < num_players), "map", text, allowed)
     height, width = layers["pot"].shape
     kinds = np.zeros((height, width), np.int32)
@@ -196,7 +200,7 @@ def parse_kitchen(text: str) -> Kitchen:
     is_edge = np.ones(kinds.shape, bool)
     is_edge[1:-1, 1:-1] = False
     open_edge = cells_of((kinds == FLOOR) & is_edge)[:1].tolist()
-    require(not open_edge, "map", text, f"there must be no floor at the edge, as at (row, col) {open_edge}")
+    require(not open_edge, "map", text, f"there must be no floor at the edge, but there is at (row, col) {open_edge}")
     cells_by_kind = {kind: cells_of(kinds == kind) for kind in range(len(LAYERS))}
     of_pots, of_counters = (index_of_cells(cells_by_kind[kind], (height, width)) for kind in (POT, COUNTER))
     stations = np.concatenate([cells_by_kind[kind][:, ::-1] for kind in (ONIONS, DISHES, SERVING, POT)])

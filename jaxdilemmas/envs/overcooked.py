@@ -1,7 +1,7 @@
 """Overcooked: two cooks in a narrow kitchen cook onion soup and serve it, for a shared reward.
 
 The game of Carroll et al. 2019 (arXiv:1910.05789), by the rules of HumanCompatibleAI/overcooked_ai @ 83f5192;
-docs/overcooked.md has the rules, their sources and what is our choice.
+docs/overcooked.md contains the rules, their sources and our own choices.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 NOTHING, ONION, DISH, SOUP = range(4)
-"""What hands hold and what lies on a counter; a soup of n onions is SOUP + n - 1."""
+"""The things in hands and on counters; a soup of n onions is SOUP + n - 1."""
 
 ORDERED_SOUP = SOUP + POT_SIZE - 1
 NOT_COOKING = -1
@@ -45,15 +45,16 @@ class Params(struct.PyTreeNode):
 
 
 class State(struct.PyTreeNode):
-    """Attributes.
+    """One moment of the game.
 
-    positions: `[N, 2]` int32 (row, col), pairwise distinct floor cells.
-    headings: `[N]` int32, 0 north, 1 east, 2 south, 3 west.
-    held: `[N]` int32, NOTHING, ONION, DISH or a soup.
-    counters: `[K]` int32, what lies on each counter, likewise.
-    onions: `[P]` int32, onions in each pot, 0 to 3.
-    ticks: `[P]` int32, steps since each pot was started, at most `cook_steps`; -1 where it is not.
-    step_count: `[]` int32, steps since the reset.
+    Attributes:
+      positions: `[N, 2]` int32 (row, col), pairwise distinct floor cells.
+      headings: `[N]` int32, 0 north, 1 east, 2 south, 3 west.
+      held: `[N]` int32, NOTHING, ONION, DISH or a soup.
+      counters: `[K]` int32, the thing on each counter, with the same numbers as `held`.
+      onions: `[P]` int32, onions in each pot, 0 to 3.
+      ticks: `[P]` int32, steps since each pot was started, at most `cook_steps`; -1 if it is not started.
+      step_count: `[]` int32, steps since the reset.
     """
 
     positions: jax.Array
@@ -66,7 +67,7 @@ class State(struct.PyTreeNode):
 
 
 class Draws(struct.PyTreeNode):
-    """Empty: nothing happens by chance."""
+    """Empty: the game has no random numbers."""
 
 
 class Overcooked(Environment):
@@ -75,8 +76,8 @@ class Overcooked(Environment):
     Args:
       map: a name in `kitchens.MAPS`, a kitchen drawn as text, the text of a layout file of overcooked_ai, or the
         `pathlib.Path` of a file with either.
-      num_agents: N, by default as many as the map has starts, and at most that; players 1 to N of the map play.
-      **params: fields of `Params`; what a layout file says about them is their default.
+      num_agents: N, at most the number of starts in the map, which is the default; players 1 to N of the map play.
+      **params: fields of `Params`; the numbers of a layout file are their defaults.
 
     Attributes:
       kitchen: the map as arrays.
@@ -106,11 +107,11 @@ class Overcooked(Environment):
 
     @property
     def action_space(self) -> Space:
-        """0 north, 1 south, 2 east, 3 west, 4 stay, 5 interact; inside jit any other number is 4."""
+        """0 north, 1 south, 2 east, 3 west, 4 stay, 5 interact; inside jit any other number acts as 4."""
         return Discrete(6)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:
-        """All players at their starts, facing north, with empty hands; nothing lies or cooks anywhere."""
+        """All players at their starts, facing north, with empty hands; counters and pots are empty."""
         del key, params
         nothing = jnp.zeros(self.num_agents, jnp.int32)
         return State(
@@ -124,7 +125,7 @@ class Overcooked(Environment):
         )
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Nothing to draw."""
+        """Draws nothing."""
         del key, state, params
         return Draws()
 
@@ -134,7 +135,7 @@ class Overcooked(Environment):
         is_partly_full = (state.onions > 0) & (state.onions < POT_SIZE)
         pots_in_use = jnp.sum((state.ticks != NOT_COOKING) | is_partly_full, dtype=jnp.int32)
         events = []
-        for player in range(self.num_agents):  # the rules are a loop: the second finds what the first has left
+        for player in range(self.num_agents):  # the rules are a loop: the second player acts on the result of the first
             is_useful = needs_dish(state, pots_in_use)
             state, event = interact(self.kitchen, state, player, actions[player] == INTERACT, params)
             events.append(event | {"useful_dish_taken": event["dish_taken"] & is_useful})
@@ -152,13 +153,13 @@ class Overcooked(Environment):
         return state, rewards, jnp.zeros((), bool), info
 
     def observe(self, state: State, params: Params) -> jax.Array:
-        """What each player sees of the kitchen, oneself first; counters are not seen.
+        """Each player's observation of the kitchen, the player itself first; counters are not part of it.
 
         Returns:
-          `[N, 27]` float32 (7 N + 2 stations + 3 pots in other kitchens): positions (x, y) of all players; whether
-          they hold an onion, a dish, a soup; (x, y) of onions, dishes, serving cells and pots; of each pot how many
-          onions are in it, its tick (-1 where it does not cook, 0 where it is empty) and whether it cooks and is not
-          done; (x, y) of one step along each player's heading. Players stand in the order i, i + 1, ... modulo N.
+          `[N, 27]` float32 (7 N + 2 stations + 3 pots in other kitchens): positions (x, y) of all players; whether they
+          hold an onion, a dish, a soup; (x, y) of onions, dishes, serving cells and pots; for each pot the number of
+          onions in it, its tick (-1 if it does not cook, 0 if it is empty) and whether it cooks and is not done; (x, y)
+          of one step along each player's heading. Players are in the order i, i + 1, ... modulo N.
         """
         hands = jnp.stack([state.held == ONION, state.held == DISH, state.held >= SOUP], axis=-1).astype(jnp.int32)
         is_cooking = ((state.ticks != NOT_COOKING) & (state.ticks < params.cook_steps)).astype(jnp.int32)
@@ -175,22 +176,23 @@ class Overcooked(Environment):
 def interact(
     kitchen: Kitchen, state: State, player: int, is_interacting: jax.Array, params: Params
 ) -> tuple[State, dict[str, jax.Array]]:
-    """One player uses what it faces; nothing happens where that is floor or what its hands hold does not fit.
+    """One player uses the cell that it faces; nothing happens if this is floor or the thing in its hands does not fit.
 
-    A counter takes what is held, or gives what lies there to empty hands. Onions and dishes are taken with empty hands.
-    A pot that does not cook takes onions, up to three, and empty hands start it if there is an onion in it. A dish
-    takes a soup that is done. A soup that is served is gone, and pays only if it has three onions.
+    A counter takes the thing in the hands, or gives its thing to empty hands. Onions and dishes are taken with empty
+    hands. A pot that does not cook takes up to three onions, and empty hands start it if there is an onion in it. A
+    dish takes a soup that is done. A soup that is served is gone, and gives a reward only if it has three onions.
 
     Args:
       kitchen: the map.
-      state: what the players before this one have left.
-      player: who.
-      is_interacting: `[]` bool; nothing happens otherwise.
+      state: the state after the interactions of the players before this one.
+      player: the index of the player.
+      is_interacting: `[]` bool; if False, nothing happens.
       params: `cook_steps` is used.
 
     Returns:
-      The state, and what happened by name, `[]` bool each: "onion_taken" and "dish_taken" (from where there are always
-      more, not from a counter), "potted", "cooking_started", "soup_taken" (from a pot), "delivered" (three onions).
+      The state, and the events by name, `[]` bool each: "onion_taken" and "dish_taken" (from a cell with a supply
+      without end, not from a counter), "potted", "cooking_started", "soup_taken" (from a pot), "delivered" (three
+      onions).
 
     Source: `resolve_interacts` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai @ 83f5192, without
     `old_dynamics`, under which pots with three onions start by themselves.
@@ -225,18 +227,18 @@ def interact(
 
 
 def needs_dish(state: State, pots_in_use: jax.Array) -> jax.Array:
-    """Whether a dish that is taken now is useful: no dish lies on a counter, and fewer are held than pots are in use.
+    """Whether a dish that is taken now is useful: no dish is on a counter, and fewer are held than pots are in use.
 
     Args:
-      state: what the players before have left.
+      state: the state after the interactions of the players before.
       pots_in_use: `[]` int32, the pots that held one or two onions, cooked or were done at the start of the step. A pot
-        of three onions that nobody has started does not count.
+        of three onions that no player has started does not count.
 
     Returns:
       `[]` bool.
 
-    Source: `is_dish_pickup_useful` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai @ 83f5192, by which it
-    pays shaped rewards; there no dish is useful unless two play.
+    Source: `is_dish_pickup_useful` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai @ 83f5192, which
+    decides there about shaped rewards; there no dish is useful unless two play.
     """
     is_any_lying = (state.counters == DISH).any()
     return ~is_any_lying & (jnp.sum(state.held == DISH, dtype=jnp.int32) < pots_in_use)
@@ -245,19 +247,21 @@ def needs_dish(state: State, pots_in_use: jax.Array) -> jax.Array:
 def move(
     kitchen: Kitchen, positions: jax.Array, headings: jax.Array, actions: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """All players turn to where they go, and go if that is floor; if any two would meet or change places, nobody goes.
+    """All players turn to the direction of their move, and move if that cell is floor.
+
+    If any two players would meet or change places, no player moves.
 
     Args:
       kitchen: the map.
       positions: `[N, 2]` int32 (row, col), pairwise distinct floor cells.
       headings: `[N]` int32.
-      actions: `[N]` int32; others than 0 to 3 neither turn nor go.
+      actions: `[N]` int32; only 0 to 3 turn and move.
 
     Returns:
       positions `[N, 2]` and headings `[N]` int32.
 
-    Source: `compute_new_positions_and_orientations` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai
-    @ 83f5192.
+    Source: `compute_new_positions_and_orientations` of `mdp/overcooked_mdp.py` in HumanCompatibleAI/overcooked_ai @
+    83f5192.
     """
     is_going = (actions >= 0) & (actions < STAY)
     headings = jnp.where(is_going, jnp.asarray(ACTION_HEADINGS)[actions], headings).astype(jnp.int32)

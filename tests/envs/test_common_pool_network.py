@@ -316,7 +316,7 @@ def test_fixed_harvests_that_cost_more_than_they_earn_are_left_alone() -> None:
         ({"price": float("nan")}, "price=nan is not allowed"),
         ({"cost": -1}, "cost=-1 is not allowed"),
         ({"collapse_threshold": 0.5}, r"collapse_threshold=0\.5 is not allowed: below the initial stock, 0\.5"),
-        ({"diffusion": 0.6}, r"diffusion=0\.6 is not allowed: .* it would be 1\.2 times as much at one node"),
+        ({"diffusion": 0.6}, r"diffusion=0\.6 is not allowed: .* it would be 1\.2 times the stock of one node"),
         ({"max_steps": 2.5}, r"max_steps=2\.5 is not allowed"),
         ({"yield": 1}, "unknown keyword 'yield' with value 1 for CommonPoolNetwork"),
     ],
