@@ -60,7 +60,7 @@ PEERS = (
         env_kwargs={"num_agents": 7},
         clock="inner_t",
         length="num_inner_steps",
-        observation=f"per cell: what is there, one of 9, as one-hot; {_ABOUT_AGENTS}",
+        observation=f"per cell: its content, one of 9, as one-hot; {_ABOUT_AGENTS}",
         like="cleanup_meltingpot",
     ),
     Peer(
@@ -70,7 +70,7 @@ PEERS = (
         env_kwargs={"num_agents": 7},
         clock="inner_t",
         length="num_inner_steps",
-        observation=f"per cell: what is there, one of 5, as one-hot; {_ABOUT_AGENTS}",
+        observation=f"per cell: its content, one of 5, as one-hot; {_ABOUT_AGENTS}",
         like="harvest",
     ),
     Peer(
@@ -80,7 +80,7 @@ PEERS = (
         env_kwargs={},
         clock="step",
         length="max_steps",
-        observation="cramped_room, per cell: players with heading, counters, pots, what lies and cooks, in 26 channels",
+        observation="cramped_room, per cell: players with heading, counters, pots, things and soups, in 26 channels",
         like="overcooked",
         cpu_env_steps=262_144,
     ),
@@ -91,7 +91,7 @@ PEERS = (
         env_kwargs={"num_agents": 7},
         clock="step",
         length="num_inner_steps",
-        observation=f"per cell: what is there, one of 4, as one-hot; {_ABOUT_AGENTS}",
+        observation=f"per cell: its content, one of 4, as one-hot; {_ABOUT_AGENTS}",
         cpu_env_steps=32_768,
     ),
     Peer(

@@ -108,7 +108,7 @@ def find_hits(
     is_target: jax.Array,
     side_start: int = 1,
 ) -> Hits:
-    """Finds the targets in each beam, from coordinates alone; beams pass through agents.
+    """Finds the targets in each beam, from coordinates only; beams pass through agents.
 
     Args:
       positions: `[N, 2, ...]` int32, cells of the shooters.

@@ -80,7 +80,7 @@ def outcome(
       state: the state after the step.
       collected: `[N]` int32, apples that each agent collected.
       given: `[N, N]` bool, [i, j] is whether the beam of i hit j.
-      rewards: `[N]` float32; None stands for one for each apple.
+      rewards: `[N]` float32; None means one for each apple.
       terminated: `[]` bool; None means that only the clock ends the game.
       **events: `[N]` each, other entries of the game's info.
 

@@ -139,7 +139,11 @@ def read_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, s
 
 
 def read_river_layers(board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Does the same as `read_layers` for a board with a river; "river" contains its cells with and without waste."""
+    """Does the same as `read_layers` for a board with a river; "river" contains its cells with and without waste.
+
+    Raises:
+      ValueError: the board has no river; see also `read_board` and `parse_map`.
+    """
 
     def parse(text: str) -> dict[str, np.ndarray]:
         layers = parse_map(text, symbols, needed=("apple", "spawn"))

@@ -58,7 +58,7 @@ class Posts(NamedTuple):
 
 
 def cooperative(env: CleanupGame) -> Policy:
-    """A team of cleaners and collectors: the amount of waste decides how many agents clean, and nobody fines.
+    """A team of cleaners and collectors: the amount of waste decides how many agents clean, and no agent fines.
 
     `choose_cleaners` decides who cleans. A cleaner owns the posts to which no other cleaner is closer. It goes to the
     post from which it cleans most in relation to the time that this takes, and fires there. The apples are divided into

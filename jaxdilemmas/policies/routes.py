@@ -99,7 +99,7 @@ def beam_first(env: GridEnvironment, state: Any, otherwise: jax.Array) -> jax.Ar
     Args:
       env: a game with apples and beams.
       state: the state of the game.
-      otherwise: `[N]` int32, the actions of agents whose beam would hit nobody.
+      otherwise: `[N]` int32, the actions of agents whose beam would hit no rival.
 
     Returns:
       `[N]` int32.
