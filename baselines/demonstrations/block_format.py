@@ -196,7 +196,9 @@ def read_contents(path: Path) -> Contents:
         raise ValueError(f"{path} is {'not a file' if path.exists() else 'missing'}")
     with naming(path), path.open("rb") as file:
         try:
-            kind, header = _read_header(file)
+            if file.read(len(MAGIC)) != MAGIC:
+                raise DamagedError("its first line is another one")
+            kind, header = _read_frame(file, (HEAD,))
         except DamagedError as error:
             raise ValueError(f"{path} is not a file of demonstrations, or cut off in its header: {error}") from None
         digest = hashlib.sha256(_PREFIX.pack(kind, len(header), zlib.crc32(header)))
@@ -254,13 +256,6 @@ def _frame(kind: bytes, content: bytes) -> bytes:
     most = MOST_FRAME_BYTES[kind]
     require(len(content) <= most, f"bytes of {kind.decode()}", len(content), f"at most {most:,}: write less at a time")
     return _PREFIX.pack(kind, len(content), zlib.crc32(content)) + content
-
-
-def _read_header(file: BinaryIO) -> tuple[bytes, bytes]:
-    """The first line and the first frame."""
-    if file.read(len(MAGIC)) != MAGIC:
-        raise DamagedError("its first line is another one")
-    return _read_frame(file, (HEAD,))
 
 
 def _read_frame(file: BinaryIO, kinds: tuple[bytes, ...]) -> tuple[bytes, bytes]:

@@ -77,11 +77,7 @@ class Writer:
     @property
     def header(self) -> Header:
         """What the demonstrations are of, with counts of what is in the file."""
-        num_episodes, num_transitions, sums, _ = self._written
-        returns = tuple((sums / max(1, num_episodes)).tolist())
-        return dataclasses.replace(
-            self._header, num_episodes=num_episodes, num_transitions=num_transitions, returns=returns
-        )
+        return self._header.with_counts(*self._written[:3])
 
     @property
     def is_finished(self) -> bool:
@@ -116,7 +112,7 @@ class Writer:
 
     def close(self) -> None:
         """Sets the end mark."""
-        self._blocks.close(dataclasses.asdict(self.header.counts))
+        self._blocks.close(self.header.counts)
 
     def __enter__(self) -> "Writer":
         return self

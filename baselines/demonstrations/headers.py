@@ -69,28 +69,19 @@ class Origin:
 
 
 @dataclasses.dataclass(frozen=True)
-class Counts:
-    """What follows from the arrays; a file has it in its end mark.
+class EndMark:
+    """The content of the end mark of a file: what follows from the arrays, and their checksum.
 
     Attributes:
       num_episodes: E.
       num_transitions: M.
       returns: per agent, mean over episodes of the sum of rewards.
+      sha256: of the blocks, see `block_format`; None in files of earlier versions.
     """
 
     num_episodes: CountOrZero
     num_transitions: CountOrZero
     returns: Returns
-
-
-@dataclasses.dataclass(frozen=True)
-class EndMark(Counts):
-    """The content of the end mark of a file.
-
-    Attributes:
-      sha256: the checksum of the blocks, see `blocks`; None in files of earlier versions.
-    """
-
     sha256: Digest | None = None
 
 
@@ -116,9 +107,14 @@ class Header(Origin):
         return Origin(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Origin)})
 
     @property
-    def counts(self) -> Counts:
-        """The content of the end mark of a file."""
-        return Counts(self.num_episodes, self.num_transitions, self.returns)
+    def counts(self) -> dict[str, Any]:
+        """What the header of a file does not have, and its end mark has."""
+        return {name: getattr(self, name) for name in ("num_episodes", "num_transitions", "returns")}
+
+    def with_counts(self, num_episodes: int, num_transitions: int, sums: np.ndarray) -> "Header":
+        """The header of M transitions in E episodes, with sums of rewards `[N]`."""
+        returns = tuple((sums / max(1, num_episodes)).tolist())
+        return dataclasses.replace(self, num_episodes=num_episodes, num_transitions=num_transitions, returns=returns)
 
     def require(self, condition: bool, field: str, value: Any, allowed: str) -> None:
         """As `jaxdilemmas.arguments.require`, and names the file."""

@@ -1,6 +1,5 @@
 """What demonstrations are: transitions with a header, as NumPy arrays, and what must hold of them."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,19 +76,13 @@ def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations
     demonstrations = Demonstrations(header, **fields)
     check_contents(demonstrations)
     returns = episode_returns(demonstrations)
-    return demonstrations._replace(header=with_counts(header, returns, len(demonstrations.obs)))
+    return demonstrations._replace(header=header.with_counts(len(returns), len(arrays["obs"]), returns.sum(axis=0)))
 
 
 def take(demonstrations: Demonstrations, rows: np.ndarray | slice) -> Demonstrations:
     """Some transitions, by index, by `[M]` bool or in a row."""
     arrays = {name: array[rows] for name, array in to_arrays(demonstrations).items()}
     return from_arrays(demonstrations.header, arrays)
-
-
-def with_counts(header: Header, returns: np.ndarray, num_transitions: int) -> Header:
-    """The header of M transitions in episodes with returns `[E, N]`."""
-    means = tuple((returns.sum(axis=0) / max(1, len(returns))).tolist())
-    return dataclasses.replace(header, num_episodes=len(returns), num_transitions=num_transitions, returns=means)
 
 
 def episode_returns(demonstrations: Demonstrations) -> np.ndarray:
