@@ -67,8 +67,26 @@ class Algorithm:
         return self.make_trainer(config, env)
 
     def make_train(self, config: Any, env: Environment, *args: Any, **kwargs: Any) -> Train:
-        """The whole run as one function, see `as_function`; arguments as of `make_trainer`."""
-        return as_function(self.make_trainer(config, env, *args, **kwargs), config.num_updates)
+        """The whole run as one function, which is compiled when it is called; arguments as of `make_trainer`.
+
+        Returns:
+          (key, env_params) -> (train_state at the end, metrics with a leading axis `[num_updates]`). It may be jitted,
+          and vmapped over keys and params. It raises a ValueError if `key` is no JAX PRNG key.
+        """
+        trainer = self.make_trainer(config, env, *args, **kwargs)
+
+        @jax.jit
+        def run(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
+            def update(train_state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+                return trainer.update(train_state, env_params)
+
+            return jax.lax.scan(update, trainer.init(key, env_params), length=config.num_updates)
+
+        def train(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
+            check_key(key)
+            return run(key, env_params)
+
+        return train
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,28 +107,6 @@ class Imitator(Algorithm):
     def bind(self, config: Any, env: Environment) -> Trainer:
         """As `Algorithm.bind`."""
         return self.make_trainer(config, env, self.read_demonstrations(config, env))
-
-
-def as_function(trainer: Trainer, num_updates: int) -> Train:
-    """The whole run as one function, which is compiled when it is called.
-
-    Returns:
-      (key, env_params) -> (train_state at the end, metrics with a leading axis `[num_updates]`). It may be jitted, and
-      vmapped over keys and params. It raises a ValueError if `key` is no JAX PRNG key.
-    """
-
-    @jax.jit
-    def run(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
-        def update(train_state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
-            return trainer.update(train_state, env_params)
-
-        return jax.lax.scan(update, trainer.init(key, env_params), length=num_updates)
-
-    def train(key: jax.Array, env_params: Any) -> tuple[Any, dict[str, jax.Array]]:
-        check_key(key)
-        return run(key, env_params)
-
-    return train
 
 
 def check_arguments(config: Any, config_class: type, env: Any) -> None:

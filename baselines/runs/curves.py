@@ -22,16 +22,7 @@ COUNTS = ("seed", "update", "env_steps", *TIMING_COLUMNS)
 
 
 def plot_learning_curve(metrics_path: Path, path: Path, title: str) -> None:
-    """Draws the metrics of a run; see `draw_learning_curve`.
-
-    Args:
-      metrics_path: a metrics.csv.
-      path: the picture to write.
-      title: stands above it.
-
-    Raises:
-      ValueError: there are no metrics.
-    """
+    """Writes the picture of a metrics.csv; see `draw_learning_curve`, and `table.read_metrics` for the errors."""
     save_figure(path, draw_learning_curve(read_metrics(metrics_path), title))
 
 

@@ -165,7 +165,7 @@ class RunDirectory:
             shutil.rmtree(beside, ignore_errors=True)  # if it is there still
 
     def hold(self) -> contextlib.AbstractContextManager[None]:
-        """While it is entered, no other process writes into the directory; see `files.hold` for the errors."""
+        """While it is entered, no other process writes into the directory; see `writing.hold` for the errors."""
         return hold(self.path)
 
     def read_record(self) -> RunRecord:
@@ -210,7 +210,7 @@ class RunDirectory:
 
 
 def save_parameters(path: Path, network_params: Any) -> None:
-    """Writes a pytree of arrays as safetensors, each array by its path in the tree; see `files.save_arrays`."""
+    """Writes a pytree of arrays as safetensors, each array by its path in the tree; see `writing.save_arrays`."""
     save_arrays(path, pack(network_params))
 
 

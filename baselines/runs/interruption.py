@@ -80,7 +80,7 @@ class Interruption:
 
 
 class Background(Iterator[T]):
-    """Items that are made in a thread, so that a signal is heard of while one is being made.
+    """Items that are made in threads, one after another, so that a signal is heard of while one is being made.
 
     It ends with the last item, or, after a signal, with the one that is being made if that comes in time.
 
@@ -92,17 +92,15 @@ class Background(Iterator[T]):
     def __init__(self, items: Iterator[T], interruption: Interruption) -> None:
         self._items = items
         self._interruption = interruption
-        self._wanted = threading.Semaphore(0)
         self._made: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
         self.is_busy = False
-        threading.Thread(target=self._make, daemon=True).start()
 
     def __next__(self) -> T:
         """The next item; `is_busy` is True afterwards if one is still being made, which nobody waits for."""
         if self._interruption.is_asked or self.is_busy:
             raise StopIteration
         self.is_busy = True
-        self._wanted.release()
+        threading.Thread(target=self._make, daemon=True).start()
         while not self._interruption.is_due:
             with suppress(queue.Empty):
                 item, error = self._made.get(timeout=0.1)
@@ -113,11 +111,8 @@ class Background(Iterator[T]):
         raise StopIteration
 
     def _make(self) -> None:
-        """The body of the thread: an item for each that is wanted."""
-        while True:
-            self._wanted.acquire()
-            try:
-                self._made.put((next(self._items), None))
-            except BaseException as error:
-                self._made.put((None, error))
-                return
+        """The body of the thread of an item."""
+        try:
+            self._made.put((next(self._items), None))
+        except BaseException as error:
+            self._made.put((None, error))

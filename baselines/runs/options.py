@@ -16,7 +16,7 @@ from baselines.core.trainer import Algorithm, Imitator, Trainer
 from baselines.disk.schema import Count, FilePath, NumSeeds, Seed, check_fields
 from baselines.presets import preset
 from baselines.runs import hints
-from baselines.runs.directory import RunDirectory, RunRecord, describe_machine
+from baselines.runs.directory import RunDirectory, RunRecord, check_seeds, describe_machine
 from baselines.runs.display import WandbMode
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.grid.maps import read_board_file
@@ -54,8 +54,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        most = 2**31 - self.seed
-        require(self.num_seeds <= most, "num_seeds", self.num_seeds, f"from 1 to {most}; seeds are below 2^31")
+        check_seeds(self.seed, self.num_seeds)
         is_name = self.name is None or (
             Path(self.name).name == self.name and self.name not in ("", "..") and self.name.isprintable()
         )
@@ -102,8 +101,10 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm.name)}")
     env_id = early.env or algorithm.default_env
     directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm.name, env_id)))
-    stored = stored_record(directory, algorithm.name) if early.resume else None
+    stored = directory.read_record() if early.resume else None
     if stored:
+        if stored.algorithm != algorithm.name:
+            raise ValueError(f"{directory.path} is a run of {stored.algorithm!r}, not of {algorithm.name!r}")
         env = directory.make_env(stored, early.env)
         options, config = parse(algorithm.name, *stored_options(directory, stored, algorithm.config_class), argv)
     else:
@@ -168,18 +169,6 @@ def read_early(argv: Sequence[str]) -> Early:
 def default_name(algorithm: str, env_id: str) -> str:
     """Algorithm, game (of "module:Class" the name) and time."""
     return f"{algorithm}-{env_id.rpartition(':')[2]}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-
-
-def stored_record(directory: RunDirectory, algorithm: str) -> RunRecord:
-    """The record of the run to resume.
-
-    Raises:
-      ValueError: the directory holds no run, or one of another algorithm.
-    """
-    record = directory.read_record()
-    if record.algorithm != algorithm:
-        raise ValueError(f"{directory.path} is a run of {record.algorithm!r}, not of {algorithm!r}")
-    return record
 
 
 def new_options(algorithm: str, config_class: type, env_id: str) -> tuple[RunOptions, Any]:

@@ -4,16 +4,8 @@ from baselines import adversarial, cloning, ippo, iq_learn, mamql, networked
 from baselines.core.trainer import Algorithm
 from jaxdilemmas.environment import require
 
-ALGORITHMS = {
-    algorithm.name: algorithm
-    for algorithm in (
-        adversarial.ALGORITHM,
-        cloning.ALGORITHM,
-        ippo.ALGORITHM,
-        iq_learn.ALGORITHM,
-        mamql.ALGORITHM,
-        networked.ALGORITHM,
-    )
+ALGORITHMS: dict[str, Algorithm] = {
+    module.ALGORITHM.name: module.ALGORITHM for module in (adversarial, cloning, ippo, iq_learn, mamql, networked)
 }
 """By name."""
 
