@@ -119,12 +119,14 @@ class Environment(abc.ABC):
       version: a new value whenever the dynamics change, so that recorded episodes name the rules that they follow.
       default_params: the numbers in the rules; a batch of params may be passed through `jax.vmap` instead.
       policy_module: name of the module with the game's own scripted policies; see `jaxdilemmas.policies.scripted`.
+      picture_module: name of the module with the picture of the game; see `jaxdilemmas.rendering`.
     """
 
     num_agents: int
     version: str = "1"
     default_params: Any
     policy_module: str | None = None
+    picture_module: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -45,7 +45,13 @@ ALLOWED = {
     | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
     "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.testing"},
     "jaxdilemmas.testing.*": CONTRACT | {"jaxdilemmas.testing", "jaxdilemmas.wrappers", "jax", "numpy"},
-    "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.wrappers", "jax", "numpy", "PIL"},
+    "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.rendering", "jax", "numpy", "PIL"},
+    "jaxdilemmas.rendering.*": CONTRACT | {"jaxdilemmas.rendering", "jaxdilemmas.wrappers", "jax", "numpy"},
+    "jaxdilemmas.rendering.raster": {"jaxdilemmas.rendering", "numpy", "PIL"},
+    "jaxdilemmas.pictures": set(),
+    "jaxdilemmas.pictures.*": GAME | {"jaxdilemmas.rendering", "jaxdilemmas.envs"},
+    "jaxdilemmas.pictures.common_pool_network": GAME
+    | {"jaxdilemmas.rendering", "jaxdilemmas.envs", "jaxdilemmas.pictures.common_pool"},
     "jaxdilemmas.adapters": set(),
     "jaxdilemmas.adapters.agents": CONTRACT | {"jaxdilemmas.wrappers"},
     "jaxdilemmas.adapters.jaxmarl": CONTRACT | {"jaxdilemmas.adapters.agents", "jax", "jaxmarl"},
@@ -77,6 +83,9 @@ LIGHT = {"jaxdilemmas", "jax", "flax", "chex", "numpy"}
 
 ADAPTED = {"jaxdilemmas.adapters.jaxmarl": {"jaxmarl"}, "jaxdilemmas.adapters.pettingzoo": {"gymnasium", "pettingzoo"}}
 """What an adapter derives its class from comes with it too, so nothing else imports an adapter."""
+
+DRAWN = {"jaxdilemmas.rendering.raster": {"PIL"}}
+"""The module that draws pixels is imported by the function that draws the first ones."""
 
 ENTRY_POINTS = {
     "baselines.runs.command",
@@ -175,7 +184,7 @@ def test_a_module_imports_only_the_layers_below_it(module: str) -> None:
 
 @pytest.mark.parametrize("module", modules("jaxdilemmas"))
 def test_importing_the_package_needs_the_light_libraries_alone(module: str) -> None:
-    light = LIGHT | ADAPTED.get(module, set())
+    light = LIGHT | (ADAPTED | DRAWN).get(module, set())
     assert {name for name in foreign_imports(module, at_top=True) if not is_within(name, light)} == set()
 
 
@@ -189,8 +198,14 @@ def importers(module: str) -> list[str]:
     return [name for name in modules("jaxdilemmas") if any(is_within(used, {module}) for used in imports(name))]
 
 
-def test_nothing_in_the_package_but_an_adapter_imports_rendering() -> None:
-    assert importers("jaxdilemmas.rendering") == ["jaxdilemmas.adapters.pettingzoo"]
+def test_nothing_in_the_package_but_pictures_and_an_adapter_imports_rendering() -> None:
+    others = [name for name in importers("jaxdilemmas.rendering") if not is_within(name, {"jaxdilemmas.rendering"})]
+    others = [name for name in others if not is_within(name, {"jaxdilemmas.pictures"})]
+    assert others == ["jaxdilemmas.adapters.pettingzoo"]
+
+
+def test_pictures_are_imported_when_a_game_is_drawn() -> None:
+    assert [name for name in importers("jaxdilemmas.pictures") if not is_within(name, {"jaxdilemmas.pictures"})] == []
 
 
 @pytest.mark.parametrize("adapter", sorted(ADAPTED))

@@ -77,14 +77,15 @@ def test_a_bonus_is_the_same_in_every_mode() -> None:
     assert_same_in_every_mode(lambda key: env.step(key, env.reset(key)[1], actions), KEY)
 
 
-def test_a_board_is_drawn_the_same_in_every_mode() -> None:
-    env = jaxdilemmas.make("gathering")
+@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+def test_a_game_is_drawn_the_same_in_every_mode(env_id: str) -> None:
+    env = jaxdilemmas.make(env_id)
     state = env.reset(KEY)[1]
-    expected = rendering.render_rgb(env, state)
+    expected = rendering.render_text(env, state)
     with jax.enable_x64(True):
-        assert (rendering.render_rgb(env, state) == expected).all()
+        assert rendering.render_text(jaxdilemmas.make(env_id), state) == expected
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
-        assert (rendering.render_rgb(env, state) == expected).all()
+        assert rendering.render_text(jaxdilemmas.make(env_id), state) == expected
 
 
 def test_an_adapter_works_in_every_mode() -> None:

@@ -1,9 +1,9 @@
-"""A game as a `ParallelEnv` of PettingZoo: one environment with NumPy arrays, whose step is compiled once.
+"""A game as a `ParallelEnv` of PettingZoo: one environment, NumPy in and out, its step compiled once.
 
 >>> env = PettingZooEnv(jaxdilemmas.make("gathering"))
 >>> obs, infos = env.reset(seed=0)
 
-This module imports PettingZoo and Gymnasium: `pip install -e ".[adapters]"`.
+Importing this module imports PettingZoo and Gymnasium: `pip install -e ".[adapters]"`.
 """
 
 import functools
@@ -26,18 +26,16 @@ NUM_SEEDS = 2**32
 
 
 class PettingZooEnv(ParallelEnv):
-    """A game as a `ParallelEnv`, with agents named `agent_0`, `agent_1`, ...
+    """Agents have names, `agent_0`, `agent_1`, ...; the episode ends for all at once, and `agents` is then empty.
 
-    The episode ends for all agents at once; `agents` is then empty. Params are `env.default_params`. Two adapters of
-    the same game object share the compiled functions.
+    Params are `env.default_params`. Adapters of one and the same game share what is compiled.
 
     Args:
       env: the game, wrapped or not.
       render_mode: None, or "rgb_array" for `render`, which needs a grid game.
 
     Raises:
-      ValueError: `env` is not an environment or resets itself, one of its spaces is neither `Discrete` nor `Box`, or
-        the render mode is unknown.
+      ValueError: `env` resets itself or has a space other than `Discrete` and `Box`, or the render mode is unknown.
     """
 
     def __init__(self, env: Environment, render_mode: str | None = None) -> None:
@@ -55,7 +53,7 @@ class PettingZooEnv(ParallelEnv):
         self._state: Any = None
 
     def observation_space(self, agent: str) -> spaces.Space:
-        """The space of the agent's observations.
+        """Where the agent's observations lie.
 
         Raises:
           ValueError: there is no such agent.
@@ -64,7 +62,7 @@ class PettingZooEnv(ParallelEnv):
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Space:
-        """The space of the agent's actions.
+        """What the agent may do.
 
         Raises:
           ValueError: there is no such agent.
@@ -76,12 +74,11 @@ class PettingZooEnv(ParallelEnv):
         """Starts an episode.
 
         Args:
-          seed: determines this episode and all later episodes that have no seed. The first episode has a random seed if
-            none is given.
+          seed: fixes this episode and those that follow without a seed; the first seed is random if none is given.
           options: not used.
 
         Returns:
-          Observations by agent, and an empty info for each agent.
+          Observations and empty infos by agent.
 
         Raises:
           ValueError: the seed is not a whole number in [0, 2^32).
@@ -98,11 +95,11 @@ class PettingZooEnv(ParallelEnv):
         """Plays one joint action.
 
         Args:
-          actions: for each agent one member of its action space.
+          actions: one member of its action space for each agent.
 
         Returns:
-          Five dicts by agent: observations, rewards (float), terminations (the game ended), truncations (the clock
-          ended the episode) and infos (each agent's entries of the game's info).
+          By agent: observations, rewards (float), terminations (the game ended), truncations (the clock ended it) and
+          infos, each agent's entries of the game's info.
 
         Raises:
           ValueError: no episode is running, an agent is missing or unknown, or an action is not in its space.
@@ -122,17 +119,17 @@ class PettingZooEnv(ParallelEnv):
         )
 
     def render(self) -> np.ndarray:
-        """Draws the whole board, `[height, width, 3]` uint8.
+        """The game as `jaxdilemmas.rendering.render_rgb` draws it, `[height, width, 3]` uint8. Needs Pillow.
 
         Raises:
-          ValueError: the render mode is None, no episode was started, or the game has no board.
+          ValueError: the render mode is None, no episode was started, or the game cannot be drawn.
         """
         require(self.render_mode is not None, "render_mode", self.render_mode, "'rgb_array' draws, None does not")
         require(self._state is not None, "state", self._state, "no episode was started, call reset first")
         return render_rgb(self.env, self._state)
 
     def _join(self, actions: ByAgent) -> np.ndarray:
-        """Actions as one array `[N, ...]` of the dtype that the game needs."""
+        """Actions as one array `[N, ...]` of the dtype that the game takes."""
         check_agents(self.agents, actions)
         for agent in self.agents:
             space, action = self.action_spaces[agent], np.asarray(actions[agent])

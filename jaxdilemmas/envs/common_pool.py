@@ -66,6 +66,7 @@ class CommonPool(Environment):
     """
 
     policy_module = "jaxdilemmas.policies.common_pool"
+    picture_module = "jaxdilemmas.pictures.common_pool"
 
     def __init__(self, num_agents: int = 4, **params: Any) -> None:
         self.num_agents = check_num_agents(num_agents)

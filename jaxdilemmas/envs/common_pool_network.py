@@ -100,6 +100,7 @@ class CommonPoolNetwork(Environment):
     """
 
     policy_module = "jaxdilemmas.policies.common_pool_network"
+    picture_module = "jaxdilemmas.pictures.common_pool_network"
 
     def __init__(
         self,

@@ -118,6 +118,7 @@ class Gems(Environment):
     """
 
     policy_module = "jaxdilemmas.policies.gems"
+    picture_module = "jaxdilemmas.pictures.gems"
 
     def __init__(
         self, end_rule: str = "team_reward", observation: str = "entities", num_agents: int = NUM_PLAYERS, **params: Any

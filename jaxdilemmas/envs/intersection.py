@@ -110,6 +110,7 @@ class Intersection(Environment):
     """
 
     policy_module = "jaxdilemmas.policies.intersection"
+    picture_module = "jaxdilemmas.pictures.intersection"
 
     def __init__(self, num_agents: int = NUM_ROADS, **params: Any) -> None:
         self.num_agents = check_num_agents(num_agents, NUM_ROADS)

@@ -87,6 +87,7 @@ class Overcooked(Environment):
     """
 
     policy_module = "jaxdilemmas.policies.overcooked"
+    picture_module = "jaxdilemmas.pictures.overcooked"
 
     def __init__(self, map: Board = "cramped_room", num_agents: int | None = None, **params: Any) -> None:
         self.kitchen, numbers = read_kitchen(map)

@@ -131,6 +131,7 @@ class GridEnvironment(Environment):
       painter: paints observations and boards.
     """
 
+    picture_module = "jaxdilemmas.pictures.boards"
     window: Window
     outside: str = "void"
     num_actions: int = 8

@@ -1,0 +1,1 @@
+"""How games look: a module per family, whose `picture(env)` returns a `jaxdilemmas.rendering.picture.Picture`."""

@@ -1,0 +1,118 @@
+"""How games on boards look: the board, what lies on it, beams and agents."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdilemmas.grid import beams
+from jaxdilemmas.grid.environment import GridEnvironment
+from jaxdilemmas.grid.maps import cells_of
+from jaxdilemmas.rendering.glyphs import GLYPHS, tile
+from jaxdilemmas.rendering.picture import Brush, Marks, Picture, as_host, degrees, join
+
+MEANINGS = {
+    "apple": "apple",
+    "waste": "waste",
+    "beam": "beam that hits agents",
+    "clean_beam": "beam that cleans",
+    "out": "out of the game",
+    "frozen": "tagged, cannot act",
+    "hit": "was hit",
+}
+"""What the legend says about signs on boards."""
+
+
+def picture(env: GridEnvironment) -> Picture:
+    """How a game on a board looks; what its `scene` lists is drawn.
+
+    Args:
+      env: the game. Tiles without a sign of their own are squares in the colours of its observations.
+    """
+    names = {layer.tile_there for layer in env.painter.layers} | {layer.tile_not_there for layer in env.painter.layers}
+    names |= {env.tiles[code] for code in np.unique(env.painter.codes) if code < len(env.tiles)}
+    beam_names, stays_if_tagged = _kinds_of(env)
+    names |= {*beam_names}
+    signs = ["agent", "timer", "hit", "apple_cell", "frozen" if stays_if_tagged else "out"]
+    unknown = {name: tile(env.colours[name], name) for name in sorted(names - set(GLYPHS))}
+    brush = Brush(*sorted((names & set(GLYPHS)) | {*signs, "floor"}), **unknown)
+    height, width = env.painter.shape
+
+    def marks(state: Any, params: Any) -> Marks:
+        return join([*_things(env, brush, state), *_beams(env, brush, state), *_agents(env, brush, state, params)])
+
+    return Picture(
+        width=width,
+        height=height,
+        glyphs=brush.glyphs,
+        ground=_ground(env, brush),
+        marks=marks,
+        legend={name: MEANINGS.get(name, name) for name in brush.glyphs if name in MEANINGS or name in unknown},
+        num_agents=env.num_agents,
+        status=lambda state, params: {"tagged" if stays_if_tagged else "out": state.timeouts > 0},
+    )
+
+
+def _kinds_of(env: GridEnvironment) -> tuple[list[str], bool]:
+    """The tiles of its beams, and whether agents that are tagged stay on the board; found without playing."""
+    scenes: list[Any] = []
+    jax.eval_shape(lambda key: scenes.append(env.scene(env.initial_state(key, env.default_params))), jax.random.key(0))
+    return [name for name, _ in scenes[0].beams], scenes[0].is_tagged is not None
+
+
+def _ground(env: GridEnvironment, brush: Brush) -> Marks:
+    """What never changes: floor, walls, and the cells on which things come and go without these."""
+    height, width = env.painter.shape
+    parts = [brush("floor", width / 2, height / 2, width=width, height=height)]
+    for code, name in enumerate(env.tiles):
+        cells = cells_of(env.painter.codes == code)
+        if len(cells) and name != "floor":
+            parts.append(brush.at(name, cells))
+    for layer in env.painter.layers:
+        if len(layer.cells):
+            parts.append(
+                brush.at("apple_cell" if layer.tile_not_there == "floor" else layer.tile_not_there, layer.cells)
+            )
+    return as_host(join(parts))
+
+
+def _things(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:
+    """The things of all layers that are there."""
+    shown = zip(env.painter.layers, env.scene(state).things, strict=True)
+    return [brush.at(layer.tile_there, layer.cells, where=is_there) for layer, is_there in shown if len(layer.cells)]
+
+
+def _beams(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:
+    """Each ray as one long sign, cut off at the edge of the board."""
+    parts = []
+    most = np.array([env.painter.shape], np.int32) - 1
+    for name, rays in env.scene(state).beams:
+        first, last = beams.ray_segments(state.positions, state.headings, rays, env.beam_side_start)
+        first, last = jnp.maximum(first, 0), jnp.minimum(last, most)
+        is_there = (rays.reshape(-1) > 0) & (last >= first).all(1)
+        is_across = jnp.repeat(state.headings % 2 == 1, rays.shape[1])
+        middle, sides = (first + last + 1).astype(jnp.float32) / 2, (last - first + 1).astype(jnp.float32)
+        along = jnp.where(is_across, sides[:, 1], sides[:, 0])
+        turn = jnp.where(is_across, 90.0, 0.0)
+        parts.append(brush(name, middle[:, 1], middle[:, 0], turn, 1.0, along, where=is_there))
+    return parts
+
+
+def _agents(env: GridEnvironment, brush: Brush, state: Any, params: Any) -> list[Marks]:
+    """Agents where they stand or were, who has been hit, and how long agents are out or cannot act."""
+    scene = env.scene(state)
+    number = np.arange(env.num_agents)
+    turn = degrees(scene.headings)
+    is_waiting = state.timeouts > 0
+    most = jnp.maximum(jnp.asarray(getattr(params, "timeout_steps", 1), jnp.float32), 1.0)
+    left = jnp.minimum(state.timeouts.astype(jnp.float32) / most, 1.0)
+    row, col = scene.positions.astype(jnp.float32).T + 0.5
+    parts = [brush.at("agent", scene.positions, turn=turn, agent=number, where=scene.is_drawn)]
+    if scene.is_tagged is None:
+        parts.insert(0, brush.at("out", scene.positions, agent=number, where=~scene.is_drawn))
+    else:
+        parts.append(brush.at("frozen", scene.positions, agent=number, where=scene.is_tagged))
+    parts.append(brush("hit", col + 0.32, row - 0.3, 0.0, 0.45, 0.45, where=(state.hits > 0) & ~is_waiting))
+    parts.append(brush("timer", col, row + 0.42, 0.0, 0.8 * left, 0.14, where=is_waiting))
+    return parts
