@@ -154,5 +154,5 @@ def _apply_separate(
     module: ActorCritic, network_params: Any, memory: jax.Array, obs: jax.Array, starts: jax.Array
 ) -> Output:
     num_envs, num_agents = obs.shape[1:3]
-    apply: Any = jax.vmap(module.apply, in_axes=(0, 1, 2, None, 0), out_axes=Output(1, 2, 2))
-    return apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32))
+    apply = jax.vmap(lambda *inputs: tuple(module.apply(*inputs)), in_axes=(0, 1, 2, None, 0), out_axes=(1, 2, 2))
+    return Output(*apply(network_params, memory, obs, starts, jnp.zeros((num_agents, num_envs), jnp.int32)))

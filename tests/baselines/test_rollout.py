@@ -101,14 +101,6 @@ def test_actions_of_agents_are_drawn_independently() -> None:
     assert np.mean(actions[:, 0] == actions[:, 1]) == pytest.approx(0.5, abs=0.02)
 
 
-def test_rates_of_what_a_game_tells_are_means_over_steps_and_environments() -> None:
-    collected = jnp.array([[[1, 0], [0, 0]], [[2, 0], [1, 1]]])
-    fields: dict[str, Any] = dict.fromkeys(Trajectory._fields, collected)
-    rates = rollout.event_rates(Trajectory(**fields | {"info": {"collected": collected, "tagged": collected}}))
-    assert set(rates) == {"collected"}
-    np.testing.assert_array_equal(rates["collected"], [1.0, 0.25])
-
-
 def ended_episodes(returns: list[list[float]], **more: Any) -> dict[str, jax.Array]:
     """Means over episodes of ten steps that end in one step of as many environments."""
     leaves = {"episode_return": jnp.array([returns]), "episode_length": jnp.full((1, len(returns), 2), 10)}
