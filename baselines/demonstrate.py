@@ -8,7 +8,7 @@ import dataclasses
 import datetime
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -16,7 +16,6 @@ import tyro
 from rich.console import Console
 
 from baselines.demonstrations import (
-    Demonstrations,
     Header,
     Writer,
     describe,
@@ -128,7 +127,10 @@ def play(policy: str, options: Options, path: Path, console: Console) -> tuple[H
         try:
             with writer:
                 played = Background(blocks, interruption)
-                write(writer, played, Progress(console, wanted or 0, unit))
+                progress = Progress(console, wanted or 0, unit)
+                for block in played:
+                    writer.write(block)
+                    progress.update(writer.header)
         except OSError as error:
             sys.exit(f"error: {describe_error(error)}; {what_is_safe(path, writer)}")
         except KeyboardInterrupt:
@@ -137,13 +139,6 @@ def play(policy: str, options: Options, path: Path, console: Console) -> tuple[H
             conclude(writer.header, True, path, console)
             interruption.end_program()
         return writer.header, interruption.is_asked
-
-
-def write(writer: Writer, blocks: Iterator[Demonstrations], progress: Progress) -> None:
-    """Writes block by block, and shows the progress."""
-    for block in blocks:
-        writer.write(block)
-        progress.update(writer.header)
 
 
 def what_is_safe(path: Path, writer: Writer) -> str:

@@ -118,6 +118,8 @@ def conclude(options: Options, dilemma: Dilemma) -> str:
 
 def write_result(options: Options, result: Result, path: Path) -> None:
     """Writes schelling.csv, schelling.json and schelling.png into a new directory."""
+    from matplotlib.figure import Figure
+
     path.mkdir(parents=True)
     rows = [flatten(row) for row in payoff_rows(result.table, result.equilibria)]
     write_csv(path / "schelling.csv", rows)
@@ -133,18 +135,11 @@ def write_result(options: Options, result: Result, path: Path) -> None:
         "about": describe_machine(),
     }
     write_file(path / "schelling.json", json.dumps(content, indent=2) + "\n")
-    plot_diagram(result, path / "schelling.png", options.title)
-
-
-def plot_diagram(result: Result, path: Path, title: str) -> None:
-    """Draws the Schelling diagram; see `draw_diagram`."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    draw_diagram(axes, result.table, result.equilibria, title)
+    draw_diagram(axes, result.table, result.equilibria, options.title)
     axes.legend(frameon=False)
-    save_figure(path, figure)
+    save_figure(path / "schelling.png", figure)
 
 
 def print_result(options: Options, result: Result, console: Console) -> None:
