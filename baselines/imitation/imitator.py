@@ -13,7 +13,7 @@ from baselines.demonstrations import Demonstrations
 from baselines.imitation import training
 from baselines.imitation.replay import Transitions
 from baselines.imitation.settings import ImitationConfig
-from baselines.imitation.sources import choose_demonstrations
+from baselines.imitation.sources import check_given, choose_demonstrations
 from baselines.imitation.training import Method
 from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.environment import Environment
@@ -32,9 +32,11 @@ def declare(name: str, config_class: type, make_method: Callable[[Any, Environme
     """
 
     def make_trainer(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
+        check_given(demonstrations)
         return training.make_trainer(config, env, make_method(config, env), demonstrations)
 
     def make_policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
+        check_flag("greedy", greedy)
         return act_by(config, env, make_method(config, env).action_values, greedy)
 
     def recovered_rewards(config: Any, env: Environment, network_params: Any) -> RewardFunction:
