@@ -11,13 +11,12 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
 from jaxdilemmas.grid.bits import bitwise_or, pack_bits, unpack_bits
 from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
-from jaxdilemmas.grid.maps import Board, read_river_layers
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import goes_first, move_agents
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.spawning import collect
@@ -64,38 +63,19 @@ class Params(river.BeamParams):
     """The numbers in the rules: those of `BeamParams`."""
 
 
-class State(GridState):
-    """One moment of the game: `GridState` with beams and the river.
-
-    Attributes:
-      cooldowns: `[N, 2]` int32, steps in which a fine and a cleaning beam cannot be fired yet.
-      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
-        agents that did not fire.
-      waste: `[R]` bool, whether each cell of the river is under waste.
-      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
-    """
-
-    cooldowns: jax.Array
-    rays: jax.Array
-    waste: jax.Array
-    cleaned_at: jax.Array
+class State(river.RiverState, lab2d.BeamState, GridState):
+    """One moment of the game: `GridState` with the beams `river.FINE` and `river.CLEAN`, and with the river."""
 
 
-class Draws(struct.PyTreeNode):
-    """The random numbers of one step; float32 in [0, 1).
+class Draws(river.RiverDraws):
+    """The random numbers of one step: `RiverDraws`, plus those of moves; float32 in [0, 1).
 
     Attributes:
       priorities: `[N]`; they decide which of several agents gets a cell, or the credit for waste that several agents
         clean.
-      waste_gate: `[]`, whether new waste appears.
-      waste_choice: `[]`, where it appears.
-      apple_growth: `[A]`, compared with the probability that an apple grows.
     """
 
     priorities: jax.Array
-    waste_gate: jax.Array
-    waste_choice: jax.Array
-    apple_growth: jax.Array
 
 
 class Cleanup(GridEnvironment):
@@ -128,13 +108,11 @@ class Cleanup(GridEnvironment):
     beam_length = 5
 
     def __init__(self, num_agents: int = 5, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
-        board = read_river_layers(map, *self.boards)
-        layer = river.river_layer(board)
+        board, layer, self.starts_dirty = river.read_river(map, *self.boards)
         super().__init__(board, num_agents, observation, [layer])
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
         self.river_cells = layer.cells
-        self.starts_dirty = board["waste"][tuple(layer.cells.T)]
         self.river_rays = river.rays_over(layer.cells, self.walls.shape, self.beam_length)
         self.default_params = self.params_from(Params, params)
         river.check_beam_params(self.default_params)
@@ -142,17 +120,16 @@ class Cleanup(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, no apples, and the river of the map."""
         del params
-        start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
-        start["apples"] = jnp.zeros(len(self.apple_cells), bool)
-        nobody = jnp.zeros(self.num_agents, bool)
-        return State(**start, waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
+        start = self.start(*self.random_spawns(key)) | {"apples": jnp.zeros(len(self.apple_cells), bool)}
+        ready = lab2d.ready_beams(self.num_agents, num_beams=2)
+        return State(**start, **ready, **river.start(self.starts_dirty, self.num_agents))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        num_agents = self.num_agents
-        uniforms = jax.random.uniform(key, (num_agents + 2 + len(self.apple_cells),), jnp.float32)
-        return Draws(uniforms[:num_agents], uniforms[num_agents], uniforms[num_agents + 1], uniforms[num_agents + 2 :])
+        uniforms = jax.random.uniform(key, (self.num_agents + 2 + len(self.apple_cells),), jnp.float32)
+        priorities, own = uniforms[: self.num_agents], uniforms[self.num_agents :]
+        return Draws(own[0], own[1], own[2:], priorities)
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: waste, move, collect, fire, grow, collect. `Environment.transition` explains the result."""

@@ -11,7 +11,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
 from jaxdilemmas.grid import one_by_one, river
@@ -19,7 +18,7 @@ from jaxdilemmas.grid.beams import find_hits
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
 from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, outcome
 from jaxdilemmas.grid.geometry import same_cell
-from jaxdilemmas.grid.maps import Board, cells_of, read_river_layers
+from jaxdilemmas.grid.maps import Board, cells_of
 from jaxdilemmas.grid.movement import CLEAN
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.spawning import collect_alive
@@ -82,30 +81,12 @@ class Params(river.RiverParams, GridParams):
     clean_cost: Any = 1.0
 
 
-class State(GridState):
-    """One moment of the game: `GridState` with the river.
-
-    Attributes:
-      waste: `[R]` bool, whether each cell of the river is under waste.
-      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
-    """
-
-    waste: jax.Array
-    cleaned_at: jax.Array
+class State(river.RiverState, GridState):
+    """One moment of the game: `GridState` with the river."""
 
 
-class Draws(struct.PyTreeNode):
-    """The random numbers of one step; float32 in [0, 1).
-
-    Attributes:
-      waste_gate: `[]`, whether new waste appears.
-      waste_choice: `[]`, where it appears.
-      apple_growth: `[A]`, compared with the probability that an apple grows.
-    """
-
-    waste_gate: jax.Array
-    waste_choice: jax.Array
-    apple_growth: jax.Array
+class Draws(river.RiverDraws):
+    """The random numbers of one step: those of `RiverDraws`."""
 
 
 class CleanupGallego(GridEnvironment):
@@ -136,13 +117,11 @@ class CleanupGallego(GridEnvironment):
     window = Window(ahead=7, behind=0, side=7)
 
     def __init__(self, map: Board = "full", num_agents: int = 5, observation: str = "tiles", **params: Any) -> None:
-        board = read_river_layers(map, MAPS, SYMBOLS)
-        layer = river.river_layer(board)
+        board, layer, self.starts_dirty = river.read_river(map, MAPS, SYMBOLS)
         super().__init__(board, num_agents, observation, [layer])
         self.open_cells = cells_of(board["floor"] | board["spawn"])
         self.set_beam(length=5, half_width=1)
         self.river_cells = layer.cells
-        self.starts_dirty = board["waste"][tuple(layer.cells.T)]
         self.default_params = self.params_from(Params, params)
         river.check_river_params(self.default_params)
         check_counts(self.default_params, "timeout_steps", "hits_to_tag")
@@ -151,9 +130,8 @@ class CleanupGallego(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents at random places, every apple there, and the river of the map."""
         del params
-        nobody = jnp.zeros(self.num_agents, bool)
         places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
-        return State(**self.start(*places), waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
+        return State(**self.start(*places), **river.start(self.starts_dirty, self.num_agents))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""

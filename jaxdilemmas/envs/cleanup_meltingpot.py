@@ -14,7 +14,7 @@ from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
 from jaxdilemmas.grid.bits import bitwise_or, pack_bits, unpack_bits
 from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
-from jaxdilemmas.grid.maps import Board, read_river_layers
+from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import is_move, move_agents
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.spawning import collect
@@ -62,35 +62,12 @@ class Params(lab2d.MeltingPotParams, river.BeamParams):
     fine_penalty: Any = 0.0
 
 
-class State(GridState):
-    """One moment of the game: `GridState` with beams and the river.
-
-    Attributes:
-      cooldowns: `[N, 2]` int32, steps in which a fine and a cleaning beam cannot be fired yet.
-      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
-        agents that did not fire.
-      waste: `[R]` bool, whether each cell of the river is under waste.
-      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
-    """
-
-    cooldowns: jax.Array
-    rays: jax.Array
-    waste: jax.Array
-    cleaned_at: jax.Array
+class State(river.RiverState, lab2d.BeamState, GridState):
+    """One moment of the game: `GridState` with the beams `river.FINE` and `river.CLEAN`, and with the river."""
 
 
-class Draws(lab2d.MeltingPotDraws):
-    """The random numbers of one step: `MeltingPotDraws`, plus those of the river and of apples; float32 in [0, 1).
-
-    Attributes:
-      waste_gate: `[]`, whether new waste appears.
-      waste_choice: `[]`, where it appears.
-      apple_growth: `[A]`, compared with the probability that an apple grows.
-    """
-
-    waste_gate: jax.Array
-    waste_choice: jax.Array
-    apple_growth: jax.Array
+class Draws(river.RiverDraws, lab2d.MeltingPotDraws):
+    """The random numbers of one step: those of both classes; float32 in [0, 1)."""
 
 
 class CleanupMeltingPot(GridEnvironment):
@@ -139,13 +116,11 @@ class CleanupMeltingPot(GridEnvironment):
     ) -> None:
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
-        board = read_river_layers(map, *self.boards)
-        layer = river.river_layer(board)
+        board, layer, self.starts_dirty = river.read_river(map, *self.boards)
         super().__init__(board, num_agents, observation, [layer])
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
         self.river_cells = layer.cells
-        self.starts_dirty = board["waste"][tuple(layer.cells.T)]
         self.river_rays = river.rays_over(layer.cells, self.walls.shape, self.beam_length)
         self.default_params = self.params_from(Params, numbers | params)
         river.check_beam_params(self.default_params)
@@ -154,10 +129,9 @@ class CleanupMeltingPot(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, no apples, and the river of the map."""
         del params
-        start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
-        start["apples"] = jnp.zeros(len(self.apple_cells), bool)
-        nobody = jnp.zeros(self.num_agents, bool)
-        return State(**start, waste=jnp.asarray(self.starts_dirty), cleaned_at=nobody)
+        start = self.start(*self.random_spawns(key)) | {"apples": jnp.zeros(len(self.apple_cells), bool)}
+        ready = lab2d.ready_beams(self.num_agents, num_beams=2)
+        return State(**start, **ready, **river.start(self.starts_dirty, self.num_agents))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""

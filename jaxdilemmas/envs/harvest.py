@@ -128,19 +128,14 @@ class Params(lab2d.MeltingPotParams):
     ending_probability: Any = 0.15
 
 
-class State(GridState):
-    """One moment of the game: `GridState` with beams and the apples that may grow in the next step.
+class State(lab2d.BeamState, GridState):
+    """One moment of the game: `GridState` with the beam and the apples that may grow in the next step.
 
     Attributes:
-      cooldowns: `[N, 1]` int32, steps in which the beam cannot be fired yet.
-      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
-        agents that did not fire.
       live_neighbours: `[A]` int8, the number of live neighbours by which a missing apple may grow; -1 if it may not
         grow.
     """
 
-    cooldowns: jax.Array
-    rays: jax.Array
     live_neighbours: jax.Array
 
 

@@ -62,6 +62,19 @@ class MeltingPotParams(struct.PyTreeNode):
     max_steps: Any = 1000
 
 
+class BeamState(struct.PyTreeNode):
+    """The fields of a state that a game with beams of Lab2D adds to `GridState`.
+
+    Attributes:
+      cooldowns: `[N, beams]` int32, steps in which each beam cannot be fired yet.
+      rays: `[N, 3]` int32, cells that each ray of the beam fired in the last step covers, from left to right; 0 for
+        agents that did not fire.
+    """
+
+    cooldowns: jax.Array
+    rays: jax.Array
+
+
 class MeltingPotDraws(struct.PyTreeNode):
     """The random numbers of one step in all games of Melting Pot; float32 in [0, 1).
 
@@ -80,12 +93,7 @@ class MeltingPotDraws(struct.PyTreeNode):
 
 
 def ready_beams(num_agents: int, num_beams: int) -> dict[str, jax.Array]:
-    """The fields of a state that beams need, at the start of an episode.
-
-    Returns:
-      cooldowns: `[N, beams]` int32 zeros, steps in which each beam cannot be fired yet.
-      rays: `[N, 3]` int32 zeros, cells that each ray of the beam fired in the last step covers, from left to right.
-    """
+    """The fields of `BeamState` at the start of an episode, `[N, beams]` and `[N, 3]` int32: every beam is ready."""
     return {
         "cooldowns": jnp.zeros((num_agents, num_beams), jnp.int32),
         "rays": jnp.zeros((num_agents, NUM_RAYS), jnp.int32),

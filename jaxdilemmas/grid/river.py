@@ -17,7 +17,7 @@ from jaxdilemmas.environment import check_counts, check_numbers, require
 from jaxdilemmas.grid import beams, lab2d, movement
 from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits
 from jaxdilemmas.grid.geometry import cell_index
-from jaxdilemmas.grid.maps import cells_of, index_of_cells
+from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells, read_river_layers
 from jaxdilemmas.grid.painting import OTHERS, PALETTE, Layer, Scene
 
 TILES = ("void", "floor", "apple", "river", "waste", "stream", "wall", "clean_beam", "beam", *OTHERS, "self")
@@ -35,9 +35,26 @@ FINE, CLEAN = range(2)
 """The beams of `fire_beams`."""
 
 
-def river_layer(board: Mapping[str, np.ndarray]) -> Layer:
-    """The layer of the river's cells, with the tiles "waste" and "river", from masks `[H, W]` bool."""
-    return Layer("waste", "river", cells_of(board["river"]))
+def read_river(
+    board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]
+) -> tuple[dict[str, np.ndarray], Layer, np.ndarray]:
+    """Reads a board that has a river.
+
+    Args:
+      board: the argument `map` of a game.
+      boards: its own boards by name.
+      symbols: the layer of each character.
+
+    Returns:
+      The masks of the board by name, `[H, W]` bool each; the layer of the river's cells, with the tiles "waste" and
+      "river"; and the cells of it that are under waste, `[R]` bool.
+
+    Raises:
+      ValueError: see `maps.read_river_layers`.
+    """
+    masks = read_river_layers(board, boards, symbols)
+    layer = Layer("waste", "river", cells_of(masks["river"]))
+    return masks, layer, masks["waste"][tuple(layer.cells.T)]
 
 
 def rays_over(cells: np.ndarray, shape: tuple[int, int], length: int) -> np.ndarray:
@@ -88,6 +105,37 @@ class RiverParams(struct.PyTreeNode):
     fine_cost: Any = 1.0
     fine_penalty: Any = 50.0
     max_steps: Any = 1000
+
+
+class RiverState(struct.PyTreeNode):
+    """The fields of a state that a game with a river adds to `GridState`.
+
+    Attributes:
+      waste: `[R]` bool, whether each cell of the river is under waste.
+      cleaned_at: `[N]` bool, the agents whose cleaning beam is drawn.
+    """
+
+    waste: jax.Array
+    cleaned_at: jax.Array
+
+
+class RiverDraws(struct.PyTreeNode):
+    """The random numbers of one step in all games with a river; float32 in [0, 1).
+
+    Attributes:
+      waste_gate: `[]`, whether new waste appears.
+      waste_choice: `[]`, where it appears.
+      apple_growth: `[A]`, compared with the probability that an apple grows.
+    """
+
+    waste_gate: jax.Array
+    waste_choice: jax.Array
+    apple_growth: jax.Array
+
+
+def start(starts_dirty: np.ndarray, num_agents: int) -> dict[str, jax.Array]:
+    """The fields of `RiverState` at the start of an episode: the waste of the map `[R]` bool, and `[N]` bool, False."""
+    return {"waste": jnp.asarray(starts_dirty), "cleaned_at": jnp.zeros(num_agents, bool)}
 
 
 class BeamParams(RiverParams):
