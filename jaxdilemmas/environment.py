@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxdilemmas.arguments import check_counts as check_counts
 from jaxdilemmas.arguments import check_key as check_key
@@ -107,12 +108,16 @@ def _with_checked_state(method: Callable[..., Any], index: int) -> Callable[...,
     return checked
 
 
+class NoDraws(struct.PyTreeNode):
+    """The draws of a game without chance: no fields."""
+
+
 class Environment(abc.ABC):
     """A multi-agent game as pure functions of arrays with an agent axis of length N = `num_agents`.
 
-    A game defines `Params`, `State` and `Draws` (flax.struct dataclasses) and the abstract methods below. `reset` and
-    `step` are the same for all games. `State` has a field `step_count` (`[]` int32) that `transition` increments;
-    `Params` has a field `max_steps`.
+    A game defines `Params`, `State` and `Draws` (flax.struct dataclasses), the abstract methods below and `draw`. A
+    game without chance inherits `draw`, which returns `NoDraws`. `reset` and `step` are the same for all games. `State`
+    has a field `step_count` (`[]` int32) that `transition` increments; `Params` has a field `max_steps`.
 
     Attributes:
       num_agents: N, the length of every agent axis.
@@ -153,7 +158,7 @@ class Environment(abc.ABC):
           params: the numbers in the rules.
         """
 
-    @abc.abstractmethod
+    @functools.partial(_with_checked_state, index=STATE_AT["draw"])
     def draw(self, key: jax.Array, state: Any, params: Any) -> Any:
         """Returns every random number of one step as a `Draws`, which has no fields if the game has no chance.
 
@@ -162,6 +167,8 @@ class Environment(abc.ABC):
           state: the current `State`.
           params: the numbers in the rules.
         """
+        del key, state, params
+        return NoDraws()
 
     @abc.abstractmethod
     def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:

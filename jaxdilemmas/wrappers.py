@@ -110,11 +110,10 @@ class AutoReset(Wrapper):
         return self.env.observe(state, params), state, rewards, terminated, truncated, info
 
 
-class TransformedState(struct.PyTreeNode):
-    """The inner state and the carry of the preference."""
+class OuterState(struct.PyTreeNode):
+    """The state of a wrapper: the inner state, and in subclasses the wrapper's own fields."""
 
     env_state: Any
-    carry: Any
 
     @property
     def step_count(self) -> jax.Array:
@@ -122,7 +121,21 @@ class TransformedState(struct.PyTreeNode):
         return self.env_state.step_count
 
 
-class TransformRewards(Wrapper):
+class StatefulWrapper(Wrapper):
+    """A wrapper whose state is an `OuterState`."""
+
+    def inner_state(self, state: OuterState) -> Any:
+        """Returns the inner environment's part of `state`."""
+        return state.env_state
+
+
+class TransformedState(OuterState):
+    """The inner state and the carry of the preference."""
+
+    carry: Any
+
+
+class TransformRewards(StatefulWrapper):
     """Replaces the rewards of the game by the rewards that a preference computes from them.
 
     Args:
@@ -145,10 +158,6 @@ class TransformRewards(Wrapper):
         """Returns the inner initial state with a new carry of the preference."""
         return TransformedState(self.env.initial_state(key, params), self.preference.init(self.num_agents))
 
-    def inner_state(self, state: TransformedState) -> Any:
-        """Returns the inner environment's part of `state`."""
-        return state.env_state
-
     def transition(self, draws: Any, state: TransformedState, actions: jax.Array, params: Any) -> Transition:
         """Returns the inner transition with transformed rewards."""
         env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
@@ -156,19 +165,13 @@ class TransformRewards(Wrapper):
         return TransformedState(env_state, carry), rewards, terminated, info
 
 
-class BonusState(struct.PyTreeNode):
+class BonusState(OuterState):
     """The inner state and the carry of the bonus."""
 
-    env_state: Any
     carry: Any
 
-    @property
-    def step_count(self) -> jax.Array:
-        """`[]` int32, the step count of the inner state."""
-        return self.env_state.step_count
 
-
-class AddBonus(Wrapper):
+class AddBonus(StatefulWrapper):
     """Adds a bonus for events to the rewards; `info["bonus"]`, `[N]` float32, is the bonus before the weight.
 
     Args:
@@ -198,10 +201,6 @@ class AddBonus(Wrapper):
         """Returns the inner initial state with a new carry of the bonus."""
         return BonusState(self.env.initial_state(key, params), self.bonus.init(self.num_agents))
 
-    def inner_state(self, state: BonusState) -> Any:
-        """Returns the inner environment's part of `state`."""
-        return state.env_state
-
     def transition(self, draws: Any, state: BonusState, actions: jax.Array, params: Any) -> Transition:
         """Returns the inner transition with the bonus added to the rewards and to info."""
         env_state, rewards, terminated, info = self.env.transition(draws, state.env_state, actions, params)
@@ -216,7 +215,7 @@ class AddBonus(Wrapper):
         return self.transition(self.draw(key, state, params), state, actions, params)[-1]
 
 
-class StatisticsState(struct.PyTreeNode):
+class StatisticsState(OuterState):
     """The inner state and sums over the episode so far, one for each agent; `EpisodeStatistics` describes them.
 
     Attributes:
@@ -227,19 +226,13 @@ class StatisticsState(struct.PyTreeNode):
       tagged_steps: `[N]` int32.
     """
 
-    env_state: Any
     returns: jax.Array
     reward_steps: jax.Array
     reward_time: jax.Array
     tagged_steps: jax.Array
 
-    @property
-    def step_count(self) -> jax.Array:
-        """`[]` int32, the step count of the inner state."""
-        return self.env_state.step_count
 
-
-class EpisodeStatistics(Wrapper):
+class EpisodeStatistics(StatefulWrapper):
     """Adds sums over the episode, one for each agent, to info; `jaxdilemmas.metrics` computes metrics from them.
 
     After each step info contains these arrays, `[N]` each, which include this step:
@@ -262,10 +255,6 @@ class EpisodeStatistics(Wrapper):
         returns = jnp.zeros(self.num_agents, jnp.float32)
         counts = (jnp.zeros(self.num_agents, jnp.int32) for _ in range(3))  # donated states share no buffer
         return StatisticsState(self.env.initial_state(key, params), returns, *counts)
-
-    def inner_state(self, state: StatisticsState) -> Any:
-        """Returns the inner environment's part of `state`."""
-        return state.env_state
 
     def transition(self, draws: Any, state: StatisticsState, actions: jax.Array, params: Any) -> Transition:
         """Returns the inner transition with the sums added to info."""

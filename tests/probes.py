@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Environment, Transition
+from jaxdilemmas.environment import Environment, NoDraws, Transition
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 
@@ -67,10 +67,6 @@ class State(struct.PyTreeNode):
     step_count: jax.Array
 
 
-class Draws(struct.PyTreeNode):
-    """Empty: nothing happens by chance within an episode."""
-
-
 class Probe(Environment):
     """One number to see, two actions, and a reward that is linear in what `Params` names.
 
@@ -98,12 +94,7 @@ class Probe(Environment):
         del params
         return State(jax.random.rademacher(key, (self.num_agents,), jnp.float32), jnp.zeros((), jnp.int32))
 
-    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Nothing to draw."""
-        del key, state, params
-        return Draws()
-
-    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+    def transition(self, draws: NoDraws, state: State, actions: jax.Array, params: Params) -> Transition:
         """Pays, and ends after `length` steps."""
         del draws
         roles = 2.0 * (jnp.arange(self.num_agents, dtype=jnp.float32) % 2) - 1.0

@@ -13,15 +13,8 @@ import jaxdilemmas
 from jaxdilemmas import EpisodeStatistics, policies
 from jaxdilemmas.envs.cleanup import Cleanup
 from jaxdilemmas.grid.maps import cells_of, parse_map
-from jaxdilemmas.policies.cleanup import (
-    Posts,
-    choose_cleaners,
-    clean_best,
-    cooperative,
-    exploitative,
-    find_posts,
-    greedy,
-)
+from jaxdilemmas.policies.cleanup import Posts, choose_cleaners, clean_best, cooperative, find_posts
+from jaxdilemmas.policies.routes import exploitative, greedy
 from tests.reference import policies as reference
 from tests.reference.movement import target_cell
 from tests.reference.views import Cell, cell_at, is_inside

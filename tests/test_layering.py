@@ -20,7 +20,8 @@ ALLOWED = {
     "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
     "jaxdilemmas.arguments": {"jax", "numpy"},
     "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
-    "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces", "jax", "numpy"},
+    "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces"}
+    | {"jax", "numpy", "flax"},
     "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
     "jaxdilemmas.preferences": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.bonuses": {"jaxdilemmas.arguments", "jax"},

@@ -18,8 +18,8 @@ from jaxdilemmas.grid.beams import open_reach
 from jaxdilemmas.grid.maps import cells_of, parse_map
 from jaxdilemmas.grid.spawning import neighbours_within
 from jaxdilemmas.metrics import social_metrics
-from jaxdilemmas.policies.gathering import cooperative, exploitative, greedy
-from jaxdilemmas.policies.routes import NEVER, SEARCH_ORDER, divide_cells, find_ways
+from jaxdilemmas.policies.gathering import cooperative
+from jaxdilemmas.policies.routes import NEVER, SEARCH_ORDER, divide_cells, exploitative, find_ways, greedy
 from tests.probes import Probe
 from tests.reference import policies as reference
 from tests.reference.self_play import play_reference

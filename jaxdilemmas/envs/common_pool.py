@@ -12,7 +12,7 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_num_agents
-from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers
+from jaxdilemmas.environment import Environment, NoDraws, Transition, check_counts, check_numbers
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 WAIT, TAKE = range(2)
@@ -48,10 +48,6 @@ class State(struct.PyTreeNode):
     stock: jax.Array
     taken: jax.Array
     step_count: jax.Array
-
-
-class Draws(struct.PyTreeNode):
-    """Empty: the game has no random numbers."""
 
 
 class CommonPool(Environment):
@@ -91,12 +87,7 @@ class CommonPool(Environment):
         stock = jnp.asarray(params.initial_stock, jnp.float32)
         return State(stock, jnp.zeros(self.num_agents, jnp.float32), jnp.zeros((), jnp.int32))
 
-    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Draws nothing."""
-        del key, state, params
-        return Draws()
-
-    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+    def transition(self, draws: NoDraws, state: State, actions: jax.Array, params: Params) -> Transition:
         """Agents take, then the rest of the stock grows. If the takes deplete the stock, no agent gets anything."""
         del draws
         is_taking = actions == TAKE

@@ -13,7 +13,7 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import MOST_AGENTS, check_choice, check_count, check_num_agents, numbers_from, refusal
-from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers, require
+from jaxdilemmas.environment import Environment, NoDraws, Transition, check_counts, check_numbers, require
 from jaxdilemmas.graphs import GRAPHS, check_adjacency, edges_of, make_graph
 from jaxdilemmas.spaces import Box, Discrete, Space
 
@@ -64,10 +64,6 @@ class State(struct.PyTreeNode):
     stocks: jax.Array
     taken: jax.Array
     step_count: jax.Array
-
-
-class Draws(struct.PyTreeNode):
-    """Empty: the game has no random numbers."""
 
 
 class CommonPoolNetwork(Environment):
@@ -173,12 +169,7 @@ class CommonPoolNetwork(Environment):
         stocks = jnp.full(self.num_nodes, params.initial_stock, jnp.float32)
         return State(stocks, jnp.zeros(self.num_agents, jnp.float32), jnp.zeros((), jnp.int32))
 
-    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Draws nothing."""
-        del key, state, params
-        return Draws()
-
-    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+    def transition(self, draws: NoDraws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: harvest, collapse, grow, flow. The game ends when no node is above the threshold."""
         del draws
         efforts = self.efforts_from(actions)

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts
+from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.beams import find_hits, tag_agents
-from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.environment import DensityParams, GridEnvironment, GridState, check_density_params, outcome
 from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
 from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.views import Window
@@ -45,16 +45,8 @@ MAPS = {
 """The floor cells along the wall are spawn cells. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b (MIT)."""
 
 
-class Params(GridParams):
-    """The numbers in the rules: those of `GridParams`, with one hit to tag, and the growth of apples.
-
-    Attributes:
-      regrowth_probabilities: probabilities that an apple grows back in a step with no, 1-2, 3-4 and more live
-        neighbours.
-    """
-
-    hits_to_tag: Any = 1
-    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
+class Params(DensityParams):
+    """The numbers in the rules: those of `DensityParams`."""
 
 
 class State(GridState):
@@ -102,8 +94,7 @@ class Commons(GridEnvironment):
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(length=20, half_width=2)
         self.default_params = self.params_from(Params, params)
-        check_counts(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
-        check_regrowth_probabilities(self.default_params)
+        check_density_params(self.default_params)
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
 
     def initial_state(self, key: jax.Array, params: Params) -> State:

@@ -11,10 +11,18 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.environment import Transition, check_counts
+from jaxdilemmas.environment import NoDraws, Transition
 from jaxdilemmas.envs.commons import MAPS as COMMONS_MAPS
 from jaxdilemmas.grid import one_by_one, spawning
-from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.environment import (
+    DensityParams,
+    GridEnvironment,
+    GridState,
+    TimerParams,
+    check_density_params,
+    check_timer_params,
+    outcome,
+)
 from jaxdilemmas.grid.maps import SYMBOLS, Board, cells_of, read_layers
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.views import Window
@@ -77,26 +85,12 @@ MAPS = {
 """In the reference the rows have different lengths. They are filled up with floor on the right."""
 
 
-class GatheringParams(GridParams):
-    """The numbers in the rules of `GatheringGallego`: those of `GridParams` and the time until apples grow back.
-
-    Attributes:
-      apple_respawn_steps: steps from the collection of an apple to the step in which it can be collected again.
-    """
-
-    apple_respawn_steps: Any = 25
+class GatheringParams(TimerParams):
+    """The numbers in the rules of `GatheringGallego`: those of `TimerParams`."""
 
 
-class CommonsParams(GridParams):
-    """The numbers in the rules of `CommonsGallego`: those of `GridParams`, one hit to tag, and the growth of apples.
-
-    Attributes:
-      regrowth_probabilities: probabilities that an apple grows back in a step with no, 1-2, 3-4 and more live
-        neighbours.
-    """
-
-    hits_to_tag: Any = 1
-    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
+class CommonsParams(DensityParams):
+    """The numbers in the rules of `CommonsGallego`: those of `DensityParams`."""
 
 
 class GatheringState(GridState):
@@ -107,10 +101,6 @@ class GatheringState(GridState):
     """
 
     apple_timers: jax.Array
-
-
-class NoDraws(struct.PyTreeNode):
-    """Empty: `GatheringGallego` has no random numbers after the reset."""
 
 
 class CommonsDraws(struct.PyTreeNode):
@@ -149,18 +139,13 @@ class GatheringGallego(GridEnvironment):
         self.open_cells = cells_of(board["floor"] | board["spawn"])
         self.set_beam(length=20)
         self.default_params = self.params_from(GatheringParams, params)
-        check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+        check_timer_params(self.default_params)
 
     def initial_state(self, key: jax.Array, params: GatheringParams) -> GatheringState:
         """Agents at random places, and every apple there."""
         del params
         places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
         return GatheringState(**self.start(*places), apple_timers=jnp.zeros(len(self.apple_cells), jnp.int32))
-
-    def draw(self, key: jax.Array, state: GatheringState, params: GatheringParams) -> NoDraws:
-        """Draws nothing: the game has no random numbers."""
-        del key, state, params
-        return NoDraws()
 
     def transition(
         self, draws: NoDraws, state: GatheringState, actions: jax.Array, params: GatheringParams
@@ -209,8 +194,7 @@ class CommonsGallego(GridEnvironment):
         self.open_cells = cells_of(board["floor"] | board["spawn"])
         self.set_beam(length=20, half_width=2)
         self.default_params = self.params_from(CommonsParams, params)
-        check_counts(self.default_params, "timeout_steps", "hits_to_tag", "max_steps")
-        check_regrowth_probabilities(self.default_params)
+        check_density_params(self.default_params)
         self.neighbours = spawning.neighbours_within(self.apple_cells, radius=2)
 
     def initial_state(self, key: jax.Array, params: CommonsParams) -> GridState:

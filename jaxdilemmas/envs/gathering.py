@@ -12,10 +12,10 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_flag
-from jaxdilemmas.environment import Transition, check_counts
+from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.beams import find_hits, tag_agents
-from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, TimerParams, check_timer_params, outcome
 from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
 from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.views import Window
@@ -39,14 +39,8 @@ MAPS = {
 }
 
 
-class Params(GridParams):
-    """The numbers in the rules: those of `GridParams` and the time until apples grow back.
-
-    Attributes:
-      apple_respawn_steps: steps from the collection of an apple to the step in which it can be collected again.
-    """
-
-    apple_respawn_steps: Any = 25
+class Params(TimerParams):
+    """The numbers in the rules: those of `TimerParams`."""
 
 
 class State(GridState):
@@ -101,7 +95,7 @@ class Gathering(GridEnvironment):
     ) -> None:
         super().__init__(read_layers(map, MAPS, SYMBOLS), num_agents, observation)
         self.default_params = self.params_from(Params, params)
-        check_counts(self.default_params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+        check_timer_params(self.default_params)
         self.spawn_cells = order_spawn_cells(self.spawn_cells, self.walls, self.apple_cells)
         self.check_num_agents(len(self.spawn_cells))
         check_flag("beam_enabled", beam_enabled)

@@ -15,7 +15,7 @@ from flax import struct
 
 from jaxdilemmas.arguments import check_num_agents
 from jaxdilemmas.batching import compute_if_any
-from jaxdilemmas.environment import Environment, Transition, check_counts, check_numbers
+from jaxdilemmas.environment import Environment, NoDraws, Transition, check_counts, check_numbers
 from jaxdilemmas.spaces import Box, Discrete, Space
 
 SLOWER, IDLE, FASTER = range(3)
@@ -94,10 +94,6 @@ class State(struct.PyTreeNode):
     step_count: jax.Array
 
 
-class Draws(struct.PyTreeNode):
-    """Empty: only the start of an episode is random."""
-
-
 class Intersection(Environment):
     """See the module for the game and docs/intersection.md for its rules.
 
@@ -144,12 +140,7 @@ class Intersection(Environment):
             step_count=jnp.zeros((), jnp.int32),
         )
 
-    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Draws nothing."""
-        del key, state, params
-        return Draws()
-
-    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+    def transition(self, draws: NoDraws, state: State, actions: jax.Array, params: Params) -> Transition:
         """Cars choose target speeds and drive for a second; a crash, or the last arrival, ends the episode."""
         del draws
         is_driving = ~(state.arrived | state.crashed)

@@ -11,7 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.environment import Environment, Info, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.environment import (
+    Environment,
+    Info,
+    NoDraws,
+    Transition,
+    check_counts,
+    check_numbers,
+    is_count,
+    require,
+)
 from jaxdilemmas.envs.kitchens import COUNTER, DISHES, FLOOR, ONIONS, POT, POT_SIZE, SERVING, Kitchen, read_kitchen
 from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, same_cell
 from jaxdilemmas.grid.maps import Board
@@ -64,10 +73,6 @@ class State(struct.PyTreeNode):
     onions: jax.Array
     ticks: jax.Array
     step_count: jax.Array
-
-
-class Draws(struct.PyTreeNode):
-    """Empty: the game has no random numbers."""
 
 
 class Overcooked(Environment):
@@ -125,12 +130,7 @@ class Overcooked(Environment):
             step_count=jnp.zeros((), jnp.int32),
         )
 
-    def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
-        """Draws nothing."""
-        del key, state, params
-        return Draws()
-
-    def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
+    def transition(self, draws: NoDraws, state: State, actions: jax.Array, params: Params) -> Transition:
         """Players interact one after the other, then all move at once, then pots cook."""
         del draws
         is_partly_full = (state.onions > 0) & (state.onions < POT_SIZE)

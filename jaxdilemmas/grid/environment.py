@@ -10,7 +10,7 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_choice, check_count, check_num_agents, numbers_from
-from jaxdilemmas.environment import Environment, Transition, require
+from jaxdilemmas.environment import Environment, Transition, check_counts, require
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
@@ -34,6 +34,28 @@ class GridParams(struct.PyTreeNode):
     timeout_steps: Any = 25
     hits_to_tag: Any = 2
     max_steps: Any = 1000
+
+
+class TimerParams(GridParams):
+    """The numbers in the rules of games with timers of apples: `GridParams` and the time until apples grow back.
+
+    Attributes:
+      apple_respawn_steps: steps from the collection of an apple to the step in which it can be collected again.
+    """
+
+    apple_respawn_steps: Any = 25
+
+
+class DensityParams(GridParams):
+    """The numbers in the rules of games with growth by density: `GridParams`, one hit to tag, and the growth of apples.
+
+    Attributes:
+      regrowth_probabilities: probabilities that an apple grows back in a step with no, 1-2, 3-4 and more live
+        neighbours.
+    """
+
+    hits_to_tag: Any = 1
+    regrowth_probabilities: Any = (0.0, 0.01, 0.05, 0.1)
 
 
 class GridState(struct.PyTreeNode):
@@ -64,6 +86,17 @@ def check_regrowth_probabilities(params: Any) -> None:
     numbers = numbers_from(table)
     is_table = numbers is not None and numbers.shape == (4,) and bool(np.all((numbers >= 0) & (numbers <= 1)))
     require(is_table, "regrowth_probabilities", table, "four numbers in [0, 1]")
+
+
+def check_timer_params(params: TimerParams) -> None:
+    """Raises a ValueError if a number is outside its range."""
+    check_counts(params, "apple_respawn_steps", "timeout_steps", "hits_to_tag", "max_steps")
+
+
+def check_density_params(params: DensityParams) -> None:
+    """Raises a ValueError if a number is outside its range."""
+    check_counts(params, "timeout_steps", "hits_to_tag", "max_steps")
+    check_regrowth_probabilities(params)
 
 
 def outcome(

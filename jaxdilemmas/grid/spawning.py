@@ -167,11 +167,7 @@ def density_probability(
 
 
 def regrow_by_density(
-    alive: jax.Array,
-    neighbours: np.ndarray,
-    probabilities: Sequence[float] | jax.Array,
-    uniforms: jax.Array,
-    fewest: tuple[int, int, int] = (1, 3, 5),
+    alive: jax.Array, neighbours: np.ndarray, probabilities: Sequence[float] | jax.Array, uniforms: jax.Array
 ) -> jax.Array:
     """Regrows dead resources all at once, by the number of live neighbours that each had before.
 
@@ -180,7 +176,6 @@ def regrow_by_density(
       neighbours: `[A, A]` bool.
       probabilities: `[4]` float32, see `density_probability`.
       uniforms: `[A]` float32 in [0, 1).
-      fewest: see `density_probability`.
 
     Returns:
       `[A]` bool.
@@ -188,22 +183,13 @@ def regrow_by_density(
     chex.assert_equal_shape([alive, uniforms])
     chex.assert_shape(neighbours, (len(alive), len(alive)))
     counts = count_live_neighbours(alive, neighbours)
-    return alive | (uniforms < density_probability(counts, probabilities, fewest))
+    return alive | (uniforms < density_probability(counts, probabilities))
 
 
 def regrow_by_density_in_order(
     alive: jax.Array, neighbours: np.ndarray, probabilities: Sequence[float] | jax.Array, uniforms: jax.Array
 ) -> jax.Array:
-    """Does the same as `regrow_by_density` cell by cell, so that cells that regrew earlier in the scan count.
-
-    Args:
-      alive: `[A]` bool.
-      neighbours: `[A, A]` bool.
-      probabilities: `[4]` float32, see `density_probability`.
-      uniforms: `[A]` float32 in [0, 1).
-
-    Returns:
-      `[A]` bool.
+    """As `regrow_by_density`, `[A]` bool, but cell by cell, so that cells that regrew earlier in the scan count.
 
     Source: the density mode of vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
     """

@@ -19,17 +19,7 @@ from jaxdilemmas.grid.beams import ray_table
 from jaxdilemmas.grid.geometry import cell_index
 from jaxdilemmas.grid.maps import index_of_cells
 from jaxdilemmas.grid.movement import CLEAN, STAND, TURN_LEFT, TURN_RIGHT, goes_first
-from jaxdilemmas.policies.routes import (
-    NEVER,
-    check_forage,
-    divide_cells,
-    exploitative,
-    find_ways,
-    first_step,
-    greedy,
-    sidestep,
-    wait_out,
-)
+from jaxdilemmas.policies import routes
 
 CleanupGame = Cleanup | CleanupGallego | CleanupMeltingPot
 
@@ -81,12 +71,12 @@ def cooperative(env: CleanupGame) -> Policy:
 
     Source: our rule.
     """
-    check_forage(env, "river_cells")
+    routes.check_forage(env, "river_cells")
     posts = find_posts(env)
     require(len(posts.cells) > 0, "env", env, "no cleaning beam reaches the river from any cell")
-    ways_to_posts, ways_to_apples = (find_ways(env.walls, cells) for cells in (posts.cells, env.apple_cells))
-    steps_to_river = find_ways(env.walls, env.river_cells).min(1) // 4
-    owners = np.stack([divide_cells(env.apple_cells, count) for count in range(1, env.num_agents + 1)])
+    ways_to_posts, ways_to_apples = (routes.find_ways(env.walls, cells) for cells in (posts.cells, env.apple_cells))
+    steps_to_river = routes.find_ways(env.walls, env.river_cells).min(1) // 4
+    owners = np.stack([routes.divide_cells(env.apple_cells, count) for count in range(1, env.num_agents + 1)])
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         here = cell_index(state.positions, env.walls.shape[1])
@@ -95,9 +85,9 @@ def cooperative(env: CleanupGame) -> Policy:
         others_count = jnp.where(_count(state.waste) > _count(state.apples), jnp.float32(LAST_RESORT), 0.0)
         clean = clean_best(posts, state, to_posts, jnp.where(find_closest(to_posts, is_cleaner), 1.0, others_count))
         is_own = find_territories(owners, ~is_cleaner & (state.timeouts == 0))
-        ways = jnp.where(is_own & state.apples[None], jnp.asarray(ways_to_apples)[here], NEVER)
-        actions = jnp.where(is_cleaner, clean, first_step(ways.min(1), state.headings))
-        return wait_out(state, sidestep(key, state, actions))
+        ways = jnp.where(is_own & state.apples[None], jnp.asarray(ways_to_apples)[here], routes.NEVER)
+        actions = jnp.where(is_cleaner, clean, routes.first_step(ways.min(1), state.headings))
+        return routes.wait_out(state, routes.sidestep(key, state, actions))
 
     return policy
 
@@ -132,7 +122,7 @@ def choose_cleaners(state: Any, steps_to_river: jax.Array) -> jax.Array:
       `[N]` bool.
     """
     is_present = state.timeouts == 0
-    closeness = jnp.where(is_present, -steps_to_river, -NEVER).astype(jnp.float32)
+    closeness = jnp.where(is_present, -steps_to_river, -routes.NEVER).astype(jnp.float32)
     rank = goes_first(closeness).sum(1, dtype=jnp.int32)
     num_regular = -(-(len(steps_to_river) - 1) // AGENTS_PER_CLEANER)
     is_needed = (rank + 1) * _count(state.apples) < _count(state.waste)
@@ -146,7 +136,7 @@ def find_closest(ways: jax.Array, is_member: jax.Array) -> jax.Array:
       ways: `[N, P]` int32, codes of `find_ways`.
       is_member: `[N]` bool.
     """
-    steps = jnp.where(is_member[:, None], ways // 4, NEVER)
+    steps = jnp.where(is_member[:, None], ways // 4, routes.NEVER)
     closest = steps.argmin(0).astype(jnp.int32)
     return is_member[:, None] & (closest[None, :] == jnp.arange(len(ways), dtype=jnp.int32)[:, None])
 
@@ -169,13 +159,13 @@ def clean_best(posts: Posts, state: Any, ways: jax.Array, weights: jax.Array) ->
     steps = ways[:, :, None] // 4 + jnp.minimum(turns, 4 - turns)[:, None, :]
     if hasattr(state, "cooldowns"):
         steps = jnp.maximum(steps, state.cooldowns[:, -1, None, None])
-    weights = jnp.where(ways < NEVER, weights, 0)
+    weights = jnp.where(ways < routes.NEVER, weights, 0)
     worth = (weights[:, :, None] * (cleaned[None] / (steps + PATIENCE).astype(jnp.float32))).reshape(len(ways), -1)
     best = worth.argmax(1).astype(jnp.int32)
     way = jnp.take_along_axis(ways, best[:, None] // 4, axis=1)[:, 0]
     turns_to_best = jnp.take_along_axis(turns, best[:, None] % 4, axis=1)[:, 0]
     on_post = jnp.select([turns_to_best == 0, turns_to_best == 3], [CLEAN, TURN_LEFT], TURN_RIGHT)
-    actions = jnp.where(way >= 4, first_step(way, state.headings), on_post)
+    actions = jnp.where(way >= 4, routes.first_step(way, state.headings), on_post)
     return jnp.where(worth.max(1) > 0, actions, STAND).astype(jnp.int32)
 
 
@@ -198,8 +188,8 @@ def _count(resources: jax.Array) -> jax.Array:
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {
-    "greedy": greedy,
-    "exploitative": exploitative,
+    "greedy": routes.greedy,
+    "exploitative": routes.exploitative,
     "cooperative": cooperative,
 }
 """Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

@@ -14,17 +14,7 @@ import numpy as np
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.grid.environment import GridEnvironment
 from jaxdilemmas.grid.geometry import cell_index
-from jaxdilemmas.policies.routes import (
-    NEVER,
-    check_forage,
-    divide_cells,
-    exploitative,
-    find_ways,
-    first_step,
-    greedy,
-    sidestep,
-    wait_out,
-)
+from jaxdilemmas.policies import routes
 
 LIVE_NEIGHBOURS_TO_EAT = 5
 """An apple with this many live neighbours regrows at the highest rate, in games without `regrowth_counts`."""
@@ -54,19 +44,19 @@ def cooperative(env: GridEnvironment) -> Policy:
     Source: our rule. The zones of vicgalle/llm-policies-social-dilemmas @ f5c5b2b are rows of the map, and its agents
     wait in the middle of their zones instead of going to the place of the next apple.
     """
-    check_forage(env)
-    ways = find_ways(env.walls, env.apple_cells)
-    num_ways = 1 + int(np.max(ways, where=ways < NEVER, initial=0))
-    is_own = divide_cells(env.apple_cells, env.num_agents) == np.arange(env.num_agents)[:, None]
+    routes.check_forage(env)
+    ways = routes.find_ways(env.walls, env.apple_cells)
+    num_ways = 1 + int(np.max(ways, where=ways < routes.NEVER, initial=0))
+    is_own = routes.divide_cells(env.apple_cells, env.num_agents) == np.arange(env.num_agents)[:, None]
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]
         waits = _steps_until_ripe(env, state)[None]
         arrivals = jnp.maximum(own_ways // 4, waits)
-        is_option = is_own & (own_ways < NEVER) & (waits < NEVER)
-        best = jnp.where(is_option, arrivals * num_ways + own_ways, NEVER).min(1)
-        actions = first_step(jnp.where(best < NEVER, best % num_ways, NEVER), state.headings)
-        return wait_out(state, sidestep(key, state, actions))
+        is_option = is_own & (own_ways < routes.NEVER) & (waits < routes.NEVER)
+        best = jnp.where(is_option, arrivals * num_ways + own_ways, routes.NEVER).min(1)
+        actions = routes.first_step(jnp.where(best < routes.NEVER, best % num_ways, routes.NEVER), state.headings)
+        return routes.wait_out(state, routes.sidestep(key, state, actions))
 
     return policy
 
@@ -77,12 +67,12 @@ def _steps_until_ripe(env: Any, state: Any) -> jax.Array:
         return jnp.where(state.apples, 0, state.apple_timers)
     live_neighbours = jnp.asarray(env.neighbours, jnp.float32) @ state.apples.astype(jnp.float32)
     fewest = env.regrowth_counts[-1] if hasattr(env, "regrowth_counts") else LIVE_NEIGHBOURS_TO_EAT
-    return jnp.where(state.apples & (live_neighbours >= fewest), jnp.int32(0), jnp.int32(NEVER))
+    return jnp.where(state.apples & (live_neighbours >= fewest), jnp.int32(0), jnp.int32(routes.NEVER))
 
 
 POLICIES: dict[str, Callable[[Any], Policy]] = {
-    "greedy": greedy,
-    "exploitative": exploitative,
+    "greedy": routes.greedy,
+    "exploitative": routes.exploitative,
     "cooperative": cooperative,
 }
 """Functions that build the policies, by name, for `jaxdilemmas.policies.scripted`."""

@@ -27,36 +27,44 @@ def greedy(env: Environment) -> Policy:
 
     Source: our rule.
     """
-    check_kind("env", env, Gems, "the game `gems`")
 
-    def policy(key: jax.Array, state: State) -> jax.Array:
-        purple = jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)
-        gems = jnp.concatenate([state.gems[:PURPLE], purple], axis=1)
+    def choose(state: State) -> tuple[jax.Array, jax.Array]:
+        gems = jnp.concatenate([state.gems[:PURPLE], purple_for_each(state)], axis=1)
         is_reached = (gems == state.positions[:, None]).all(axis=-1)
-        return walk_to_nearest(key, state.positions, gems, ~is_reached)
+        return gems, ~is_reached
 
-    return policy
+    return walkers(env, choose)
 
 
 def cooperative(env: Environment) -> Policy:
-    """Each player walks to the nearest purple gem and waits there until its partner also stands on a purple gem.
+    """As `greedy`, but each player walks to purple gems only, and waits there until its partner is on one, too."""
+
+    def choose(state: State) -> tuple[jax.Array, jax.Array]:
+        gems = purple_for_each(state)
+        return gems, jnp.ones(gems.shape[:2], bool)
+
+    return walkers(env, choose)
+
+
+def purple_for_each(state: State) -> jax.Array:
+    """The purple gems, once for each player, `[2, 3, 2]` int32 (row, col)."""
+    return jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)
+
+
+def walkers(env: Environment, choose: Callable[[State], tuple[jax.Array, jax.Array]]) -> Policy:
+    """Each player walks to the nearest of the gems that `choose` returns for it.
 
     Args:
       env: the game.
-
-    Returns:
-      `policy(key, state) -> actions [2] int32`. Ties between gems and between ways are broken at random.
+      choose: state -> gems `[2, G, 2]` int32 and which of them are wanted, `[2, G]` bool; see `walk_to_nearest`.
 
     Raises:
       ValueError: `env` is not the game `gems`.
-
-    Source: our rule.
     """
     check_kind("env", env, Gems, "the game `gems`")
 
     def policy(key: jax.Array, state: State) -> jax.Array:
-        gems = jnp.broadcast_to(state.gems[PURPLE], state.gems[:PURPLE].shape)
-        return walk_to_nearest(key, state.positions, gems, jnp.ones(gems.shape[:2], bool))
+        return walk_to_nearest(key, state.positions, *choose(state))
 
     return policy
 

@@ -11,8 +11,8 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import AutoReset, EpisodeStatistics, metrics, policies
-from jaxdilemmas.environment import Policy
-from jaxdilemmas.envs.common_pool import CommonPool, Draws, State
+from jaxdilemmas.environment import NoDraws, Policy
+from jaxdilemmas.envs.common_pool import CommonPool, State
 from tests.reference.common_pool import CommonPool as SlowCommonPool
 from tests.reference.recordings import DATA, load
 from tests.reference.rollouts import Rollout, replay
@@ -42,7 +42,7 @@ def play(env: CommonPool, actions: Any, **numbers: float) -> Rollout:
     params = env.default_params.replace(**numbers)
     given = np.asarray(actions, np.int32)
     padded = np.concatenate([given, np.zeros((NUM_STEPS - len(given), env.num_agents), np.int32)])
-    rollout = replay(env, env.initial_state(jax.random.key(0), params), Draws(), padded, params)
+    rollout = replay(env, env.initial_state(jax.random.key(0), params), NoDraws(), padded, params)
     length = int(rollout.terminated.argmax()) + 1 if rollout.terminated[: len(given)].any() else len(given)
     return jax.tree.map(lambda leaf: leaf[:length], rollout)
 
@@ -106,7 +106,7 @@ def step(env: CommonPool, stock: float, actions: list[int], **numbers: float) ->
     """One step from a stock: the state, rewards and whether it is depleted."""
     params = env.default_params.replace(**numbers)
     state = State(jnp.float32(stock), jnp.zeros(env.num_agents, jnp.float32), jnp.int32(0))
-    state, rewards, terminated, _ = env.transition(Draws(), state, jnp.array(actions), params)
+    state, rewards, terminated, _ = env.transition(NoDraws(), state, jnp.array(actions), params)
     return state, np.asarray(rewards), bool(terminated)
 
 
@@ -201,7 +201,7 @@ def follow(env: CommonPool, policy: Policy, rates: tuple[float, ...]) -> tuple[n
         def one(carry: Any, key: jax.Array) -> Any:
             state, is_over = carry
             actions = policy(key, state.env_state)
-            following, _, terminated, info = game.transition(Draws(), state, actions, params)
+            following, _, terminated, info = game.transition(NoDraws(), state, actions, params)
             following = jax.tree.map(lambda new, old: jnp.where(is_over, old, new), following, state)
             return (following, is_over | terminated), jnp.where(is_over, 0.0, info["effort"])
 
@@ -247,7 +247,7 @@ def play_teams(env: CommonPool, cooperate: float, defect: float, num_steps: int,
             state, num_played, key = carry
             key, *keys = jax.random.split(key, 3)
             actions = jnp.where(is_cooperating, cooperator(keys[0], state), defector(keys[1], state))
-            following, _, is_depleted, _ = env.transition(Draws(), state, actions, env.default_params)
+            following, _, is_depleted, _ = env.transition(NoDraws(), state, actions, env.default_params)
             return (following, num_played + ~is_depleted, key), None  # a depleted stock stays so and pays nothing
 
         start = (env.initial_state(key, env.default_params), jnp.int32(0), key)

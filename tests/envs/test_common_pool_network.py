@@ -9,9 +9,9 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import graphs, policies
+from jaxdilemmas.environment import NoDraws
 from jaxdilemmas.envs.common_pool import CommonPool
-from jaxdilemmas.envs.common_pool import Draws as PoolDraws
-from jaxdilemmas.envs.common_pool_network import CommonPoolNetwork, Draws, State, default_access
+from jaxdilemmas.envs.common_pool_network import CommonPoolNetwork, State, default_access
 from tests.reference.common_pool_network import CommonPoolNetwork as SlowNetwork
 from tests.reference.rollouts import Rollout, replay
 
@@ -29,7 +29,7 @@ def play(env: CommonPoolNetwork, state: State, actions: Any, **numbers: Any) -> 
     dtype = np.int32 if env.effort == "discrete" else np.float32
 
     def step(state: State, joint: jax.Array) -> Any:
-        state, rewards, terminated, info = env.transition(Draws(), state, joint, params)
+        state, rewards, terminated, info = env.transition(NoDraws(), state, joint, params)
         return state, Rollout(state, env.observe(state, params), rewards, terminated, info)
 
     run = jax.jit(lambda state, actions: jax.lax.scan(step, state, actions)[1])
@@ -95,8 +95,8 @@ def test_on_one_node_with_constant_regrowth_and_fixed_takes_it_is_the_common_poo
     for seed, share in enumerate((0.3, 0.6, 0.8, 1.0)):
         actions = (np.random.default_rng(seed).random((300, num_agents)) < share).astype(np.int32)
         rollouts = [
-            replay(env, env.initial_state(jax.random.key(0), env.default_params), draws, actions)
-            for env, draws in ((pool, PoolDraws()), (node, Draws()))
+            replay(env, env.initial_state(jax.random.key(0), env.default_params), NoDraws(), actions)
+            for env in (pool, node)
         ]
         ended = rollouts[0].terminated
         length = int(ended.argmax()) + 1 if ended.any() else 300
@@ -118,7 +118,7 @@ def test_the_most_that_an_isolated_node_yields_for_ever_is_a_quarter_of_rate_tim
 
     def harvest(effort: jax.Array) -> jax.Array:
         def step(state: State, unused: None) -> Any:
-            state, _, _, info = env.transition(Draws(), state, jnp.full((1, 1), effort), env.default_params)
+            state, _, _, info = env.transition(NoDraws(), state, jnp.full((1, 1), effort), env.default_params)
             return state, info["harvest"][0]
 
         return jax.lax.scan(step, start(env), length=3000)[1][-1]
@@ -158,7 +158,7 @@ def test_at_the_open_access_stock_effort_earns_nothing() -> None:
 
     def earn(stock: jax.Array, effort: jax.Array) -> jax.Array:
         state = start(env).replace(stocks=stock[None])
-        return env.transition(Draws(), state, effort.reshape(1, 1), env.default_params)[1][0]
+        return env.transition(NoDraws(), state, effort.reshape(1, 1), env.default_params)[1][0]
 
     rewards = jax.jit(jax.vmap(jax.vmap(earn)))(stocks.astype(np.float32), efforts.astype(np.float32))
     np.testing.assert_allclose(rewards[:, 1], 0, atol=1e-7)
@@ -170,7 +170,7 @@ def test_effort_that_follows_profit_settles_at_the_open_access_stock_of_cost_ove
 
     def step(carry: tuple[State, jax.Array], unused: None) -> Any:
         state, effort = carry
-        state, rewards, *_ = env.transition(Draws(), state, jnp.full((1, 1), effort), env.default_params)
+        state, rewards, *_ = env.transition(NoDraws(), state, jnp.full((1, 1), effort), env.default_params)
         profit = rewards[0] / effort
         return (state, jnp.clip(effort + 0.1 * profit, 0.01, 1.0)), (state.stocks[0], profit)
 
@@ -245,7 +245,7 @@ def test_work_grows_with_agents_and_edges_and_not_with_their_product() -> None:
     operations = []
     for num_agents in (64, 1024):
         env = CommonPoolNetwork(num_agents)
-        step = jax.jit(lambda state, actions, env=env: env.transition(Draws(), state, actions, env.default_params))
+        step = jax.jit(lambda state, actions, env=env: env.transition(NoDraws(), state, actions, env.default_params))
         compiled: Any = step.lower(start(env), jnp.zeros(num_agents, jnp.int32)).compile()
         operations.append(compiled.cost_analysis()["flops"])
     assert operations[1] < 20 * operations[0]
@@ -275,7 +275,7 @@ def test_cooperative_agents_earn_many_times_what_exploitative_ones_do(harvest: A
         policy = policies.scripted(env, name)
 
         def step(state: State, key: jax.Array) -> Any:
-            state, rewards, *_ = env.transition(Draws(), state, policy(key, state), env.default_params)
+            state, rewards, *_ = env.transition(NoDraws(), state, policy(key, state), env.default_params)
             return state, rewards.sum()
 
         keys = jax.random.split(jax.random.key(0), 400)

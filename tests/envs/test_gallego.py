@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.envs.gallego import CommonsDraws, CommonsGallego, GatheringGallego, NoDraws
+from jaxdilemmas.environment import NoDraws
+from jaxdilemmas.envs.gallego import CommonsDraws, CommonsGallego, GatheringGallego
 from tests.reference.gallego import Game
 from tests.reference.recordings import FIELDS, Recording, load
 from tests.reference.rollouts import random_actions, replay, start

@@ -9,6 +9,7 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import policies
+from jaxdilemmas.environment import NoDraws
 from jaxdilemmas.envs.intersection import (
     CROSSING_LENGTHS,
     EXIT_LENGTH,
@@ -18,7 +19,6 @@ from jaxdilemmas.envs.intersection import (
     RIGHT,
     SLOWER,
     STRAIGHT,
-    Draws,
     Intersection,
     State,
     drive,
@@ -46,7 +46,7 @@ def put(env: Intersection, turns: list[int], progress: list[float], **fields: An
 
 def is_over(env: Intersection, state: State) -> bool:
     """Whether a step in which all go faster ends the episode."""
-    return bool(compiled(env, "transition")(Draws(), state, np.full(4, FASTER, np.int32), env.default_params)[2])
+    return bool(compiled(env, "transition")(NoDraws(), state, np.full(4, FASTER, np.int32), env.default_params)[2])
 
 
 def at(progress: float, turns: int, road: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_random_episodes_are_those_of_the_slow_version(chances: tuple[float, ...
         state = start(env, seed)
         slow = SlowIntersection(state.turns.tolist(), state.progress.tolist())
         actions = rng.choice(3, size=(30, 4), p=chances)
-        rollout = replay(env, state, Draws(), actions)
+        rollout = replay(env, state, NoDraws(), actions)
         for t, joint in enumerate(actions):
             np.testing.assert_allclose(rollout.rewards[t], slow.step(joint.tolist()), err_msg=f"step {t} of {seed}")
             np.testing.assert_allclose(rollout.obs[t], slow.observe(), atol=2e-5, err_msg=f"step {t} of {seed}")
@@ -137,7 +137,7 @@ def test_slower_and_faster_aim_one_speed_from_the_present_one_and_anything_else_
     speed: float, target: int, action: int, expected: int, env: Intersection
 ) -> None:
     state = put(env, [STRAIGHT] * 4, [-90.0] * 4, speeds=np.full(4, speed, np.float32), targets=np.full(4, target))
-    assert act(env, state, [action] * 4, Draws())[0].targets.tolist() == [expected] * 4
+    assert act(env, state, [action] * 4, NoDraws())[0].targets.tolist() == [expected] * 4
 
 
 # Crashes and arrivals
@@ -168,9 +168,9 @@ def test_cars_crash_where_their_five_by_two_metres_overlap(
 
 def test_who_crashes_pays_who_does_not_pays_nothing_and_the_episode_ends(env: Intersection) -> None:
     state = put(env, [STRAIGHT] * 4, [-1.0, -2.0, -60.0, -60.0])  # south and west meet where their lanes cross
-    state, rewards, info = act(env, state, [FASTER] * 4, Draws())
+    state, rewards, info = act(env, state, [FASTER] * 4, NoDraws())
     assert not state.crashed.any()
-    crashed, rewards, info = act(env, state, [FASTER] * 4, Draws())
+    crashed, rewards, info = act(env, state, [FASTER] * 4, NoDraws())
     assert rewards.tolist() == [-4, -4, 0, 0]
     assert info["crashed"].tolist() == [1, 1, 0, 0]
     assert crashed.crashed.tolist() == [True, True, False, False]
@@ -179,26 +179,26 @@ def test_who_crashes_pays_who_does_not_pays_nothing_and_the_episode_ends(env: In
 
 def test_who_arrives_is_paid_once_and_is_gone(env: Intersection) -> None:
     state = put(env, [STRAIGHT] * 4, [45.0, -60.0, -60.0, -60.0])
-    state, rewards, info = act(env, state, [FASTER] * 4, Draws())
+    state, rewards, info = act(env, state, [FASTER] * 4, NoDraws())
     assert (rewards.tolist(), info["arrived"].tolist()) == ([2, 0, 0, 0], [1, 0, 0, 0])
     obs = observe(env, state)
     assert not obs[0, :7].any()
     assert obs[0, [7, 14]].tolist() == [1, 1]
-    later, rewards, info = act(env, state, [FASTER] * 4, Draws())
+    later, rewards, info = act(env, state, [FASTER] * 4, NoDraws())
     assert (rewards.tolist(), info["arrived"].tolist()) == ([0] * 4, [0] * 4)
     assert later.progress[0] == state.progress[0]
 
 
 def test_a_car_that_is_gone_cannot_be_hit(env: Intersection) -> None:
     on_one_lane = put(env, [STRAIGHT, STRAIGHT, STRAIGHT, RIGHT], [32.0, -60.0, -60.0, 22.0])
-    assert act(env, on_one_lane, [FASTER] * 4, Draws())[1].tolist() == [-4, 0, 0, -4]
+    assert act(env, on_one_lane, [FASTER] * 4, NoDraws())[1].tolist() == [-4, 0, 0, -4]
     gone = on_one_lane.replace(arrived=jnp.array([True, False, False, False]))
-    assert not act(env, gone, [FASTER] * 4, Draws())[1].any()
+    assert not act(env, gone, [FASTER] * 4, NoDraws())[1].any()
 
 
 def test_the_episode_ends_when_all_have_arrived(env: Intersection) -> None:
     state = put(env, [RIGHT] * 4, [38.0] * 4)
-    assert act(env, state, [FASTER] * 4, Draws())[1].tolist() == [2] * 4
+    assert act(env, state, [FASTER] * 4, NoDraws())[1].tolist() == [2] * 4
     assert is_over(env, state)
     assert not is_over(env, state.replace(progress=jnp.array([38.0, 38.0, 38.0, 20.0])))
 
@@ -241,7 +241,7 @@ def outcomes(env: Intersection, name: str) -> dict[str, float]:
 
     def play(key: jax.Array) -> tuple[State, jax.Array]:
         def body(state: State, key: jax.Array) -> tuple[State, jax.Array]:
-            after, _, _, _ = env.transition(Draws(), state, policy(key, state), params)
+            after, _, _, _ = env.transition(NoDraws(), state, policy(key, state), params)
             is_over = state.crashed.any()
             return jax.tree.map(lambda old, new: jnp.where(is_over, old, new), state, after), after.arrived.all()
 

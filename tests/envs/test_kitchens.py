@@ -10,9 +10,10 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import policies
+from jaxdilemmas.environment import NoDraws
 from jaxdilemmas.envs import kitchens
 from jaxdilemmas.envs.kitchens import MAPS, parse_layout
-from jaxdilemmas.envs.overcooked import Draws, Overcooked
+from jaxdilemmas.envs.overcooked import Overcooked
 from tests.reference.overcooked import Overcooked as SlowOvercooked
 from tests.reference.rollouts import replay, start
 
@@ -51,7 +52,7 @@ def test_the_text_of_a_named_kitchen_is_that_kitchen(name: str) -> None:
 def test_random_play_in_a_named_kitchen_is_that_of_the_slow_version(name: str) -> None:
     env, slow = Overcooked(map=name), SlowOvercooked(MAPS[name])
     actions = np.random.default_rng(0).choice(6, (400, 2), p=[0.12, 0.12, 0.12, 0.12, 0.02, 0.5])
-    rollout = replay(env, start(env), Draws(), actions)
+    rollout = replay(env, start(env), NoDraws(), actions)
     for t, joint in enumerate(actions):
         slow.step(joint.tolist())
         np.testing.assert_array_equal(rollout.obs[t], slow.observe(), err_msg=f"observation after step {t}")
@@ -198,7 +199,7 @@ def test_greedy_cooks_never_get_stuck_in_a_named_kitchen(name: str, least: int) 
 
     def play(key: jax.Array) -> jax.Array:
         def body(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-            state, _, _, info = env.transition(Draws(), state, greedy(key, state), env.default_params)
+            state, _, _, info = env.transition(NoDraws(), state, greedy(key, state), env.default_params)
             return state, info["delivered"].sum()
 
         return jax.lax.scan(body, env.initial_state(key, env.default_params), jax.random.split(key, 400))[1].sum()

@@ -10,6 +10,7 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import policies
+from jaxdilemmas.environment import NoDraws
 from jaxdilemmas.envs.kitchens import MAPS
 from jaxdilemmas.envs.overcooked import (
     DISH,
@@ -19,7 +20,6 @@ from jaxdilemmas.envs.overcooked import (
     ORDERED_SOUP,
     SOUP,
     STAY,
-    Draws,
     Overcooked,
     State,
 )
@@ -60,7 +60,7 @@ def put(env: Overcooked, *cooks: tuple[tuple[int, int], int, int], **fields: Any
 
 def step(env: Overcooked, state: State, *actions: int) -> tuple[State, np.ndarray, dict[str, np.ndarray]]:
     """The state, rewards and info after a joint action."""
-    return act(env, state, list(actions), Draws())
+    return act(env, state, list(actions), NoDraws())
 
 
 IDLE = ((2, 2), SOUTH, NOTHING)
@@ -86,7 +86,7 @@ def greedy_player(env: Overcooked) -> Any:
             key_greedy, key_random, key_choice = jax.random.split(inputs[0], 3)
             is_random = jax.random.uniform(key_choice, (2,)) < inputs[1]
             actions = jnp.where(is_random, at_random(key_random, state), greedy(key_greedy, state))
-            state, _, _, info = env.transition(Draws(), state, actions, env.default_params)
+            state, _, _, info = env.transition(NoDraws(), state, actions, env.default_params)
             return state, {"delivered": info["delivered"], "actions": actions}
 
         state = env.initial_state(key, env.default_params)
@@ -103,7 +103,7 @@ def play_greedy(env: Overcooked, shares: np.ndarray) -> dict[str, np.ndarray]:
 
 def assert_plays_like(env: Overcooked, slow: SlowOvercooked, actions: np.ndarray) -> dict[str, float]:
     """Every observation, reward, event and counter of an episode is that of the slow game; sums of the events."""
-    rollout = replay(env, start(env), Draws(), actions)
+    rollout = replay(env, start(env), NoDraws(), actions)
     counters = slow.where("X")
     for t, joint in enumerate(actions):
         reward, info = slow.step(joint.tolist())

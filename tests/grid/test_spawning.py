@@ -168,11 +168,6 @@ def test_chance_to_regrow_goes_up_in_the_four_steps_of_the_table() -> None:
 def test_steps_of_the_chance_to_regrow_are_where_a_game_puts_them() -> None:
     chances = density_probability(jnp.arange(5), PROBABILITIES, fewest=(1, 2, 3))
     np.testing.assert_array_equal(chances, np.array([0.0, 0.01, 0.05, 0.1, 0.1], np.float32))
-    cells = np.array([[0, 0], [0, 1], [0, 2], [3, 3]])
-    near, uniforms = neighbours_within(cells, 2), jnp.full(4, 0.03)
-    alive = jnp.array([False, True, True, False])
-    assert regrow_by_density(alive, near, PROBABILITIES, uniforms).tolist() == [False, True, True, False]
-    assert regrow_by_density(alive, near, PROBABILITIES, uniforms, (1, 2, 3)).tolist() == [True, True, True, False]
 
 
 def test_apple_with_no_neighbours_never_regrows() -> None:

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines.demonstrations import (
-    check_fits,
-    import_gems,
-    load,
-    save,
-)
+from baselines.demonstrations import check_fits, import_gems, load, save
 from tests.baselines.demonstrations.by_hand import assert_same
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
