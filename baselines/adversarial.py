@@ -19,20 +19,15 @@ from flax import struct
 
 from baselines import ippo
 from baselines.core.rollout import Players, Trajectory
-from baselines.core.trainer import Imitator, Policy, Trainer, check_arguments, check_network_params
+from baselines.core.trainer import Policy, RolloutBudget, Trainer, check_arguments, check_network_params
 from baselines.demonstrations import Demonstrations
 from baselines.disk.schema import Count, CountOrZero, Fraction, NonNegative, Positive
 from baselines.imitation import critics
-from baselines.imitation.discriminators import (
-    Adversary,
-    Discriminators,
-    cross_entropy,
-    make_discriminators,
-)
-from baselines.imitation.imitator import RewardFunction, act_by
+from baselines.imitation.discriminators import Adversary, Discriminators, cross_entropy, make_discriminators
+from baselines.imitation.imitator import RewardFunction, act_by, make_imitator
 from baselines.imitation.replay import Transitions, choose, take_rows
 from baselines.imitation.settings import ImitationConfig
-from baselines.imitation.sources import check_given, choose_demonstrations, make_sources
+from baselines.imitation.sources import check_given, make_sources
 from baselines.imitation.training import turn
 from jaxdilemmas.arguments import require
 from jaxdilemmas.environment import Environment, Step, check_key
@@ -42,7 +37,7 @@ Metrics = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(ImitationConfig):
+class Config(ImitationConfig, RolloutBudget):
     """Settings of one training run, in addition to those of all imitators (`imitation.settings.ImitationConfig`).
 
     Of these `batch_size` (of demonstrations as of what was just played), `learning_rate` and `l2` are of the
@@ -105,16 +100,6 @@ class Config(ImitationConfig):
             gae_lambda=self.gae_lambda,
             reward_scale=self.reward_scale,
         )
-
-    @property
-    def env_steps_per_update(self) -> int:
-        """Joint actions played between two updates."""
-        return self.generator.env_steps_per_update
-
-    @property
-    def num_updates(self) -> int:
-        """Rollouts, each followed by steps of the discriminators and then of the agents."""
-        return self.generator.num_updates
 
     @property
     def gradient_steps_per_update(self) -> int:
@@ -372,25 +357,11 @@ def descend(learner: Learner, gradients: Any, carry: tuple[Any, Any]) -> tuple[A
     return optax.apply_updates(carry[0], updates), opt_state
 
 
-ALGORITHM = Imitator(
-    name="adversarial",
-    config_class=Config,
-    make_trainer=make_trainer,
-    make_policy=make_policy,
-    default_env="gems",
-    read_demonstrations=choose_demonstrations,
-    recovered_rewards=recovered_rewards,
-    action_values=action_values,
-)
+ALGORITHM = make_imitator("adversarial", Config, make_trainer, make_policy, recovered_rewards, action_values)
 make_train = ALGORITHM.make_train
 
 
-def main() -> None:
-    """The command `python -m baselines.adversarial`."""
+if __name__ == "__main__":
     from baselines.runs.command import train_command
 
     train_command(ALGORITHM)
-
-
-if __name__ == "__main__":
-    main()

@@ -29,7 +29,7 @@ from baselines.core.reported import event_rates
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import Players, RolloutCarry, Trajectory
 from baselines.core.shaping import parse_bonus, pay_bonus, report_bonus
-from baselines.core.trainer import Algorithm, Policy, Trainer, check_arguments, check_budget
+from baselines.core.trainer import Algorithm, Policy, RolloutBudget, Trainer, check_arguments, check_budget
 from baselines.disk.schema import Count, EvenWidth, Fraction, NonNegative, Positive, check_fields
 from jaxdilemmas import preferences
 from jaxdilemmas.arguments import check_flag, check_kind, require
@@ -204,7 +204,7 @@ def interpolate(first: float, last: float, progress: jax.Array) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RolloutBudget):
     """Settings of one training run.
 
     Attributes:
@@ -276,16 +276,6 @@ class Config:
         check_budget(self)
         is_told = self.agent_id and self.parameters == "separate"
         require(not is_told, "agent_id", self.agent_id, "False when parameters are separate")
-
-    @property
-    def env_steps_per_update(self) -> int:
-        """Joint actions played between two updates."""
-        return self.num_envs * self.rollout_steps
-
-    @property
-    def num_updates(self) -> int:
-        """Rollouts, each followed by `num_epochs` passes."""
-        return self.total_env_steps // self.env_steps_per_update
 
 
 def make_trainer(config: Config, env: Environment, preference: Preference | None = None) -> Trainer:
@@ -373,12 +363,7 @@ ALGORITHM = Algorithm("ippo", Config, make_trainer, make_policy)
 make_train = ALGORITHM.make_train
 
 
-def main() -> None:
-    """The command `python -m baselines.ippo`."""
+if __name__ == "__main__":
     from baselines.runs.command import train_command
 
     train_command(ALGORITHM)
-
-
-if __name__ == "__main__":
-    main()

@@ -218,12 +218,7 @@ make_trainer, make_train, make_policy = ALGORITHM.make_trainer, ALGORITHM.make_t
 recovered_rewards = ALGORITHM.recovered_rewards
 
 
-def main() -> None:
-    """The command `python -m baselines.mamql`."""
+if __name__ == "__main__":
     from baselines.runs.command import train_command
 
     train_command(ALGORITHM)
-
-
-if __name__ == "__main__":
-    main()

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import RolloutCarry
-from baselines.core.trainer import Algorithm, Policy, Trainer, check_arguments, check_budget
+from baselines.core.trainer import Algorithm, Policy, RolloutBudget, Trainer, check_arguments, check_budget
 from baselines.disk.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
 from baselines.networking.networked_rollout import (
     NetworkedPlayers,
@@ -44,7 +44,7 @@ Metrics = dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RolloutBudget):
     """Settings of one training run.
 
     Attributes:
@@ -98,16 +98,6 @@ class Config:
         is_counted = self.total_env_steps <= most or not self.stops_early
         exceeds = f"at most {most}: the last update may exceed it by a rollout, and env steps fit int32"
         require(is_counted, "total_env_steps", self.total_env_steps, exceeds)
-
-    @property
-    def env_steps_per_update(self) -> int:
-        """Joint actions played between two updates."""
-        return self.num_envs * self.rollout_steps
-
-    @property
-    def num_updates(self) -> int:
-        """Rollouts of full length."""
-        return self.total_env_steps // self.env_steps_per_update
 
     @property
     def stops_early(self) -> bool:
@@ -365,12 +355,7 @@ ALGORITHM = Algorithm("networked", Config, make_trainer, make_policy, default_en
 make_train = ALGORITHM.make_train
 
 
-def main() -> None:
-    """The command `python -m baselines.networked`."""
+if __name__ == "__main__":
     from baselines.runs.command import train_command
 
     train_command(ALGORITHM)
-
-
-if __name__ == "__main__":
-    main()

@@ -130,12 +130,32 @@ def check_network_params(network_params: Any, template: Any) -> None:
         require(shapes[0] == shapes[1], name, shapes[0], f"{shapes[1]} by the settings of the network")
 
 
-def check_budget(config: Any) -> None:
-    """Raises a ValueError unless rollouts fit int32 and `total_env_steps` is enough for one update.
+class RolloutBudget:
+    """What follows from the settings of a learner that plays a rollout before each update.
 
-    Args:
-      config: settings with `num_envs`, `rollout_steps`, `total_env_steps` and the two properties that follow from them.
+    Attributes:
+      num_envs: environments played side by side.
+      rollout_steps: steps in each between updates.
+      total_env_steps: joint actions played in training; whole updates only.
     """
+
+    num_envs: int
+    rollout_steps: int
+    total_env_steps: int
+
+    @property
+    def env_steps_per_update(self) -> int:
+        """Joint actions played between two updates."""
+        return self.num_envs * self.rollout_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Rollouts of full length; the learner learns after each of them."""
+        return self.total_env_steps // self.env_steps_per_update
+
+
+def check_budget(config: RolloutBudget) -> None:
+    """Raises a ValueError unless rollouts fit int32 and `total_env_steps` is enough for one update."""
     per_update = config.env_steps_per_update
     most = f"at most {MOST_INT32 // config.num_envs}: num_envs * rollout_steps is at most 2^31 - 1"
     require(per_update <= MOST_INT32, "rollout_steps", config.rollout_steps, most)

@@ -51,11 +51,32 @@ def declare(name: str, config_class: type, make_method: Callable[[Any, Environme
     def action_values(config: Any, env: Environment, network_params: Any, obs: jax.Array) -> jax.Array:
         return make_method(config, env).action_values(network_params, obs)
 
+    return make_imitator(name, config_class, make_trainer, make_policy, recovered_rewards, action_values)
+
+
+def make_imitator(
+    name: str,
+    config_class: type,
+    make_trainer: Callable[..., Trainer],
+    make_policy: Callable[..., Policy],
+    recovered_rewards: Callable[[Any, Environment, Any], RewardFunction],
+    action_values: Callable[[Any, Environment, Any, jax.Array], jax.Array],
+) -> Imitator:
+    """An algorithm that reads the demonstrations of its settings, and plays `gems` where no game is named.
+
+    Args:
+      name: of its module in `baselines`.
+      config_class: its settings.
+      make_trainer: see `trainer.Imitator`, as the other three.
+      make_policy: as above.
+      recovered_rewards: as above.
+      action_values: as above.
+    """
     return Imitator(
-        name=name,
-        config_class=config_class,
-        make_trainer=make_trainer,
-        make_policy=make_policy,
+        name,
+        config_class,
+        make_trainer,
+        make_policy,
         default_env="gems",
         read_demonstrations=choose_demonstrations,
         recovered_rewards=recovered_rewards,

@@ -1,6 +1,6 @@
 """The command that trains: `python -m baselines.<algorithm> --env gathering --num-seeds 4`.
 
-The module of an algorithm ends with a `main` that calls `train_command(ALGORITHM)`. All options are checked before
+The file of an algorithm calls `train_command(ALGORITHM)` where it is the program. All options are checked before
 anything is compiled or written.
 """
 

@@ -1,7 +1,6 @@
 """Hints for new users: whether defaults were tuned, which game a command plays, and the next command."""
 
 import dataclasses
-import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,10 @@ from baselines.runs.command import train_command
 from baselines.runs.directory import RunDirectory
 from baselines.runs.hints import how_to_record, list_runs, no_episode_ended, origin_of_defaults
 from baselines.runs.options import parse_env_kwargs
+from baselines.trained.algorithms import ALGORITHMS
 from tests.baselines import fake_algorithm as fake
 
 IMITATORS = ("mamql", "iq_learn", "cloning", "adversarial")
-
-
-def call(algorithm: str, *options: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The message with which a command ends that is called with these options."""
-    monkeypatch.setattr("sys.argv", [algorithm, *options])
-    with pytest.raises(SystemExit) as exit_info:
-        importlib.import_module(f"baselines.{algorithm}").main()
-    return str(exit_info.value.code)
 
 
 @pytest.mark.parametrize("algorithm", ["ippo", "networked", *IMITATORS])
@@ -52,20 +44,17 @@ def test_the_help_holds_that_sentence(
     assert sentence in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
-def test_networked_learns_on_a_common_pool_where_no_game_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_networked_learns_on_a_common_pool_where_no_game_is_named(tmp_path: Path) -> None:
     options = ["--total-env-steps", "100", "--hidden-size", "4", "--runs-dir", str(tmp_path), "--name", "a"]
-    monkeypatch.setattr("sys.argv", ["networked", *options])
-    importlib.import_module("baselines.networked").main()
+    train_command(ALGORITHMS["networked"], options)
     assert RunDirectory(tmp_path / "a").read_record().env_id == "common_pool"
 
 
 @pytest.mark.parametrize("algorithm", IMITATORS)
-def test_an_imitator_without_demonstrations_names_the_command_that_records_some(
-    algorithm: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    message = call(algorithm, monkeypatch=monkeypatch)
+def test_an_imitator_without_demonstrations_names_the_command_that_records_some(algorithm: str) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        train_command(ALGORITHMS[algorithm], [])
+    message = str(exit_info.value.code)
     assert "--demonstrations is needed" in message
     assert message.endswith(
         "python -m baselines.demonstrate --env gems --policy greedy --transitions 10000 --output runs/gems.demos"
