@@ -18,7 +18,7 @@ import jaxdilemmas
 from baselines import networked
 from baselines.networking.protocols import PROTOCOLS
 from baselines.runs.terminal import as_command
-from benchmarks.reporting import compile_program, count_from, make_parser, print_header, rates, report, time_calls
+from benchmarks.reporting import count_from, make_parser, measure_program, print_header, report
 
 COLUMNS = ("protocol", "num_envs", "num_agents", "nanoseconds_per_agent_step", "compile_seconds", "peak_memory_mb")
 
@@ -28,17 +28,11 @@ def measure(config: networked.Config, num_agents: int, repeats: int) -> dict[str
     env = jaxdilemmas.make("common_pool", num_agents=num_agents)
     trainer = networked.make_trainer(config, env)
     train_state = jax.jit(trainer.init)(jax.random.key(0), env.default_params)
-    program = compile_program(trainer.update, train_state, env.default_params)
-    jax.block_until_ready(program.call(train_state, env.default_params))
-    seconds = time_calls(program.call, [(train_state, env.default_params)] * repeats)
-    speed = rates(config.env_steps_per_update * num_agents, seconds)
-    return {
-        "num_agents": num_agents,
-        "agent_steps_per_second": speed,
-        "nanoseconds_per_agent_step": round(1e9 / speed["median"]),
-        "compile_seconds": program.compile_seconds,
-        "peak_memory_mb": program.peak_memory_mb(),
-    }
+    inputs = [(train_state, env.default_params)] * (repeats + 1)
+    speed = "agent_steps_per_second"
+    measured = measure_program(speed, config.env_steps_per_update * num_agents, trainer.update, inputs)
+    cost = {"nanoseconds_per_agent_step": round(1e9 / measured[speed]["median"])}
+    return {"num_agents": num_agents} | cost | measured
 
 
 @as_command

@@ -14,26 +14,40 @@ from benchmarks.reporting import commit_of
 from benchmarks.rollout import Playable
 
 
+class Library(NamedTuple):
+    """Another library of games.
+
+    Attributes:
+      name: of the library.
+      module: the module to import; it has `make` and `__version__`.
+      clock: field of a state that counts the steps of an episode.
+    """
+
+    name: str
+    module: str
+    clock: str
+
+
+SOCIALJAX = Library("SocialJax", "socialjax", clock="inner_t")
+JAXMARL = Library("JaxMARL", "jaxmarl", clock="step")
+
+
 class Peer(NamedTuple):
     """A game of another library.
 
     Attributes:
-      library: its name.
-      module: the module to import; it has `make` and `__version__`.
+      library: that has it.
       game: id of the game there.
       env_kwargs: keyword arguments of the game.
-      clock: field of the state that counts the steps of an episode.
       length: attribute of the environment with the steps of an episode.
       observation: the content of one agent's observation, in words.
       like: id of our game with the same rules, or empty.
       cpu_env_steps: number of env steps that take a few seconds on a CPU.
     """
 
-    library: str
-    module: str
+    library: Library
     game: str
     env_kwargs: dict[str, Any]
-    clock: str
     length: str
     observation: str
     like: str = ""
@@ -42,7 +56,7 @@ class Peer(NamedTuple):
     @property
     def name(self) -> str:
         """Library and game."""
-        return f"{self.library} {self.game}"
+        return f"{self.library.name} {self.game}"
 
     def num_steps(self, num_envs: int, at_most: int) -> int:
         """Steps of each of `num_envs` environments in a timed call; on a CPU so many that they take a few seconds."""
@@ -54,52 +68,42 @@ _ABOUT_AGENTS = "self, other, other's heading (4), can interact, inventory (2), 
 
 PEERS = (
     Peer(
-        library="SocialJax",
-        module="socialjax",
-        game="clean_up",
-        env_kwargs={"num_agents": 7},
-        clock="inner_t",
+        SOCIALJAX,
+        "clean_up",
+        {"num_agents": 7},
         length="num_inner_steps",
         observation=f"per cell: its content, one of 9, as one-hot; {_ABOUT_AGENTS}",
         like="cleanup_meltingpot",
     ),
     Peer(
-        library="SocialJax",
-        module="socialjax",
-        game="harvest_common_open",
-        env_kwargs={"num_agents": 7},
-        clock="inner_t",
+        SOCIALJAX,
+        "harvest_common_open",
+        {"num_agents": 7},
         length="num_inner_steps",
         observation=f"per cell: its content, one of 5, as one-hot; {_ABOUT_AGENTS}",
         like="harvest",
     ),
     Peer(
-        library="JaxMARL",
-        module="jaxmarl",
-        game="overcooked",
-        env_kwargs={},
-        clock="step",
+        JAXMARL,
+        "overcooked",
+        {},
         length="max_steps",
         observation="cramped_room, per cell: players with heading, counters, pots, things and soups, in 26 channels",
         like="overcooked",
         cpu_env_steps=262_144,
     ),
     Peer(
-        library="JaxMARL",
-        module="jaxmarl",
-        game="storm_np",
-        env_kwargs={"num_agents": 7},
-        clock="step",
+        JAXMARL,
+        "storm_np",
+        {"num_agents": 7},
         length="num_inner_steps",
         observation=f"per cell: its content, one of 4, as one-hot; {_ABOUT_AGENTS}",
         cpu_env_steps=32_768,
     ),
     Peer(
-        library="JaxMARL",
-        module="jaxmarl",
-        game="MPE_simple_spread_v3",
-        env_kwargs={"num_agents": 3, "num_landmarks": 3},
-        clock="step",
+        JAXMARL,
+        "MPE_simple_spread_v3",
+        {"num_agents": 3, "num_landmarks": 3},
         length="max_steps",
         observation="no grid: own velocity and position; where landmarks and others are, relative to it; messages",
         cpu_env_steps=1_048_576,
@@ -118,10 +122,10 @@ def installed(peers: Sequence[Peer]) -> list[Peer]:
     missing: dict[str, str] = {}
     for peer in peers:
         try:
-            importlib.import_module(peer.module)
+            importlib.import_module(peer.library.module)
             found.append(peer)
         except ImportError as error:
-            missing[peer.library] = str(error)
+            missing[peer.library.name] = str(error)
     for library, reason in missing.items():
         print(f"{library} is not installed ({reason}), so it is not measured: see docs/performance.md", flush=True)
     return found
@@ -129,22 +133,22 @@ def installed(peers: Sequence[Peer]) -> list[Peer]:
 
 def version_of(peer: Peer) -> str:
     """Name and version of the library, with the commit if the library is imported from a clone."""
-    module = importlib.import_module(peer.module)
+    module = importlib.import_module(peer.library.module)
     clone = Path(str(module.__file__)).parent.parent
     commit = f" ({commit_of(clone)})" if (clone / ".git").exists() else ""
-    return f"{peer.library} {module.__version__}{commit}"
+    return f"{peer.library.name} {module.__version__}{commit}"
 
 
 def peer_game(peer: Peer) -> Playable:
     """The game of another library, with the automatic resets of its own `step`."""
-    env = importlib.import_module(peer.module).make(peer.game, **peer.env_kwargs)
+    env = importlib.import_module(peer.library.module).make(peer.game, **peer.env_kwargs)
     episode_steps = getattr(env, peer.length)
     are_named = isinstance(env.agents[0], str)
 
     def start(key: jax.Array) -> tuple[Any, Any]:
         key_reset, key_clock = jax.random.split(key)
         obs, state = env.reset(key_reset)
-        return obs, state.replace(**{peer.clock: jax.random.randint(key_clock, (), 0, episode_steps)})
+        return obs, state.replace(**{peer.library.clock: jax.random.randint(key_clock, (), 0, episode_steps)})
 
     def step(key: jax.Array, state: Any, actions: jax.Array) -> tuple[Any, Any, Any]:
         taken = dict(zip(env.agents, actions, strict=True)) if are_named else actions

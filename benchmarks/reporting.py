@@ -88,6 +88,26 @@ def rates(amount: int, seconds: Sequence[float]) -> dict[str, int]:
     return {name: round(value) for name, value in found.items()}
 
 
+def measure_program(
+    name: str, amount: int, function: Callable[..., Any], inputs: Sequence[tuple[Any, ...]]
+) -> dict[str, Any]:
+    """Compiles a function, calls it once to warm up, and times the calls that follow.
+
+    Args:
+      name: column of the rates.
+      amount: what one call computes, such as the number of its env steps.
+      function: what to compile.
+      inputs: the arguments of each call; the first call is not timed.
+
+    Returns:
+      The rates of `amount` as `name`, `compile_seconds` and `peak_memory_mb`.
+    """
+    program = compile_program(function, *inputs[0])
+    jax.block_until_ready(program.call(*inputs[0]))
+    speed = rates(amount, time_calls(program.call, inputs[1:]))
+    return {name: speed, "compile_seconds": program.compile_seconds, "peak_memory_mb": program.peak_memory_mb()}
+
+
 def describe_measurement() -> dict[str, Any]:
     """Device, versions, commit, time, and the one-minute load average of the machine, which includes this process."""
     return describe_machine() | {

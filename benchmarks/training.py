@@ -15,16 +15,7 @@ import jaxdilemmas
 from baselines import ippo
 from baselines.presets import preset
 from baselines.runs.terminal import as_command
-from benchmarks.reporting import (
-    compile_program,
-    count_from,
-    make_parser,
-    name_of,
-    print_header,
-    rates,
-    report,
-    time_calls,
-)
+from benchmarks.reporting import count_from, make_parser, measure_program, name_of, print_header, report
 from jaxdilemmas.environment import Environment
 
 GAMES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -49,14 +40,8 @@ def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
 def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, Any]:
     """Speed (env steps per second), compile time and peak memory of a run, including networks and resets."""
     keys = jax.random.split(jax.random.key(0), repeats + 1)
-    program = compile_program(ippo.make_train(config, env), keys[0], env.default_params)
-    jax.block_until_ready(program.call(keys[0], env.default_params))
-    seconds = time_calls(program.call, [(key, env.default_params) for key in keys[1:]])
-    return {
-        "env_steps_per_second": rates(config.num_updates * config.env_steps_per_update, seconds),
-        "compile_seconds": program.compile_seconds,
-        "peak_memory_mb": program.peak_memory_mb(),
-    }
+    amount, inputs = config.num_updates * config.env_steps_per_update, [(key, env.default_params) for key in keys]
+    return measure_program("env_steps_per_second", amount, ippo.make_train(config, env), inputs)
 
 
 @as_command

@@ -13,7 +13,7 @@ from flax import struct
 
 import jaxdilemmas
 from benchmarks import peers, reporting, rollout, throughput
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, Library, Peer
 from jaxdilemmas import registration
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.grid.environment import OBSERVATION_KINDS
@@ -64,7 +64,9 @@ def peer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     library.__dict__["__version__"] = "2.0"
     library.__file__ = str(tmp_path / "fake_library" / "__init__.py")
     monkeypatch.setitem(sys.modules, "fake_library", library)
-    return Peer("Fake", "fake_library", "counter", {}, "t", "length", "the time", like="probe", cpu_env_steps=8)
+    return Peer(
+        Library("Fake", "fake_library", "t"), "counter", {}, "length", "the time", like="probe", cpu_env_steps=8
+    )
 
 
 def test_a_game_of_another_library_is_played_with_its_own_resets_and_all_that_comes_out_is_used(peer: Peer) -> None:
@@ -93,7 +95,7 @@ def test_a_run_has_rows_of_both_with_the_ratio_and_says_what_is_not_installed(
     peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(registration, "_FACTORIES", {"probe": lambda observation: Probe(num_agents=2)})
-    absent = peer._replace(library="Absent", module="a_library_that_is_not_there")
+    absent = peer._replace(library=Library("Absent", "a_library_that_is_not_there", "t"))
     monkeypatch.setattr(throughput, "PEERS", (peer, absent, absent))
     output = tmp_path / "throughput.jsonl"
     sizes = ["--num-envs", "2", "--num-steps", "16", "--repeats", "1", "--observations", "tiles"]
