@@ -20,9 +20,9 @@ from baselines.runs.directory import RunDirectory
 from baselines.trained import load
 from baselines.trained.load import find_player
 from jaxdilemmas import policies
-from jaxdilemmas.environment import Environment
+from jaxdilemmas.environment import Transition
 from tests.baselines.fake_algorithm import RUN_STEPS
-from tests.probes import Probe
+from tests.probes import Params, Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 
@@ -34,35 +34,15 @@ def test_greedy_agents_take_their_most_likely_action(trained: RunDirectory, gree
     assert actions.tolist() == [action, action]
 
 
-class Countdown(Environment):
+class Countdown(Probe):
     """One agent is paid 1 a step and the game ends after 3 steps, long before the clock."""
 
-    num_agents = 1
-
     def __init__(self) -> None:
-        self.inner = jaxdilemmas.make("gathering", max_steps=10)
-        self.default_params = self.inner.default_params
+        super().__init__(num_agents=1, params=Params(length=3, constant=1.0))
 
-    @property
-    def observation_space(self) -> Any:
-        return self.inner.observation_space
-
-    @property
-    def action_space(self) -> Any:
-        return self.inner.action_space
-
-    def initial_state(self, key: jax.Array, params: Any) -> Any:
-        return self.inner.initial_state(key, params)
-
-    def draw(self, key: jax.Array, state: Any, params: Any) -> tuple[()]:
-        return ()
-
-    def transition(self, draws: Any, state: Any, actions: jax.Array, params: Any) -> Any:
-        state = state.replace(step_count=state.step_count + 1)
-        return state, jnp.ones(1), state.step_count >= 3, {"collected": jnp.ones(1, jnp.int32)}
-
-    def observe(self, state: Any, params: Any) -> jax.Array:
-        return jnp.zeros((1, 2))
+    def transition(self, draws: Any, state: Any, actions: jax.Array, params: Params) -> Transition:
+        state, rewards, terminated, _ = super().transition(draws, state, actions, params)
+        return state, rewards, terminated, {"collected": jnp.ones(1, jnp.int32)}
 
 
 def test_steps_after_the_end_of_an_episode_do_not_count() -> None:

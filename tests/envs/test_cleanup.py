@@ -10,12 +10,12 @@ from jaxdilemmas.envs.cleanup import Cleanup
 from tests.reference.crowds import Yard, apples_on, play, scatter, slow_cleanup, waste_of, waste_on
 from tests.reference.rollouts import (
     as_draws,
-    assert_plays_like,
     observe,
     put,
     random_actions,
     random_draws,
     replay,
+    replay_like,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -41,8 +41,7 @@ def test_game_plays_like_the_slow_one_on_its_map(env: Cleanup) -> None:
         rng = np.random.default_rng(seed)
         state, draws = scatter(env, seed, step_count=30), random_draws(env, rng, 200)
         actions = random_actions(rng, (200, env.num_agents), beams=0.1, cleans=0.3)
-        rollout = replay(env, state, as_draws(env, draws), actions)
-        assert_plays_like(slow_cleanup(env, state), rollout, actions, draws)
+        rollout = replay_like(slow_cleanup(env, state), env, state, draws, actions)
         counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
     assert counts.min() > 3
 
@@ -61,8 +60,7 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(yard: Yard, rules: dict[str, A
         rng = np.random.default_rng(seed)
         state, draws = scatter(yard, seed, step_count=40), random_draws(yard, rng, 200)
         actions = random_actions(rng, (200, 6), beams=0.2, cleans=0.2)
-        rollout = replay(yard, state, as_draws(yard, draws), actions, params)
-        assert_plays_like(slow_cleanup(yard, state, **rules), rollout, actions, draws)
+        rollout = replay_like(slow_cleanup(yard, state, **rules), yard, state, draws, actions, params)
         counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
     assert counts.min() > 10
 

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxdilemmas
 from jaxdilemmas.envs.cleanup_gallego import CleanupGallego
 from jaxdilemmas.grid.bits import pack_bits
 from jaxdilemmas.grid.river import growth_probability, waste_fraction
@@ -316,28 +315,3 @@ def test_apples_grow_by_the_waste_after_the_step_and_not_under_agents(env: Clean
         after, _, info = play(env, dirty, STAND, STAND, STAND, **draws)
         assert np.flatnonzero(~np.asarray(after.apples)).tolist() == ([7] if grows else list(range(45)))
         assert info["collected"] == [0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ({"map": "large"}, "map='large' is not allowed: one of small, full"),
-        ({"map": 3}, "map=3 is not allowed"),
-        ({"num_agents": 0}, "num_agents=0 is not allowed"),
-        ({"observation": "pixels"}, "observation='pixels' is not allowed"),
-        ({"clean_cost": -1}, "clean_cost=-1 is not allowed: a number of at least 0"),
-        ({"fine_penalty": "50"}, "fine_penalty='50' is not allowed"),
-        ({"waste_probability": 1.5}, r"waste_probability=1\.5 is not allowed: a number from 0 to 1"),
-        ({"restoration_threshold": 0.4}, r"restoration_threshold=0\.4 is not allowed: less than depletion_thresh"),
-        ({"timeout_steps": 0}, "timeout_steps=0 is not allowed"),
-        ({"hits_to_tag": 0}, "hits_to_tag=0 is not allowed"),
-        ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        (
-            {"beam_length": 3},
-            "unknown keyword 'beam_length' with value 3 for CleanupGallego: allowed are map, num_agents",
-        ),
-    ],
-)
-def test_argument_that_is_not_allowed_is_named(bad: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        jaxdilemmas.make("cleanup_gallego", **bad)

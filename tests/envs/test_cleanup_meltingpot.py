@@ -10,13 +10,11 @@ from jaxdilemmas.envs.cleanup_meltingpot import CleanupMeltingPot
 from tests.reference.crowds import MeltingPotYard, apples_on, play, scatter, slow_cleanup, waste_of, waste_on
 from tests.reference.rollouts import (
     as_cells,
-    as_draws,
-    assert_plays_like,
     observe,
     put,
     random_actions,
     random_draws,
-    replay,
+    replay_like,
     start,
 )
 
@@ -48,8 +46,7 @@ def test_game_plays_like_the_slow_one_on_its_map(movement: str) -> None:
         rng = np.random.default_rng(seed)
         state, draws = scatter(env, seed, step_count=30), random_draws(env, rng, 200)
         actions = random_actions(rng, (200, 7), beams=0.1, cleans=0.3)
-        rollout = replay(env, state, as_draws(env, draws), actions)
-        assert_plays_like(slow_cleanup(env, state, movement=movement), rollout, actions, draws)
+        rollout = replay_like(slow_cleanup(env, state, movement=movement), env, state, draws, actions)
         counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
     assert counts.min() > 3
 
@@ -68,8 +65,8 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(yard: MeltingPotYard, rules: d
         rng = np.random.default_rng(seed)
         state, draws = scatter(yard, seed, step_count=40), random_draws(yard, rng, 200)
         actions = random_actions(rng, (200, 7), beams=0.1, cleans=0.2)
-        rollout = replay(yard, state, as_draws(yard, draws), actions, params)
-        assert_plays_like(slow_cleanup(yard, state, is_ending_stochastic=True, **rules), rollout, actions, draws)
+        slow = slow_cleanup(yard, state, is_ending_stochastic=True, **rules)
+        rollout = replay_like(slow, yard, state, draws, actions, params)
         counts += [rollout.info[name].sum() for name in ("collected", "cleaned", "hits_received")]
         tagged = rollout.info["tagged"]
         returns += int(((tagged[:-1] & ~tagged[1:]).sum(1) > 1).sum())

@@ -9,7 +9,18 @@ from jaxdilemmas.envs.commons import Commons, Draws
 from jaxdilemmas.grid.views import Window
 from tests.reference.commons import Commons as SlowCommons
 from tests.reference.gathering import VOID
-from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, put, random_actions, replay, start
+from tests.reference.rollouts import (
+    act,
+    as_cells,
+    as_draws,
+    observe,
+    put,
+    random_actions,
+    random_draws,
+    replay,
+    replay_like,
+    start,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
@@ -49,18 +60,6 @@ def slow_game(env: Commons, state: Any, **rules: Any) -> SlowCommons:
     )
 
 
-def random_draws(rng: np.random.Generator, env: Commons, steps: int, scale: float = 1.0) -> dict[str, np.ndarray]:
-    """Uniforms; those for growth are made smaller by `scale`, so that more apples come back."""
-    return {
-        "priorities": rng.random((steps, env.num_agents)).astype(np.float32),
-        "apple_growth": (rng.random((steps, len(env.apple_cells))) * scale).astype(np.float32),
-    }
-
-
-def as_draws(draws: dict[str, np.ndarray]) -> Draws:
-    return Draws(**{name: jnp.asarray(values) for name, values in draws.items()})
-
-
 def play(
     env: Commons, state: Any, *actions: int, growth: float = 0.999
 ) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
@@ -74,9 +73,7 @@ def test_game_plays_like_the_slow_one_on_its_map() -> None:
     for seed in range(2):
         rng = np.random.default_rng(seed)
         state, actions = start(env, seed), random_actions(rng, (150, 12), beams=0.1)
-        draws = random_draws(rng, env, 150)
-        rollout = replay(env, state, as_draws(draws), actions)
-        assert_plays_like(slow_game(env, state), rollout, actions, draws)
+        rollout = replay_like(slow_game(env, state), env, state, random_draws(env, rng, 150), actions)
         assert rollout.info["hits_given"].sum() > 10
         assert rollout.rewards.sum() > 10
 
@@ -97,9 +94,9 @@ def test_crowd_plays_like_the_slow_game_in_a_paddock(
     for seed in range(3):
         rng = np.random.default_rng(seed)
         state, actions = start(env, seed), random_actions(rng, (250, num_agents), beams)
-        draws = random_draws(rng, env, 250, scale)
-        rollout = replay(env, state, as_draws(draws), actions)
-        assert_plays_like(slow_game(env, state, **rules), rollout, actions, draws)
+        draws = random_draws(env, rng, 250)
+        draws["apple_growth"] *= np.float32(scale)  # so that more apples come back
+        rollout = replay_like(slow_game(env, state, **rules), env, state, draws, actions)
         timeouts, apples = rollout.states.timeouts, rollout.states.apples
         tags += int(((timeouts[1:] > 0) & (timeouts[:-1] == 0)).sum())
         waits += int(((timeouts[1:] == 1) & (timeouts[:-1] == 1)).sum())
@@ -214,9 +211,9 @@ def test_rules_hold_in_every_step_of_long_random_episodes() -> None:
     env = Paddock(num_agents=6, map=PADDOCK, timeout_steps=5, max_steps=400)
     rng = np.random.default_rng(0)
     state = start(env)
-    rollout = replay(
-        env, state, as_draws(random_draws(rng, env, 2000, 0.3)), random_actions(rng, (2000, 6), beams=0.05)
-    )
+    draws = random_draws(env, rng, 2000)
+    draws["apple_growth"] *= np.float32(0.3)
+    rollout = replay(env, state, as_draws(env, draws), random_actions(rng, (2000, 6), beams=0.05))
     for name, leaf in vars(state).items():
         assert getattr(rollout.states, name).dtype == leaf.dtype
         assert getattr(rollout.states, name).shape == (2000, *leaf.shape)

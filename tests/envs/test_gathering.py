@@ -11,7 +11,7 @@ from jaxdilemmas.envs.gathering import Draws, Gathering, order_spawn_cells
 from jaxdilemmas.grid.views import Window
 from tests.reference.gathering import SELF, VOID
 from tests.reference.gathering import Gathering as SlowGathering
-from tests.reference.rollouts import act, as_cells, assert_plays_like, observe, put, random_actions, replay, start
+from tests.reference.rollouts import act, as_cells, observe, put, random_actions, replay_like, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND = range(8)
@@ -65,8 +65,7 @@ def test_game_plays_like_the_slow_one_on_its_map(num_agents: int, steps: int) ->
         if num_agents == 2:  # near each other and the apples, or they would hardly meet
             state = state.replace(positions=jnp.array([[5, 12], [7, 20]], jnp.int32))
         actions, priorities = random_actions(rng, (steps, num_agents)), draw_priorities(rng, steps, num_agents)
-        rollout = replay(env, state, Draws(jnp.asarray(priorities)), actions)
-        assert_plays_like(slow_game(env, state), rollout, actions, {"priorities": priorities})
+        rollout = replay_like(slow_game(env, state), env, state, {"priorities": priorities}, actions)
         hits += int(rollout.info["hits_given"].sum())
     assert hits > 10
 
@@ -87,8 +86,7 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(num_agents: int, rules: dict[s
         rng = np.random.default_rng(seed)
         state = start(env, seed)
         actions, priorities = random_actions(rng, (300, num_agents)), draw_priorities(rng, 300, num_agents)
-        rollout = replay(env, state, Draws(jnp.asarray(priorities)), actions)
-        assert_plays_like(slow_game(env, state, **rules), rollout, actions, {"priorities": priorities})
+        rollout = replay_like(slow_game(env, state, **rules), env, state, {"priorities": priorities}, actions)
         timeouts = rollout.states.timeouts
         tags += int(((timeouts[1:] > 0) & (timeouts[:-1] == 0)).sum())
         waits += int(((timeouts[1:] == 1) & (timeouts[:-1] == 1)).sum())

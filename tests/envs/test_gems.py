@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxdilemmas
 from baselines.demonstrations.gems_planes import entities_from_planes
 from jaxdilemmas.envs.gems import DOWN, LEFT, RIGHT, STAY, UP, Draws, Gems, State, respawn
 from tests.reference.gems import Gems as SlowGems
@@ -320,26 +319,3 @@ def test_planes_have_no_kinds_of_entities_and_no_symmetries() -> None:
 
 
 # What is refused
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ({"end_rule": "never"}, "end_rule='never' is not allowed: one of team_reward, gem_count"),
-        ({"observation": "tiles"}, "observation='tiles' is not allowed: one of entities, planes"),
-        ({"num_agents": 3}, "num_agents=3 is not allowed: 2"),
-        ({"num_agents": 2.0}, r"num_agents=2\.0 is not allowed: 2"),
-        ({"own_reward": -1}, "own_reward=-1 is not allowed: a number of at least 0"),
-        ({"shared_reward": float("nan")}, "shared_reward=nan is not allowed"),
-        ({"most_team_reward": "20"}, "most_team_reward='20' is not allowed"),
-        ({"most_gems": 1.5}, r"most_gems=1\.5 is not allowed: a whole number of at least 0"),
-        ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        (
-            {"gems": 3},
-            "unknown keyword 'gems' with value 3 for Gems: allowed are end_rule, observation, num_agents, own_reward",
-        ),
-    ],
-)
-def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        jaxdilemmas.make("gems", **bad)

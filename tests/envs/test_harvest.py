@@ -14,12 +14,11 @@ from tests.reference.rollouts import (
     act,
     as_cells,
     as_draws,
-    assert_plays_like,
     observe,
     put,
     random_actions,
     random_draws,
-    replay,
+    replay_like,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -88,8 +87,8 @@ def test_game_plays_like_the_slow_one_on_every_map(any_map: Harvest) -> None:
         state, draws = scatter(any_map, seed), random_draws(any_map, rng, 150)
         draws["apple_growth"] *= np.float32(0.1)
         actions = random_actions(rng, (150, 7), beams=0.1)
-        rollout = replay(any_map, state, as_draws(any_map, draws), actions)
-        assert_plays_like(SlowHarvest.like(any_map, state, **RULES[name]), rollout, actions, draws)
+        slow = SlowHarvest.like(any_map, state, **RULES[name])
+        rollout = replay_like(slow, any_map, state, draws, actions)
         hits += int(rollout.info["hits_given"].sum())
         collected += int(rollout.info["collected"].sum())
     assert min(hits, collected) > 10
@@ -106,9 +105,8 @@ def test_crowd_plays_like_the_slow_game_in_a_paddock(movement: str) -> None:
         state, draws = scatter(env, seed), random_draws(env, rng, 250)
         actions = random_actions(rng, (250, 8), beams=0.05)
         params = env.default_params.replace(**rules)
-        rollout = replay(env, state, as_draws(env, draws), actions, params)
-        game = SlowHarvest.like(env, state, movement=movement, is_ending_stochastic=True, **rules)
-        assert_plays_like(game, rollout, actions, draws)
+        slow = SlowHarvest.like(env, state, movement=movement, is_ending_stochastic=True, **rules)
+        rollout = replay_like(slow, env, state, draws, actions, params)
         tagged += int(rollout.info["tagged"].sum())
         collected += int(rollout.info["collected"].sum())
         ends.append(int(rollout.terminated.sum()))

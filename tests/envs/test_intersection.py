@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxdilemmas
 from jaxdilemmas import policies
 from jaxdilemmas.environment import NoDraws
 from jaxdilemmas.envs.intersection import (
@@ -272,22 +271,3 @@ def test_a_cautious_car_waits_for_one_that_is_ahead_and_goes_when_the_crossing_i
 
 
 # Arguments
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ({"num_agents": 5}, "num_agents=5 is not allowed: a whole number of at least 1 and at most 4"),
-        ({"num_agents": 0}, "num_agents=0 is not allowed"),
-        ({"crash_cost": -4.0}, r"crash_cost=-4\.0 is not allowed"),
-        ({"arrival_reward": float("nan")}, "arrival_reward=nan is not allowed"),
-        ({"max_steps": 0}, "max_steps=0 is not allowed"),
-        (
-            {"duration": 13},
-            "unknown keyword 'duration' with value 13 for Intersection: allowed are num_agents, crash_cost",
-        ),
-    ],
-)
-def test_arguments_that_are_not_allowed_are_named(bad: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        jaxdilemmas.make("intersection", **bad)

@@ -12,17 +12,7 @@ import jaxdilemmas
 from jaxdilemmas import policies
 from jaxdilemmas.environment import NoDraws
 from jaxdilemmas.envs.kitchens import MAPS
-from jaxdilemmas.envs.overcooked import (
-    DISH,
-    INTERACT,
-    NOTHING,
-    ONION,
-    ORDERED_SOUP,
-    SOUP,
-    STAY,
-    Overcooked,
-    State,
-)
+from jaxdilemmas.envs.overcooked import DISH, INTERACT, NOTHING, ONION, ORDERED_SOUP, SOUP, STAY, Overcooked, State
 from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, WEST
 from tests.reference.overcooked import Overcooked as SlowOvercooked
 from tests.reference.rollouts import act, observe, replay, start

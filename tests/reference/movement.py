@@ -7,6 +7,8 @@ import numpy as np
 from tests.reference.views import Cell, Vector, cell_at, is_inside
 
 Cells = Sequence[Vector] | np.ndarray
+Priorities = Vector | Sequence[float]
+Active = Sequence[bool] | np.ndarray | None
 
 # action -> (forward, right) for the four moves; all other actions stay
 MOVES = {0: (1, 0), 1: (-1, 0), 2: (0, -1), 3: (0, 1)}
@@ -27,12 +29,7 @@ def turned(action: int, heading: int) -> int:
     return (int(heading) + TURNS.get(action, 0)) % 4
 
 
-def move_in_turn(
-    priorities: Vector | Sequence[float],
-    positions: Cells,
-    targets: Cells,
-    active: Sequence[bool] | np.ndarray | None = None,
-) -> list[Cell]:
+def move_in_turn(priorities: Priorities, positions: Cells, targets: Cells, active: Active = None) -> list[Cell]:
     """Where agents end that move one after the other, those with the highest priority first."""
     agents = [i for i in range(len(positions)) if active is None or active[i]]
     cells = [(int(row), int(col)) for row, col in positions]
@@ -43,12 +40,7 @@ def move_in_turn(
     return cells
 
 
-def resolve_moves(
-    priorities: Vector | Sequence[float],
-    positions: Cells,
-    targets: Cells,
-    active: Sequence[bool] | np.ndarray | None = None,
-) -> list[Cell]:
+def resolve_moves(priorities: Priorities, positions: Cells, targets: Cells, active: Active = None) -> list[Cell]:
     """Where agents end that move at once: `targets[i]` or `positions[i]`; who is not active stays and is not there."""
     agents = [i for i in range(len(positions)) if active is None or active[i]]
     here = {i: (int(row), int(col)) for i, (row, col) in enumerate(positions)}

@@ -94,6 +94,20 @@ def replay(env: Environment, state: Any, draws: Any, actions: np.ndarray, params
     return jax.tree.map(np.asarray, compiled_replay(env)(state, draws, np.asarray(actions, np.int32), params))
 
 
+def replay_like(
+    slow: Gathering | Gems | Lab2D,
+    env: Environment,
+    state: Any,
+    draws: dict[str, np.ndarray],
+    actions: np.ndarray,
+    params: Any = None,
+) -> Rollout:
+    """As `replay`, of draws by name; the slow game must play every step like it, see `assert_plays_like`."""
+    rollout = replay(env, state, as_draws(env, draws), actions, params)
+    assert_plays_like(slow, rollout, actions, draws)
+    return rollout
+
+
 def act(env: Environment, state: Any, actions: list[int], draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
     """One step with the default params: the state, rewards and info."""
     step = compiled(env, "transition")
