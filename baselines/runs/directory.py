@@ -6,6 +6,7 @@ Files in a run directory:
   parameters/seed_0.safetensors, ...: what was learnt, a file for each seed.
   checkpoints/: the last two, to resume from; see `checkpoints`.
   learning_curve.png: see `curves`.
+  tensorboard/: see `display.TensorBoardSeries`.
   .lock: locked by the process that writes into the directory.
 
 They are data: nothing that they name is imported or called, but for registered algorithms and registered games.

@@ -1,7 +1,8 @@
-"""The displays of a run: a live table on a terminal, plain lines elsewhere, Weights & Biases on request."""
+"""Where a run shows its progress: a live table or plain lines; on request also Weights & Biases and TensorBoard."""
 
 import datetime
 import hashlib
+import io
 import math
 import shlex
 import time
@@ -15,10 +16,15 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from baselines.disk.writing import GrowingFile, make_directory
 from baselines.runs.directory import RunRecord
+from baselines.runs.terminal import describe
 from jaxdilemmas.metrics import SOCIAL_METRICS
 
 WandbMode = Literal["disabled", "offline", "online"]
+
+EVENT_VERSION = "brain.Event:2"
+"""Of the files of TensorBoard; the first event of a file names it."""
 
 Row = Mapping[str, np.ndarray]
 """The row of an update: an `[S]` array for each column of metrics.csv."""
@@ -187,8 +193,7 @@ class WandbSeries:
     def update(self, row: Row) -> None:
         """Logs an update to each seed's series."""
         for i, series in enumerate(self._series):
-            values = {name: float(column[i]) for name, column in row.items()}
-            series.log({name: v for name, v in values.items() if not math.isnan(v)}, step=int(values["update"]))
+            series.log(_values_of_seed(row, i), step=int(row["update"][i]))
 
     def close(self) -> None:
         """Waits until everything is written or sent."""
@@ -205,13 +210,99 @@ def _wandb_config(record: RunRecord, seed: int) -> dict[str, Any]:
     return game | {"seed": seed} | record.config
 
 
+class TensorBoardSeries:
+    """TensorBoard: one series for each seed, in files of events in the run directory.
+
+    A row is an event. Its step is the env steps of the row, or the update in a run that plays nothing. A file begins
+    with an event that makes TensorBoard forget the rows of earlier files from the first step of this file on. So a
+    resumed run shows no row twice. If a file cannot be written, training continues without these files.
+
+    Args:
+      path: the run directory.
+      record: what is run.
+      console: shows how to open the files, or why they have no more rows.
+    """
+
+    def __init__(self, path: Path, record: RunRecord, console: Console) -> None:
+        self._folder, self._seeds, self._console = path / "tensorboard", record.seeds, console
+        self._files: list[GrowingFile] = []
+        self._has_failed = False
+
+    def update(self, row: Row) -> None:
+        """Adds an update to each seed's file."""
+        if self._has_failed:
+            return
+        try:
+            self._write(row)
+        except Exception as error:  # whatever it is, the run goes on
+            self._has_failed = True
+            reason = describe(error) if isinstance(error, OSError) else str(error)
+            self._console.print(
+                f"TensorBoard has no rows from update {row['update'][0]:.0f} on: {reason}; training continues, and "
+                f"metrics.csv has every row"
+            )
+
+    def _write(self, row: Row) -> None:
+        steps = [int(env_steps) or int(row["update"][i]) for i, env_steps in enumerate(row["env_steps"])]
+        if not self._files:
+            for seed, step in zip(self._seeds, steps, strict=True):
+                self._files.append(_new_event_file(self._folder / f"seed_{seed}", step))
+        for i, (file, step) in enumerate(zip(self._files, steps, strict=True)):
+            values = [{"tag": name, "simple_value": value} for name, value in _values_of_seed(row, i).items()]
+            file.append(_event(step=step, summary={"value": values}))
+
+    def close(self) -> None:
+        """Closes the files; rows are in them before that."""
+        for file in self._files:
+            file.close()
+        if self._files:
+            command = f"tensorboard --logdir {shlex.quote(str(self._folder))}"
+            self._console.print(f"files for TensorBoard are in {self._folder}; open them by: {command}")
+
+
+def check_tensorboard() -> None:
+    """Raises a ValueError unless the library that encodes events for TensorBoard works."""
+    try:
+        _event(file_version=EVENT_VERSION)
+    except Exception as error:  # of a library that is missing, or that does not fit its own libraries
+        raise ValueError(
+            f"--tensorboard needs the library tensorboard ({error}): install it with pip install -e '.[tensorboard]'"
+        ) from error
+
+
+def _new_event_file(folder: Path, step: int) -> GrowingFile:
+    """A file of events in place of those of earlier files from a step on; TensorBoard reads files in order of name."""
+    make_directory(folder)
+    file = GrowingFile(folder / f"events.out.tfevents.{time.time_ns()}", is_new=True)
+    file.append(_event(file_version=EVENT_VERSION) + _event(step=step, session_log={"status": "START"}))
+    return file
+
+
+def _event(**fields: Any) -> bytes:
+    """An event as a file holds it: length, checksum, fields."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    content = io.BytesIO()
+    RecordWriter(content).write(Event(wall_time=time.time(), **fields).SerializeToString())
+    return content.getvalue()
+
+
+def _values_of_seed(row: Row, index: int) -> dict[str, float]:
+    """The numbers in a row, of the seed with an index; cells without a number are left out."""
+    values = {name: float(column[index]) for name, column in row.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
 def make_listeners(
-    console: Console, record: RunRecord, path: Path, num_updates: int, wandb_mode: WandbMode
+    console: Console, record: RunRecord, path: Path, num_updates: int, wandb_mode: WandbMode, has_tensorboard: bool
 ) -> list[Listener]:
-    """The listeners of a run: a display that suits the console, and Weights & Biases unless disabled."""
+    """The listeners of a run: Weights & Biases and TensorBoard on request, and a display that suits the console."""
     title = f"{record.title}, into {path}"
     listeners: list[Listener] = []
     if wandb_mode != "disabled":
         listeners.append(WandbSeries(wandb_mode, path, record, console))
+    if has_tensorboard:
+        listeners.append(TensorBoardSeries(path, record, console))
     display = LiveTable if console.is_terminal else PlainLines
     return [*listeners, display(console, title, num_updates)]

@@ -17,7 +17,7 @@ from baselines.disk.schema import Count, FilePath, NumSeeds, Seed, check_fields
 from baselines.presets import preset
 from baselines.runs import hints
 from baselines.runs.directory import RunDirectory, RunRecord, check_seeds, describe_machine
-from baselines.runs.display import WandbMode
+from baselines.runs.display import WandbMode, check_tensorboard
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.grid.maps import read_board_file
 
@@ -36,6 +36,7 @@ class RunOptions:
       num_seeds: training runs side by side that differ in their seed alone.
       checkpoint_every: updates between checkpoints.
       wandb: Weights & Biases; offline needs no account.
+      tensorboard: whether the rows of metrics.csv are also written into the run directory for TensorBoard.
       resume: go on with the run of that name where it was interrupted; other options may be left out.
 
     Raises:
@@ -50,6 +51,7 @@ class RunOptions:
     num_seeds: NumSeeds = 1
     checkpoint_every: Count = 50
     wandb: WandbMode = "disabled"
+    tensorboard: bool = False
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ class Job(NamedTuple):
       env_steps_per_update: of one seed; 0 if nothing is played or the number differs.
       is_resumed: whether the directory holds the beginning of it.
       wandb: see `RunOptions`.
+      tensorboard: see `RunOptions`.
     """
 
     directory: RunDirectory
@@ -83,6 +86,7 @@ class Job(NamedTuple):
     env_steps_per_update: int
     is_resumed: bool
     wandb: WandbMode
+    tensorboard: bool
 
 
 def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
@@ -110,6 +114,8 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     else:
         options, config = parse(algorithm.name, *new_options(algorithm.name, algorithm.config_class, env_id), argv)
         env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
+    if options.tensorboard:
+        check_tensorboard()
     record = make_record(algorithm.name, options, config, env)
     if isinstance(algorithm, Imitator) and not config.demonstrations:
         command = hints.how_to_record(record.env_id, record.env_kwargs, env)
@@ -127,6 +133,7 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         env_steps_per_update=config.env_steps_per_update,
         is_resumed=stored is not None,
         wandb=options.wandb,
+        tensorboard=options.tensorboard,
     )
 
 

@@ -112,7 +112,8 @@ def train(job: Job, start: Start, console: Console) -> bool:
     try:
         with ExitStack() as stack:
             stack.enter_context(closing(recorder))
-            for listener in make_listeners(console, job.record, job.directory.path, job.num_updates, job.wandb):
+            displays = (job.num_updates, job.wandb, job.tensorboard)
+            for listener in make_listeners(console, job.record, job.directory.path, *displays):
                 recorder.listeners.append(listener)
                 stack.enter_context(closing(listener))
             interruption = stack.enter_context(Interruption(console, "update", stream.stop))
@@ -246,5 +247,7 @@ def tell_result(job: Job, recorder: Recorder, console: Console) -> None:
 def resume_command(job: Job) -> str:
     """The command that goes on with a run."""
     path, record = job.directory.path, job.record
-    game = f" --env {record.env_id}" if ":" in record.env_id else ""  # the word that such a game needs
-    return f"python -m baselines.{record.algorithm} --runs-dir {path.parent} --name {path.name}{game} --resume"
+    options = f" --env {record.env_id}" if ":" in record.env_id else ""  # the word that such a game needs
+    options += f" --wandb {job.wandb}" if job.wandb != "disabled" else ""
+    options += " --tensorboard" if job.tensorboard else ""
+    return f"python -m baselines.{record.algorithm} --runs-dir {path.parent} --name {path.name}{options} --resume"
