@@ -101,7 +101,7 @@ PRINTERS = ENTRY_POINTS | {
     "baselines.studies.side_by_side",
     *(f"baselines.runs.{name}" for name in ("display", "interruption", "recording", "terminal")),
 }
-WRITERS = {"baselines.disk.writing", "baselines.evaluate", "jaxdilemmas.rendering"}
+WRITERS = {"baselines.disk.writing", "baselines.evaluate", "jaxdilemmas.rendering", "jaxdilemmas.rendering.replay"}
 """Who reads the command line, shows something on the terminal, writes files; of benchmarks all do."""
 
 SHARED_NAMES = {"__init__.py", "__main__.py", "options.py"}

@@ -1,7 +1,8 @@
-"""Draws states of games: as text, as SVG, as an RGB array, in a notebook, and lists of RGB arrays as a GIF.
+"""Draws states of games as text, as SVG and as RGB arrays, and episodes as a GIF or as a page to watch.
 
 >>> print(render_text(env, state))
 >>> show(env, state)  # in a notebook
+>>> save_replay([record(env, policy, key)], "replay.html")  # a page to watch in a browser
 >>> save_gif([render_rgb(env, state, width=400) for state in states], "episode.gif")
 
 The `picture_module` of a game describes its states: signs on a plane, and gauges beside it. All renderers draw from
@@ -21,8 +22,20 @@ from jaxdilemmas.arguments import check_count, check_kind, check_number, numbers
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.rendering.panel import Layout, Row, Tally, lay_out, rows_of
 from jaxdilemmas.rendering.picture import Shown, picture_of, show_states, unwrap
+from jaxdilemmas.rendering.replay import Replay, record, save_replay
 
-__all__ = ["Tally", "draw_tiles", "render_rgb", "render_svg", "render_text", "save_gif", "show"]
+__all__ = [
+    "Replay",
+    "Tally",
+    "draw_tiles",
+    "record",
+    "render_rgb",
+    "render_svg",
+    "render_text",
+    "save_gif",
+    "save_replay",
+    "show",
+]
 
 SLOWEST = 0.01
 """Frames in a second at least: GIF holds durations in 16 bits."""
