@@ -10,7 +10,7 @@ from jaxdilemmas.grid import beams
 from jaxdilemmas.grid.environment import GridEnvironment
 from jaxdilemmas.grid.maps import cells_of
 from jaxdilemmas.rendering.glyphs import GLYPHS, tile
-from jaxdilemmas.rendering.picture import Brush, Marks, Picture, as_host, degrees, join
+from jaxdilemmas.rendering.picture import Brush, Marks, Picture, degrees, join
 
 MEANINGS = {
     "apple": "apple",
@@ -42,12 +42,10 @@ def picture(env: GridEnvironment) -> Picture:
     def marks(state: Any, params: Any) -> Marks:
         return join([*_things(env, brush, state), *_beams(env, brush, state), *_agents(env, brush, state, params)])
 
-    return Picture(
-        width=width,
-        height=height,
-        glyphs=brush.glyphs,
-        ground=_ground(env, brush),
-        marks=marks,
+    return brush.picture(
+        (width, height),
+        _ground(env, brush),
+        marks,
         legend={name: MEANINGS.get(name, name) for name in brush.glyphs if name in MEANINGS or name in unknown},
         num_agents=env.num_agents,
         status=lambda state, params: {"tagged" if stays_if_tagged else "out": state.timeouts > 0},
@@ -61,7 +59,7 @@ def _kinds_of(env: GridEnvironment) -> tuple[list[str], bool]:
     return [name for name, _ in scenes[0].beams], scenes[0].is_tagged is not None
 
 
-def _ground(env: GridEnvironment, brush: Brush) -> Marks:
+def _ground(env: GridEnvironment, brush: Brush) -> list[Marks]:
     """What never changes: floor, walls, and the cells on which things come and go without these."""
     height, width = env.painter.shape
     parts = [brush("floor", width / 2, height / 2, width=width, height=height)]
@@ -74,7 +72,7 @@ def _ground(env: GridEnvironment, brush: Brush) -> Marks:
             parts.append(
                 brush.at("apple_cell" if layer.tile_not_there == "floor" else layer.tile_not_there, layer.cells)
             )
-    return as_host(join(parts))
+    return parts
 
 
 def _things(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.envs.common_pool import CommonPool
-from jaxdilemmas.rendering.picture import Brush, Gauge, Marks, Picture, as_host, join
+from jaxdilemmas.rendering.picture import Brush, Gauge, Marks, Picture, join
 
 SIDE = 9.0
 MIDDLE = SIDE / 2
@@ -42,12 +42,10 @@ def picture(env: CommonPool) -> Picture:
             ]
         )
 
-    return Picture(
-        width=SIDE,
-        height=SIDE,
-        glyphs=brush.glyphs,
-        ground=as_host(join(ground)),
-        marks=marks,
+    return brush.picture(
+        (SIDE, SIDE),
+        ground,
+        marks,
         legend={"pool": "stock", "pool_rim": "capacity", "gauge": "taken so far (widest: the most)"},
         num_agents=env.num_agents,
         gauges=(Gauge("stock", float(env.default_params.capacity)),),

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxdilemmas.envs.common_pool_network import CommonPoolNetwork
 from jaxdilemmas.pictures.common_pool import around
-from jaxdilemmas.rendering.picture import Brush, Gauge, Marks, Picture, as_host, join
+from jaxdilemmas.rendering.picture import Brush, Gauge, Marks, Picture, join
 
 
 def picture(env: CommonPoolNetwork) -> Picture:
@@ -26,23 +26,12 @@ def picture(env: CommonPoolNetwork) -> Picture:
         / max(env.num_agents, env.num_nodes)
     )
     agent_x, agent_y = middle + outer * np.sin(angles), middle - outer * np.cos(angles)
+    nodes, agents = np.stack([x, y]), np.stack([agent_x, agent_y])
     pool = min(1.6, 5.0 * inner / max(env.num_nodes, 3))
     ground = [
         brush("floor", middle, middle, width=side, height=side),
-        _lines(
-            brush,
-            "reach",
-            (x[env.reach.senders], y[env.reach.senders]),
-            (agent_x[env.reach.receivers], agent_y[env.reach.receivers]),
-            0.04,
-        ),
-        _lines(
-            brush,
-            "flow",
-            (x[env.flows.senders], y[env.flows.senders]),
-            (x[env.flows.receivers], y[env.flows.receivers]),
-            0.12,
-        ),
+        _lines(brush, "reach", nodes[:, env.reach.senders], agents[:, env.reach.receivers], 0.04),
+        _lines(brush, "flow", nodes[:, env.flows.senders], nodes[:, env.flows.receivers], 0.12),
         brush("pool_rim", x, y, width=pool, height=pool),
     ]
 
@@ -58,12 +47,10 @@ def picture(env: CommonPoolNetwork) -> Picture:
         )
 
     most = float(env.default_params.capacity) * env.num_nodes
-    return Picture(
-        width=side,
-        height=side,
-        glyphs=brush.glyphs,
-        ground=as_host(join(ground)),
-        marks=marks,
+    return brush.picture(
+        (side, side),
+        ground,
+        marks,
         legend={
             "pool": "stock of a node",
             "pool_rim": "its capacity",
@@ -77,9 +64,8 @@ def picture(env: CommonPoolNetwork) -> Picture:
     )
 
 
-def _lines(brush: Brush, name: str, start: tuple[Any, Any], end: tuple[Any, Any], width: float) -> Marks:
-    """Straight lines between points (x, y)."""
-    (x, y), (to_x, to_y) = start, end
-    right, down = np.asarray(to_x) - np.asarray(x), np.asarray(to_y) - np.asarray(y)
+def _lines(brush: Brush, name: str, start: np.ndarray, end: np.ndarray, width: float) -> Marks:
+    """Straight lines between points `[2, n]` (x, y)."""
+    (x, y), (right, down) = start, end - start
     turn = np.degrees(np.arctan2(right, -down))
     return brush(name, x + right / 2, y + down / 2, turn, width, np.hypot(right, down))

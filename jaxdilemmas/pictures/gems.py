@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxdilemmas.envs.gems import NUM_ALIKE, NUM_PLAYERS, PURPLE, SIZE, Gems
-from jaxdilemmas.rendering.picture import Brush, Gauge, Marks, Picture, as_host, join
+from jaxdilemmas.rendering.picture import Brush, Gauge, Marks, Picture, join
 
 
 def picture(env: Gems) -> Picture:
@@ -30,12 +30,10 @@ def picture(env: Gems) -> Picture:
             ]
         )
 
-    return Picture(
-        width=SIZE,
-        height=SIZE,
-        glyphs=brush.glyphs,
-        ground=as_host(join(ground)),
-        marks=marks,
+    return brush.picture(
+        (SIZE, SIZE),
+        ground,
+        marks,
         legend={"gem": "gem of the agent with its colour", "shared_gem": "gem that both must take together"},
         num_agents=NUM_PLAYERS,
         gauges=(gauge,),

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.envs.intersection import CAR_LENGTH, CAR_WIDTH, LANE_WIDTH, LEFT, RIGHT, Intersection, pose
-from jaxdilemmas.rendering.picture import Brush, Marks, Picture, as_host, join
+from jaxdilemmas.rendering.picture import Brush, Marks, Picture, join
 
 REACH = 12
 """Lane widths from the centre of the crossing to the edge of the picture."""
@@ -39,12 +39,10 @@ def picture(env: Intersection) -> Picture:
             parts.append(brush(name, x, y, turn, **size, where=is_shown))
         return join([*parts, brush("hit", x, y, where=state.crashed)])
 
-    return Picture(
-        width=SIDE,
-        height=SIDE,
-        glyphs=brush.glyphs,
-        ground=as_host(join(ground)),
-        marks=marks,
+    return brush.picture(
+        (SIDE, SIDE),
+        ground,
+        marks,
         legend={"arrow_left": "will turn left", "arrow_right": "will turn right", "hit": "crash"},
         num_agents=env.num_agents,
         status=lambda state, params: {"arrived": state.arrived, "crashed": state.crashed},

@@ -8,7 +8,7 @@ import numpy as np
 from jaxdilemmas.envs.kitchens import COUNTER, DISHES, ONIONS, POT, POT_SIZE, SERVING
 from jaxdilemmas.envs.overcooked import DISH, NOT_COOKING, ONION, SOUP, Overcooked
 from jaxdilemmas.grid.maps import cells_of
-from jaxdilemmas.rendering.picture import Brush, Marks, Picture, as_host, degrees, join
+from jaxdilemmas.rendering.picture import Brush, Marks, Picture, degrees, join
 
 STATIONS = {COUNTER: "counter", POT: "pot", ONIONS: "onions", DISHES: "dishes", SERVING: "serving"}
 FOOD = {"onion": (ONION, ONION), "dish": (DISH, DISH), "soup": (SOUP, SOUP + POT_SIZE)}
@@ -34,12 +34,10 @@ def picture(env: Overcooked) -> Picture:
             ]
         )
 
-    return Picture(
-        width=width,
-        height=height,
-        glyphs=brush.glyphs,
-        ground=as_host(join(ground)),
-        marks=marks,
+    return brush.picture(
+        (width, height),
+        ground,
+        marks,
         legend={
             "onions": "onions to take",
             "dishes": "dishes to take",

@@ -32,16 +32,7 @@ def cooperative(env: CommonPoolNetwork) -> Policy:
 
 
 def exploitative(env: CommonPoolNetwork) -> Policy:
-    """Every agent works while the income from a unit of effort is above its cost: open access.
-
-    Args:
-      env: the game; the numbers are those of its `default_params`.
-
-    Returns:
-      `policy(key, state) -> actions`, of the shape `[N, ...]` and the dtype of the action space.
-
-    Raises:
-      ValueError: `env` is not the game `common_pool_network`.
+    """As `cooperative`, but agents work while the income from a unit of effort is above its cost: open access.
 
     Source: the open access of Gordon 1954, in which agents work until the rent is zero.
     """

@@ -129,6 +129,20 @@ class Brush:
         row, col = cells.astype(np.float32).T + np.float32(0.5)
         return self(name, col, row, **options)
 
+    def picture(
+        self, size: tuple[float, float], ground: Sequence[Marks], marks: Callable[[Any, Any], Marks], **others: Any
+    ) -> Picture:
+        """A picture with these glyphs.
+
+        Args:
+          size: (width, height) of the plane.
+          ground: parts of what never changes.
+          marks: see `Picture`.
+          **others: further fields of `Picture`.
+        """
+        width, height = size
+        return Picture(width, height, self.glyphs, as_host(join(ground)), marks, **others)
+
 
 def degrees(headings: jax.Array) -> jax.Array:
     """The turn of signs for headings `[N]` int32, `[N]` float32."""

@@ -8,15 +8,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.cleanup import Cleanup
 from tests.reference.crowds import Yard, apples_on, play, scatter, slow_cleanup, waste_of, waste_on
-from tests.reference.rollouts import (
-    as_draws,
-    observe,
-    put,
-    random_actions,
-    random_draws,
-    replay,
-    replay_like,
-)
+from tests.reference.rollouts import as_draws, observe, put, random_actions, random_draws, replay, replay_like
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

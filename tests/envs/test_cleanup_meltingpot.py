@@ -8,15 +8,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.cleanup_meltingpot import CleanupMeltingPot
 from tests.reference.crowds import MeltingPotYard, apples_on, play, scatter, slow_cleanup, waste_of, waste_on
-from tests.reference.rollouts import (
-    as_cells,
-    observe,
-    put,
-    random_actions,
-    random_draws,
-    replay_like,
-    start,
-)
+from tests.reference.rollouts import as_cells, observe, put, random_actions, random_draws, replay_like, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -10,16 +10,7 @@ from jaxdilemmas.envs.harvest import Harvest
 from jaxdilemmas.grid.views import Window
 from tests.reference.crowds import apples_on, scatter
 from tests.reference.harvest import Harvest as SlowHarvest
-from tests.reference.rollouts import (
-    act,
-    as_cells,
-    as_draws,
-    observe,
-    put,
-    random_actions,
-    random_draws,
-    replay_like,
-)
+from tests.reference.rollouts import act, as_cells, as_draws, observe, put, random_actions, random_draws, replay_like
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
