@@ -1,15 +1,13 @@
 """The command that plays a trained run: `python -m baselines.evaluate runs/<name>`.
 
-It prints returns and metrics beside those of random play, and writes evaluation.json and episode.gif into the run
-directory.
+It prints returns and metrics beside those of random play, and writes evaluation.json and replay.html into the run
+directory: an episode of the run beside one of random play, under the same draws.
 """
 
 import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,15 +15,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from baselines.core.players import Player, play_episode, play_many, scripted_player, summarize
+from baselines.core.players import play_many, scripted_player, summarize
+from baselines.core.replays import play_replay, write_replays
 from baselines.disk.schema import CountOrZero, FilePath, NumEpisodes, Seed, check_fields
-from baselines.disk.writing import write_file, written_beside
+from baselines.disk.writing import write_file
 from baselines.runs.terminal import as_command
 from baselines.trained.load import load_player
-from jaxdilemmas import policies, rendering
-
-GIF_STEPS = 300
-FRAMES_PER_SECOND = 20
+from jaxdilemmas import policies
 
 CLEAR = 2.0
 """A difference of more standard errors than this is reported as a difference."""
@@ -45,6 +41,8 @@ class Options:
       seed_index: which of the run's seeds plays, from 0.
       greedy: whether agents take their most likely action instead of a sampled one.
       env: the game of the run, which only a run on a game of your own (module:Class) needs.
+      gif: whether the episode is written as replay.gif as well.
+      mp4: whether it is written as replay.mp4 as well.
 
     Raises:
       ValueError: a value is not allowed.
@@ -56,24 +54,15 @@ class Options:
     seed_index: CountOrZero = 0
     greedy: bool = False
     env: str | None = None
+    gif: bool = False
+    mp4: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
 
 
-def record_gif(player: Player, key: jax.Array, path: Path) -> None:
-    """Writes the first steps of one episode as a GIF; games without a board have none."""
-    if not hasattr(player.env, "draw_board"):
-        return
-    episode = jax.jit(partial(play_episode, player))(key)
-    num_frames = min(GIF_STEPS, int(episode.is_played.sum()))
-    states = jax.tree.map(lambda leaf: leaf[:num_frames], episode.next_states)
-    with written_beside(path) as beside:
-        rendering.save_gif(list(rendering.render_rgb(player.env, states)), beside, FRAMES_PER_SECOND)
-
-
 def evaluate(options: Options) -> dict[str, Any]:
-    """Plays a run and random play, and writes evaluation.json and episode.gif into the run directory.
+    """Plays a run and random play, and writes evaluation.json and replay.html into the run directory.
 
     Returns:
       The content of evaluation.json: what `players.summarize` returns, of `trained` and `random`, and the `difference`
@@ -84,7 +73,7 @@ def evaluate(options: Options) -> dict[str, Any]:
     """
     player = load_player(options.run, options.seed_index, options.greedy, options.env)
     random_player = scripted_player(player.env, policies.random(player.env))
-    key_trained, key_random, key_gif = jax.random.split(jax.random.key(options.seed), 3)
+    key_trained, key_random, key_replay = jax.random.split(jax.random.key(options.seed), 3)
     result: dict[str, Any] = {
         "episodes": options.episodes,
         "seed": options.seed,
@@ -95,7 +84,10 @@ def evaluate(options: Options) -> dict[str, Any]:
     }
     result["difference"] = compare(*(result[name]["collective_return"] for name in ("trained", "random")))
     write_file(options.run / "evaluation.json", json.dumps(result, indent=2) + "\n")
-    record_gif(player, key_gif, options.run / "episode.gif")
+    if player.env.picture_module:
+        players = {options.run.name: player, "random": random_player}
+        replays = [play_replay(those, key_replay, name) for name, those in players.items()]
+        write_replays(replays, options.run / "replay.html", options.gif, options.mp4)
     return result
 
 
@@ -160,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = tyro.cli(Options, prog="python -m baselines.evaluate", description=__doc__, args=argv)
     console = Console(highlight=False, markup=False)
     print_result(evaluate(options), console)
-    written = [name for name in ("evaluation.json", "episode.gif") if (options.run / name).is_file()]
+    written = [name for name in ("evaluation.json", "replay.html") if (options.run / name).is_file()]
     console.print(f"in {options.run}: {' and '.join(written)}", soft_wrap=True)
 
 

@@ -92,6 +92,7 @@ ENTRY_POINTS = {
     "baselines.runs.command",
     "baselines.demonstrate",
     "baselines.evaluate",
+    "baselines.watch",
     "baselines.schelling",
     "baselines.studies.common_pool.__main__",
     "baselines.studies.mamql.__main__",
@@ -101,7 +102,7 @@ PRINTERS = ENTRY_POINTS | {
     "baselines.studies.side_by_side",
     *(f"baselines.runs.{name}" for name in ("display", "interruption", "recording", "terminal")),
 }
-WRITERS = {"baselines.disk.writing", "baselines.evaluate", "jaxdilemmas.rendering", "jaxdilemmas.rendering.replay"}
+WRITERS = {"baselines.disk.writing", "jaxdilemmas.rendering", "jaxdilemmas.rendering.replay"}
 """Who reads the command line, shows something on the terminal, writes files; of benchmarks all do."""
 
 SHARED_NAMES = {"__init__.py", "__main__.py", "options.py"}
@@ -128,6 +129,7 @@ WINGS = {
     "trained": {"adversarial", "cloning", "ippo", "iq_learn", "mamql", "networked"}
     | {"analysis", "core", "disk", "imitation", "runs"},
     "evaluate": COMMAND,
+    "watch": COMMAND | {"demonstrations"},
     "demonstrate": COMMAND | {"demonstrations"},
     "schelling": COMMAND | {"analysis"},
 }

@@ -22,9 +22,10 @@ from jaxdilemmas.arguments import check_count, check_kind, check_number, numbers
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.rendering.panel import Layout, Row, Tally, lay_out, rows_of
 from jaxdilemmas.rendering.picture import Shown, picture_of, show_states, unwrap
-from jaxdilemmas.rendering.replay import Replay, record, save_replay
+from jaxdilemmas.rendering.replay import Replay, check_replay, record, save_replay, sums_from_start
 
 __all__ = [
+    "Frames",
     "Replay",
     "Tally",
     "draw_tiles",
@@ -33,6 +34,7 @@ __all__ = [
     "render_svg",
     "render_text",
     "save_gif",
+    "save_mp4",
     "save_replay",
     "show",
 ]
@@ -111,10 +113,7 @@ def render_rgb(env: Environment, state: Any, width: int = 800, tally: Tally | No
     shown = show_states(env, state)
     check_tally(env, shown, tally)
     axes = shown.step_count.shape
-    frames = [
-        _draw_rgb(env, jax.tree.map(lambda leaf, at=at: leaf[at], shown), _tally_at(tally, at), width)
-        for at in np.ndindex(axes)
-    ]
+    frames = [_draw_rgb(env, _shown_at(shown, at), _tally_at(tally, at), width) for at in np.ndindex(axes)]
     return np.stack(frames).reshape(*axes, *frames[0].shape)
 
 
@@ -162,33 +161,100 @@ def draw_tiles(env: Environment, state: Any) -> np.ndarray:
     return np.asarray(_draw_boards(game, state))
 
 
-def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_per_second: float = 10.0) -> None:
-    """Writes pictures as an endless GIF. Needs Pillow.
+class Frames(Sequence[np.ndarray]):
+    """The frames of an episode, `[height, width, 3]` uint8 each, drawn when they are asked for.
 
     Args:
-      frames: at least one `[height, width, 3]` uint8, all of one shape.
-      path: the file to write.
-      frames_per_second: how fast it plays; GIF holds hundredths of a second.
+      replay: the episode.
+      width: pixels from side to side.
 
     Raises:
-      ValueError: no frames, frames that are not RGB pictures of one shape, a path of another kind, or a speed that is
-        not in [0.01, 100].
+      ValueError: `replay` is none, its arrays do not fit each other, or `width` is not a whole number from 64 to 4096.
     """
-    is_stack = getattr(frames, "ndim", 0) == 4
-    is_list = isinstance(frames, Sequence) and not isinstance(frames, str | bytes)
-    kinds: set[Any] = {_kind_of(frame) for frame in frames} if is_stack or is_list else set()
-    is_rgb = all(shape[2:] == (3,) and 0 not in shape and dtype == np.uint8 for shape, dtype in kinds)
-    require(
-        is_rgb and len(kinds) == 1, "frames", frames, "at least one frame, all of one shape [height, width, 3], uint8"
-    )
-    require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
+
+    def __init__(self, replay: Replay, width: int = 640) -> None:
+        check_kind("replay", replay, Replay, "a Replay, as record(...) returns it")
+        check_replay(replay)
+        self._width = check_count("width", width, LEAST_WIDTH, MOST_WIDTH)
+        self._env = replay.env
+        self._shown = show_states(replay.env, replay.states)
+        events = {name: sums_from_start(values) for name, values in replay.events.items() if np.any(values)}
+        self._tally = Tally(sums_from_start(replay.rewards), events)
+
+    def __len__(self) -> int:
+        return len(self._shown.step_count)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[k] for k in range(*index.indices(len(self)))]
+        at = (range(len(self))[index],)
+        return _draw_rgb(self._env, _shown_at(self._shown, at), _tally_at(self._tally, at), self._width)
+
+
+def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_per_second: float = 10.0) -> None:
+    """Writes pictures as a GIF that repeats without end. Needs Pillow.
+
+    The colours are the 256 that a few of the frames use most.
+
+    Args:
+      frames: at least one picture, `[height, width, 3]` uint8, all of one shape; `Frames(replay)` for an episode.
+      path: the file to write.
+      frames_per_second: the speed; GIF stores durations in hundredths of a second.
+
+    Raises:
+      ValueError: there are no frames, the frames are not RGB pictures of one shape, `path` is not a path, or the speed
+        is not in [0.01, 100].
+    """
+    check_frames(frames, path)
     check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
     require(frames_per_second >= SLOWEST, "frames_per_second", frames_per_second, f"at least {SLOWEST}")
     from PIL import Image
 
-    images = [Image.fromarray(np.asarray(frame, np.uint8)).quantize(dither=Image.Dither.NONE) for frame in frames]
+    some = [np.asarray(frames[k]) for k in np.linspace(0, len(frames) - 1, min(len(frames), 8)).astype(int)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(dither=Image.Dither.NONE)
+    images = (
+        Image.fromarray(np.asarray(frame)).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
+    )
     duration = round(1000 / frames_per_second)
-    images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
+    next(images).save(path, format="GIF", save_all=True, append_images=images, duration=duration, loop=0)
+
+
+def save_mp4(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_per_second: float = 20.0) -> None:
+    """Writes pictures as an MP4 (H.264). Needs imageio-ffmpeg: `pip install -e ".[video]"`.
+
+    Args:
+      frames: at least one picture, `[height, width, 3]` uint8, all of one shape; `Frames(replay)` for an episode. An
+        odd last row or column is left out, as H.264 asks for.
+      path: the file to write.
+      frames_per_second: the speed.
+
+    Raises:
+      ValueError: as `save_gif`.
+    """
+    check_frames(frames, path)
+    check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
+    import imageio_ffmpeg
+
+    height, width = (side // 2 * 2 for side in frames[0].shape[:2])
+    require(min(height, width) > 0, "frames", frames[0].shape, "at least two rows and columns")
+    writer = imageio_ffmpeg.write_frames(
+        os.fspath(path), (width, height), fps=frames_per_second, macro_block_size=2, output_params=["-f", "mp4"]
+    )
+    writer.send(None)
+    for frame in frames:
+        writer.send(np.ascontiguousarray(frame[:height, :width]))
+    writer.close()
+
+
+def check_frames(frames: Any, path: Any) -> None:
+    """Raises a ValueError unless these are RGB pictures of one shape and a path; `Frames` are such pictures."""
+    is_stack = getattr(frames, "ndim", 0) == 4
+    is_list = isinstance(frames, Sequence) and not isinstance(frames, str | bytes | Frames)
+    kinds: set[Any] = {_kind_of(frame) for frame in frames} if is_stack or is_list else set()
+    is_rgb = all(shape[2:] == (3,) and 0 not in shape and dtype == np.uint8 for shape, dtype in kinds)
+    allowed = "at least one frame, all of one shape [height, width, 3], uint8"
+    require(isinstance(frames, Frames) or (is_rgb and len(kinds) == 1), "frames", frames, allowed)
+    require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
 
 
 def check_tally(env: Environment, shown: Shown, tally: Tally | None) -> None:
@@ -224,6 +290,10 @@ def _draw_rgb(env: Environment, shown: Shown, tally: Tally | None, width: int) -
 @functools.lru_cache(maxsize=16)
 def _canvas(kind: Any, game: Environment, layout: Layout) -> Any:
     return kind(picture_of(game), layout)
+
+
+def _shown_at(shown: Shown, at: tuple[int, ...]) -> Shown:
+    return jax.tree.map(lambda leaf: leaf[at], shown)
 
 
 def _tally_at(tally: Tally | None, at: tuple[int, ...]) -> Tally | None:

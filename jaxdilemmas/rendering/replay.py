@@ -170,7 +170,7 @@ def describe(replay: Replay) -> dict[str, Any]:
     game, states = unwrap(replay.env, replay.states)
     picture, shown = picture_of(game), show_states(game, states)
     frames = quantize(shown.marks)
-    returns = np.concatenate([np.zeros_like(replay.rewards[:1]), np.cumsum(replay.rewards, 0, dtype=np.float64)])
+    returns = sums_from_start(replay.rewards)
     return {
         "title": replay.title or type(game).__name__,
         "metrics": {name: float(value) for name, value in replay.metrics.items() if np.isfinite(value)},
@@ -187,6 +187,12 @@ def describe(replay: Replay) -> dict[str, Any]:
         "events": {name: happened(values) for name, values in replay.events.items() if np.any(values)},
         "observations": observations_of(game, states),
     }
+
+
+def sums_from_start(values: np.ndarray) -> np.ndarray:
+    """Sums of `values` `[T, N]` before each frame, `[T + 1, N]` float64."""
+    sums = np.cumsum(values, 0, dtype=np.float64)
+    return np.concatenate([np.zeros_like(sums[:1]), sums])
 
 
 def describe_picture(game: Any, picture: Picture) -> dict[str, Any]:

@@ -18,25 +18,31 @@ from baselines.runs.directory import RunDirectory
 from jaxdilemmas import policies
 from tests.baselines.fake_algorithm import RUN_STEPS
 from tests.probes import Probe
+from tests.test_replay import data_in
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 
 
-def test_the_command_writes_numbers_and_a_gif(trained: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_numbers_and_a_replay(trained: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate.main([str(trained.path), "--episodes", "5", "--seed-index", "1"])
     result = json.loads((trained.path / "evaluation.json").read_text())
     assert (result["episodes"], result["seed_index"], result["greedy"]) == (5, 1, False)
     for player in ("trained", "random"):
         assert len(result[player]["return"]["mean"]) == len(result[player]["tagged_steps"]["standard_error"]) == 2
         assert {"collective_return", "efficiency", "equality", "sustainability", "peace"} <= result[player].keys()
-    with Image.open(trained.path / "episode.gif") as image:
-        assert image.format == "GIF"
-        assert image.size == (33 * 8, 13 * 8)
-        assert getattr(image, "n_frames", 1) == RUN_STEPS
-        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
-    assert all((before != after).any() for before, after in pairwise(frames))
+    ran, random = data_in((trained.path / "replay.html").read_text())
+    assert (ran["title"], random["title"]) == (trained.path.name, "random")
+    assert len(ran["changes"]) == RUN_STEPS
+    assert ran["first"] == random["first"]  # both meet the same draws
+    assert ran["metrics"]["collective_return"] == pytest.approx(sum(ran["returns"][-1]))
     shown = capsys.readouterr().out
-    for text in ("collective return", "sustainability", "tagged steps", "5 episodes", "evaluation.json and episode"):
+    for text in (
+        "collective return",
+        "sustainability",
+        "tagged steps",
+        "5 episodes",
+        "evaluation.json and replay.html",
+    ):
         assert text in shown
 
 
@@ -48,9 +54,12 @@ def test_no_key_plays_twice(trained: RunDirectory, monkeypatch: pytest.MonkeyPat
         return {"collective_return": np.zeros(2)}
 
     monkeypatch.setattr(evaluate, "play_many", take_key)
-    monkeypatch.setattr(evaluate, "record_gif", take_key)
+    monkeypatch.setattr(evaluate, "play_replay", take_key)
+    monkeypatch.setattr(evaluate, "write_replays", lambda *_: [])
     evaluate.evaluate(evaluate.Options(trained.path, seed=3))
-    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == len(keys) == 4
+    assert (
+        len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == len(keys) - 1 == 4
+    )  # a replay shows both players under the same draws
 
 
 def summary(mean: float | None, error: float | None = 0.0) -> evaluate.Summary:
@@ -93,10 +102,20 @@ def test_what_has_no_value_is_said_and_shown_as_a_dash(capsys: pytest.CaptureFix
     assert "6 ± 0.42 above" in shown
 
 
-def test_a_game_without_a_board_has_no_gif(tmp_path: Path) -> None:
+def test_a_game_without_a_picture_has_no_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     player = players.scripted_player(Probe(), policies.random(Probe()))
-    evaluate.record_gif(player, jax.random.key(0), tmp_path / "episode.gif")
-    assert not (tmp_path / "episode.gif").exists()
+    monkeypatch.setattr(evaluate, "load_player", lambda *_: player)
+    evaluate.evaluate(evaluate.Options(tmp_path, episodes=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+
+
+def test_a_gif_and_an_mp4_are_written_if_they_are_asked_for(trained: RunDirectory) -> None:
+    evaluate.main([str(trained.path), "--episodes", "2", "--gif", "--mp4"])
+    with Image.open(trained.path / "replay.gif") as image:
+        assert (image.format, image.size[0], getattr(image, "n_frames", 1)) == ("GIF", 640, RUN_STEPS + 1)
+        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
+    assert all((before != after).any() for before, after in pairwise(frames))
+    assert (trained.path / "replay.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize(
@@ -125,5 +144,5 @@ def test_every_game_is_evaluated_with_peace_where_there_is_tagging(
     actions = policies.random(env)(jax.random.key(0), state)
     is_tagging = "tagged" in jax.eval_shape(env.step, jax.random.key(0), state, actions)[-1]
     assert ("tagged steps" in shown, "peace" in shown) == (is_tagging, is_tagging)
-    assert (tmp_path / "episode.gif").exists() == hasattr(env, "draw_board")
+    assert (tmp_path / "replay.html").exists()
     assert "the collective return" in shown

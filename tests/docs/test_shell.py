@@ -3,11 +3,10 @@
 import argparse
 import contextlib
 import functools
-import importlib
 import io
 import re
+import runpy
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +51,12 @@ def stops_after_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
 
 
-def main_of(module: str) -> Callable[[], None]:
-    """What `python -m` runs of a module, or of a package."""
-    found = importlib.import_module(module)
-    is_package = hasattr(found, "__path__")
-    main: Callable[[], None] = (importlib.import_module(f"{module}.__main__") if is_package else found).main
-    return main
-
-
 def read(command: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the parser of a command reads from its arguments; the run to resume is not looked for."""
     module, *arguments = (word for word in command if word != "--resume")
     monkeypatch.setattr("sys.argv", [module, *arguments])
     with pytest.raises(Read) as stopped:
-        main_of(module)()
+        runpy.run_module(module, run_name="__main__")
     return stopped.value.args[0]
 
 
@@ -96,7 +87,7 @@ def help_of(module: str) -> str:
     with pytest.MonkeyPatch.context() as monkeypatch, contextlib.redirect_stdout(printed):
         monkeypatch.setattr("sys.argv", [module, "--help"])
         with pytest.raises(SystemExit):
-            main_of(module)()
+            runpy.run_module(module, run_name="__main__")
     return printed.getvalue()
 
 

@@ -1,0 +1,110 @@
+"""The command that makes pages to watch: of runs, scripted players, teams and demonstrations."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jaxdilemmas
+from baselines import demonstrate, watch
+from baselines.runs.directory import RunDirectory
+from tests.test_replay import data_in
+
+pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
+
+POOL = ["--env", "common_pool", "--env-kwargs", "max_steps=20"]
+
+
+def pages(path: Path) -> Any:
+    return data_in(path.read_text())
+
+
+def test_scripted_players_stand_side_by_side_under_the_same_draws(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    gathering = ["--env", "gathering", "--env-kwargs", "max_steps=12"]
+    watch.main(["greedy", "random", "greedy", *gathering, "--output", str(path), "--seed", "3"])
+    greedy, random, again = pages(path)
+    assert [it["title"] for it in (greedy, random, again)] == ["greedy", "random", "greedy"]
+    assert greedy["first"] == random["first"]
+    assert greedy["changes"] == again["changes"] != random["changes"]
+
+
+def test_a_team_has_a_player_for_each_agent(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    watch.main(["cooperative,exploitative,cooperative,exploitative", *POOL, "--output", str(path)])
+    (team,) = pages(path)
+    for seat, name in enumerate(("cooperative", "exploitative")):
+        watch.main([name, *POOL, "--output", str(path)])
+        (alone,) = pages(path)
+        first_actions = [team["actions"][0][i] for i in (seat, seat + 2)]
+        assert first_actions == [alone["actions"][0][i] for i in (seat, seat + 2)]
+    assert len({tuple(actions) for actions in team["actions"]}) > 0
+
+
+def test_a_run_is_watched_in_its_own_game_and_its_directory(
+    trained: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch.main([str(trained.path)])
+    (run,) = pages(trained.path / "replay.html")
+    assert run["picture"]["num_agents"] == 2
+    assert f"open {trained.path / 'replay.html'} in a browser" in capsys.readouterr().out
+
+
+def test_demonstrations_with_states_are_watched(tmp_path: Path) -> None:
+    demos, path = tmp_path / "some.demos", tmp_path / "page.html"
+    options = ["--policy", "cooperative", "--episodes", "2", *POOL, "--output", str(demos)]
+    demonstrate.main([*options, "--with-states"])
+    watch.main([str(demos), "--episode", "1", "--output", str(path)])
+    (recorded,) = pages(path)
+    assert recorded["title"] == "some.demos, episode 1: cooperative"
+    watch.main(["cooperative", *POOL, "--output", str(path)])
+    (played,) = pages(path)
+    assert recorded["levels"] == played["levels"][:-1]  # the pool is without chance
+    assert np.allclose(recorded["returns"], played["returns"][:-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["greedy"], "env=None is not allowed: --env is needed"),
+        (["nobody", *POOL], "nobody"),
+        (["random,random", *POOL], "players=2 is not allowed: one player, or one for each of 4 agents"),
+        (["random"] * 5 + POOL, "one to 4"),
+        (["random", "--env", "tests.probes:Probe"], "a game with a picture_module"),
+        (["random", "--env", "nowhere"], "nowhere"),
+        (["random", *POOL, "--seed", "-1"], "seed=-1"),
+    ],
+)
+def test_wrong_options_are_named(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        watch.main(options)
+    assert message in f"{exit_info.value.code} {capsys.readouterr().err}"
+
+
+def test_demonstrations_without_states_or_cut_off_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demos = tmp_path / "some.demos"
+    demonstrate.main(["--policy", "random", "--episodes", "1", *POOL, "--output", str(demos)])
+    for change, message in ((None, "record with --with-states"), (demos, "cut off")):
+        if change:
+            demos.write_bytes(demos.read_bytes()[:-40])
+        with pytest.raises(SystemExit) as exit_info:
+            watch.main([str(demos)])
+        assert message in f"{exit_info.value.code} {capsys.readouterr().err}"
+
+
+def test_a_game_that_a_file_names_is_not_imported(
+    trained: RunDirectory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = json.loads(trained.config.read_text())
+    del record["sha256"]
+    (tmp_path / "run").mkdir()
+    marker = tmp_path / "ran"
+    record["env_id"], record["env_kwargs"] = "os:system", {"command": f"touch {marker}"}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(record))
+    with pytest.raises(SystemExit) as exit_info:
+        watch.main([str(tmp_path / "run")])
+    assert "os:system" in f"{exit_info.value.code} {capsys.readouterr().err}"
+    assert not marker.exists()
+    assert "gathering" in jaxdilemmas.registered_envs()
