@@ -46,7 +46,7 @@ ALLOWED = {
     | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
     "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.testing"},
     "jaxdilemmas.testing.*": CONTRACT | {"jaxdilemmas.testing", "jaxdilemmas.wrappers", "jax", "numpy"},
-    "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.rendering", "jax", "numpy", "PIL"},
+    "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.rendering", "jax", "numpy", "PIL", "imageio_ffmpeg"},
     "jaxdilemmas.rendering.*": CONTRACT | {"jaxdilemmas.rendering", "jaxdilemmas.wrappers", "jax", "numpy"},
     "jaxdilemmas.rendering.raster": {"jaxdilemmas.rendering", "numpy", "PIL"},
     "jaxdilemmas.pictures": set(),

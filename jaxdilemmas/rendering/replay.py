@@ -49,9 +49,9 @@ class Replay(NamedTuple):
 
     env: Environment
     states: Any
-    actions: np.ndarray
-    rewards: np.ndarray
-    events: Mapping[str, np.ndarray] = {}
+    actions: Any
+    rewards: Any
+    events: Mapping[str, Any] = {}
     title: str = ""
     metrics: Mapping[str, float] = {}
 

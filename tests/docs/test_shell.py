@@ -60,6 +60,7 @@ def read(command: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     return stopped.value.args[0]
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.usefixtures("stops_after_reading")
 @pytest.mark.parametrize(("page", "command"), FENCED, ids=in_words)
 def test_the_options_of_a_command_are_read(
