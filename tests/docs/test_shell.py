@@ -19,6 +19,8 @@ from jaxdilemmas.environment import Environment
 from jaxdilemmas.policies import scripted_policies
 from tests.docs.pages import PAGES, ROOT, blocks, fenced_commands, inline_commands, name_of, split_command
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+
 KITCHEN = "XXPXX\nO1 2O\nXDXSX\n"
 
 FENCED = [(name_of(page), command) for page in PAGES for command in fenced_commands(page)]
@@ -60,7 +62,6 @@ def read(command: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     return stopped.value.args[0]
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.usefixtures("stops_after_reading")
 @pytest.mark.parametrize(("page", "command"), FENCED, ids=in_words)
 def test_the_options_of_a_command_are_read(
