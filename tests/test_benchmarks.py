@@ -294,15 +294,6 @@ def write_metrics(path: Path, *apples: float) -> RunDirectory:
     return RunDirectory(path)
 
 
-def test_a_curve_has_a_point_for_each_round_of_episodes_and_sums_rates_over_agents(tmp_path: Path) -> None:
-    other, curves = learning_report.read_curves(write_metrics(tmp_path / "run", 1.0, 5.0).metrics)
-    np.testing.assert_array_equal(other["collected"], [1.5, 3.5])
-    assert curves.keys() == {"env_steps", "collected", "efficiency", "peace"}
-    np.testing.assert_array_equal(curves["env_steps"], [20, 40])
-    np.testing.assert_array_equal(curves["collected"], [5.5, 7.5])
-    np.testing.assert_array_equal(curves["efficiency"], [1, 3])
-
-
 def test_experiments_may_share_one_picture_with_bands_over_seeds(tmp_path: Path) -> None:
     learning_report.draw({name: write_metrics(tmp_path / name, 1.0, 2.0) for name in ("a", "b")}, tmp_path / "both.png")
     assert (tmp_path / "both.png").stat().st_size > 0

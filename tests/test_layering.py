@@ -90,6 +90,7 @@ DRAWN = {"jaxdilemmas.rendering.raster": {"PIL"}}
 
 ENTRY_POINTS = {
     "baselines.runs.command",
+    "baselines.compare",
     "baselines.demonstrate",
     "baselines.evaluate",
     "baselines.watch",
@@ -132,6 +133,7 @@ WINGS = {
     "watch": COMMAND | {"demonstrations"},
     "demonstrate": COMMAND | {"demonstrations"},
     "schelling": COMMAND | {"analysis"},
+    "compare": {"analysis", "core", "disk", "runs"},
 }
 """What a wing of `baselines`, or a file beside them, imports of the others; studies import anything."""
 

@@ -1,11 +1,11 @@
-"""Pictures of games, drawn on axes of Matplotlib: Schelling diagrams and the replicator dynamics."""
+"""What is drawn on axes of Matplotlib: Schelling diagrams, the replicator dynamics, bands over seeds."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from baselines.analysis.dilemmas import SchellingTable, check_table
-from baselines.analysis.intervals import Estimate, Verdict
+from baselines.analysis.intervals import Estimate, Verdict, mean_over_seeds
 from baselines.analysis.metagame import Choice, Stability, gain_of_cooperating, rest_points
 
 if TYPE_CHECKING:
@@ -71,3 +71,11 @@ def draw_phase_line(axes: "Axes", game: Choice, title: str) -> None:
     axes.set_ylabel("gain of cooperating")
     axes.set_xlim(-0.04, 1.04)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_band(axes: "Axes", x: np.ndarray, values: np.ndarray, label: str) -> None:
+    """Draws the mean over seeds of `values` `[S, T]` over `x` `[T]` and, for several seeds, its 95 % interval."""
+    means, lows, highs = np.reshape([mean_over_seeds(column) for column in values.T], (-1, 3)).T
+    (line,) = axes.plot(x, means, label=label, marker="." if len(x) == 1 else "")
+    if len(values) > 1:
+        axes.fill_between(x, lows, highs, color=line.get_color(), alpha=0.2, linewidth=0)

@@ -113,7 +113,8 @@ def _format_interval(estimate: Estimate) -> str:
     if math.isnan(low):
         return ""
     is_symmetric = math.isclose(high - mean, mean - low, rel_tol=1e-6)
-    return f" ± {high - mean:.2g}" if is_symmetric else f" [{low:.3g}, {high:.3g}]"
+    half = float(f"{high - mean:.2g}")  # two digits, but 200 in place of 2e+02
+    return f" ± {half:.4g}" if is_symmetric else f" [{low:.3g}, {high:.3g}]"
 
 
 def _is_nan(value: Any) -> bool:

@@ -13,7 +13,7 @@ class Reported(NamedTuple):
     Attributes:
       in_updates: as a mean per step, of every update.
       in_episodes: as a sum, of an episode that is played.
-      label: of the rate in the picture of several experiments, which has no other events.
+      label: of the rate in pictures of several runs, which have no other events.
     """
 
     in_updates: bool = False

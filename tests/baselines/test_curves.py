@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from baselines.runs.curves import draw_learning_curve
+from baselines.runs.curves import curves_of_seeds, draw_learning_curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,3 +65,31 @@ def test_a_run_that_plays_nothing_is_drawn_over_updates() -> None:
 @pytest.mark.parametrize("values", [{}, {"return_collective": NONE}])
 def test_a_run_without_any_value_has_a_picture(values: dict[str, np.ndarray]) -> None:
     assert titles(draw_learning_curve(columns(**values), "a run")) == ["a run: no episode ended"]
+
+
+def test_a_curve_of_a_seed_has_a_point_where_episodes_ended_and_means_of_the_updates_before_it() -> None:
+    nan = np.nan
+    found = {
+        "seed": np.array([3.0, 4.0] * 5),
+        "update": np.repeat(np.arange(1.0, 6.0), 2),
+        "env_steps": 10 * np.repeat(np.arange(1.0, 6.0), 2),
+        "return_collective": np.array([nan, 7.0, 1.0, 8.0, nan, nan, 2.0, 9.0, nan, nan]),
+        "collected_0": np.repeat([0.0, 1.0, 2.0, 3.0, 99.0], 2),
+        "collected_1": np.full(10, 5.0),
+        "tagged_steps_0": np.array([nan, 2.0] * 5),
+        "tagged_steps_1": np.array([nan, 4.0] * 5),
+    }
+    first, second = curves_of_seeds(found)
+    np.testing.assert_array_equal(first["env_steps"], [20, 40])
+    np.testing.assert_array_equal(first["return_collective"], [1, 2])
+    np.testing.assert_array_equal(first["collected"], [5.5, 7.5])  # a sum over agents: apples per step
+    np.testing.assert_array_equal(first["tagged_steps"], [nan, nan])
+    np.testing.assert_array_equal(second["env_steps"], [10, 20, 40])
+    np.testing.assert_array_equal(second["collected"], [5, 6, 7.5])
+    np.testing.assert_array_equal(second["tagged_steps"], [3, 3, 3])  # a mean over agents
+
+
+def test_a_curve_without_episodes_has_a_point_for_each_update() -> None:
+    first, second = curves_of_seeds(columns(return_collective=NONE, cross_entropy_0=LOSS))
+    np.testing.assert_array_equal(first["update"], [1, 2])
+    np.testing.assert_array_equal(second["cross_entropy"], [3, 1])

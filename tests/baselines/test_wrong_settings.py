@@ -46,6 +46,7 @@ def find_settings() -> list[type]:
 
 SETTINGS = find_settings()
 NEEDED: dict[str, dict[str, Any]] = {
+    "baselines.compare": {"runs": ("run",)},
     "baselines.demonstrate": {"policy": "random", "episodes": 1},
     "baselines.evaluate": {"run": Path("run")},
     "baselines.schelling": {"cooperate": "random", "defect": "random"},
