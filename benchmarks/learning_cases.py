@@ -46,7 +46,7 @@ EXPERIMENTS = {
     "cleanup_meltingpot_individual": Experiment("--env cleanup_meltingpot", DILEMMA),
     "cleanup_meltingpot_common": Experiment(
         "--env cleanup_meltingpot --reward common --bonus cleaned=0.2 --bonus-steps 1000000",
-        "The bonus for cleaning fades out over the first million env steps, and is not part of the returns here. Without "
+        "The bonus for cleaning fades out over the first million env steps, and is no part of these returns. Without "
         "a bonus agents did not find out that cleaning brings apples: 0.2 apples in an episode.",
     ),
     "harvest_individual": Experiment("--env harvest", DILEMMA),
