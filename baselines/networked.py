@@ -3,13 +3,13 @@
 Every agent learns by A2C from rollouts of a few steps, through an LSTM; `networking.protocols` has the protocols.
 
 Source: the learners of instadeepai/EGTA-NMARL @ 544b2e0, by which Pretorius et al. 2020 (arXiv:2010.07777) studied how
-information structure changes a common-pool resource. Ours goes on past the time limit and learns from rollouts that end
-early, where that code does neither; docs/common_pool.md compares results.
+information structure changes a common-pool resource. Ours goes on past the time limit, and with the next episode within
+a rollout, where that code does neither; docs/common_pool_results.md compares results.
 """
 
 import dataclasses
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from baselines.core.returns import generalized_advantages
 from baselines.core.rollout import RolloutCarry
 from baselines.core.trainer import Algorithm, Policy, RolloutBudget, Trainer, check_arguments, check_budget
-from baselines.disk.schema import MOST_INT32, Count, Fraction, NonNegative, Positive, Width, check_fields
+from baselines.disk.schema import Count, Fraction, NonNegative, Positive, Width, check_fields
 from baselines.networking.networked_rollout import (
     NetworkedPlayers,
     NetworkedRollout,
@@ -31,12 +31,11 @@ from baselines.networking.networked_rollout import (
     play,
     pull_back,
     remember,
-    zeros_like,
 )
 from baselines.networking.protocols import PROTOCOLS, Links, Memory, Network, Params, ProtocolName, cut
 from jaxdilemmas.arguments import check_choice, check_flag, require
 from jaxdilemmas.environment import Environment, check_key
-from jaxdilemmas.graphs import GRAPHS, Edges, check_adjacency, edges_of, make_graph
+from jaxdilemmas.graphs import GRAPHS, check_adjacency, edges_of, make_graph
 from jaxdilemmas.spaces import Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
@@ -51,14 +50,8 @@ class Config(RolloutBudget):
       protocol: the messages that agents exchange; see `networking.protocols`.
       graph: who is a neighbour of whom, a name that `jaxdilemmas.graphs.make_graph` knows.
       reward_sharing: alpha: an agent learns from its own reward plus alpha times the sum of its neighbours' rewards.
-      independent_share_rewards: whether agents without neighbours, by protocol "ia2c", share rewards over the graph
-        all the same, as they do in the source.
-      early_ends: what becomes of a rollout in which the episode ends. "packed": it goes on with the next episode.
-        "ragged": it stops there, and is learnt from. "skipped": it stops there, and is not learnt from, by protocols
-        with a joint loss in the source ("consenet", "dial", "commnet", "neurcomm"), whose fault that is; by the others
-        it is packed.
-      total_env_steps: length of training; whole updates only. An update of rollouts that stop early has as many as
-        bring the run to `env_steps_per_update` env steps a update, which the last may exceed by less than one rollout.
+        Agents without neighbours, by protocol "ia2c", share no rewards.
+      total_env_steps: length of training; whole updates only.
       num_envs: environments played side by side.
       rollout_steps: steps in each between updates.
       hidden_size: width of every layer.
@@ -77,8 +70,6 @@ class Config(RolloutBudget):
     protocol: ProtocolName = "ia2c"
     graph: str = "complete"
     reward_sharing: NonNegative = 0.1
-    independent_share_rewards: bool = False
-    early_ends: Literal["packed", "ragged", "skipped"] = "packed"
     total_env_steps: Count = 50_000
     num_envs: Count = 1
     rollout_steps: Count = 50
@@ -94,20 +85,6 @@ class Config(RolloutBudget):
         check_fields(self)
         check_choice("graph", self.graph, GRAPHS)
         check_budget(self)
-        most = MOST_INT32 - self.env_steps_per_update
-        is_counted = self.total_env_steps <= most or not self.stops_early
-        exceeds = f"at most {most}: the last update may exceed it by a rollout, and env steps fit int32"
-        require(is_counted, "total_env_steps", self.total_env_steps, exceeds)
-
-    @property
-    def stops_early(self) -> bool:
-        """Whether rollouts stop where an episode ends."""
-        return self.early_ends == "ragged" or self.skips_short
-
-    @property
-    def skips_short(self) -> bool:
-        """Whether rollouts that stopped early are not learnt from."""
-        return self.early_ends == "skipped" and PROTOCOLS[self.protocol].is_joint
 
 
 class TrainState(struct.PyTreeNode):
@@ -129,9 +106,8 @@ class TrainState(struct.PyTreeNode):
 
 
 class Sums(NamedTuple):
-    """Of one or several rollouts: how many, their losses, and what came of the episodes that ended in them."""
+    """Of a rollout, or added up over several: the losses, and what came of the episodes that ended in it."""
 
-    num_rollouts: jax.Array
     losses: Metrics
     num_episodes: Metrics
     outcomes: Metrics
@@ -171,7 +147,7 @@ def make_trainer(config: Config, env: Environment, adjacency: ArrayLike | None =
         it or has no edges where the protocol needs them.
     """
     learner = make_learner(config, env, adjacency)
-    return Trainer(init=partial(_init, learner), update=partial(_update, learner))
+    return Trainer(init=partial(init, learner), update=partial(update, learner))
 
 
 def make_policy(config: Config, env: Environment, greedy: bool = False, adjacency: ArrayLike | None = None) -> Policy:
@@ -194,13 +170,10 @@ def make_policy(config: Config, env: Environment, greedy: bool = False, adjacenc
 def make_learner(config: Config, env: Environment, adjacency: ArrayLike | None = None) -> Learner:
     """The fixed parts of a run; see `make_trainer`."""
     network = make_network(config, env, adjacency)
-    shares = config.independent_share_rewards or PROTOCOLS[config.protocol].has_neighbours
     return Learner(
         config=config,
-        players=NetworkedPlayers(
-            AutoReset(EpisodeStatistics(env), final_observation=True), network, config.stops_early
-        ),
-        sharing=Links(_edges(config, env, adjacency, shares), env.num_agents),
+        players=NetworkedPlayers(AutoReset(EpisodeStatistics(env), final_observation=True), network),
+        sharing=network.links,
         optimizer=optax.scale_by_adam(eps=1e-5),
     )
 
@@ -214,22 +187,16 @@ def make_network(config: Config, env: Environment, adjacency: ArrayLike | None =
     if not isinstance(actions, Discrete):
         raise ValueError(f"action_space={actions!r} is not allowed: networked agents need a Discrete one")
     protocol = PROTOCOLS[config.protocol]
-    edges = _edges(config, env, adjacency, protocol.has_neighbours)
-    return Network(protocol, Links(edges, env.num_agents), space.shape[0], actions.n, config.hidden_size)
-
-
-def _edges(config: Config, env: Environment, adjacency: ArrayLike | None, has_neighbours: bool) -> Edges:
-    """Of the graph, or none for agents without neighbours."""
     if adjacency is None:
         adjacency = make_graph(config.graph, env.num_agents)
     graph = check_adjacency("adjacency", adjacency, env.num_agents)
-    if not has_neighbours:
-        return edges_of(np.zeros_like(graph))
-    require(bool(graph.any()), "adjacency", adjacency, f"protocol {config.protocol} needs at least one edge")
-    return edges_of(graph)
+    is_fit = bool(graph.any()) or not protocol.has_neighbours
+    require(is_fit, "adjacency", adjacency, f"protocol {config.protocol} needs at least one edge")
+    links = Links(edges_of(graph if protocol.has_neighbours else np.zeros_like(graph)), env.num_agents)
+    return Network(protocol, links, space.shape[0], actions.n, config.hidden_size)
 
 
-def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
+def init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     """Fresh networks and environments."""
     check_key(key)
     key_networks, key_reset, key_play = jax.random.split(key, 3)
@@ -247,65 +214,69 @@ def _init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
     )
 
 
-def _update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
-    """Learns from one rollout, or from short ones until the run has the env steps that are due; returns metrics."""
-    train_state = train_state.replace(update_index=train_state.update_index + 1)
-    if learner.config.stops_early:
-        train_state, sums = _learn_until_due(learner, train_state, env_params)
-    else:
-        train_state, sums = descend(learner, train_state, env_params)
+def update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
+    """Plays a rollout and learns from it."""
+    carry, trajectory = play(
+        learner.players, train_state.network_params, env_params, train_state.rollout, learner.config.rollout_steps
+    )
+    train_state, sums = learn(learner, train_state, carry, trajectory, jnp.ones_like(trajectory.terminated))
+    train_state = train_state.replace(
+        update_index=train_state.update_index + 1,
+        env_steps=train_state.env_steps + learner.config.env_steps_per_update,
+    )
+    return train_state, report(train_state, sums, jnp.float32(1))
+
+
+def report(train_state: TrainState, sums: Sums, num_rollouts: jax.Array) -> Metrics:
+    """The metrics of an update: means over its `num_rollouts` `[]` float32 and over the episodes that ended in it."""
     means = {name: total / sums.num_episodes[name] for name, total in sums.outcomes.items()}
-    losses = {name: total / sums.num_rollouts for name, total in sums.losses.items()}
-    return train_state, {"env_steps": train_state.env_steps.astype(jnp.float32)} | means | losses
+    losses = {name: total / num_rollouts for name, total in sums.losses.items()}
+    return {"env_steps": train_state.env_steps.astype(jnp.float32)} | means | losses
 
 
-def _learn_until_due(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Sums]:
-    """Learns from rollouts until the env steps of all updates so far are played."""
+def learn(
+    learner: Learner, train_state: TrainState, carry: RolloutCarry, trajectory: NetworkedRollout, counts: jax.Array
+) -> tuple[TrainState, Sums]:
+    """Takes one gradient step.
 
-    def is_due(pair: tuple[TrainState, Sums]) -> jax.Array:
-        return pair[0].env_steps < pair[0].update_index * learner.config.env_steps_per_update
-
-    def learn(pair: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
-        train_state, sums = descend(learner, pair[0], env_params)
-        return train_state, jax.tree.map(jnp.add, pair[1], sums)
-
-    nothing = zeros_like(jax.eval_shape(partial(descend, learner), train_state, env_params)[1])
-    return jax.lax.while_loop(is_due, learn, (train_state, nothing))
-
-
-def descend(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Sums]:
-    """Plays a rollout and takes one gradient step."""
-    config, players = learner.config, learner.players
-    params = train_state.network_params
-    carry, trajectory = play(players, params, env_params, train_state.rollout, config.rollout_steps)
+    Args:
+      learner: whose settings hold.
+      train_state: that played.
+      carry: for the next rollout.
+      trajectory: what was played.
+      counts: `[T, B]` bool, the steps in the loss.
+    """
+    config, players, params = learner.config, learner.players, train_state.network_params
     key, key_next = jax.random.split(carry.key)
     differentiate = jax.grad(loss, argnums=(0, 1), has_aux=True)
-    (in_heads, in_hidden), losses = differentiate(params, trajectory.after.hidden, trajectory, learner, key_next)
+    (in_heads, in_hidden), losses = differentiate(
+        params, trajectory.after.hidden, trajectory, counts, learner, key_next
+    )
     in_memory = pull_back(players.network, params, trajectory, in_hidden)
     gradients = jax.tree.map(jnp.add, in_heads, in_memory)
     steps, opt_state = learner.optimizer.update(
         cut(players.network.links, gradients, config.max_gradient_norm), train_state.opt_state
     )
-    learnt = players.network.agree(jax.tree.map(lambda p, s: p - config.learning_rate * s, params, steps)), opt_state
-    if config.skips_short:
-        is_long = trajectory.is_played.all(axis=0).any()
-        learnt = jax.lax.cond(is_long, lambda: learnt, lambda: (params, train_state.opt_state))
     train_state = train_state.replace(
-        network_params=learnt[0],
-        opt_state=learnt[1],
-        env_steps=train_state.env_steps + trajectory.is_played.sum(dtype=jnp.int32),
+        network_params=players.network.agree(jax.tree.map(lambda p, s: p - config.learning_rate * s, params, steps)),
+        opt_state=opt_state,
         rollout=carry.replace(key=key),
     )
-    return train_state, Sums(jnp.float32(1), losses, *episode_sums(trajectory))
+    return train_state, Sums(losses, *episode_sums(trajectory))
 
 
 def loss(
-    network_params: Params, hidden: jax.Array, trajectory: NetworkedRollout, learner: Learner, key: jax.Array
+    network_params: Params,
+    hidden: jax.Array,
+    trajectory: NetworkedRollout,
+    counts: jax.Array,
+    learner: Learner,
+    key: jax.Array,
 ) -> tuple[jax.Array, Metrics]:
     """Policy gradient by n-step returns, value loss and entropy bonus.
 
-    The mean over the steps that are learnt from, summed over agents. It has gradients in the parameters of actors and
-    critics, and in `hidden` `[T, B, N, H]`, the states that these read; `pull_back` goes on from there.
+    The mean over the steps that count (`counts` `[T, B]` bool), summed over agents. It has gradients in the parameters
+    of actors and critics, and in `hidden` `[T, B, N, H]`, the states that these read; `pull_back` goes on from there.
 
     Source: Mnih et al. 2016 (arXiv:1602.01783).
     """
@@ -319,9 +290,7 @@ def loss(
     log_probs = jnp.sum(
         log_policy * jax.nn.one_hot(trajectory.actions, network.num_actions, dtype=jnp.float32), axis=-1
     )
-    weights = trajectory.is_played.astype(jnp.float32)
-    if config.skips_short:
-        weights *= trajectory.is_played.all(axis=0)
+    weights = counts.astype(jnp.float32)
     weights = weights[..., None] / jnp.maximum(weights.sum(), 1)
     policy_loss, value_loss = jnp.sum(weights * -advantages * log_probs), jnp.sum(weights * 0.5 * jnp.square(errors))
     entropy = -jnp.sum(weights[..., None] * jnp.exp(log_policy) * log_policy)

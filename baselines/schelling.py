@@ -22,7 +22,6 @@ from baselines.analysis.dilemmas import (
     list_equilibria,
     payoff_rows,
     payoffs,
-    pure_equilibria,
 )
 from baselines.analysis.figures import draw_diagram
 from baselines.analysis.intervals import Verdict
@@ -85,13 +84,11 @@ class Result:
       env_version: of the game's rules.
       table: payoffs by number of cooperators.
       dilemma: its three conditions.
-      equilibria: of each number of cooperators, whether it is a pure equilibrium.
     """
 
     env_version: str
     table: SchellingTable
     dilemma: Dilemma
-    equilibria: list[Verdict]
 
 
 def analyse(options: Options) -> Result:
@@ -103,7 +100,7 @@ def analyse(options: Options) -> Result:
     env_kwargs = parse_env_kwargs(options.env_kwargs)
     cooperate, defect = (find_player(name, options.env, env_kwargs) for name in (options.cooperate, options.defect))
     table = payoffs(cooperate, defect, jax.random.key(options.seed), options.episodes)
-    return Result(cooperate.env.version, table, conditions(table), pure_equilibria(table))
+    return Result(cooperate.env.version, table, conditions(table))
 
 
 def conclude(options: Options, dilemma: Dilemma) -> str:
@@ -121,7 +118,7 @@ def write_result(options: Options, result: Result, path: Path) -> None:
     from matplotlib.figure import Figure
 
     path.mkdir(parents=True)
-    rows = [flatten(row) for row in payoff_rows(result.table, result.equilibria)]
+    rows = [flatten(row) for row in payoff_rows(result.table)]
     write_csv(path / "schelling.csv", rows)
     dilemma = result.dilemma
     content = dataclasses.asdict(options) | {
@@ -137,7 +134,7 @@ def write_result(options: Options, result: Result, path: Path) -> None:
     write_file(path / "schelling.json", json.dumps(content, indent=2) + "\n")
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    draw_diagram(axes, result.table, result.equilibria, options.title)
+    draw_diagram(axes, result.table, options.title)
     axes.legend(frameon=False)
     save_figure(path / "schelling.png", figure)
 
@@ -146,14 +143,14 @@ def print_result(options: Options, result: Result, console: Console) -> None:
     """The payoffs, the conditions, and two sentences."""
     title = f"{options.title}: {options.episodes} episodes each, 95 % intervals"
     table = Table("k cooperators", "R_c(k)", "R_d(k)", "gain of defecting", "equilibrium", title=title)
-    for row in payoff_rows(result.table, result.equilibria):
+    for row in payoff_rows(result.table):
         table.add_row(*(format_value(value) for value in row.values()))
     console.print(table)
     for name, estimate in zip(DIFFERENCES, result.dilemma, strict=True):
         console.print(f"{name}: {format_value(estimate)}")
     for phrase, verdict in result.dilemma.conditions.items():
         console.print(f"{phrase}: {verdict}")
-    console.print(list_equilibria(result.equilibria))
+    console.print(list_equilibria(result.table))
     console.print(conclude(options, result.dilemma))
 
 

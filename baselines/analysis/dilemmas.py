@@ -24,7 +24,6 @@ from baselines.analysis.arrays import check_array
 from baselines.analysis.intervals import (
     Estimate,
     Verdict,
-    check_verdicts,
     estimate_difference,
     estimate_mean,
     is_all,
@@ -117,9 +116,8 @@ def payoffs(cooperate: Player, defect: Player, key: jax.Array, num_episodes: int
 
     play_many = jax.jit(jax.vmap(play, (0, None)))
     keys = jax.random.split(key, (num_agents + 1, num_episodes))
-    rows = [group_means(*jax.device_get(play_many(keys[k], k))) for k in range(num_agents + 1)]
-    cooperators, defectors = (np.stack(column) for column in zip(*rows, strict=True))
-    return SchellingTable(cooperators, defectors)
+    played = [jax.device_get(play_many(keys[k], k)) for k in range(num_agents + 1)]
+    return SchellingTable(*group_means(*map(np.stack, zip(*played, strict=True))))
 
 
 def draw_cooperators(key: jax.Array, num_agents: int, num_cooperators: jax.Array | int) -> jax.Array:
@@ -141,17 +139,17 @@ def draw_cooperators(key: jax.Array, num_agents: int, num_cooperators: jax.Array
 
 
 def group_means(is_cooperator: np.ndarray, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean returns of the two groups in each episode, `[E]` float64 each, from `[E, N]`; NaN for an empty group.
+    """Mean returns of the two groups in each episode, `[..., E]` float64 each, from `[..., E, N]`; NaN for nobody.
 
     Raises:
       ValueError: the arrays are of other shapes, or no bools and numbers.
     """
-    returns = check_array("returns", returns, "E", "N")
+    returns = check_array("returns", returns, "E", "N", has_more_axes=True)
     is_cooperator = check_array("is_cooperator", is_cooperator, *returns.shape, is_whole=True).astype(bool)
     means = []
     for is_member in (is_cooperator, ~is_cooperator):
-        sizes = is_member.sum(1)
-        sums = np.where(is_member, returns, 0).sum(1, dtype=np.float64)
+        sizes = is_member.sum(-1)
+        sums = np.where(is_member, returns, 0).sum(-1, dtype=np.float64)
         means.append(np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan))
     return means[0], means[1]
 
@@ -224,13 +222,9 @@ def pure_equilibria(table: SchellingTable) -> list[Verdict]:
     return [is_not(is_any(pair)) for pair in pairs]
 
 
-def list_equilibria(equilibria: list[Verdict]) -> str:
-    """The words that say where the pure equilibria are.
-
-    Raises:
-      ValueError: these are no verdicts.
-    """
-    check_verdicts("equilibria", equilibria)
+def list_equilibria(table: SchellingTable) -> str:
+    """A sentence that lists the pure equilibria; raises a ValueError if `table` is no `SchellingTable`."""
+    equilibria = pure_equilibria(table)
     by_verdict = {
         verdict: ", ".join(str(k) for k, found in enumerate(equilibria) if found is verdict) for verdict in Verdict
     }
@@ -239,16 +233,13 @@ def list_equilibria(equilibria: list[Verdict]) -> str:
     return f"{sentence}; undecided: {open_ones}" if open_ones else sentence
 
 
-def payoff_rows(table: SchellingTable, equilibria: list[Verdict]) -> list[dict[str, Any]]:
+def payoff_rows(table: SchellingTable) -> list[dict[str, Any]]:
     """For each number of cooperators k the payoffs, the gain of defecting when k others cooperate, and the equilibrium.
 
     Raises:
-      ValueError: `table` is no `SchellingTable`, or there is not one verdict for each number of cooperators.
+      ValueError: `table` is no `SchellingTable`.
     """
-    check_table(table)
-    check_verdicts("equilibria", equilibria)
-    num_rows = table.num_agents + 1
-    require(len(equilibria) == num_rows, "equilibria", equilibria, f"{num_rows} verdicts, one a number of cooperators")
+    equilibria = pure_equilibria(table)
     nothing = Estimate(math.nan, math.nan, math.nan)
     return [
         {

@@ -229,6 +229,18 @@ def two_agent_matrix(table: SchellingTable) -> np.ndarray:
     return np.array([[reward, sucker], [temptation, punishment]])
 
 
+def two_agent_rows(table: SchellingTable) -> list[dict[str, float]]:
+    """One row for each equilibrium of `two_agent_matrix`, with its payoffs; none where a payoff is unknown.
+
+    Raises:
+      ValueError: `table` is no `SchellingTable`.
+    """
+    matrix = two_agent_matrix(table)
+    pairs = two_agent_equilibria(matrix) if np.isfinite(matrix).all() else []
+    names = ("reward", "sucker", "temptation", "punishment", "first_cooperates", "second_cooperates")
+    return [dict(zip(names, [*matrix.ravel().tolist(), float(a[0]), float(b[0])], strict=True)) for a, b in pairs]
+
+
 def two_agent_equilibria(matrix: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """All equilibria, pure and mixed, of a symmetric game of two agents, by support enumeration (nashpy).
 

@@ -3,15 +3,31 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.analysis.intervals import Estimate
+import numpy as np
+
+from baselines.analysis.intervals import Estimate, mean_over_seeds
 from baselines.disk.writing import write_file
 from jaxdilemmas.arguments import check_kind, require
 
 Row = dict[str, Any]
+
+
+def group_by(rows: Iterable[Row], names: Sequence[str]) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows by their values of these columns, in order of appearance."""
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def estimate(rows: Iterable[Row], name: str) -> Estimate:
+    """The mean of a column over the rows that have a number there; a single number has no interval."""
+    values = np.array([row[name] for row in rows if math.isfinite(row.get(name, math.nan))], np.float64)
+    return mean_over_seeds(values) if len(values) else Estimate(math.nan, math.nan, math.nan)
 
 
 def flatten(row: Row) -> Row:

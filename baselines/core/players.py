@@ -129,6 +129,25 @@ def make_team(first: Player, second: Player, is_first: jax.Array | np.ndarray) -
     return Player(first.env, act, (first.initial_memory, second.initial_memory))
 
 
+def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player:
+    """Agents some of whose actions are random.
+
+    Args:
+      player: what they do else.
+      logits: `[N, A]`, of random actions.
+      share: `[N]`, how often each acts so.
+    """
+
+    def act(obs: jax.Array, state: Any, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        key_act, key_which, key_random = jax.random.split(key, 3)
+        actions, memory = player.act(obs, state, memory, key_act)
+        is_random = jax.random.uniform(key_which, share.shape, jnp.float32) < share
+        drawn = jax.random.categorical(key_random, logits).astype(actions.dtype)
+        return jnp.where(is_random, drawn, actions), memory
+
+    return Player(player.env, act, player.initial_memory)
+
+
 def play_steps(
     player: Player, key: jax.Array, params: Any = None, num_steps: int | None = None, state: Any = None
 ) -> Episode:

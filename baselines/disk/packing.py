@@ -1,10 +1,13 @@
 """Pytrees of arrays as dictionaries of plain arrays by path, which is how they are written to disk."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from jaxdilemmas.arguments import require
 
 
 def pack(tree: Any) -> dict[str, jax.Array]:
@@ -28,6 +31,14 @@ def unpack(arrays: Mapping[str, Any], template: Any) -> Any:
     """
     _check_same(arrays, jax.eval_shape(pack, template))
     return jax.tree_util.tree_map_with_path(lambda path, leaf: _unpack_leaf(arrays.get(_name(path)), leaf), template)
+
+
+def check_shapes(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises a ValueError that names the file unless its arrays are numbers of these names and shapes."""
+    require(arrays.keys() == shapes.keys(), f"{path}: names", sorted(arrays), f"{', '.join(sorted(shapes))}")
+    for name, array in arrays.items():
+        is_fit = array.shape == shapes[name] and array.dtype.kind in "bif"
+        require(is_fit, f"{path}: {name}", (str(array.dtype), array.shape), f"numbers of shape {shapes[name]}")
 
 
 def _check_same(arrays: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

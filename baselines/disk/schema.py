@@ -171,10 +171,10 @@ def read_json(path: str | os.PathLike[str], content: bytes | str, cls: type[T]) 
         first = error.errors()[0]
         if not first["loc"]:  # what the dataclass itself refuses
             raise ValueError(f"{path}: {_explain(error)}") from None
-        name = str(first["loc"][0])
+        name, value, allowed = _innermost(kind, first["loc"], found)
         if first["type"] == "missing":
             raise ValueError(f"{path}: the field {name!r} is missing") from None
-        raise ValueError(f"{path}: {_refusal(name, found[name], fields[name][1] or _explain(error))}") from None
+        raise ValueError(f"{path}: {_refusal(name, value, allowed or _explain(error))}") from None
 
 
 def save_json(path: Path, value: Any) -> None:
@@ -204,28 +204,18 @@ def load_json(path: Path, cls: type[T]) -> T:
     return value
 
 
-def load_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, whatever its fields.
-
-    Raises:
-      ValueError: the file is missing, or holds something else; the message names it.
-    """
-    return _parse(path, read_file(path))
-
-
 def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any = None) -> dict[str, Any]:
-    """A JSON object as a dict, or a ValueError that names the file and the fields of the dataclass, if there is one."""
+def _parse(path: str | os.PathLike[str], content: bytes | str, cls: Any) -> dict[str, Any]:
+    """A JSON object as a dict, or a ValueError that names the file and the fields of the dataclass."""
     try:
         found = pydantic_core.from_json(content)
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
     if not isinstance(found, dict):
-        fields = f" with {', '.join(_fields_of(cls))}" if cls else ""
-        raise ValueError(f"{path} holds {show(found)}: a JSON object{fields} is needed")
+        raise ValueError(f"{path} holds {show(found)}: a JSON object with {', '.join(_fields_of(cls))} is needed")
     return found
 
 
@@ -234,6 +224,26 @@ def _refusal(name: str, value: Any, allowed: str) -> str:
     if isinstance(value, dict):
         name, value = next(parts_not_plain(name, value), (name, value))
     return refusal(show(name)[1:-1], value, allowed)
+
+
+def _innermost(hint: Any, loc: tuple[int | str, ...], value: Any) -> tuple[str, Any, str]:
+    """The field that an error of pydantic is about, as weights.1.event, its value, and what is allowed there.
+
+    A field with words of its own is named as a whole, and so is a list of values.
+    """
+    while isinstance(loc[-1], int):
+        loc = loc[:-1]
+    name = ""
+    for part in loc:
+        if name and any(isinstance(word, Allowed) for word in typing.get_args(hint)):
+            break
+        name += f".{part}"
+        value = value.get(part) if isinstance(value, dict) else value[part]
+        if dataclasses.is_dataclass(hint):
+            hint = typing.get_type_hints(hint, include_extras=True)[str(part)]
+        else:
+            hint = [inner for inner in typing.get_args(hint) if inner is not ...][-1]
+    return name.removeprefix("."), value, _allowed(hint)
 
 
 def _explain(error: ValidationError) -> str:

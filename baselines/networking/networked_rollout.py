@@ -5,7 +5,6 @@ parameters follows for all steps at once, in a product that is many times faster
 step, as the derivative of a scan does.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,12 +23,10 @@ class NetworkedPlayers(NamedTuple):
     Attributes:
       env: resets itself and has `info["final_obs"]` (`jaxdilemmas.AutoReset(..., final_observation=True)`).
       network: of all its agents.
-      stops_early: whether a rollout stops where the episode ends, instead of going on with the next.
     """
 
     env: Environment
     network: Network
-    stops_early: bool
 
 
 Draws = tuple[jax.Array, jax.Array]
@@ -49,7 +46,6 @@ class NetworkedRollout(NamedTuple):
       rewards: `[T, B, N]` float32.
       terminated: `[T, B]` bool.
       truncated: `[T, B]` bool.
-      is_played: `[T, B]` bool, False after a rollout stopped; nothing else counts there.
       info: a dict of `[T, B, N]` arrays.
     """
 
@@ -62,11 +58,7 @@ class NetworkedRollout(NamedTuple):
     rewards: jax.Array
     terminated: jax.Array
     truncated: jax.Array
-    is_played: jax.Array
     info: dict[str, jax.Array]
-
-
-Step = Callable[[RolloutCarry, Draws], tuple[RolloutCarry, NetworkedRollout]]
 
 
 def choose(probabilities: jax.Array, uniforms: jax.Array) -> jax.Array:
@@ -95,31 +87,44 @@ def play(
     Returns:
       The carry for the next rollout and a `NetworkedRollout`.
     """
+    carry, draws = _draw(carry, num_steps)
+    return jax.lax.scan(partial(_step, players, network_params, env_params), carry, draws)
+
+
+def play_until_end(
+    players: NetworkedPlayers, network_params: Params, env_params: Any, carry: RolloutCarry, num_steps: int
+) -> tuple[RolloutCarry, NetworkedRollout, jax.Array]:
+    """As `play`, but an environment stops where its episode ends.
+
+    Returns:
+      The carry, the rollout, and whether each step was played, `[T, B]` bool; nothing else counts where it was not.
+    """
+
+    def step_if_any(
+        carry: tuple[RolloutCarry, jax.Array], draws: Draws
+    ) -> tuple[tuple[RolloutCarry, jax.Array], tuple[NetworkedRollout, jax.Array]]:
+        old, is_playing = carry
+        go_on = partial(_step, players, network_params, env_params)
+
+        def skip(carry: RolloutCarry, draws: Draws) -> tuple[RolloutCarry, NetworkedRollout]:
+            return carry, zeros_like(jax.eval_shape(go_on, carry, draws)[1])
+
+        new, happened = jax.lax.cond(is_playing.any(), go_on, skip, old, draws)
+        kept = jax.tree.map(partial(_where, is_playing), new.replace(key=None), old.replace(key=None))
+        goes_on = is_playing & ~happened.terminated & ~happened.truncated
+        return (kept.replace(key=old.key), goes_on), (happened, is_playing)
+
+    carry, draws = _draw(carry, num_steps)
+    (carry, _), (trajectory, is_played) = jax.lax.scan(step_if_any, (carry, jnp.ones_like(carry.starts)), draws)
+    return carry, trajectory, is_played
+
+
+def _draw(carry: RolloutCarry, num_steps: int) -> tuple[RolloutCarry, Draws]:
+    """The carry with a new key, and the `Draws` of so many steps `[T, B, ...]`."""
     key, key_act, key_env = jax.random.split(carry.key, 3)
     shape = (num_steps, *carry.obs.shape[:2])
     draws = (jax.random.uniform(key_act, shape, jnp.float32), jax.random.split(key_env, shape[:2]))
-    step = partial(_step, players, network_params, env_params)
-    start = (carry.replace(key=key), jnp.ones_like(carry.starts))
-    (carry, _), trajectory = jax.lax.scan(partial(_step_if_any, players, step), start, draws)
-    return carry, trajectory
-
-
-def _step_if_any(
-    players: NetworkedPlayers, step: Step, carry: tuple[RolloutCarry, jax.Array], draws: Draws
-) -> tuple[tuple[RolloutCarry, jax.Array], NetworkedRollout]:
-    """One step in the environments whose rollouts go on."""
-    old, is_playing = carry
-    if not players.stops_early:
-        new, trajectory = step(old, draws)
-        return (new, is_playing), trajectory
-
-    def skip(carry: RolloutCarry, draws: Draws) -> tuple[RolloutCarry, NetworkedRollout]:
-        return carry, zeros_like(jax.eval_shape(step, carry, draws)[1])
-
-    new, trajectory = jax.lax.cond(is_playing.any(), step, skip, old, draws)
-    new = jax.tree.map(partial(_where, is_playing), new.replace(key=None), old.replace(key=None)).replace(key=old.key)
-    trajectory = trajectory._replace(is_played=is_playing)
-    return (new, is_playing & ~trajectory.terminated & ~trajectory.truncated), trajectory
+    return carry.replace(key=key), draws
 
 
 def _step(
@@ -143,7 +148,6 @@ def _step(
         rewards=rewards,
         terminated=terminated,
         truncated=truncated,
-        is_played=jnp.ones_like(terminated),
         info=info,
     )
     return RolloutCarry(env_state, obs, terminated | truncated, after, carry.key), trajectory

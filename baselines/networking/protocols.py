@@ -44,7 +44,6 @@ class Protocol(NamedTuple):
       reads_own_choice: whether an agent reads which of its own actions was the most likely one in the step before.
       squash: of the layer that reads encoded observations.
       has_neighbours: whether anything is read of neighbours, at least their actions by the critic.
-      is_joint: whether the source trains all agents by one loss, which is where it skips rollouts that end early.
       averages_memory: whether, after an update, LSTM parameters become the mean over an agent and its neighbours.
     """
 
@@ -55,14 +54,13 @@ class Protocol(NamedTuple):
     reads_own_choice: bool = False
     squash: Callable[[jax.Array], jax.Array] = jax.nn.relu
     has_neighbours: bool = True
-    is_joint: bool = True
     averages_memory: bool = False
 
 
 PROTOCOLS: dict[ProtocolName, Protocol] = {
-    "ia2c": Protocol(has_neighbours=False, is_joint=False),
-    "na2c": Protocol(observations="raw", is_joint=False),
-    "fprint": Protocol(observations="raw", fingerprints="plain", is_joint=False),
+    "ia2c": Protocol(has_neighbours=False),
+    "na2c": Protocol(observations="raw"),
+    "fprint": Protocol(observations="raw", fingerprints="plain"),
     "consenet": Protocol(averages_memory=True),
     "dial": Protocol(observations="encoded", messages="learned", are_parts_added=True, reads_own_choice=True),
     "commnet": Protocol(observations="encoded", messages="mean", are_parts_added=True, squash=jnp.tanh),

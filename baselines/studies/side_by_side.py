@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from baselines.analysis.tables import Row, markdown_table, write_csv
-from baselines.disk.schema import Lines, Plain, as_tuples, check_fields, load_json, save_json
+from baselines.disk.schema import Count, Lines, NumSeeds, Plain, Seed, as_tuples, check_fields, load_json, save_json
 from baselines.disk.writing import check_links, hold, save_figure, write_file
+from baselines.presets import FIRST_REPORTED_SEED
 from baselines.runs.directory import describe_machine
+from baselines.runs.options import parse_env_kwargs
 from jaxdilemmas.arguments import require
 
 if TYPE_CHECKING:
@@ -31,11 +33,8 @@ if TYPE_CHECKING:
 FILE = "study.json"
 PAGE = "results.md"
 
-SHOWN = 4
-"""The largest number of pieces at work that a line about the progress names."""
-
-PLAIN_SECONDS = 10
-"""Seconds from one line about the progress to the next."""
+SHOWN, PLAIN_SECONDS = 4, 10
+"""Pieces at work that a line about the progress names at most, and seconds from one line to the next."""
 
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
 """A flag of XLA. Small networks are faster on one core than on several, so each process uses one core."""
@@ -56,8 +55,41 @@ class Table(NamedTuple):
 
 
 def nothing(*_: Any) -> Any:
-    """The function of a stage that has no pieces, no tables or no pictures; see `Stage`."""
+    """The function of a stage that has no pieces, no tables or no pictures."""
     return None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """The options of every study, checked before anything is compiled. A subclass has `output`, the directory.
+
+    Attributes:
+      seeds: trainings of each kind.
+      first_seed: the other seeds follow it; settings were chosen on seeds below 100.
+      settings: of what is trained, as name=value; for trials.
+      jobs: processes at work at a time.
+    """
+
+    seeds: NumSeeds = 5
+    first_seed: Seed = FIRST_REPORTED_SEED
+    settings: tuple[str, ...] = ()
+    jobs: Count = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require(self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    def chosen_settings(self, known: Collection[str]) -> dict[str, Any]:
+        """The settings by name; raises a ValueError if one is not among the known ones."""
+        chosen = parse_env_kwargs(self.settings)
+        unknown = sorted(chosen.keys() - known)
+        require(not unknown, "settings", unknown, f"of {', '.join(sorted(known))}")
+        return chosen
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,9 +124,8 @@ def conduct(stages: Sequence[Stage], options: Any, console: Console, growing: Se
 
     Args:
       stages: of the study; a stage begins when the one before it is done.
-      options: of the command, a frozen dataclass. `output` is the directory, `jobs` the number of pieces at work at a
-        time, `summary` a sentence for the page, and `training()` what all results in the directory have in common:
-        a dict for JSON, None for what these options leave open.
+      options: `StudyOptions` with `summary`, a sentence for the page, and `training()`, what all results in the
+        directory have in common: a dict for JSON, None for what these options leave open.
       console: where the progress is printed.
       growing: see `begin`.
 
@@ -115,13 +146,7 @@ def conduct(stages: Sequence[Stage], options: Any, console: Console, growing: Se
 
 @dataclasses.dataclass(frozen=True)
 class StudyRecord:
-    """The content of study.json, by which a study is recognised when it is continued.
-
-    Attributes:
-      training: what all results in the directory have in common.
-      options: of the last command.
-      about: the device and the versions of the last command.
-    """
+    """The content of study.json: what all results share, and options, device and versions of the last command."""
 
     training: Plain
     options: Plain = dataclasses.field(default_factory=dict)
@@ -134,9 +159,7 @@ class StudyRecord:
 def begin(options: Any, growing: Sequence[str] = ()) -> None:
     """Makes the directory of a study with its study.json, or checks that the study in it is of the same kind.
 
-    Args:
-      options: of the command.
-      growing: entries of `options.training()` that hold parts by name. The study may gain parts; a part never changes.
+    The study may gain parts of those entries of `options.training()` that are `growing`; a part never changes.
 
     Raises:
       ValueError: the directory holds something else, or results under other options or settings.
@@ -148,7 +171,7 @@ def begin(options: Any, growing: Sequence[str] = ()) -> None:
         old = stored[name]
         if name in growing:
             require(isinstance(old, dict), f"{options.output / FILE}: {name}", old, "an object of parts by name")
-            for part in value.keys() & old.keys():
+            for part in filter(old.__contains__, value):
                 _require_same(options.output, f"{name}: {part}", old[part], value[part])
             training[name] = old | value
         elif old is None or value is None:
@@ -163,7 +186,7 @@ def read_training(output: Path) -> dict[str, Any]:
     """The entry `training` of study.json; empty if there is no such directory.
 
     Raises:
-      ValueError: the directory holds no study, study.json was altered, or a symbolic link leads out of the directory.
+      ValueError: the directory holds no study, a damaged one, or a symbolic link that leads out of the directory.
     """
     if not output.exists():
         return {}
@@ -204,33 +227,44 @@ def work(stages: Sequence[Stage], options: Any, console: Console) -> None:
         run_side_by_side(partial(stage.work, options), named, options.jobs, board, show)
 
 
-_send: Callable[[str], None] | None = None
-"""Where `report` goes in this process."""
+Work = Callable[[Any], None]
+Hear = Callable[["Board"], None]
+
+_listen: Callable[..., None] | None = None
+_at_work = ""
+"""In a process that does pieces: what takes the name of a method of `Board` with its arguments, and the piece."""
 
 
 def report(phase: str) -> None:
     """Reports, from within a piece of work, which phase of it begins."""
-    if _send is not None:
-        _send(phase)
+    if _listen is not None:
+        _listen("enter", _at_work, phase)
 
 
-def _send_reports_to(send: Callable[[str], None] | None) -> None:
-    global _send
-    _send = send
+def _send_reports_to(listen: Callable[..., None] | None) -> None:
+    global _listen
+    _listen = listen
+
+
+def _do(work: Work, name: str, piece: Any) -> None:
+    """Does a piece of work in a process that reports."""
+    global _at_work
+    assert _listen is not None
+    _at_work = name
+    _listen("begin", name)
+    work(piece)
+    _listen("end", name)
 
 
 class Board:
-    """How far the work is.
-
-    Args:
-      num_phases: how many phases each piece has, by the name of the piece.
-    """
+    """How far the work is; `num_phases` is the number of phases of each piece, by its name."""
 
     def __init__(self, num_phases: Mapping[str, int]) -> None:
         self._num_phases = num_phases
         self._start_time = time.monotonic()
         self._at_work: dict[str, tuple[float, list[str]]] = {}  # when a piece began, and the phases that it reported
-        self._seconds: list[float] = []  # that each piece took
+        self._seconds = 0.0  # that the pieces took that are done
+        self.num_done = 0
 
     def begin(self, name: str) -> None:
         """A piece begins."""
@@ -242,28 +276,22 @@ class Board:
 
     def end(self, name: str) -> None:
         """A piece is done."""
-        self._seconds.append(time.monotonic() - self._at_work.pop(name)[0])
-
-    @property
-    def num_done(self) -> int:
-        """How many pieces are done."""
-        return len(self._seconds)
+        self._seconds += time.monotonic() - self._at_work.pop(name)[0]
+        self.num_done += 1
 
     @property
     def share_done(self) -> float:
-        """The share of the work that is done: pieces that are done, and parts of pieces at work.
+        """The share of the work that is done. A piece at work counts by its time over the mean time of a piece.
 
-        The part of a piece at work is its time over the mean time of a piece. Before any piece is done, it is the
-        number of phases behind it and half of its phase, over the number of its phases.
+        Before any piece is done, it counts by the phases behind it and half of its phase, over all its phases.
         """
         return (self.num_done + sum(map(self._part_done, self._at_work))) / max(1, len(self._num_phases))
 
     def _part_done(self, name: str) -> float:
         start_time, phases = self._at_work[name]
-        if not self._seconds:
+        if not self.num_done:
             return (len(phases) - 0.5) / self._num_phases[name] if phases else 0.0
-        mean = sum(self._seconds) / len(self._seconds)
-        return min(0.95, (time.monotonic() - start_time) / max(mean, 1e-9))
+        return min(0.95, (time.monotonic() - start_time) / max(self._seconds / self.num_done, 1e-9))
 
     def describe(self) -> str:
         """The time left, by the mean speed so far, and the pieces at work."""
@@ -274,10 +302,6 @@ class Board:
             words.append(f"{name}: {phases[-1] if phases else 'starting'}, {now - start_time:.0f} s")
         rest = len(self._at_work) - SHOWN
         return "; ".join([*words, f"and {rest} more"] if rest > 0 else words)
-
-
-Work = Callable[[Any], None]
-Hear = Callable[[Board], None]
 
 
 def run_side_by_side(
@@ -292,73 +316,47 @@ def run_side_by_side(
       pieces: by their names on the board.
       jobs: the number of pieces at work at a time.
       board: of these pieces; there may be others on it.
-      hear: is called with the board every `poll_seconds`; with one job at every report and at the end of every piece.
-      poll_seconds: see `hear`.
+      hear: is called with the board at the begin, at every report and at the end of a piece.
+      poll_seconds: with several jobs `hear` is called at least so often.
 
     Raises:
       Exception: what stopped a process; the other processes are stopped too.
     """
+
+    def update(action: str, *arguments: str) -> None:
+        getattr(board, action)(*arguments)
+        hear(board)
+
     if jobs == 1 or not pieces:
-        _run_here(work, pieces, board, hear)
+        _send_reports_to(update)
+        try:
+            for name, piece in pieces.items():
+                _do(work, name, piece)
+        finally:
+            _send_reports_to(None)
         return
     context = multiprocessing.get_context("spawn")
     reports = context.SimpleQueue()
     with ProcessPoolExecutor(min(jobs, len(pieces)), context, _start_process, (reports,)) as pool:
-        futures = [pool.submit(_run_piece, work, name, piece) for name, piece in pieces.items()]
+        pending: set[Future[None]] = {pool.submit(_do, work, name, piece) for name, piece in pieces.items()}
         try:
-            _watch(futures, reports, board, hear, poll_seconds)
+            while pending:
+                done, pending = wait(pending, poll_seconds, FIRST_EXCEPTION)
+                while not reports.empty():
+                    update(*reports.get())
+                for future in done:
+                    future.result()
+                hear(board)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
 
 
-def _run_here(work: Work, pieces: Mapping[str, Any], board: Board, hear: Hear) -> None:
-    for name, piece in pieces.items():
-
-        def enter(phase: str, name: str = name) -> None:
-            board.enter(name, phase)
-            hear(board)
-
-        _send_reports_to(enter)
-        board.begin(name)
-        try:
-            work(piece)
-        finally:
-            _send_reports_to(None)
-        board.end(name)
-        hear(board)
-
-
-def _watch(futures: list[Future[None]], reports: Any, board: Board, hear: Hear, poll_seconds: float) -> None:
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, poll_seconds, FIRST_EXCEPTION)
-        while not reports.empty():
-            action, *arguments = reports.get()
-            getattr(board, action)(*arguments)
-        for future in done:
-            future.result()
-        hear(board)
-
-
-_reports: Any = None
-"""In a process of a pool, the queue of calls of methods of `Board`."""
-
-
 def _start_process(reports: Any) -> None:
     """The first call in a process of a pool."""
-    global _reports
-    _reports = reports
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}"
-
-
-def _run_piece(work: Work, name: str, piece: Any) -> None:
-    """Does a piece of work in a process of a pool."""
-    _send_reports_to(lambda phase: _reports.put(("enter", name, phase)))
-    _reports.put(("begin", name))
-    work(piece)
-    _reports.put(("end", name))
+    _send_reports_to(lambda *call: reports.put(call))
 
 
 # The results

@@ -15,10 +15,13 @@ from PIL import Image
 from rich.console import Console
 
 import jaxdilemmas
+from baselines.analysis.dilemmas import conditions, pure_equilibria
 from baselines.analysis.intervals import Verdict
+from baselines.analysis.metagame import two_agent_rows
 from baselines.core.players import play_episode, scripted_player
 from baselines.disk.schema import save_json
 from baselines.disk.writing import load_arrays, save_arrays
+from baselines.networking.assembly import assemble
 from baselines.networking.protocols import PROTOCOLS
 from baselines.studies import side_by_side
 from baselines.studies.common_pool import __main__ as common_pool_study
@@ -31,7 +34,6 @@ from baselines.studies.common_pool.laboratory import (
     Laboratory,
     are_models_done,
     are_teams_done,
-    assemble,
     episode_outcome,
     load_outcomes,
     load_teams,
@@ -219,10 +221,10 @@ def test_damaged_or_forged_outcomes_are_refused_with_the_name_of_the_file(tmp_pa
     whole = path.read_bytes()
     forge(path, length=np.ones(4))
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: length=.* is not allowed: numbers of shape"):
-        restraint.read_seeds(options)
+        restraint.read_models(options)
     path.write_bytes(whole[:-1] + b"x")
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))} is damaged"):
-        restraint.read_seeds(options)
+        restraint.read_models(options)
 
 
 def test_what_stops_a_process_is_told(study: Path, tmp_path: Path) -> None:
@@ -315,13 +317,13 @@ def test_tags_restraint_and_collapses_are_those_computed_by_hand(tmp_path: Path)
 
 def test_every_form_of_early_ends_is_a_row_of_the_heat_map_and_a_column_of_dots(tmp_path: Path) -> None:
     options = by_hand(tmp_path, early_ends=("packed", "ragged"))
-    seeds = restraint.read_seeds(options)
-    ours, theirs = restraint.heat_map(options, seeds).axes
+    rows = restraint.read_models(options)
+    ours, theirs = restraint.heat_map(options, rows).axes
     names = [label.get_text() for label in ours.get_yticklabels()]
     assert names == ["dial, packed", "dial, ragged", "1 - rate / take"]
     np.testing.assert_allclose(np.asarray(ours.images[0].get_array()), [[0.35, 0.5], [0.35, 0.5], [0.7, 0.0]])
     np.testing.assert_allclose(np.asarray(theirs.images[0].get_array())[:2], [[0.48, 0.17], [0.48, 0.17]])
-    low, high = restraint.restraint_of_seeds(options, seeds).axes
+    low, high = restraint.restraint_of_seeds(options, rows).axes
     assert [len(axes.collections) for axes in (low, high)] == [2, 2]
     dots = low.collections[0]
     np.testing.assert_allclose(np.asarray(dots.get_offsets())[:, 1], [0.55, 0.15])
@@ -347,24 +349,26 @@ def write_teams(options: Options, gaps: dict[int, str]) -> Variant:
 
 def test_returns_of_teams_become_a_schelling_table(tmp_path: Path) -> None:
     options = by_hand(tmp_path, teams=2)
-    mixture = mixtures.read_mixture(options, write_teams(options, {}))
+    write_teams(options, {})
+    (mixture,) = mixtures.read_mixtures(options) or []
     np.testing.assert_array_equal(mixture.table.cooperators[1:].mean(1), [10.5, 20.5, 30.5, 40.5])
     np.testing.assert_array_equal(mixture.table.defectors[:4].mean(1), [5.5, 15.5, 25.5, 35.5])
     assert np.isnan(mixture.table.cooperators[0]).all() and np.isnan(mixture.table.defectors[4]).all()
-    assert [point.share.mean for point in mixture.points] == [0.0, 1.0]
     assert [row["share_of_cooperators"].mean for row in mixtures.point_rows(mixture)] == [0.0, 1.0]
-    (row,) = mixtures.two_agent_rows(mixture)
+    (row,) = two_agent_rows(mixture.table)
     assert (row["sucker"], row["temptation"]) == (10.5, 35.5)
     assert (row["first_cooperates"], row["second_cooperates"]) == (1.0, 1.0)
 
 
 def test_gaps_are_named_with_rates_and_leave_open_only_what_depends_on_them(tmp_path: Path) -> None:
     options = by_hand(tmp_path, teams=2)
-    mixture = mixtures.read_mixture(options, write_teams(options, {0: "nobody"}))
-    assert mixture.gaps == {4: "nobody"} and mixture.points == []
-    assert mixture.equilibria == [Verdict.FAILS] * 3 + [Verdict.UNDECIDED] * 2
-    assert np.isnan(mixture.dilemma.greed).all() and mixture.dilemma.fear.high < 0
-    (gap,) = mixtures.all_gap_rows(options, [mixture])
+    write_teams(options, {0: "nobody"})
+    (mixture,) = mixtures.read_mixtures(options) or []
+    assert mixture.gaps == {4: "nobody"} and mixtures.point_rows(mixture) == []
+    assert pure_equilibria(mixture.table) == [Verdict.FAILS] * 3 + [Verdict.UNDECIDED] * 2
+    dilemma = conditions(mixture.table)
+    assert np.isnan(dilemma.greed).all() and dilemma.fear.high < 0
+    (gap,) = mixtures.gap_rows(options, [mixture])
     assert (gap["protocol"], gap["cooperators"], gap["reason"]) == ("dial", 4, "nobody")
     assert (gap["rates_without_cooperators"], gap["rates_without_defectors"]) == ("", "")
     side_by_side.conclude(STAGES, options)
@@ -374,8 +378,8 @@ def test_gaps_are_named_with_rates_and_leave_open_only_what_depends_on_them(tmp_
 
 def test_rates_without_a_class_are_named(tmp_path: Path) -> None:
     options = by_hand(tmp_path, teams=2, cooperator_above=0.95, defector_below=0.05)
-    mixture = mixtures.read_mixture(options, write_teams(options, {1: "nobody"}))
-    (gap,) = mixtures.all_gap_rows(options, [mixture])
+    write_teams(options, {1: "nobody"})
+    (gap,) = mixtures.gap_rows(options, mixtures.read_mixtures(options) or [])
     assert gap["rates_without_cooperators"] == "0.03"
 
 

@@ -3,21 +3,24 @@
 import csv
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from baselines.analysis.learning import learning_speed, updates_of_episodes
 from baselines.demonstrations import Demonstrations
 from baselines.disk.schema import save_json
 from baselines.studies import side_by_side
-from baselines.studies.mamql import measures, methods, summaries, tasks
+from baselines.studies.mamql import measures, methods, summaries
 from baselines.studies.mamql.__main__ import GROWING
-from baselines.studies.mamql.imitators import Imitator
 from baselines.studies.mamql.methods import budget
 from baselines.studies.mamql.options import Options, quick_options
+from baselines.studies.mamql.pieces import Piece, read_rows
 from baselines.studies.side_by_side import read_training
+from baselines.trained.imitators import Imitator
 
 SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 
@@ -50,27 +53,63 @@ def test_fitted_scores_stand_above_those_of_weights_that_nobody_recovered(tmp_pa
     study = chosen(tmp_path)
     scores = {"raw_pearson": 0.1, "fitted_pearson": 0.9, "fixed_shared_pearson": 0.97, "fixed_one_to_one_pearson": 0.98}
     write_rows(study, agents=[scores | {"random_pearson_median": 0.8, "random_pearson_q95": 0.99}] * 2)
-    table = summaries.fitted_rows(tasks.read_rows(study), ("pearson",))
+    table = summaries.fitted_rows(read_rows(study), ("pearson",))
     found = {row["method"]: row["fitted_pearson"].mean for row in table}
     assert list(found.values()) == pytest.approx([0.9, 0.9, 0.97, 0.98, 0.8, 0.99])
     assert list(found)[:2] == ["mamql", "cloning"] and len({tuple(row) for row in table}) == 1
     write_rows(study, agents=[{"fitted_pearson": 0.9}])
-    assert len(summaries.fitted_rows(tasks.read_rows(study), ("pearson",))) == 2
+    assert len(summaries.fitted_rows(read_rows(study), ("pearson",))) == 2
 
 
 def test_seeds_are_those_that_have_the_numbers(tmp_path: Path) -> None:
     study = chosen(tmp_path, methods=("mamql",), seeds=3)
     rows = [
-        piece._asdict() | {"numbers": {"return": value, "env_steps": 500.0, "env_steps_to_90": steps}}
+        piece._asdict() | {"return": value, "env_steps": 500.0, "env_steps_to_90": steps}
         for piece, value, steps in zip(study.pieces, (1.0, 3.0, np.nan), (400.0, 200.0, np.nan), strict=True)
     ]
     (found,) = summaries.play_rows(rows, ("return", "never"))
     assert found["return"].mean == 2 and found["seeds"] == 2 and np.isnan(found["never"].mean)
     assert found["reached"] == "2 of 3" and found["env_steps_to_90_median"] == 400
-    assert summaries.play_rows([row | {"numbers": {"return": 1.0}} for row in rows], ("return",))[0]["reached"] == ""
-    rows[0]["numbers"]["env_steps_to_90"] = np.nan
+    assert summaries.play_rows([row | {"env_steps": 0.0} for row in rows], ("return",))[0]["reached"] == ""
+    rows[0]["env_steps_to_90"] = np.nan
     (found,) = summaries.play_rows(rows, ("return",))
     assert found["reached"] == "1 of 3" and np.isnan(found["env_steps_to_90_median"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": "100"}, "seed='100' is not allowed: a whole number from 0"),
+        ({"numbers": {"return": "high"}}, r"numbers\.return='high' is not allowed: a number"),
+        ({"numbers": [1.0]}, r"numbers=\[1\.0\] is not allowed: "),
+        ({"agents": [{"raw_mse": 1.0}, {"raw_mse": None}]}, r"agents\.1\.raw_mse=None is not allowed"),
+        (
+            {"weights": [{"agent": 0, "event": "shared", "weight": [2.0]}]},
+            r"weights\.0\.weight=\[2\.0\] is not allowed: a number",
+        ),
+        ({"weights": [{"agent": 0, "event": "shared"}]}, r"the field 'weights\.0\.weight' is missing"),
+        ({"expert_return": None}, "expert_return=None is not allowed: a finite number"),
+        ({"reward": 1.0}, "the field 'reward' is unknown"),
+        ({"method": "airl"}, "method='airl' is not allowed: 'mamql'"),
+        ({"size": 31}, "size=31 is not allowed: 30"),
+    ],
+)
+def test_a_damaged_row_is_refused_by_file_row_and_field(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    study = chosen(tmp_path)
+    write_rows(study)
+    path = study.row_file(study.pieces[0])
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: {message}"):
+        read_rows(study)
+
+
+def test_half_a_row_is_refused_by_file(tmp_path: Path) -> None:
+    study = chosen(tmp_path)
+    write_rows(study)
+    path = study.row_file(study.pieces[0])
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} is not JSON"):
+        read_rows(study)
 
 
 # Measures
@@ -79,18 +118,18 @@ def test_seeds_are_those_that_have_the_numbers(tmp_path: Path) -> None:
 def test_speed_is_read_where_a_window_of_updates_was_good_enough() -> None:
     returns = np.array([[np.nan, np.nan], [20.0, 20.0], [2.0, 2.0], [9.0, 10.0], [9.0, 9.0]])
     history = {"env_steps": 10.0 * np.arange(1, 6), "episode_return": returns, "seconds": np.array(3.0)}
-    by_window = {n: measures.learning_speed(history, 10.0, n)["env_steps_to_90"] for n in (1, 2, 3, 4, 6)}
+    by_window = {n: learning_speed(history, 10.0, n)["env_steps_to_90"] for n in (1, 2, 3, 4, 6)}
     assert by_window[1] == by_window[2] == 20 and by_window[3] == 30 and by_window[4] == 40 and np.isnan(by_window[6])
-    assert np.isnan(measures.learning_speed(history, 100.0, 1)["env_steps_to_90"])
+    assert np.isnan(learning_speed(history, 100.0, 1)["env_steps_to_90"])
 
 
 def test_a_window_holds_a_hundred_episodes_even_if_all_are_of_full_length() -> None:
     config = quick_options().config("mamql", "gems")
-    num_updates = measures.updates_of_episodes(config, max_steps=45)
+    num_updates = updates_of_episodes(config, max_steps=45)
     episodes = config.num_envs * (num_updates * config.rollout_steps // 45)
     fewer = config.num_envs * ((num_updates - 1) * config.rollout_steps // 45)
     assert fewer < 100 <= episodes
-    assert measures.updates_of_episodes(quick_options().config("cloning", "gems"), 45) == 1
+    assert updates_of_episodes(quick_options().config("cloning", "gems"), 45) == 1
 
 
 def test_values_of_states_are_soft_maxima_at_the_temperature_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +154,8 @@ def test_rewards_that_nobody_recovered_are_measured_on_the_same_steps(monkeypatc
     held_out = Demonstrations(None, None, None, rewards, None, np.zeros(4, bool), None, np.arange(4), events, {})  # type: ignore[arg-type]
     monkeypatch.setattr(Imitator, "rewards", lambda *_: rewards)
     fitted = EventRewards(("own_gems", "shared"), np.array([[1.0, 6], [1, 6]]), np.ones(2))
-    found = measures.recovery(Imitator(*[None] * 5), {"fitted": fitted}, held_out, tasks.FIXED["gems"])  # type: ignore[arg-type]
-    for agent in found:
+    task = measures.Task(None, Piece("table", "gems", "recorded", "mamql", 30, 0), None, held_out, 0.0, 1)  # type: ignore[arg-type]
+    for agent in measures.score(task, Imitator(*[None] * 5), {"fitted": fitted})["agents"]:  # type: ignore[arg-type]
         assert agent["raw_pearson"] == pytest.approx(1) == agent["fitted_pearson"]
         assert 0.9 < agent["fixed_shared_pearson"] < 1 and 0.5 < agent["fixed_one_to_one_pearson"] < 1
         assert {"random_pearson_median", "random_pearson_alone_q95", "fitted_explained"} <= agent.keys()

@@ -17,15 +17,15 @@ import jaxdilemmas
 from baselines import presets
 from baselines.analysis.rewards import successors
 from baselines.analysis.rewards.events import EventRewards
-from baselines.core.players import scripted_player
+from baselines.core.players import mix_in_random, scripted_player
 from baselines.demonstrations import load, record
 from baselines.studies import side_by_side
 from baselines.studies.mamql import __main__ as mamql_study
-from baselines.studies.mamql import measures, methods, stages, summaries, tasks
-from baselines.studies.mamql.imitators import in_parts
+from baselines.studies.mamql import measures, methods, pieces, stages, summaries
 from baselines.studies.mamql.options import Options, quick_options
+from baselines.studies.mamql.pieces import DEMONSTRATIONS, Piece, Result, key_of, read_rows
 from baselines.studies.mamql.stages import STAGES
-from baselines.studies.mamql.tasks import DEMONSTRATIONS, Piece, key_of, read_rows
+from baselines.trained.imitators import in_parts
 from jaxdilemmas import policies
 
 TINY_SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
@@ -62,7 +62,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the tiny study."""
     path = tmp_path_factory.mktemp("runs") / "study"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "NUM_RECORDED", 200)
+        patch.setattr(pieces, "NUM_RECORDED", 200)
         mamql_study.main([*TINY, "--output", str(path)])
     return path
 
@@ -110,8 +110,8 @@ def test_a_tiny_study_writes_rows_tables_pictures_and_a_page(study: Path) -> Non
 
 def test_what_is_done_is_not_done_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")}
-    monkeypatch.setattr(tasks, "make_task", lambda *_: pytest.fail("a row was made again"))
-    monkeypatch.setattr(tasks, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
+    monkeypatch.setattr(measures, "make_task", lambda *_: pytest.fail("a row was made again"))
+    monkeypatch.setattr(pieces, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
     mamql_study.main([*TINY, "--output", str(study)])
     assert {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")} == before and len(before) == 2
 
@@ -130,10 +130,10 @@ def test_what_was_just_learnt_plays_a_game_of_tiles_as_what_was_loaded(tmp_path:
     env = jaxdilemmas.make("commons", num_agents=2)
     shown = record(scripted_player(env, policies.random(env)), jax.random.key(0), num_transitions=20)
     piece = Piece("dilemmas", "commons", "random", "cloning", 20, 0)
-    task = tasks.Task(tiny(tmp_path), piece, shown, None, 0.0, 2)
+    task = measures.Task(tiny(tmp_path), piece, shown, None, 0.0, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jaxdilemmas, "make", lambda game: env)
-        new, loaded = tasks.take(task), tasks.take(task)
+        new, loaded = measures.take(task), measures.take(task)
     outcomes = [measures.play(imitator.player(), jax.random.key(1), 2) for imitator in (new, loaded)]
     np.testing.assert_array_equal(outcomes[0]["return"], outcomes[1]["return"])
 
@@ -152,11 +152,11 @@ def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: P
     chosen = tiny(study)
     everything = load(chosen.demonstrations_file("gems", "cooperative"))
     piece = chosen.pieces[0]
-    some, whole = (tasks.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
+    some, whole = (measures.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
     assert some.held_out is not None and set(some.train.episodes).isdisjoint(some.held_out.episodes)
     assert whole.held_out is None and whole.train.header.num_transitions == everything.header.num_transitions
-    other = tasks.make_task(chosen, piece._replace(seed=101, size=50))
-    assert set(other.train.episodes) != set(tasks.make_task(chosen, piece._replace(size=50)).train.episodes)
+    other = measures.make_task(chosen, piece._replace(seed=101, size=50))
+    assert set(other.train.episodes) != set(measures.make_task(chosen, piece._replace(size=50)).train.episodes)
 
 
 def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
@@ -165,16 +165,16 @@ def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
     monkeypatch.setattr(methods, "preset", tiny_preset)
     monkeypatch.setattr(successors, "LEAST_TOLD", -np.inf)  # a hundred states tell little
     chosen = tiny(study, stages=("retrain",), methods=("cloning",), seeds=1, retrain_size=30)
-    pieces = {(piece.stage, piece.method): piece for piece in chosen.pieces}
-    assert set(pieces) == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
+    asked = {(piece.stage, piece.method) for piece in chosen.pieces}
+    assert asked == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks, "NUM_RECORDED", 200)
+        patch.setattr(pieces, "NUM_RECORDED", 200)
         make(chosen)
-    numbers = {row["stage"] + row["method"]: row["numbers"] for row in read_rows(chosen)}
-    assert numbers["retraincloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
-    assert numbers["retraintrue_reward"].keys() == {"return"}
+    numbers = {row["method"]: {n: x for n, x in row.items() if n.startswith("return")} for row in read_rows(chosen)}
+    assert numbers["cloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
+    assert numbers["true_reward"].keys() == {"return"}
     tables = tables_of(chosen)
-    assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["retraincloning"]["return_raw"])
+    assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["cloning"]["return_raw"])
     assert {row["regression"] for row in tables["weights"]} == {"constrained", "successor"}
     assert [row["event"] for row in tables["retrain_weights"] if row["regression"] == "successor"] == [
         row["event"] for row in tables["retrain_weights"] if row["regression"] == "constrained"
@@ -187,28 +187,28 @@ def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
 def test_weights_that_play_does_not_tell_are_a_gap(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "preset", tiny_preset)
     chosen = tiny(study, stages=("retrain",), methods=("cloning",), retrain_size=30)
-    task = tasks.make_task(chosen, chosen.pieces[0])
-    imitator = tasks.take(task)
+    task = measures.make_task(chosen, chosen.pieces[0])
+    imitator = measures.take(task)
     untold = EventRewards(("shared",), np.array([[1.0], [np.nan]]), np.ones(2))
-    monkeypatch.setattr(measures, "regress_successors", lambda *_: untold)
-    assert tasks.fit_successors(task, imitator, ("shared",)) is None
+    monkeypatch.setattr(measures, "successor_rewards", lambda *_: untold)
+    assert measures.fit_successors(task, imitator, ("shared",)) is None
     still = task._replace(train=task.train._replace(actions=task.train.actions * [0, 1]))
-    monkeypatch.setattr(measures, "regress_successors", lambda *_: pytest.fail("there is nothing to compare"))
-    assert tasks.fit_successors(still, imitator, ("shared",)) is None
-    monkeypatch.setattr(tasks, "fit_successors", lambda *_: None)
-    monkeypatch.setattr(tasks, "learn_anew", lambda *_: 1.0)
-    row = tasks.retrain(task)
+    monkeypatch.setattr(measures, "successor_rewards", lambda *_: pytest.fail("there is nothing to compare"))
+    assert measures.fit_successors(still, imitator, ("shared",)) is None
+    monkeypatch.setattr(measures, "fit_successors", lambda *_: None)
+    monkeypatch.setattr(measures, "learn_anew", lambda *_: 1.0)
+    row = measures.retrain(task)
     assert row["numbers"].keys() == {"return_raw", "return_fitted"} and "weights of events" in row["gap"]
     assert "successor_weights" not in row
 
 
 def test_rewards_are_paid_at_the_same_scale_to_each_agent() -> None:
     rewards = np.array([[300.0, 0.0, 0.1], [-400.0, 0.0, 0.0]])
-    scaled = rewards * tasks.unit_scale(rewards)
+    scaled = rewards * measures.unit_scale(rewards)
     np.testing.assert_allclose(np.sqrt((scaled**2).mean(0)), [1, 0, 1], rtol=1e-6)
     env = jaxdilemmas.make("gems")
     found = EventRewards(("own_gems",), np.array([[2.0], [3.0]]), np.ones(2))
-    paid = tasks.event_rewards(env, found, np.array([10.0, 100.0], np.float32))
+    paid = measures.event_rewards(env, found, np.array([10.0, 100.0], np.float32))
     state = env.reset(jax.random.key(0))[1]
     state = state.replace(gems=state.gems.at[:2].set(state.positions[:, None]))
     np.testing.assert_array_equal(paid.step(jax.random.key(1), state, jnp.array([4, 4]))[2], [20, 300])
@@ -220,8 +220,8 @@ def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: p
     chosen = tiny(tmp_path / "s", stages=("games", "dilemmas"), methods=("cloning",), seeds=1, dilemma_size=40)
     make(chosen)
     games, dilemma, gap = read_rows(chosen)
-    assert games["game"] == "intersection" and "weights" not in games and {"return_3"} <= games["numbers"].keys()
-    assert games["numbers"]["return_greedy"] != games["numbers"]["return"]
+    assert games["game"] == "intersection" and "weights" not in games and "return_3" in games
+    assert games["return_greedy"] != games["return"]
     assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
     assert "weights" not in gap and "always the same" in gap["gap"]
     tables = tables_of(chosen)
@@ -318,7 +318,7 @@ def test_random_actions_are_mixed_in_as_often_as_asked_and_only_allowed_ones() -
     env = jaxdilemmas.make("gems")
     always_stay = scripted_player(env, lambda key, state: jnp.full(2, 4, jnp.int32))
     logits = jnp.log(jnp.array([[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]], jnp.float32))
-    player = measures.mix_in_random(always_stay, logits, jnp.array([0.0, 0.5]))
+    player = mix_in_random(always_stay, logits, jnp.array([0.0, 0.5]))
     keys = jax.random.split(jax.random.key(0), 400)
     actions = np.asarray(jax.vmap(lambda key: player.act(jnp.zeros(()), None, None, key)[0])(keys))
     assert (actions[:, 0] == 4).all()
@@ -326,7 +326,7 @@ def test_random_actions_are_mixed_in_as_often_as_asked_and_only_allowed_ones() -
 
 
 def test_parts_that_overlap_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.studies.mamql.imitators.AT_ONCE", 4)
+    monkeypatch.setattr("baselines.trained.imitators.AT_ONCE", 4)
     values = np.arange(10.0)
     np.testing.assert_array_equal(in_parts(lambda x, y: x + y, values, values), 2 * values)
     np.testing.assert_array_equal(in_parts(lambda x: x, values[:3]), values[:3])
@@ -338,7 +338,7 @@ def test_parts_that_overlap_are_counted_once(monkeypatch: pytest.MonkeyPatch) ->
 def row(method: str, size: int, seed: int, value: float, **more: Any) -> dict[str, Any]:
     """A row by hand."""
     piece = Piece("table", "gems", "recorded", method, size, seed)._asdict()
-    return piece | {"expert_return": 13.0, "numbers": {"return": value}} | more
+    return piece | {"expert_return": 13.0, "return": value} | more
 
 
 def test_gains_are_paired_by_seed_and_judged_by_their_interval() -> None:
@@ -362,12 +362,17 @@ def test_published_numbers_stand_beside_ours() -> None:
 
 def test_scores_are_means_over_agents_and_then_over_seeds() -> None:
     rows = [
-        row("mamql", 300, seed, 12.0, agents=[{"raw_pearson": 0.1 + seed}, {"raw_pearson": 0.3 + seed}])
+        Result(
+            **Piece("table", "gems", "recorded", "mamql", 300, seed)._asdict(),
+            expert_return=13.0,
+            numbers={"return": 12.0},
+            agents=tuple({"raw_pearson": score + seed} for score in (0.1, 0.3)),
+        ).flat()
         for seed in (0, 1)
     ]
-    (found,) = summaries.summary_rows(rows, ("raw_pearson", "other"), "agents")
+    (found,) = summaries.summary_rows(rows, ("raw_pearson", "other"), skips_empty=True)
     assert found["raw_pearson"].mean == pytest.approx(0.7) and found["seeds"] == 2 and np.isnan(found["other"].mean)
-    assert summaries.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), "agents") == []
+    assert summaries.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), skips_empty=True) == []
 
 
 def test_weights_of_a_team_are_compared_with_its_largest() -> None:

@@ -1,4 +1,4 @@
-"""Networked agents find known answers, end rollouts at the configured step, and refuse wrong settings."""
+"""Networked agents find known answers, stop or go on where episodes end, and refuse wrong settings."""
 
 import dataclasses
 from pathlib import Path
@@ -12,10 +12,18 @@ import pytest
 import jaxdilemmas
 from baselines import networked
 from baselines.core.players import play_many
-from baselines.networking.networked_rollout import NetworkedPlayers, NetworkedRollout, choose, episode_sums, play
+from baselines.core.trainer import Algorithm
+from baselines.networking.assembly import assemble
+from baselines.networking.networked_rollout import (
+    NetworkedPlayers,
+    NetworkedRollout,
+    choose,
+    episode_sums,
+    play,
+    play_until_end,
+)
 from baselines.networking.protocols import Links
 from baselines.runs.command import train_command
-from baselines.studies.common_pool.laboratory import assemble
 from baselines.trained.load import load_player
 from jaxdilemmas.graphs import edges_of, make_graph
 from jaxdilemmas.spaces import Box
@@ -59,16 +67,17 @@ PROBES = [
 CUES = np.array([[0.0, 0.0], [-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 
 
-def solve(params: list[Params], **settings: Any) -> dict[str, np.ndarray]:
+def solve(
+    params: list[Params], config: networked.Config, algorithm: Algorithm = networked.ALGORITHM
+) -> dict[str, np.ndarray]:
     """Trains on several probes at once: what comes of it, a leading axis over probes.
 
     `values` and `probabilities` (of action 1) `[P, 5, N]` are those of the first step after the `CUES`.
     """
-    config = dataclasses.replace(SMALL, **settings)
     network = networked.make_network(config, ENV)
 
     def train_and_ask(key: jax.Array, params: Params) -> dict[str, Any]:
-        train_state, metrics = networked.make_train(config, ENV)(key, params)
+        train_state, metrics = algorithm.make_train(config, ENV)(key, params)
         network_params, memory = train_state.network_params, network.initial_memory(5)
         gates = network.gates(network_params, memory, jnp.asarray(CUES[:, ::-1, None], jnp.float32))
         after = networked.remember(network, network_params, gates, memory)
@@ -81,125 +90,84 @@ def solve(params: list[Params], **settings: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def packed() -> dict[str, np.ndarray]:
+def sharing() -> dict[str, np.ndarray]:
     """Agents who read each other's observations and share half of each other's rewards."""
-    return solve(PROBES)
+    return solve(PROBES, SMALL)
 
 
 @pytest.fixture(scope="module")
-def ragged() -> dict[str, np.ndarray]:
-    """Agents who read and share nothing, and whose rollouts stop where an episode ends."""
-    return solve(PROBES, protocol="ia2c", early_ends="ragged")
+def alone() -> dict[str, np.ndarray]:
+    """Agents who read and share nothing."""
+    return solve(PROBES, dataclasses.replace(SMALL, protocol="ia2c"))
 
 
-def test_values_are_of_own_and_shared_rewards(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
-    np.testing.assert_allclose(packed["values"][0, 0], 1.5, atol=0.1)
-    np.testing.assert_allclose(ragged["values"][0, 0], 1.0, atol=0.1)
-    np.testing.assert_array_equal(packed["episode_return"][0], 1.0)
+def test_values_are_of_own_and_shared_rewards(sharing: dict[str, np.ndarray], alone: dict[str, np.ndarray]) -> None:
+    np.testing.assert_allclose(sharing["values"][0, 0], 1.5, atol=0.1)
+    np.testing.assert_allclose(alone["values"][0, 0], 1.0, atol=0.1)
+    np.testing.assert_array_equal(sharing["episode_return"][0], 1.0)
 
 
-def test_delayed_reward_is_discounted(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
-    np.testing.assert_allclose(packed["values"][1, 0], 1.5 * SMALL.discount, atol=0.1)
-    np.testing.assert_allclose(ragged["values"][1, 0], SMALL.discount, atol=0.1)
+def test_delayed_reward_is_discounted(sharing: dict[str, np.ndarray], alone: dict[str, np.ndarray]) -> None:
+    np.testing.assert_allclose(sharing["values"][1, 0], 1.5 * SMALL.discount, atol=0.1)
+    np.testing.assert_allclose(alone["values"][1, 0], SMALL.discount, atol=0.1)
 
 
-def test_value_goes_on_past_the_time_limit(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
+def test_value_goes_on_past_the_time_limit(sharing: dict[str, np.ndarray], alone: dict[str, np.ndarray]) -> None:
     """The clock ends an episode of 8 steps amid a rollout of 5."""
-    np.testing.assert_allclose(packed["values"][4, 0], 1.5 / (1 - SMALL.discount), atol=0.15)
-    np.testing.assert_allclose(ragged["values"][4, 0], 1 / (1 - SMALL.discount), atol=0.15)
+    np.testing.assert_allclose(sharing["values"][4, 0], 1.5 / (1 - SMALL.discount), atol=0.15)
+    np.testing.assert_allclose(alone["values"][4, 0], 1 / (1 - SMALL.discount), atol=0.15)
 
 
-def test_the_action_that_pays_is_chosen(packed: dict[str, np.ndarray], ragged: dict[str, np.ndarray]) -> None:
-    assert packed["probabilities"][2, 0].min() > 0.95
-    assert ragged["probabilities"][2, 0].min() > 0.95
+def test_the_action_that_pays_is_chosen(sharing: dict[str, np.ndarray], alone: dict[str, np.ndarray]) -> None:
+    assert sharing["probabilities"][2, 0].min() > 0.95
+    assert alone["probabilities"][2, 0].min() > 0.95
 
 
-def test_who_reads_its_neighbour_acts_on_what_only_that_one_sees(packed: dict[str, np.ndarray]) -> None:
-    probabilities = packed["probabilities"][3]
+def test_who_reads_its_neighbour_acts_on_what_only_that_one_sees(sharing: dict[str, np.ndarray]) -> None:
+    probabilities = sharing["probabilities"][3]
     assert probabilities[CUES < 0].max() < 0.05
     assert probabilities[CUES > 0].min() > 0.95
-    assert packed["episode_return"][3, -20:].mean() > 0.9
+    assert sharing["episode_return"][3, -20:].mean() > 0.9
 
 
-def test_who_reads_nobody_cannot(ragged: dict[str, np.ndarray]) -> None:
-    probabilities = ragged["probabilities"][3]
+def test_who_reads_nobody_cannot(alone: dict[str, np.ndarray]) -> None:
+    probabilities = alone["probabilities"][3]
     np.testing.assert_array_equal(probabilities[1, 0], probabilities[3, 0])  # agent 0 sees -1, its cue is -1 or 1
-    assert abs(ragged["episode_return"][3, -20:].mean()) < 0.2
+    assert abs(alone["episode_return"][3, -20:].mean()) < 0.2
 
 
-def test_an_update_of_ragged_rollouts_plays_the_env_steps_that_are_due(ragged: dict[str, np.ndarray]) -> None:
-    one_step, two_steps, endless = (ragged["env_steps"][probe] for probe in (0, 1, 4))
-    per_update = 16 * 5
-    due = per_update * np.arange(1, 301)
-    np.testing.assert_array_equal(one_step, due)  # five rollouts of one step in 16 environments
-    np.testing.assert_array_equal(two_steps[:3], [96, 160, 256])  # three rollouts of 32 steps, then two, then three
-    np.testing.assert_array_equal(endless[:3], [80, 128 + 80, 256])  # of five steps, and the three left of an episode
-    assert np.all((endless >= due) & (endless < due + per_update))
+Rollouts = tuple[bool, list[tuple[NetworkedRollout, jax.Array]]]
+"""Whether rollouts stop where an episode ends, and some of them with the steps played."""
 
 
-def test_independent_agents_share_rewards_if_they_are_told_to() -> None:
-    for does_share in (False, True):
-        config = dataclasses.replace(SMALL, protocol="ia2c", independent_share_rewards=does_share)
-        learner = networked.make_learner(config, ENV)
-        assert len(learner.sharing.senders) == 2 * does_share
-        assert len(learner.players.network.links.senders) == 0
-
-
-@pytest.fixture(scope="module")
-def skipping() -> Any:
-    """A compiled update that skips short rollouts, for episodes of 3 steps and of 5, and the states to begin with."""
-    trainer = networked.make_trainer(dataclasses.replace(SMALL, early_ends="skipped"), ENV)
-    params = Params(length=jnp.array([3, 5]), constant=jnp.array([1.0, 1.0]))
-    axes = Params(**{field.name: None for field in dataclasses.fields(Params)}).replace(length=0, constant=0)
-    key = jax.random.key(0)
-
-    def run(key: jax.Array, params: Params) -> tuple[Any, Any, Any]:
-        start = trainer.init(key, params)
-        return start, *trainer.update(start, params)
-
-    run_both = jax.vmap(run, in_axes=(None, axes))
-    return compile_quickly(run_both, key, params)(key, params)
-
-
-def test_rollouts_that_end_early_are_skipped(skipping: Any) -> None:
-    before, after, metrics = skipping
-    for old, new in zip(jax.tree.leaves(before.network_params), jax.tree.leaves(after.network_params), strict=True):
-        np.testing.assert_array_equal(old[0], new[0])
-    assert np.all(
-        before.network_params["agents"]["critic"]["bias"][1] != after.network_params["agents"]["critic"]["bias"][1]
-    )
-    np.testing.assert_array_equal(metrics["env_steps"], [2 * 3 * 16, 5 * 16])
-    np.testing.assert_array_equal(after.opt_state.count, [0, 1])
-
-
-def test_protocols_without_a_joint_loss_pack_where_others_skip() -> None:
-    skips = {name for name in networked.PROTOCOLS if networked.Config(protocol=name, early_ends="skipped").skips_short}
-    assert skips == {"consenet", "dial", "commnet", "neurcomm"}
-    assert not networked.Config(protocol="na2c", early_ends="skipped").stops_early
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["packed", "ragged"])
-def rollouts(request: pytest.FixtureRequest) -> tuple[bool, list[NetworkedRollout]]:
-    """Two rollouts of five steps on episodes of three."""
+@pytest.fixture(scope="module", params=[False, True], ids=["goes on", "stops"])
+def rollouts(request: pytest.FixtureRequest) -> Rollouts:
+    """Two rollouts of five steps on episodes of three, with the steps played; whether they stop where these end."""
     params = Params(length=3, sees_cue=1.0, sees_step=1.0)
     env = Exchange(2, params)
     network = networked.make_network(SMALL, env)
-    players = NetworkedPlayers(AutoReset(env, final_observation=True), network, stops_early=request.param)
+    players = NetworkedPlayers(AutoReset(env, final_observation=True), network)
     state = networked.make_trainer(SMALL, env).init(jax.random.key(0), params)
     carry = state.rollout.replace(env_state=state.rollout.env_state.env_state)
 
-    def play_twice(carry: Any) -> list[NetworkedRollout]:
-        trajectories = []
+    def play_twice(carry: Any) -> list[tuple[NetworkedRollout, jax.Array]]:
+        found = []
         for _ in range(2):
-            carry, trajectory = play(players, state.network_params, params, carry, 5)
-            trajectories.append(trajectory)
-        return trajectories
+            if request.param:
+                carry, trajectory, is_played = play_until_end(players, state.network_params, params, carry, 5)
+            else:
+                carry, trajectory = play(players, state.network_params, params, carry, 5)
+                is_played = jnp.ones_like(trajectory.terminated)
+            found.append((trajectory, is_played))
+        return found
 
     return request.param, compile_quickly(play_twice, carry)(carry)
 
 
-def test_equality_is_summed_over_the_episodes_that_have_one(rollouts: tuple[bool, list[NetworkedRollout]]) -> None:
-    trajectory = rollouts[1][0]
+def test_equality_is_summed_over_the_episodes_that_have_one(
+    rollouts: Rollouts,
+) -> None:
+    trajectory = rollouts[1][0][0]
     ended = trajectory.truncated.at[:].set(False).at[-1].set(True)
     num_envs = ended.shape[1]
     returns = jnp.ones((*ended.shape, 2)).at[-1, 0].set(jnp.array([-3.0, 1.0]))
@@ -212,28 +180,30 @@ def test_equality_is_summed_over_the_episodes_that_have_one(rollouts: tuple[bool
     assert sums["episode_return"].tolist() == [num_envs - 4, num_envs]
 
 
-def test_packed_rollouts_go_on_with_the_next_episode_and_ragged_ones_stop(
-    rollouts: tuple[bool, list[NetworkedRollout]],
+def test_a_rollout_goes_on_with_the_next_episode_or_stops(
+    rollouts: Rollouts,
 ) -> None:
-    is_ragged, (first, second) = rollouts
-    np.testing.assert_array_equal(first.is_played[:, 0], [1, 1, 1, not is_ragged, not is_ragged])
+    stops, ((first, is_played), (second, _)) = rollouts
+    np.testing.assert_array_equal(is_played[:, 0], [1, 1, 1, not stops, not stops])
     np.testing.assert_array_equal(first.starts[:3, 0], [1, 0, 0])
     np.testing.assert_array_equal(first.terminated[:3, 0], [0, 0, 1])
-    np.testing.assert_array_equal(second.starts[:2, 0], [is_ragged, not is_ragged])
-    np.testing.assert_array_equal(abs(second.obs[:2, 0, 0, 0]), [1, 1] if is_ragged else [2, 1])
+    np.testing.assert_array_equal(second.starts[:2, 0], [stops, not stops])
+    np.testing.assert_array_equal(abs(second.obs[:2, 0, 0, 0]), [1, 1] if stops else [2, 1])
     np.testing.assert_array_equal(first.info["final_obs"][2, 0, 0], 3)
 
 
-def test_memory_and_fingerprints_start_afresh_with_an_episode(rollouts: tuple[bool, list[NetworkedRollout]]) -> None:
-    for trajectory in rollouts[1]:
-        starts = np.asarray(trajectory.starts & trajectory.is_played)
+def test_memory_and_fingerprints_start_afresh_with_an_episode(
+    rollouts: Rollouts,
+) -> None:
+    for trajectory, is_played in rollouts[1]:
+        starts = np.asarray(trajectory.starts & is_played)
         for memory, fresh in (
             (trajectory.before.hidden, 0),
             (trajectory.before.cell, 0),
             (trajectory.before.policy, 0.5),
         ):
             np.testing.assert_array_equal(memory[starts], fresh)
-        goes_on = np.asarray(trajectory.is_played & ~trajectory.starts)[1:]
+        goes_on = np.asarray(is_played & ~trajectory.starts)[1:]
         np.testing.assert_array_equal(trajectory.before.hidden[1:][goes_on], trajectory.after.hidden[:-1][goes_on])
         assert np.all(trajectory.before.hidden[1:][goes_on] != 0)
 
@@ -293,7 +263,7 @@ def test_a_run_is_written_and_loaded_to_play(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *[("protocol", "mail"), ("early_ends", "cut"), ("num_envs", 0), ("rollout_steps", 0), ("hidden_size", 0)],
+        *[("protocol", "mail"), ("num_envs", 0), ("rollout_steps", 0), ("hidden_size", 0)],
         *[("total_env_steps", 79), ("learning_rate", 0.0), ("max_gradient_norm", float("inf")), ("reward_scale", 0.0)],
         *[("reward_sharing", -1.0), ("entropy_coefficient", float("nan")), ("value_coefficient", -0.5)],
         *[("discount", 1.1)],

@@ -1,11 +1,23 @@
 """Allowed values of fields of settings and of files, and the errors for other values."""
 
 import dataclasses
+import json
 from typing import Any, Literal
 
 import pytest
 
-from baselines.disk.schema import Count, Fraction, NonNegative, Plain, Positive, Seed, check_fields, read_json
+from baselines.disk.schema import (
+    Count,
+    Fraction,
+    Line,
+    Lines,
+    NonNegative,
+    Plain,
+    Positive,
+    Seed,
+    check_fields,
+    read_json,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +108,42 @@ def test_a_file_is_read_as_the_dataclass_and_lists_become_tuples() -> None:
 def test_a_file_with_nonsense_is_refused_by_file_field_and_value(content: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_json("f.json", content, Settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A row of a file."""
+
+    name: Line
+    width: Count
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Rows, numbers by name, and lines, whose type has words of its own."""
+
+    rows: tuple[Entry, ...] = ()
+    numbers: dict[str, float] = dataclasses.field(default_factory=dict)
+    lines: Lines = dataclasses.field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"rows": [{"name": "a", "width": 1}, {"name": "b", "width": 0}]},
+            r"rows\.1\.width=0 is not allowed: a whole",
+        ),
+        ({"rows": [{"name": "a"}]}, r"the field 'rows\.0\.width' is missing"),
+        ({"rows": [5]}, r"rows=\[5\] is not allowed: any number of entries"),
+        ({"numbers": {"a": 1.0, "b": "x"}}, r"numbers\.b='x' is not allowed: a number"),
+        ({"numbers": {"\x1b[31m": "x"}}, r"numbers\.\\x1b\[31m='x' is not allowed"),
+        ({"lines": {"a": 5}}, r"lines=\{'a': 5\} is not allowed: an object of text without control characters"),
+    ],
+)
+def test_a_value_inside_a_field_is_named_by_its_place(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^f\.json: {message}"):
+        read_json("f.json", json.dumps(content), Rows)
 
 
 def test_a_missing_field_is_named() -> None:

@@ -208,12 +208,8 @@ def of_schelling() -> list[WrongCall]:
         ),
         *wrong_calls(dilemmas.conditions, {}, {"table": NO_TABLE}),
         *wrong_calls(dilemmas.pure_equilibria, {}, {"table": NO_TABLE}),
-        *wrong_calls(
-            dilemmas.payoff_rows,
-            {"table": TABLE, "equilibria": [intervals.Verdict.FAILS] * 5},
-            {"table": NO_TABLE, "equilibria": (*NO_VERDICTS, [intervals.Verdict.FAILS])},
-        ),
-        *wrong_calls(dilemmas.list_equilibria, {}, {"equilibria": NO_VERDICTS}),
+        *wrong_calls(dilemmas.payoff_rows, {}, {"table": NO_TABLE}),
+        *wrong_calls(dilemmas.list_equilibria, {}, {"table": NO_TABLE}),
         *wrong_calls(intervals.is_all, {}, {"verdicts": NO_VERDICTS}),
         *wrong_calls(intervals.is_any, {}, {"verdicts": NO_VERDICTS}),
         *wrong_calls(intervals.is_not, {}, {"verdict": (None, 5, "holds", True)}),
@@ -252,6 +248,7 @@ def of_metagames() -> list[WrongCall]:
         *wrong_calls(metagame.gain_of_cooperating, {"game": CHOICE, "share": 0.5}, {"game": NO_CHOICE}),
         *wrong_calls(metagame.rest_points, {}, {"game": NO_CHOICE}),
         *wrong_calls(metagame.two_agent_matrix, {}, {"table": NO_TABLE}),
+        *wrong_calls(metagame.two_agent_rows, {}, {"table": NO_TABLE}),
         *wrong_calls(
             metagame.estimate_rest_points,
             {"table": TABLE},

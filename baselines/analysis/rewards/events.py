@@ -37,6 +37,14 @@ class EventRewards(NamedTuple):
         """
         return np.einsum("mnf,nf->mn", event_columns(self.names, events), self.weights)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each agent and event, with its weight."""
+        return [
+            {"agent": agent, "event": name, "weight": float(weight)}
+            for agent, weights in enumerate(self.weights)
+            for name, weight in zip(self.names, weights, strict=True)
+        ]
+
 
 def event_names(events: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """The features that events `[M, N]` give rise to: own, of others, of all.

@@ -57,6 +57,25 @@ class Play(NamedTuple):
     names: tuple[str, ...]
 
 
+def draw_states(player: Player, key: jax.Array, num_episodes: int, num_states: int) -> Any:
+    """States of a game that has not ended, leading axis M: drawn from episodes, or all of them if these are fewer.
+
+    Args:
+      player: who plays the episodes, best so that actions vary.
+      key: a JAX PRNG key, used once.
+      num_episodes: that are played.
+      num_states: M at most.
+    """
+
+    def play(key: jax.Array) -> tuple[Any, jax.Array]:
+        steps = play_steps(player, key)
+        return steps.states, steps.is_played
+
+    states, is_played = jax.jit(jax.vmap(play))(jax.random.split(key, num_episodes))
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(is_played))[:num_states]
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[chosen], states)
+
+
 Sample = Callable[[Any, int, Sequence[int] | np.ndarray, jax.Array], np.ndarray]
 
 

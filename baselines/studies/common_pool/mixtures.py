@@ -1,40 +1,19 @@
 """Stage teams of the study of common pools: the game between cooperating and defecting that mixed teams play."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from baselines.analysis.dilemmas import (
-    Dilemma,
-    SchellingTable,
-    conditions,
-    group_means,
-    payoff_rows,
-    pure_equilibria,
-)
-from baselines.analysis.figures import draw_diagram, draw_phase_line
-from baselines.analysis.intervals import Verdict
-from baselines.analysis.metagame import (
-    EstimatedPoint,
-    estimate_rest_points,
-    table_game,
-    two_agent_equilibria,
-    two_agent_matrix,
-)
+from baselines.analysis.dilemmas import SchellingTable, conditions, group_means, payoff_rows
+from baselines.analysis.figures import draw_diagram, draw_phase_line, make_panels
+from baselines.analysis.metagame import estimate_rest_points, table_game, two_agent_rows
 from baselines.analysis.tables import Row, spread
 from baselines.studies.common_pool.laboratory import are_teams_done, load_teams, mix_teams
 from baselines.studies.common_pool.options import Options, Variant
-from baselines.studies.common_pool.restraint import Seeds, read_seeds, slowest_first
+from baselines.studies.common_pool.restraint import by_rate, num_of, read_models
 from baselines.studies.side_by_side import Stage, Table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLUMNS = 4
-"""Panels in a row of a picture."""
 
 
 class Mixture(NamedTuple):
@@ -42,164 +21,111 @@ class Mixture(NamedTuple):
 
     Attributes:
       variant: protocol and form of early endings.
-      table: payoffs by number of cooperators, in T teams each; NaN in gaps.
+      table: payoffs by number of cooperators; a team is one independent case, the mean of its episodes. NaN in gaps.
       gaps: for each number of cooperators that no team has, why.
-      dilemma: the three conditions.
-      equilibria: of each number of cooperators.
-      points: rest points, by share of cooperators; empty if there are gaps.
     """
 
     variant: Variant
     table: SchellingTable
     gaps: dict[int, str]
-    dilemma: Dilemma
-    equilibria: list[Verdict]
-    points: list[EstimatedPoint]
-
-
-def read_mixture(options: Options, variant: Variant) -> Mixture:
-    """The payoffs of the mixed teams of a variant; a team is one independent case, the mean of its episodes."""
-    arrays, about = load_teams(options, variant)
-    num_agents = arrays["returns"].shape[2]
-    pairs = zip(arrays["is_cooperator"][::-1], arrays["returns"][::-1], strict=True)
-    groups = [group_means(*pair) for pair in pairs]  # by number of cooperators
-    table = SchellingTable(*(np.stack(column) for column in zip(*groups, strict=True)))
-    gaps = {num_agents - int(number): reason for number, reason in about.gaps.items()}
-    points = [] if gaps else estimate_rest_points(table)
-    return Mixture(variant, table, gaps, conditions(table), pure_equilibria(table), points)
 
 
 def read_mixtures(options: Options) -> list[Mixture] | None:
     """The mixed teams of all variants; None if the options ask for none."""
-    return [read_mixture(options, variant) for variant in options.variants] if options.teams else None
-
-
-# Tables: rows of one variant
+    found = []
+    for variant in options.variants if options.teams else ():
+        arrays, about = load_teams(options, variant)
+        table = SchellingTable(*group_means(arrays["is_cooperator"][::-1], arrays["returns"][::-1]))
+        gaps = {table.num_agents - int(number): reason for number, reason in about.gaps.items()}
+        found.append(Mixture(variant, table, gaps))
+    return found or None
 
 
 def schelling_rows(mixture: Mixture) -> list[Row]:
     """One row for each number of cooperators, with the reason where there are no teams."""
-    rows = payoff_rows(mixture.table, mixture.equilibria)
-    return [row | {"gap": mixture.gaps.get(row["cooperators"], "")} for row in rows]
+    return [row | {"gap": mixture.gaps.get(row["cooperators"], "")} for row in payoff_rows(mixture.table)]
 
 
 def dilemma_rows(mixture: Mixture) -> list[Row]:
     """The differences between payoffs and whether they make a dilemma."""
-    return [mixture.dilemma._asdict() | {"dilemma": str(mixture.dilemma.verdict)}]
+    dilemma = conditions(mixture.table)
+    return [dilemma._asdict() | {"dilemma": dilemma.verdict}]
 
 
 def point_rows(mixture: Mixture) -> list[Row]:
-    """One row for each rest point of the replicator dynamics."""
-    return [
-        {
-            "share_of_cooperators": point.share,
-            "stability": str(point.stability),
-            "is_equilibrium": point.is_equilibrium,
-            "support": point.support,
-        }
-        for point in mixture.points
-    ]
+    """One row for each rest point of the replicator dynamics; none where a payoff is unknown."""
+    points = [] if mixture.gaps else estimate_rest_points(mixture.table)
+    names = ("share_of_cooperators", "stability", "is_equilibrium", "support")
+    return [dict(zip(names, point, strict=True)) for point in points]
 
 
-def two_agent_rows(mixture: Mixture) -> list[Row]:
-    """One row for each equilibrium of the game reduced to two agents; none where a payoff is unknown."""
-    matrix = two_agent_matrix(mixture.table)
-    equilibria = two_agent_equilibria(matrix) if np.isfinite(matrix).all() else []
-    names = ("reward", "sucker", "temptation", "punishment")
-    payoffs: dict[str, Any] = dict(zip(names, matrix.ravel().tolist(), strict=True))
-    return [
-        payoffs | {"first_cooperates": float(first[0]), "second_cooperates": float(second[0])}
-        for first, second in equilibria
-    ]
-
-
-def gap_rows(seeds: list[Seeds], mixture: Mixture) -> list[Row]:
+def gap_rows(options: Options, mixtures: list[Mixture]) -> list[Row]:
     """One row for each number of cooperators without teams: why, and at which rates nobody is in a class."""
-    own = [here for here in seeds if here.variant == mixture.variant]
-    rates = {
-        f"rates_without_{group}": " ".join(str(here.rate) for here in own if not getattr(here.tags, group).any())
-        for group in ("cooperators", "defectors")
-    }
-    return [{"cooperators": number, "reason": why} | rates for number, why in sorted(mixture.gaps.items())]
+    models = by_rate(read_models(options))
+
+    def rates_without(variant: Variant, tag: str) -> str:
+        return " ".join(
+            str(rate) for (*names, rate), some in models.items() if (*names,) == variant and not num_of(some, tag)
+        )
+
+    return [
+        mixture.variant._asdict()
+        | {"cooperators": number, "reason": why}
+        | {f"rates_without_{tag}s": rates_without(mixture.variant, tag) for tag in ("cooperator", "defector")}
+        for mixture in mixtures
+        for number, why in sorted(mixture.gaps.items())
+    ]
 
 
-def _of_all(make: Callable[[Mixture], list[Row]]) -> Callable[[Options, list[Mixture]], list[Row]]:
+def of_all(make: Callable[[Mixture], list[Row]]) -> Callable[[Options, list[Mixture]], list[Row]]:
     """The rows of all variants, with the names of the variant."""
     return lambda options, mixtures: [m.variant._asdict() | row for m in mixtures for row in make(m)]
 
 
-def all_gap_rows(options: Options, mixtures: list[Mixture]) -> list[Row]:
-    """`gap_rows` of all variants."""
-    return _of_all(partial(gap_rows, read_seeds(options)))(options, mixtures)
-
-
-# Pictures
-
-
-def schelling_diagrams(options: Options, mixtures: list[Mixture]) -> "Figure":
-    """A Schelling diagram for each variant; rings mark pure equilibria."""
-    figure, panels = _panels(len(mixtures))
-    for axes, mixture in zip(panels, mixtures, strict=True):
-        draw_diagram(axes, mixture.table, mixture.equilibria, options.name_of(mixture.variant))
-        axes.set_ylabel(f"return in {options.steps} steps")
-    panels[0].legend(frameon=False, fontsize="small")
-    return figure
-
-
-def phase_lines(options: Options, mixtures: list[Mixture]) -> "Figure":
-    """The replicator dynamics of each variant, nothing where a payoff is unknown."""
-    figure, panels = _panels(len(mixtures))
-    for axes, mixture in zip(panels, mixtures, strict=True):
+def draw(options: Options, mixtures: list[Mixture]) -> "dict[str, Figure]":
+    """A Schelling diagram (rings mark pure equilibria) and the replicator dynamics of each variant."""
+    schelling, diagrams = make_panels(len(mixtures), size=(3.2, 2.8), columns=4)
+    phase, lines = make_panels(len(mixtures), size=(3.2, 2.8), columns=4)
+    for mixture, diagram, line in zip(mixtures, diagrams, lines, strict=True):
+        title = options.name_of(mixture.variant)
+        draw_diagram(diagram, mixture.table, title)
+        diagram.set_ylabel(f"return in {options.steps} steps")
         if mixture.gaps:
-            axes.set_title(options.name_of(mixture.variant))
-            axes.text(0.5, 0.5, "payoffs unknown", ha="center", va="center", transform=axes.transAxes)
-            axes.set_axis_off()
+            line.set_title(title)
+            line.text(0.5, 0.5, "payoffs unknown", ha="center", va="center", transform=line.transAxes)
+            line.set_axis_off()
         else:
-            draw_phase_line(axes, table_game(mixture.table), options.name_of(mixture.variant))
-    return figure
-
-
-def _panels(count: int) -> tuple["Figure", list["Axes"]]:
-    from matplotlib.figure import Figure
-
-    columns = min(count, COLUMNS)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(3.2 * columns, 2.8 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid[count:]:
-        axes.set_axis_off()
-    return figure, list(grid[:count])
+            draw_phase_line(line, table_game(mixture.table), title)
+    diagrams[0].legend(frameon=False, fontsize="small")
+    return {"schelling": schelling, "phase": phase}
 
 
 TEAMS = Stage(
     name="teams",
-    pieces=lambda options: slowest_first(options) if options.teams else None,
+    pieces=lambda options: options.slowest_first if options.teams else None,
     is_done=are_teams_done,
     work=mix_teams,
     find=read_mixtures,
     tables={
         "schelling": Table(
-            _of_all(schelling_rows),
+            of_all(schelling_rows),
             "Whether a number of cooperators is a pure equilibrium of the choice between the two classes. Cooperators "
             "of a team come from one model; every defector sits in the slot that it was trained in (our choice). "
             "Intervals are over teams drawn from these models; they do not cover how other trainings would have ended.",
             lambda rows: spread(rows, ("protocol", "early_ends"), "cooperators", "equilibrium"),
         ),
-        "dilemmas": Table(_of_all(dilemma_rows), "The differences between payoffs that make a dilemma."),
-        "gaps": Table(all_gap_rows, "Numbers of cooperators for which there are no teams."),
+        "dilemmas": Table(of_all(dilemma_rows), "The differences between payoffs that make a dilemma."),
+        "gaps": Table(gap_rows, "Numbers of cooperators for which there are no teams."),
         "rest_points": Table(
-            _of_all(point_rows),
+            of_all(point_rows),
             "Rest points of the replicator dynamics by share of cooperators, with bootstrap intervals over teams. "
             "Support is the share of resamples that have the point. Mixed points that are equilibria are the symmetric "
             "mixed equilibria.",
         ),
         "two_agents": Table(
-            _of_all(two_agent_rows),
+            of_all(lambda mixture: two_agent_rows(mixture.table)),
             "Equilibria of the game reduced to two agents, by their probabilities of cooperating.",
         ),
     },
-    figures=lambda options, mixtures: {
-        "schelling": schelling_diagrams(options, mixtures),
-        "phase": phase_lines(options, mixtures),
-    },
+    figures=draw,
 )

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import os
 import typing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,6 @@ import jax
 import numpy as np
 
 import jaxdilemmas
-from baselines import networked
 from baselines.analysis.teams import tag_agents
 from baselines.disk.schema import (
     MOST_EPISODES,
@@ -21,18 +19,16 @@ from baselines.disk.schema import (
     FilePath,
     Fraction,
     NonNegative,
-    NumSeeds,
     OnceEach,
     Positive,
-    Seed,
-    check_fields,
 )
 from baselines.networking.protocols import PROTOCOLS
-from baselines.presets import FIRST_REPORTED_SEED
 from baselines.runs.options import default_name, parse_env_kwargs
+from baselines.studies.common_pool.early_ends import Config, EarlyEnds
+from baselines.studies.side_by_side import StudyOptions
 from jaxdilemmas.environment import Environment, require
 
-EARLY_ENDS: tuple[str, ...] = typing.get_args(typing.get_type_hints(networked.Config)["early_ends"])
+EARLY_ENDS: tuple[str, ...] = typing.get_args(EarlyEnds)
 PROTOCOL_NAMES: tuple[str, ...] = tuple(PROTOCOLS)
 RATES = (0.03, 0.042, 0.053, 0.065, 0.077, 0.088, 0.1)
 
@@ -61,18 +57,15 @@ class Model(NamedTuple):
         return f"rate_{self.rate}-seed_{self.seed}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What to train, to evaluate and to mix.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(StudyOptions):
+    """What to train, to evaluate and to mix; the settings are those of `early_ends.Config`.
 
     Attributes:
       protocols: which messages the agents exchange, see baselines.networked.
       rates: of regrowth; a model is trained and evaluated at one.
-      seeds: models for each protocol and rate.
-      first_seed: the others follow it; settings were chosen on seeds below 100.
       reward_sharing: how much of the others' rewards an agent learns from.
       early_ends: how rollouts that end early are learnt from; every protocol is trained with every way that is named.
-      settings: further settings of baselines.networked as name=value, such as total_env_steps=10000.
       env_kwargs: keyword arguments of common_pool as name=value, such as num_agents=4 max_steps=1000.
       episodes: in which a model or a team is evaluated.
       steps: of an episode that are looked at.
@@ -80,20 +73,13 @@ class Options:
       cooperator_above: agents with more are cooperators.
       teams: mixed for each number of defectors; 0 for no mixed teams.
       team_rate: the regrowth rate at which they play.
-      jobs: processes at work at a time.
       output: directory; by default one in runs, named by time. If it holds a study, that study is continued.
-
-    Raises:
-      ValueError: a value is not allowed.
     """
 
     protocols: OnceEach[str] = PROTOCOL_NAMES
     rates: OnceEach[Positive] = RATES
-    seeds: NumSeeds = 5
-    first_seed: Seed = FIRST_REPORTED_SEED
     reward_sharing: NonNegative = 0.1
     early_ends: OnceEach[str] = ("packed",)
-    settings: tuple[str, ...] = ()
     env_kwargs: tuple[str, ...] = ()
     episodes: Count = 20
     steps: Count = 100
@@ -101,12 +87,10 @@ class Options:
     cooperator_above: Fraction = 0.35
     teams: CountOrZero = 100
     team_rate: Positive = 0.055
-    jobs: Count = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
     output: FilePath = dataclasses.field(default_factory=lambda: Path("runs") / default_name("study", "common_pool"))
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        require(self.first_seed < 2**31 - self.seeds, "first_seed", self.first_seed, "seeds are below 2^31")
+        super().__post_init__()
         is_fit = self.teams == 0 or 2 <= self.teams <= MOST_EPISODES
         require(is_fit, "teams", self.teams, f"0, or at least 2 for an interval, and at most {MOST_EPISODES:,}")
         tag_agents(np.zeros((1, 1)), self.defector_below, self.cooperator_above)  # raises if thresholds are wrong
@@ -136,6 +120,11 @@ class Options:
         """In the order of the results."""
         return [Variant(*names) for names in itertools.product(self.protocols, self.early_ends)]
 
+    @property
+    def slowest_first(self) -> list[Variant]:
+        """Those with the slowest protocols first."""
+        return sorted(self.variants, key=lambda variant: -PROTOCOL_NAMES.index(variant.protocol))
+
     def name_of(self, variant: Variant) -> str:
         """The protocol, with the form of early endings where there are several."""
         return variant.protocol if len(self.early_ends) == 1 else f"{variant.protocol}, {variant.early_ends}"
@@ -143,30 +132,18 @@ class Options:
     @property
     def models(self) -> list[Model]:
         """Of each variant."""
-        seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return [Model(*names) for names in itertools.product(self.rates, seeds)]
+        return [Model(*names) for names in itertools.product(self.rates, self.all_seeds)]
 
     def env(self, rate: float | None = None) -> Environment:
-        """The game, at a rate or at its default one.
-
-        Raises:
-          ValueError: an argument is not allowed.
-        """
+        """The game, at a rate or at its default one; raises a ValueError if an argument is not allowed."""
         rates = {} if rate is None else {"regrowth_rate": rate}
         return jaxdilemmas.make("common_pool", **parse_env_kwargs(self.env_kwargs), **rates)
 
-    def config(self, variant: Variant) -> networked.Config:
-        """Settings of the algorithm.
-
-        Raises:
-          ValueError: a setting is unknown or not allowed.
-        """
-        settings = parse_env_kwargs(self.settings)
+    def config(self, variant: Variant) -> Config:
+        """Settings of the algorithm; raises a ValueError if one is unknown or not allowed."""
         own = variant._asdict() | {"reward_sharing": self.reward_sharing}
-        known = {field.name for field in dataclasses.fields(networked.Config)} - own.keys()
-        unknown = sorted(settings.keys() - known)
-        require(not unknown, "settings", unknown, f"of {', '.join(sorted(known))}")
-        return networked.Config(**own, **settings)
+        known = {field.name for field in dataclasses.fields(Config)} - own.keys()
+        return Config(**own, **self.chosen_settings(known))
 
     def training(self) -> dict[str, Any]:
         """What the models in a directory have in common."""

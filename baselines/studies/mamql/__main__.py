@@ -14,8 +14,8 @@ from rich.console import Console
 
 from baselines.runs.terminal import as_command
 from baselines.studies.mamql.options import Options, quick_options
+from baselines.studies.mamql.pieces import DEMONSTRATIONS
 from baselines.studies.mamql.stages import OVERVIEW, STAGES
-from baselines.studies.mamql.tasks import DEMONSTRATIONS
 from baselines.studies.side_by_side import conduct
 
 QUICK = "--quick"

@@ -52,17 +52,17 @@ SHARED = (
 )
 """Settings that methods take from the tuned ones of MAMQL; see `Method.own_budget`."""
 
+SETTING_NAMES = frozenset(
+    field.name for method in METHODS.values() for field in dataclasses.fields(method.algorithm.config_class)
+)
+"""Of all methods."""
+
 TRUE_REWARD = "true_reward"
 """The method of IPPO on the game's own reward, with which stage retrain compares the others."""
 
 
 def config_of(method: str, game: str, given: dict[str, Any]) -> Any:
-    """The settings of a method on a game.
-
-    Args:
-      method: one of `METHODS`.
-      game: its id.
-      given: settings of the command; those that the method does not have are left out.
+    """The settings of a method on a game; those of the command that the method does not have are left out.
 
     Raises:
       ValueError: a setting is not allowed.
@@ -72,14 +72,9 @@ def config_of(method: str, game: str, given: dict[str, Any]) -> Any:
     kept = {"gradient_steps"} & tuned.keys() if own_budget else set()
     shared = {name: value for name, value in preset("mamql", game).items() if name in SHARED and name not in kept}
     own = own if game == "gems" else own | elsewhere
-    chosen = {name: value for name, value in given.items() if name in setting_names(method)}
+    names = {field.name for field in dataclasses.fields(algorithm.config_class)}
+    chosen = {name: value for name, value in given.items() if name in names}
     return algorithm.config_class(**(tuned | shared | own | chosen))
-
-
-@functools.cache
-def setting_names(method: str) -> frozenset[str]:
-    """The names of the settings of a method."""
-    return frozenset(field.name for field in dataclasses.fields(METHODS[method].algorithm.config_class))
 
 
 def retraining(game: str, env_steps: int) -> Any:
@@ -109,12 +104,8 @@ def joint_actions(game: str) -> int:
 def budget(config: Any) -> Row:
     """What one run of an imitator spends.
 
-    Returns:
-      `gradient_steps`, of critics, clones or discriminators, by minibatches of `batch_size` demonstrations and, if
-      the imitator plays, as many transitions of that play; `cloning_steps`, before them, by demonstrations;
-      `policy_steps`, of IPPO; their learning rates; `reads`; `env_steps`; the update-to-data ratio as
-      `steps_per_env_step`, gradient steps of both kinds, and `transitions_per_env_step`, the transitions that they
-      read. Both ratios are 0 where the imitator does not play.
+    Gradient steps are by minibatches of `batch_size` demonstrations and, if the imitator plays, as many transitions of
+    that play. Policy steps are those of IPPO. The update-to-data ratios are 0 where the imitator does not play.
     """
     env_steps = config.num_updates * config.env_steps_per_update
     generator = getattr(config, "generator", None)

@@ -1,19 +1,16 @@
 """Rows of tables from the rows of the study of MAMQL: a row of the study is one training, a row of a table a mean.
 
-A row of the study has the fields of its `Piece`, `numbers` by name, and where rewards were read `agents`, scores by
-name for each agent, and `weights`, a row for each agent and event.
+A row of the study is flat, see `pieces.read_rows`: the fields of its `Piece`, numbers, and scores as means over agents.
+Where rewards were read it has `weights` and `successor_weights`, each a row for each agent and event.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from baselines.analysis.intervals import Estimate, mean_over_seeds
-from baselines.analysis.tables import Row
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from baselines.analysis.intervals import Estimate
+from baselines.analysis.tables import Row, estimate, group_by
 
 NAN = float("nan")
 
@@ -44,35 +41,10 @@ WEIGHTS = {"constrained": "weights", "successor": "successor_weights"}
 """The regressions of rewards on events, and the entries of a row with the weights that they found."""
 
 
-def groups(rows: Iterable[Row], names: tuple[str, ...] = GROUP) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by their values of these columns, in order of appearance."""
-    found: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        found.setdefault(tuple(row[name] for name in names), []).append(row)
-    return found
-
-
-def estimate(sources: Iterable[Row], name: str) -> Estimate:
-    """The mean over seeds of a number and its interval; seeds that lack the number are left out."""
-    values = np.array([source.get(name, NAN) for source in sources], np.float64)
-    values = values[np.isfinite(values)]
-    return mean_over_seeds(values) if len(values) else Estimate(NAN, NAN, NAN)
-
-
-def agent_means(row: Row) -> dict[str, float]:
-    """The scores of a row, means over agents."""
-    agents = row.get("agents", [])
-    return {name: float(np.mean([agent[name] for agent in agents])) for name in (agents[0] if agents else {})}
-
-
 def run_rows(rows: list[Row]) -> list[Row]:
-    """One row for each training, with the same columns: numbers, and scores as means over agents."""
-    flat = []
-    for row in rows:
-        plain = {name: value for name, value in row.items() if not isinstance(value, dict | list)}
-        flat.append(plain | row["numbers"] | agent_means(row))
-    columns = dict.fromkeys(name for row in flat for name in row)
-    return [{name: row.get(name, NAN) for name in columns} for row in flat]
+    """One row for each training, with the same columns."""
+    columns = dict.fromkeys(name for row in rows for name in row if name not in WEIGHTS.values())
+    return [{name: row.get(name, NAN) for name in columns} for row in rows]
 
 
 def weight_rows(rows: list[Row]) -> list[Row]:
@@ -90,26 +62,29 @@ def gap_rows(rows: list[Row]) -> list[Row]:
     return [{name: row[name] for name in ("stage", *GROUP, "seed", "gap")} for row in rows if "gap" in row]
 
 
-def summary_rows(rows: list[Row], names: tuple[str, ...] = (), part: str = "numbers") -> list[Row]:
+def summary_rows(rows: list[Row], names: Iterable[str], skips_empty: bool = False) -> list[Row]:
     """One row for each game, expert, method and size: means over seeds.
 
     Args:
       rows: of one stage.
-      names: of numbers; all but standard errors if there are none.
-      part: "numbers", or "agents" for scores, means over agents.
+      names: of numbers.
+      skips_empty: whether those are left out of which no seed has any of the numbers.
 
     Returns:
       The means, and `seeds`: the number of seeds of the mean that has the fewest, among those that have any.
     """
-    names = names or tuple(dict.fromkeys(name for row in rows for name in row[part] if not name.endswith("_error")))
-    table = []
-    for group, members in groups(rows).items():
-        sources = [agent_means(row) if part == "agents" else row["numbers"] for row in members]
-        if any(sources):
-            counts = [sum(bool(np.isfinite(source.get(name, NAN))) for source in sources) for name in names]
+    names, table = tuple(names), []
+    for group, members in group_by(rows, GROUP).items():
+        if not skips_empty or any(name in row for row in members for name in names):
+            counts = [sum(bool(np.isfinite(row.get(name, NAN))) for row in members) for name in names]
             row: Row = dict(zip(GROUP, group, strict=True)) | {"seeds": min(filter(None, counts), default=0)}
-            table.append(row | {name: estimate(sources, name) for name in names})
+            table.append(row | {name: estimate(members, name) for name in names})
     return table
+
+
+def retrain_rows(rows: list[Row]) -> list[Row]:
+    """`summary_rows` of all returns."""
+    return summary_rows(rows, dict.fromkeys(name for row in rows for name in row if name.startswith("return")))
 
 
 def play_rows(rows: list[Row], names: tuple[str, ...], speed: str = "env_steps_to_90") -> list[Row]:
@@ -122,10 +97,10 @@ def play_rows(rows: list[Row], names: tuple[str, ...], speed: str = "env_steps_t
         methods that do not play, and the median, for which other seeds count as infinite; NaN if it is infinite.
     """
     table = summary_rows(rows, names)
-    for row, members in zip(table, groups(rows).values(), strict=True):
-        values = np.array([member["numbers"].get(speed, NAN) for member in members], np.float64)
+    for row, members in zip(table, group_by(rows, GROUP).values(), strict=True):
+        values = np.array([member.get(speed, NAN) for member in members], np.float64)
         median = float(np.median(np.where(np.isnan(values), np.inf, values)))
-        is_playing = any(member["numbers"].get("env_steps", 0) > 0 for member in members)
+        is_playing = any(member.get("env_steps", 0) > 0 for member in members)
         row["reached"] = f"{int(np.isfinite(values).sum())} of {len(values)}" if is_playing else ""
         row[f"{speed}_median"] = median if np.isfinite(median) else NAN
     return table
@@ -133,28 +108,30 @@ def play_rows(rows: list[Row], names: tuple[str, ...], speed: str = "env_steps_t
 
 def fitted_rows(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
     """Correlations of fitted rewards by method, and after the methods of each expert and size those of `NULLS`."""
-    table = []
-    for members in groups((row for row in rows if row.get("agents")), ("game", "expert", "size")).values():
-        table += summary_rows(members, tuple(f"fitted_{name}" for name in names), "agents")
+    table, fitted = [], [f"fitted_{name}" for name in names]
+    scored = [row for row in rows if fitted[0] in row]
+    for members in group_by(scored, ("game", "expert", "size")).values():
+        table += summary_rows(members, fitted)
         first = [member for member in members if member["method"] == members[0]["method"]]
         for label, pattern in NULLS.items():  # their scores depend on the held-out steps alone, not on who learnt
-            (null,) = summary_rows(first, tuple(pattern.format(name) for name in names), "agents")
+            scores = [pattern.format(name) for name in names]
+            (null,) = summary_rows(first, scores)
             if null["seeds"]:
-                scores = {f"fitted_{name}": null[pattern.format(name)] for name in names}
-                table.append({name: null[name] for name in (*GROUP, "seeds")} | {"method": label} | scores)
+                row = {name: null[name] for name in (*GROUP, "seeds")} | {"method": label}
+                table.append(row | {name: null[score] for name, score in zip(fitted, scores, strict=True)})
     return table
 
 
 def return_rows(rows: list[Row]) -> list[Row]:
     """Returns by method, a row for each game, expert and size, with the expert's return and the published numbers."""
     table = []
-    methods = dict.fromkeys(row["method"] for row in rows)
-    for (game, expert, size), members in groups(rows, ("game", "expert", "size")).items():
-        row: Row = {"game": game, "expert": expert, "size": size, "expert return": float(members[0]["expert_return"])}
-        for method in methods:
-            row[method] = estimate((m["numbers"] for m in members if m["method"] == method), "return")
-        row["published mamql"] = PUBLISHED.get((game, "mamql"), {}).get(size, NAN)
-        table.append(row | {"published iql-ma": PUBLISHED.get((game, "iq_learn_joint"), {}).get(size, NAN)})
+    for (game, expert, size), members in group_by(rows, ("game", "expert", "size")).items():
+        row: Row = {"game": game, "expert": expert, "size": size, "expert return": members[0]["expert_return"]}
+        for method in dict.fromkeys(row["method"] for row in rows):
+            row[method] = estimate((member for member in members if member["method"] == method), "return")
+        for column, method in {"published mamql": "mamql", "published iql-ma": "iq_learn_joint"}.items():
+            row[column] = PUBLISHED.get((game, method), {}).get(size, NAN)
+        table.append(row)
     return table
 
 
@@ -169,17 +146,17 @@ def difference_rows(rows: list[Row], name: str = "return") -> list[Row]:
       the other over them; the `gain` and its `verdict`.
     """
     table = []
-    for (game, expert, size), members in groups(rows, ("game", "expert", "size")).items():
-        by_method = {(row["method"], row["seed"]): row["numbers"].get(name, NAN) for row in members}
-        for other in dict.fromkeys(row["method"] for row in members if row["method"] != FIRST):
-            pairs = [(by_method.get((FIRST, seed), NAN), value) for (m, seed), value in by_method.items() if m == other]
-            both = [
-                {FIRST: own, "other": theirs, "gain": own - theirs}
-                for own, theirs in pairs
-                if np.isfinite([own, theirs]).all()
+    for (game, expert, size), members in group_by(rows, ("game", "expert", "size")).items():
+        found = {(row["method"], row["seed"]): row[name] for row in members if np.isfinite(row.get(name, NAN))}
+        for than in dict.fromkeys(row["method"] for row in members if row["method"] != FIRST):
+            pairs = [
+                (found[FIRST, seed], value)
+                for (m, seed), value in found.items()
+                if m == than and (FIRST, seed) in found
             ]
+            both = [{FIRST: own, "other": other, "gain": own - other} for own, other in pairs]
             if both:
-                row = {"game": game, "expert": expert, "size": size, "than": other, "seeds": len(both)}
+                row = {"game": game, "expert": expert, "size": size, "than": than, "seeds": len(both)}
                 means = {column: estimate(both, column) for column in (FIRST, "other", "gain")}
                 table.append(row | means | {"verdict": verdict(means["gain"])})
     return table
@@ -202,54 +179,21 @@ def regression_rows(rows: list[Row]) -> list[Row]:
 
 
 def _relative(weights: list[Row]) -> list[Row]:
-    largest = {agent: max(abs(w["weight"]) for w in own) for (agent,), own in groups(weights, ("agent",)).items()}
+    largest = {agent: max(abs(w["weight"]) for w in own) for (agent,), own in group_by(weights, ("agent",)).items()}
     return [row | {"weight": row["weight"] / (largest[row["agent"]] or 1.0)} for row in weights]
 
 
 def team_weight_rows(rows: list[Row], place: str = "weights") -> list[Row]:
     """Weights of events by team, means over agents and then over seeds; `relative` to the largest of the team."""
     table = []
-    for (game, expert, method, size), members in groups(rows).items():
-        by_event = [groups(row[place], ("event",)) for row in members if row.get(place)]
+    for (game, expert, method, size), members in group_by(rows, GROUP).items():
+        by_event = [group_by(row[place], ("event",)) for row in members if row.get(place)]
         means = [
             {name: float(np.mean([w["weight"] for w in own])) for (name,), own in some.items()} for some in by_event
         ]
         estimates = {name: estimate(means, name) for name in dict.fromkeys(name for some in means for name in some)}
         largest = max((abs(value.mean) for value in estimates.values()), default=NAN)
         for name, value in estimates.items():
-            row = {"game": game, "team": expert, "method": method, "size": size, "event": name, "weight": value}
-            table.append(row | {"relative": value.mean / largest if largest else NAN})
+            row: dict[str, Any] = {"game": game, "team": expert, "method": method, "size": size, "event": name}
+            table.append(row | {"weight": value, "relative": value.mean / largest if largest else NAN})
     return table
-
-
-def curves(rows: list[Row], names: tuple[str, ...], title: str, level: float | None = None) -> "Figure":
-    """Means over the number of demonstrations: a panel for each number, a line for each method, bands of 95 %.
-
-    Args:
-      rows: of `summary_rows`, of one game and one expert.
-      names: of their estimates.
-      title: of the figure.
-      level: the expert's return, a dotted line in the first panel.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6 * len(names), 3.6), layout="constrained")
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
-    all_sizes = [row["size"] for row in rows]
-    for axes, name in zip(panels, names, strict=True):
-        for (method,), own in groups(sorted(rows, key=lambda row: row["size"]), ("method",)).items():
-            sizes, (mean, low, high) = [row["size"] for row in own], np.array([row[name] for row in own], np.float64).T
-            (line,) = axes.plot(sizes, mean, marker="o", markersize=3, label=method)
-            axes.fill_between(sizes, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
-        axes.set_xscale("log")
-        axes.set_xlim(min(all_sizes) / 1.2, max(all_sizes) * 1.2)  # also of a panel without a number
-        axes.set_xlabel("transitions of demonstrations")
-        axes.set_title(name.replace("_", " "), fontsize="medium")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.3)
-    if level is not None:
-        panels[0].axhline(level, color="black", linestyle=":", linewidth=1)
-        panels[0].annotate("expert", (0, level), (2, 2), ("axes fraction", "data"), "offset points", fontsize="small")
-    panels[0].legend(frameon=False, fontsize="small")
-    figure.suptitle(title)
-    return figure

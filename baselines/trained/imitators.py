@@ -1,10 +1,8 @@
-"""Imitators of the study: trained on demonstrations, kept on disk, and read: how they act and what they want."""
+"""Trained imitators: how they act, how they value, and which rewards they recovered."""
 
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import chex
 import jax
@@ -14,11 +12,12 @@ import numpy as np
 from baselines import adversarial
 from baselines.core import trainer
 from baselines.core.players import Player, trained_player
-from baselines.demonstrations import Demonstrations
 from baselines.imitation.critics import soft_max
 from baselines.imitation.imitator import RewardFunction
-from baselines.runs.directory import load_tree, save_parameters
 from jaxdilemmas.environment import Environment
+
+if TYPE_CHECKING:
+    from baselines.demonstrations import Demonstrations
 
 AT_ONCE = 2048
 """Transitions that a network reads at a time."""
@@ -71,7 +70,7 @@ class Imitator(NamedTuple):
         values = self.config.acting_inverse_temperature * self.action_values(obs)
         return values - np.logaddexp.reduce(values, axis=-1, keepdims=True)
 
-    def rewards(self, demonstrations: Demonstrations) -> np.ndarray:
+    def rewards(self, demonstrations: "Demonstrations") -> np.ndarray:
         """Recovered rewards of M transitions, `[M, N]` float32."""
         names = ("obs", "actions", "next_obs", "terminated")
         return in_parts(self.reward_function, *(getattr(demonstrations, name) for name in names))
@@ -89,46 +88,3 @@ def in_parts(function: Callable[..., jax.Array], *arrays: np.ndarray) -> np.ndar
         part = np.asarray(run(*(jnp.asarray(array[start : start + size]) for array in arrays)))
         parts.append(part[first - start :])
     return np.concatenate(parts)
-
-
-class Learnt(NamedTuple):
-    """What is kept of a training: parameters, metrics of its U updates, `[U, ...]` each, and the seconds it took."""
-
-    network_params: Any
-    history: dict[str, Any]
-    seconds: Any
-
-
-def obtain(
-    algorithm: trainer.Imitator,
-    config: Any,
-    env: Environment,
-    demonstrations: Demonstrations,
-    key: jax.Array,
-    path: Path,
-) -> Imitator:
-    """An imitator: loaded if it was trained before, else trained and saved.
-
-    Args:
-      algorithm: by which it learns.
-      config: its settings.
-      env: the game.
-      demonstrations: it learns from all of them.
-      key: a JAX PRNG key, used once.
-      path: its file.
-    """
-    train = algorithm.make_train(config, env, demonstrations)
-
-    def learn(key: jax.Array) -> Learnt:
-        train_state, metrics = train(key, env.default_params)
-        return Learnt(train_state.network_params, metrics, jnp.float32(0))
-
-    if path.is_file():
-        learnt = load_tree(path, jax.eval_shape(learn, key))
-    else:
-        start_time = time.monotonic()
-        learnt = jax.device_get(learn(key))
-        learnt = learnt._replace(seconds=np.float32(time.monotonic() - start_time))
-        save_parameters(path, learnt)
-    network_params = jax.tree.map(jnp.asarray, learnt.network_params)  # NumPy's cannot be constants of a program
-    return Imitator(env, algorithm, config, network_params, learnt.history | {"seconds": learnt.seconds})
