@@ -16,6 +16,7 @@ from baselines import presets
 from baselines.runs.directory import RunDirectory
 from benchmarks import (
     compile_time,
+    drawing,
     floor,
     growth,
     learning,
@@ -105,6 +106,14 @@ def test_networked_adds_a_row_for_each_number_of_agents(tmp_path: Path) -> None:
 def test_compile_times_are_positive_and_of_training_and_step() -> None:
     assert compile_time.compile_step("probe", num_envs=2) > 0
     assert compile_time.compile_training("probe") > 0
+
+
+def test_drawing_measures_a_frame_a_gif_and_a_page(tmp_path: Path) -> None:
+    output = tmp_path / "drawing.jsonl"
+    drawing.main(["--games", "common_pool", "--steps", "4", "--output", str(output)])
+    (row,) = rows(output)
+    assert (row["game"], row["steps"]) == ("common_pool", 4)
+    assert min(row["frame_ms"], row["gif_seconds"], row["page_kilobytes"]) > 0
 
 
 def test_growth_adds_a_row_for_each_size_and_draws_them(tmp_path: Path) -> None:

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from jaxdilemmas.rendering.glyphs import AGENT, INK, PAPER, Glyph, agent_colour, ink_on
+from jaxdilemmas.rendering.glyphs import AGENT, INK, PAPER, Glyph, Shape, agent_colour, ink_on
 from jaxdilemmas.rendering.panel import Layout, Row
 from jaxdilemmas.rendering.picture import HIDDEN, Marks, Picture
 
-OVERSAMPLING = 4
-MOST_OVERSAMPLED = 512 * 512
-"""Pixels of a sign up to which it is drawn larger and made smaller, so that its edges are smooth."""
+OVERSAMPLING = ((48 * 48, 4), (512 * 512, 2))
+"""Pixels of a sign up to which it is drawn so many times larger and then made smaller, so that its edges are smooth."""
 
 CORNERS = 32
 """Of the polygon that stands for a circle."""
@@ -94,17 +93,18 @@ def draw_sprite(glyph: Glyph, width: int, height: int, turn: int, agent: int) ->
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     reach = abs(rotation) @ (width, height)
     cols, rows = (max(int(np.ceil(side - 1e-6)), 1) for side in reach)
-    factor = OVERSAMPLING if rows * cols <= MOST_OVERSAMPLED else 1
+    factor = next((factor for most, factor in OVERSAMPLING if rows * cols <= most), 1)
     image = Image.new("RGBA", (cols * factor, rows * factor))
     draw = ImageDraw.Draw(image)
     centre = np.array([cols, rows]) * factor / 2
     for shape in glyph.shapes:
         points = (_corners(shape) * (width, height)) @ rotation.T * factor + centre - 0.5
         line = max(round(shape.stroke_width * min(width, height) * factor), 1) if shape.stroke else 0
-        layer = Image.new("RGBA", image.size)
+        layer = Image.new("RGBA", image.size) if is_clear(shape) else image
         corners = [(x, y) for x, y in points.tolist()]
         ImageDraw.Draw(layer).polygon(corners, _paint(shape.fill, agent), _paint(shape.stroke, agent), line)
-        image.alpha_composite(layer)
+        if layer is not image:
+            image.alpha_composite(layer)
     if glyph.is_numbered and min(width, height) >= 9:
         size = 0.5 * min(width, height) * factor
         place = (centre[0], centre[1] + 0.06 * height * factor)
@@ -138,7 +138,12 @@ def as_sprite(pixels: np.ndarray) -> Sprite:
     return pixels[..., :3] * opacity, 256 - opacity
 
 
-def _corners(shape: Any) -> np.ndarray:
+def is_clear(shape: Shape) -> bool:
+    """Whether one sees through a shape, so that it is laid over the shapes below it."""
+    return any(len(colour) == len("#rrggbbaa") for colour in (shape.fill, shape.stroke))
+
+
+def _corners(shape: Shape) -> np.ndarray:
     """The corners of a shape, `[corners, 2]`."""
     if len(shape.points) > 1:
         return np.array(shape.points)
