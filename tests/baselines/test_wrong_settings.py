@@ -50,6 +50,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "baselines.demonstrate": {"policy": "random", "episodes": 1},
     "baselines.evaluate": {"run": Path("run")},
     "baselines.schelling": {"cooperate": "random", "defect": "random"},
+    "baselines.watch": {"players": ("random",)},
     "baselines.studies.mamql.options": {"experts": ("cooperative",)},
 }
 """By module: what `Options` need."""
