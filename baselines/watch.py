@@ -64,24 +64,28 @@ class Options:
         require(1 <= len(self.players) <= MOST_REPLAYS, "players", self.players, f"one to {MOST_REPLAYS}")
 
 
-def find_game(options: Options) -> tuple[str, dict[str, Any]]:
+def find_game(players: Sequence[str], env: str | None, env_kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The id and the keyword arguments of the game: as given, or of the first run or file of demonstrations.
+
+    Args:
+      players: as on the command line.
+      env: the id, if it is given.
+      env_kwargs: keyword arguments that are given.
 
     Raises:
       ValueError: nothing names a game, or a file names one that is not registered.
     """
-    env_kwargs = parse_env_kwargs(options.env_kwargs)
-    for part in (part for name in options.players for part in name.split(",")):
+    for part in (part for name in players for part in name.split(",")):
         path = Path(part)
         if path.is_dir():
             record = RunDirectory(path).read_record()
-            return options.env or _checked(record.env_id), dict(record.env_kwargs) | env_kwargs
+            return env or _checked(record.env_id), dict(record.env_kwargs) | env_kwargs
         if path.is_file():
             header = load(path).header
-            return options.env or _checked(header.env_id), dict(header.env_kwargs) | env_kwargs
+            return env or _checked(header.env_id), dict(header.env_kwargs) | env_kwargs
     allowed = "--env is needed, as in --env gathering: none of the players is a run or a file of demonstrations"
-    require(options.env is not None, "env", options.env, allowed)
-    return str(options.env), env_kwargs
+    require(env is not None, "env", env, allowed)
+    return str(env), env_kwargs
 
 
 def _checked(env_id: str) -> str:
@@ -156,7 +160,7 @@ def watch(options: Options) -> list[Path]:
     Raises:
       ValueError: a player is unknown or does not fit the game, or the game is not drawn.
     """
-    env_id, env_kwargs = find_game(options)
+    env_id, env_kwargs = find_game(options.players, options.env, parse_env_kwargs(options.env_kwargs))
     picture_of(find_player("random", env_id, env_kwargs).env)
     replays = [replay_player(name, options, env_id, env_kwargs) for name in options.players]
     first = Path(options.players[0])
