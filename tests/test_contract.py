@@ -11,6 +11,7 @@ from jaxdilemmas import AutoReset, EpisodeStatistics, TransformRewards, preferen
 from jaxdilemmas.testing import CHECKS, check_environment, run_check, sentence_of
 from jaxdilemmas.testing.probe import Probe
 from tests.broken_games import BROKEN, RewardsAreOne
+from tests.games import EVERY_GAME
 from tests.pot import BoxPot, Pot
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -35,7 +36,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
 """How games are made for the check; together they have every kind of observation."""
 
 
-@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+@pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_every_registered_game_keeps_the_contract(env_id: str) -> None:
     check_environment(jaxdilemmas.make(env_id, **KEYWORDS.get(env_id, {})), num_steps=2)
 

@@ -15,6 +15,7 @@ import jaxdilemmas
 from jaxdilemmas import AddBonus, EpisodeStatistics, bonuses, metrics, policies, preferences, rendering
 from jaxdilemmas.adapters.pettingzoo import PettingZooEnv
 from jaxdilemmas.testing.probe import claim_equal
+from tests.games import EVERY_GAME
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 KEY = jax.random.key(0)
@@ -77,7 +78,7 @@ def test_a_bonus_is_the_same_in_every_mode() -> None:
     assert_same_in_every_mode(lambda key: env.step(key, env.reset(key)[1], actions), KEY)
 
 
-@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+@pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_a_game_is_drawn_the_same_in_every_mode(env_id: str) -> None:
     env = jaxdilemmas.make(env_id)
     state = env.reset(KEY)[1]
@@ -113,7 +114,7 @@ def play_by(env: Any, policy: Any, key: jax.Array) -> jax.Array:
     return jax.lax.scan(body, env.reset(key_reset)[1], jax.random.split(key_steps, 8))[1]
 
 
-@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+@pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_scripted_policies_say_their_dtypes(env_id: str) -> None:
     env = jaxdilemmas.make(env_id)
     for name in policies.scripted_policies(env):
@@ -124,7 +125,7 @@ def test_scripted_policies_say_their_dtypes(env_id: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+@pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_scripted_policies_act_the_same_in_every_mode(env_id: str) -> None:
     env = jaxdilemmas.make(env_id)
     for name in policies.scripted_policies(env):

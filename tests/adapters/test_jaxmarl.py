@@ -18,6 +18,7 @@ from jaxdilemmas import AutoReset, Environment
 from jaxdilemmas.adapters.jaxmarl import JaxMARLEnv
 from tests import probes
 from tests.adapters.real_actions import RealActions
+from tests.games import EVERY_GAME
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -79,7 +80,7 @@ def train(env: JaxMARLEnv, num_updates: int, num_steps: int) -> tuple[jax.Array,
     return weights, steps
 
 
-@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+@pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_a_training_loop_within_jaxmarls_wrappers_runs_on_every_game(env_id: str) -> None:
     env = JaxMARLEnv(jaxdilemmas.make(env_id, num_agents=2, max_steps=NUM_STEPS), flatten=True)
     weights, steps = train(env, 2, NUM_STEPS)

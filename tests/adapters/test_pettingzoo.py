@@ -19,6 +19,7 @@ from jaxdilemmas.adapters.pettingzoo import PettingZooEnv
 from jaxdilemmas.rendering import render_rgb
 from tests import probes
 from tests.adapters.real_actions import RealActions
+from tests.games import EVERY_GAME
 
 pytestmark = [pytest.mark.usefixtures("quick_compiling"), pytest.mark.filterwarnings("error::UserWarning")]
 
@@ -61,7 +62,7 @@ def play(env: PettingZooEnv, seed: Any) -> list[Any]:
     return returned
 
 
-@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+@pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_every_game_passes_pettingzoos_tests(env_id: str) -> None:
     game = jaxdilemmas.make(env_id, num_agents=2, max_steps=NUM_STEPS)
     parallel_api_test(PettingZooEnv(game), num_cycles=NUM_STEPS + 1)

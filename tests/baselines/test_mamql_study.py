@@ -159,6 +159,7 @@ def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: P
     assert set(other.train.episodes) != set(measures.make_task(chosen, piece._replace(size=50)).train.episodes)
 
 
+@pytest.mark.slow
 def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,21 @@
+"""The registered games as parameters of tests that compile each of them."""
+
+import pytest
+
+import jaxdilemmas
+
+SLOW_TO_COMPILE = (
+    "cleanup_gallego",
+    "cleanup_meltingpot",
+    "commons",
+    "commons_gallego",
+    "gathering_gallego",
+    "harvest",
+)
+"""Games with many agents: a test of one is slow, so the README's test command leaves it out; .ci/run does not."""
+
+EVERY_GAME = [
+    pytest.param(env_id, marks=pytest.mark.slow if env_id in SLOW_TO_COMPILE else ())
+    for env_id in jaxdilemmas.registered_envs()
+]
+"""Ids for `pytest.mark.parametrize`."""
