@@ -30,8 +30,8 @@ EXPERIMENTS = {
     ),
     "gems": Experiment(
         "--env gems",
-        "The game ends once both players together have more than 20. Agents that discount reach this in fewer steps "
-        "than `greedy`; the amount above 20 is chance.",
+        "The game ends once both players together have more than 20. Agents that discount reach this in fewer steps than "
+        "`greedy`; the amount above 20 is chance. Four of five seeds return as much as `greedy`, seed 101 returns 15.",
     ),
     "intersection": Experiment("--env intersection"),
     "common_pool_individual": Experiment("--env common_pool", DILEMMA),
@@ -42,7 +42,10 @@ EXPERIMENTS = {
     "commons_common": Experiment("--env commons --reward common"),
     "cleanup_individual": Experiment("--env cleanup", DILEMMA),
     "cleanup_common": Experiment("--env cleanup --reward common"),
-    "cleanup_inequity_averse": Experiment("--env cleanup --reward inequity_averse"),
+    "cleanup_inequity_averse": Experiment(
+        "--env cleanup --reward inequity_averse",
+        "Agents with envy and guilt go on fining each other, four times per agent and episode, and do not clean.",
+    ),
     "cleanup_meltingpot_individual": Experiment("--env cleanup_meltingpot", DILEMMA),
     "cleanup_meltingpot_common": Experiment(
         "--env cleanup_meltingpot --reward common --bonus cleaned=0.2 --bonus-steps 1000000",
@@ -51,7 +54,10 @@ EXPERIMENTS = {
     ),
     "harvest_individual": Experiment("--env harvest", DILEMMA),
     "harvest_common": Experiment("--env harvest --reward common"),
-    "harvest_inequity_averse": Experiment("--env harvest --reward inequity_averse"),
+    "harvest_inequity_averse": Experiment(
+        "--env harvest --reward inequity_averse",
+        "Envy and guilt do not solve the dilemma: agents collect less than random play, with large differences by seed.",
+    ),
     "gathering_gallego": Experiment("--env gathering_gallego"),
     "commons_gallego_individual": Experiment("--env commons_gallego", DILEMMA),
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),
