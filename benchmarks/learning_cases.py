@@ -30,7 +30,7 @@ EXPERIMENTS = {
     ),
     "gems": Experiment(
         "--env gems",
-        "The game ends once both players together have more than 20. Agents that discount reach this in fewer steps than "
+        "The game ends once both players together have more than 20. Agents that discount need fewer steps than "
         "`greedy`; the amount above 20 is chance. Four of five seeds return as much as `greedy`, seed 101 returns 15.",
     ),
     "intersection": Experiment("--env intersection"),
@@ -56,7 +56,7 @@ EXPERIMENTS = {
     "harvest_common": Experiment("--env harvest --reward common"),
     "harvest_inequity_averse": Experiment(
         "--env harvest --reward inequity_averse",
-        "Envy and guilt do not solve the dilemma: agents collect less than random play, with large differences by seed.",
+        "Envy and guilt do not solve the dilemma: agents collect less than random play, and seeds differ a lot.",
     ),
     "gathering_gallego": Experiment("--env gathering_gallego"),
     "commons_gallego_individual": Experiment("--env commons_gallego", DILEMMA),
