@@ -19,6 +19,8 @@ pytestmark = pytest.mark.usefixtures("quick_compiling")
 KITCHEN = "XXPXX\nO1 2O\nXDXSX\n"
 
 SLOW = {"docs/mamql.md", "docs/preferences.md"}
+SLOW |= {f"docs/tutorials/{name}.md" for name in ("is_it_a_dilemma", "own_game", "own_learner")}
+SLOW |= {"docs/tutorials/rewards_from_demonstrations.md"}
 """Pages that are left out by the README's test command."""
 
 LIBRARIES = {"docs/adapters.md": ("jaxmarl", "pettingzoo")}
@@ -50,6 +52,7 @@ PREPARED: dict[str, Callable[[], None]] = {
     "docs/demonstrations.md": record_gems,
     "docs/mamql.md": train_mamql,
     "docs/overcooked.md": draw_kitchens,
+    "docs/tutorials/rewards_from_demonstrations.md": train_mamql,
 }
 """What makes the files that the snippets of a page read."""
 

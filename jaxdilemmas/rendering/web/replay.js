@@ -60,6 +60,7 @@ class Episode {
   }
 
   draw(step, agent) {
+    if (!this.main.clientWidth) return; // a frame that is not shown yet
     step = Math.min(step, this.length);
     const marks = this.frames.seek(step);
     const window = agent >= 0 ? this.picture.window : null;
@@ -147,6 +148,7 @@ class Player {
     for (const episode of this.episodes)
       episode.chart.addEventListener("click", (event) => this.show(Math.round((event.offsetX / episode.chart.clientWidth) * episode.length)));
     addEventListener("resize", () => this.show(this.step));
+    new ResizeObserver(() => this.show(this.step)).observe(this.episodes[0].main); // a frame gets its size after the page
     addEventListener("keydown", (event) => this.press(event));
   }
 

@@ -1,0 +1,92 @@
+"""The site: every game has a replay, pages load nothing from elsewhere, and every link leads somewhere."""
+
+import html
+import logging
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+import jaxdilemmas
+from tests.browsing import Visit, browser
+from tests.docs.game_pages import pages_by_game
+from tests.docs.pages import ROOT
+from tests.docs.replays import REPLAYS, game_replays
+
+__all__ = ["browser"]
+
+MOST_BYTES, MOST_BYTES_IN_ALL = 150_000, 2_000_000
+
+
+def test_every_registered_game_has_a_small_replay_and_no_other_has() -> None:
+    sizes = {path.stem: path.stat().st_size for path in REPLAYS.iterdir()}
+    assert sorted(sizes) == jaxdilemmas.registered_envs()
+    assert max(sizes.values()) <= MOST_BYTES and sum(sizes.values()) <= MOST_BYTES_IN_ALL
+
+
+def test_a_replay_is_the_start_of_an_episode_of_each_player() -> None:
+    replays = list(game_replays("intersection"))
+    assert [replay.title for replay in replays] == ["random"]
+    replays = list(game_replays("common_pool_network"))
+    assert [replay.title for replay in replays] == ["cooperative", "random"]
+    assert [len(replay.rewards) for replay in replays] == [200, 200]
+    assert replays[0].rewards.sum() > replays[1].rewards.sum()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built strictly."""
+    pytest.importorskip("mkdocs", reason='needs pip install -e ".[docs]"')
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+
+    folder = tmp_path_factory.mktemp("site")
+    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
+    logging.getLogger("mkdocs").setLevel(logging.WARNING)
+    build(config)
+    return folder
+
+
+@pytest.mark.slow
+def test_links_of_the_site_lead_to_files_and_headings(site: Path) -> None:
+    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html") if path.parent.name != "replays"}
+    names = {path: set(re.findall(r'\bid="([^"]+)"', text)) for path, text in pages.items()}
+    broken = []
+    for path, text in pages.items():
+        if path.name == "404.html":
+            continue
+        for link in re.findall(r'\b(?:href|src)="((?!https?:|mailto:|data:)[^"]+)"', text):
+            target, heading = urldefrag(html.unescape(link))
+            there = (path.parent / unquote(target)).resolve() if target else path
+            there = there / "index.html" if there.is_dir() else there
+            if not there.exists() or (heading and unquote(heading) not in names[there] | {"__consent", "__skip"}):
+                broken.append(f"{path.relative_to(site)}: {link}")
+    assert broken == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_of_a_game_opens_with_replays_and_asks_nothing_of_the_network(
+    site: Path, browser: Any, width: int
+) -> None:
+    visit = Visit(browser, width=width)
+    page = pages_by_game()["harvest"].with_suffix(".html").name
+    visit.page.goto((site / page).as_uri())
+    frame = visit.page.frame_locator("iframe.replay")
+    frame.locator("html[data-ready]").wait_for()
+    frame.locator("#forward").click()
+    assert frame.locator("#where").inner_text().startswith("1 / ")
+    assert frame.locator(".board canvas").first.bounding_box()["width"] > 200
+    assert [url for url in visit.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert visit.errors == []
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.slow
+def test_every_page_of_a_game_has_its_replays(site: Path) -> None:
+    for env_id, page in pages_by_game().items():
+        text = (site / page.with_suffix(".html").name).read_text(encoding="utf-8")
+        assert f'src="replays/{env_id}.html"' in text and f'href="replays/{env_id}.html"' in text
+        assert (site / f"replays/{env_id}.html").exists()
