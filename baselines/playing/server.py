@@ -46,27 +46,19 @@ def make_app(room: Room, token: str, host: str) -> Starlette:
         a stranger had resolved to it.
     """
 
-    def is_host_allowed(connection: HTTPConnection) -> bool:
-        return host not in LOCAL_NAMES or connection.url.hostname in LOCAL_NAMES
-
     def is_known(connection: HTTPConnection) -> bool:
+        is_host_allowed = host not in LOCAL_NAMES or connection.url.hostname in LOCAL_NAMES
         given = connection.query_params.get("token", "")
-        return secrets.compare_digest(given.encode("utf-8", "replace"), token.encode())
+        return is_host_allowed and secrets.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
     async def page(request: Request) -> Response:
-        if not is_known(request) or not is_host_allowed(request):
-            return PlainTextResponse(
-                "The address lacks its token: open it as the terminal shows it.", FORBIDDEN, HEADERS
-            )
+        if not is_known(request):
+            return PlainTextResponse("Open the address with its token, as the terminal shows it.", FORBIDDEN, HEADERS)
         return Response(read_web("play.html"), headers=HEADERS, media_type="text/html")
-
-    async def file(request: Request) -> Response:
-        name = request.url.path.removeprefix("/")
-        return Response(read_web(name), headers=HEADERS, media_type=FILES[name])
 
     async def talk(socket: WebSocket) -> None:
         is_own = socket.headers.get("origin") == f"http://{socket.headers.get('host')}"
-        if is_own and is_known(socket) and is_host_allowed(socket):
+        if is_own and is_known(socket):
             await room.welcome(socket, socket.query_params.get("seat", str(room.session.seats[0])))
         else:
             room.num_errors += 1
@@ -79,8 +71,14 @@ def make_app(room: Room, token: str, host: str) -> Starlette:
         yield
         running.cancel()
 
-    files = [Route(f"/{name}", file) for name in FILES]
+    files = [Route(f"/{name}", _send_file) for name in FILES]
     return Starlette(routes=[Route("/", page), *files, WebSocketRoute("/ws", talk)], lifespan=clock)
+
+
+async def _send_file(request: Request) -> Response:
+    """One of the files that the page loads; they hold no secret, and so need no token."""
+    name = request.url.path.removeprefix("/")
+    return Response(read_web(name), headers=HEADERS, media_type=FILES[name])
 
 
 def make_server(room: Room, token: str, host: str) -> uvicorn.Server:

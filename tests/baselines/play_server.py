@@ -43,7 +43,7 @@ class Served:
 
     def socket(self, seat: int | str = 0, token: str = TOKEN, **options: Any) -> ClientConnection:
         address = f"ws://{HOST}:{self.port}/ws?token={token}&seat={seat}"
-        return connect(address, **{"origin": self.origin, **options})
+        return connect(address, close_timeout=1, **{"origin": self.origin, **options})
 
     @contextlib.contextmanager
     def person(self, seat: int = 0) -> Iterator["Person"]:

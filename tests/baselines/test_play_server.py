@@ -144,7 +144,7 @@ def test_pause_back_restart_pace_and_save(served: Served) -> None:
         assert "no episode has ended" in person.receive("said")["message"]
 
 
-WRONG = [
+WRONG: list[str | bytes] = [
     "",
     "x",
     "[]",
