@@ -7,6 +7,7 @@ of `baselines.ippo` on the game, with the keyword arguments below, is in the dir
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -21,7 +22,7 @@ from tests.docs.pictures import PICTURES
 REPLAYS = ROOT / "docs/replays"
 MOST_STEPS = 200
 
-NETWORK_OF_POOLS = ({}, "cooperative", 0)
+NETWORK_OF_POOLS: tuple[dict[str, Any], str, int] = ({}, "cooperative", 0)
 SCRIPTED = {env_id: PICTURES.get(env_id, NETWORK_OF_POOLS)[:2] for env_id in jaxdilemmas.registered_envs()}
 """Keyword arguments and scripted policy by the id of a game."""
 

@@ -26,6 +26,7 @@ def test_every_registered_game_has_a_small_replay_and_no_other_has() -> None:
     assert max(sizes.values()) <= MOST_BYTES and sum(sizes.values()) <= MOST_BYTES_IN_ALL
 
 
+@pytest.mark.slow
 def test_a_replay_is_the_start_of_an_episode_of_each_player() -> None:
     replays = list(game_replays("intersection"))
     assert [replay.title for replay in replays] == ["random"]
