@@ -6,7 +6,10 @@ from collections.abc import Iterator
 import jax
 import pytest
 
+from tests.browsing import browser
 from tests.reference.compiling import QUICK_FLAGS
+
+__all__ = ["browser", "quick_compiling"]
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + QUICK_FLAGS  # read where the first array is made
 

@@ -10,9 +10,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas import policies
 from jaxdilemmas.rendering.replay import Replay, record, save_replay
-from tests.browsing import Visit, browser
-
-__all__ = ["browser"]
+from tests.browsing import Visit
 
 pytestmark = pytest.mark.slow
 

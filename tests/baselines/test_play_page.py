@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.baselines.play_server import Process, Served, serving, started
-from tests.browsing import Visit, browser
+from tests.browsing import Visit
 
-__all__ = ["browser", "started"]
+__all__ = ["started"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiling")]
 

@@ -1,8 +1,9 @@
 """The site: every game has a replay, pages load nothing from elsewhere, and every link leads somewhere."""
 
 import html
-import logging
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag
@@ -10,12 +11,10 @@ from urllib.parse import unquote, urldefrag
 import pytest
 
 import jaxdilemmas
-from tests.browsing import Visit, browser
+from tests.browsing import Visit
 from tests.docs.game_pages import pages_by_game
 from tests.docs.pages import ROOT
 from tests.docs.replays import REPLAYS, game_replays
-
-__all__ = ["browser"]
 
 MOST_BYTES, MOST_BYTES_IN_ALL = 150_000, 2_000_000
 
@@ -40,13 +39,10 @@ def test_a_replay_is_the_start_of_an_episode_of_each_player() -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built strictly."""
     pytest.importorskip("mkdocs", reason='needs pip install -e ".[docs]"')
-    from mkdocs.commands.build import build
-    from mkdocs.config import load_config
-
     folder = tmp_path_factory.mktemp("site")
-    config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
-    logging.getLogger("mkdocs").setLevel(logging.WARNING)
-    build(config)
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
     return folder
 
 
