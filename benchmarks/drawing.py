@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--games", nargs="+", help="ids of games; by default all, and a large board")
     parser.add_argument("--steps", type=count_from(1), help="of an episode; by default as many as it takes")
     options = parser.parse_args(argv)
-    games = [(env_id, {}) for env_id in options.games or jaxdilemmas.registered_envs()]
+    games: list[tuple[str, dict[str, Any]]] = [
+        (env_id, {}) for env_id in options.games or jaxdilemmas.registered_envs()
+    ]
     print_header(COLUMNS)
     for env_id, env_kwargs in [*games, *(() if options.games else LARGE)]:
         report(measure(env_id, env_kwargs, options.steps), options.output, COLUMNS)
