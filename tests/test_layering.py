@@ -274,3 +274,11 @@ def test_who_prints_who_writes_files_and_who_reads_the_command_line_is_known(mod
         assert calls(module).isdisjoint(
             {"open to write", "write_text", "write_bytes", "savefig", "save_file", "save_gif"}
         )
+
+
+def test_tests_stand_in_the_same_rooms_as_what_they_test() -> None:
+    for package in ("jaxdilemmas", "baselines"):
+        folder = ROOT / "tests" / (package if package == "baselines" else "")
+        others = {"baselines", "data", "docs", "reference"} if package == "jaxdilemmas" else set()
+        rooms = {path.name for path in folder.iterdir() if any(path.glob("test_*.py"))} - others
+        assert rooms <= {path.name for path in (ROOT / package).iterdir() if path.is_dir()}

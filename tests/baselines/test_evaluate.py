@@ -18,7 +18,7 @@ from baselines.runs.directory import RunDirectory
 from jaxdilemmas import policies
 from tests.baselines.fake_algorithm import RUN_STEPS
 from tests.probes import Probe
-from tests.test_replay import data_in
+from tests.rendering.test_replay import data_in
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 

@@ -15,7 +15,7 @@ from baselines import play
 from baselines.demonstrations import load
 from baselines.runs.directory import RunDirectory
 from jaxdilemmas.envs.gems import Gems
-from tests.baselines.play_server import HOST, Process, started
+from tests.baselines.playing.play_server import HOST, Process, started
 
 __all__ = ["started"]
 

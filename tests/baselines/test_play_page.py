@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.baselines.play_server import Process, Served, serving, started
+from tests.baselines.playing.play_server import Process, Served, serving, started
 from tests.browsing import Visit
 
 __all__ = ["started"]

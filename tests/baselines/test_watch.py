@@ -10,7 +10,7 @@ import pytest
 import jaxdilemmas
 from baselines import demonstrate, watch
 from baselines.runs.directory import RunDirectory
-from tests.test_replay import data_in
+from tests.rendering.test_replay import data_in
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 

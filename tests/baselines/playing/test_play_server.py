@@ -16,7 +16,7 @@ from websockets.typing import Origin
 
 from baselines.playing.messages import MOST_BYTES, NUMBERS, parse
 from baselines.playing.room import MOST_A_SECOND
-from tests.baselines.play_server import HOST, TOKEN, Served, serving
+from tests.baselines.playing.play_server import HOST, TOKEN, Served, serving
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

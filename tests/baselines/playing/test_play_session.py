@@ -17,7 +17,7 @@ from baselines.playing.keyboard import keyboard_of
 from baselines.playing.session import Session
 from baselines.runs.command import train_command
 from jaxdilemmas import policies
-from tests.test_replay import data_in
+from tests.rendering.test_replay import data_in
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 

@@ -11,8 +11,8 @@ import pytest
 from baselines.runs.command import train_command
 from baselines.runs.directory import RunDirectory
 from tests.baselines import fake_algorithm as fake
-from tests.baselines.dying import life
-from tests.baselines.test_command import assert_same_run
+from tests.baselines.runs.dying import life
+from tests.baselines.runs.test_command import assert_same_run
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
 

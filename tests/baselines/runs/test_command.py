@@ -33,7 +33,7 @@ from baselines.runs.terminal import INTERRUPTED
 from jaxdilemmas.environment import Environment
 from tests.baselines import fake_algorithm as fake
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 MANY = ("--num-updates", "400", "--checkpoint-every", "150", "--num-seeds", "2", "--seed", "7")
 

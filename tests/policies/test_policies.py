@@ -25,7 +25,7 @@ from tests.reference import policies as reference
 from tests.reference.self_play import play_reference
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
-DATA = pathlib.Path(__file__).parent / "data"
+DATA = pathlib.Path(__file__).parents[1] / "data"
 RECORDING = DATA / "gathering_large_n10_bfs_s0.npz"
 PUBLISHED = json.loads((DATA / "gallego_selfplay_baselines.json").read_text())
 NUM_EPISODES = 24

@@ -21,7 +21,7 @@ from baselines.runs.command import train_command
 from baselines.runs.directory import RunDirectory
 from baselines.trained.load import load_player
 from jaxdilemmas.policies import scripted
-from tests.baselines.test_command import assert_same_run
+from tests.baselines.runs.test_command import assert_same_run
 from tests.probes import ENDLESS_REWARD, Params, Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")

@@ -17,7 +17,7 @@ from jaxdilemmas import rendering
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.rendering.glyphs import AGENT_COLOURS, agent_colour, ink_on
 from jaxdilemmas.rendering.picture import HIDDEN, picture_of, show_states
-from tests.colour_difference import DEUTERANOPIA, ciede2000, lab
+from tests.rendering.colour_difference import DEUTERANOPIA, ciede2000, lab
 
 
 @pytest.fixture(scope="module")
