@@ -18,6 +18,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from jaxdilemmas.rendering.replay import fill_page  # noqa: E402
 from tests.docs.game_pages import read_cells  # noqa: E402
 
 MOVED = {
@@ -63,10 +64,14 @@ def page_of(module: str) -> str:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that are not in docs/."""
+    """Adds the pages that are not in docs/, and makes pages of replays."""
     files.remove(files.src_uris["README.md"])
     for source, target in MOVED.items():
         files.append(File.generated(config, target, content=(ROOT / source).read_text(encoding="utf-8")))
+    for path in sorted((ROOT / "docs/replays").glob("*.replay")):
+        files.remove(files.src_uris[f"replays/{path.name}"])
+        page = fill_page(path.stem, path.read_text(encoding="utf-8"))
+        files.append(File.generated(config, f"replays/{path.stem}.html", content=page))
     for name in [name for names in REFERENCE.values() for name in names]:
         files.append(File.generated(config, page_of(name), content=f"::: {name}\n"))
     return files

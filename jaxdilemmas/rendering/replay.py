@@ -137,12 +137,21 @@ def make_page(replays: Sequence[Replay]) -> str:
     for replay in replays:
         check_kind("replays", replay, Replay, "a list of Replays, as record(...) returns them")
         check_replay(replay)
+    title = " | ".join(replay.title or type(replay.env).__name__ for replay in replays)
+    return fill_page(title, pack(replays))
+
+
+def pack(replays: Sequence[Replay]) -> str:
+    """The episodes as the page holds them: JSON, compressed, in letters."""
     text = json.dumps([describe(replay) for replay in replays], separators=(",", ":"))
-    packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
-    title = html.escape(" | ".join(replay.title or type(replay.env).__name__ for replay in replays))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def fill_page(title: str, packed: str) -> str:
+    """The page of episodes that `pack` returned."""
     script = read_web("board.js") + read_web("replay.js")
     template = string.Template(read_web("replay.html"))
-    return template.substitute(title=title, style=read_web("style.css"), data=packed, script=script)
+    return template.substitute(title=html.escape(title), style=read_web("style.css"), data=packed, script=script)
 
 
 def read_web(name: str) -> str:

@@ -1,7 +1,8 @@
 """The replays of the pages of games: the start of an episode of random, scripted and trained agents, side by side.
 
-`python -m tests.docs.replays --runs-dir runs` writes them into docs/replays. The agents of a game are trained if a run
-of `baselines.ippo` on the game, with the keyword arguments below, is in the directory of runs.
+`python -m tests.docs.replays --runs-dir runs` writes the episodes into docs/replays, and the site makes pages of them.
+The agents of a game are trained if a run of `baselines.ippo` on the game, with the keyword arguments below, is in the
+directory of runs.
 """
 
 import argparse
@@ -15,7 +16,8 @@ import jaxdilemmas
 from baselines.core.replays import play_replay
 from baselines.runs.directory import RunDirectory
 from baselines.trained.load import find_player
-from jaxdilemmas.rendering import Replay, save_replay
+from jaxdilemmas.rendering import Replay
+from jaxdilemmas.rendering.replay import pack
 from tests.docs.pages import ROOT
 from tests.docs.pictures import PICTURES
 
@@ -65,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     REPLAYS.mkdir(exist_ok=True)
     for env_id in arguments.games:
-        save_replay(list(game_replays(env_id, arguments.runs_dir)), REPLAYS / f"{env_id}.html")
+        (REPLAYS / f"{env_id}.replay").write_text(pack(list(game_replays(env_id, arguments.runs_dir))) + "\n")
 
 
 if __name__ == "__main__":
