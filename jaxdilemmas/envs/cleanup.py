@@ -120,16 +120,21 @@ class Cleanup(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, no apples, and the river of the map."""
         del params
-        start = self.start(*self.random_spawns(key)) | {"apples": jnp.zeros(len(self.apple_cells), bool)}
-        ready = lab2d.ready_beams(self.num_agents, num_beams=2)
-        return State(**start, **ready, **river.start(self.starts_dirty, self.num_agents))
+        start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
+        start["apples"] = jnp.zeros(len(self.apple_cells), bool)
+        return State(**start, **river.start(self.starts_dirty, self.num_agents))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (self.num_agents + 2 + len(self.apple_cells),), jnp.float32)
-        priorities, own = uniforms[: self.num_agents], uniforms[self.num_agents :]
-        return Draws(own[0], own[1], own[2:], priorities)
+        num_agents = self.num_agents
+        uniforms = jax.random.uniform(key, (num_agents + 2 + len(self.apple_cells),), jnp.float32)
+        return Draws(
+            priorities=uniforms[:num_agents],
+            waste_gate=uniforms[num_agents],
+            waste_choice=uniforms[num_agents + 1],
+            apple_growth=uniforms[num_agents + 2 :],
+        )
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: waste, move, collect, fire, grow, collect. `Environment.transition` explains the result."""

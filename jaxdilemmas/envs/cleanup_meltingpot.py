@@ -129,9 +129,9 @@ class CleanupMeltingPot(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, no apples, and the river of the map."""
         del params
-        start = self.start(*self.random_spawns(key)) | {"apples": jnp.zeros(len(self.apple_cells), bool)}
-        ready = lab2d.ready_beams(self.num_agents, num_beams=2)
-        return State(**start, **ready, **river.start(self.starts_dirty, self.num_agents))
+        start = self.start(*self.random_spawns(key)) | lab2d.ready_beams(self.num_agents, num_beams=2)
+        start["apples"] = jnp.zeros(len(self.apple_cells), bool)
+        return State(**start, **river.start(self.starts_dirty, self.num_agents))
 
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""

@@ -29,7 +29,8 @@ def greedy(env: Environment) -> Policy:
     """
 
     def choose(state: State) -> tuple[jax.Array, jax.Array]:
-        gems = jnp.concatenate([state.gems[:PURPLE], purple_for_each(state)], axis=1)
+        purple = purple_for_each(state)
+        gems = jnp.concatenate([state.gems[:PURPLE], purple], axis=1)
         is_reached = (gems == state.positions[:, None]).all(axis=-1)
         return gems, ~is_reached
 
