@@ -255,7 +255,7 @@ def of_bonuses() -> list[Case]:
 
 def of_pictures() -> list[Case]:
     right = {"env": GATHERING, "state": RIGHT_STATE}
-    drawing = {"env": (*GAME, COMMON_POOL), "state": WRONG_STATES}
+    drawing = {"env": GAME, "state": WRONG_STATES}
     tally = {"tally": (5, "x", [1.0, 2.0], object(), rendering.Tally([1.0]), rendering.Tally("ab"))}
     other = [[PICTURE, PICTURE[:1]], [PICTURE.astype(float)], [[PICTURE.tolist()]]]
     frames: tuple[Any, ...] = (None, 5, "ab", [], [None], [ZEROS], *other)
@@ -263,10 +263,11 @@ def of_pictures() -> list[Case]:
     return [
         Case(rendering.render_text, right, drawing | tally),
         Case(rendering.show, right, drawing | tally),
-        Case(rendering.draw_tiles, right, drawing),
+        Case(rendering.draw_tiles, right, drawing | {"env": (*GAME, COMMON_POOL)}),
         Case(rendering.render_svg, right, drawing | tally | {"width": (*COUNT, 63, 4097)}),
         Case(rendering.render_rgb, right, drawing | tally | {"width": (*COUNT, 63, 4097)}),
         Case(rendering.save_gif, gif, {"frames": frames, "path": PATH, "frames_per_second": (*NUMBER, 0, -1, 101)}),
+        Case(rendering.save_mp4, gif, {"frames": frames, "path": PATH, "frames_per_second": (*NUMBER, 0, -1, 101)}),
     ]
 
 

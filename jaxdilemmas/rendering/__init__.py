@@ -21,7 +21,7 @@ import numpy as np
 from jaxdilemmas.arguments import check_count, check_kind, check_number, numbers_from, require
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.rendering.panel import Layout, Row, Tally, lay_out, rows_of
-from jaxdilemmas.rendering.picture import Shown, picture_of, show_states, unwrap
+from jaxdilemmas.rendering.picture import Shown, check_drawn, picture_of, show_states, unwrap
 from jaxdilemmas.rendering.replay import Replay, check_replay, record, save_replay, sums_from_start
 
 __all__ = [
@@ -111,7 +111,7 @@ def render_rgb(env: Environment, state: Any, width: int = 800, tally: Tally | No
     """
     check_count("width", width, LEAST_WIDTH, MOST_WIDTH)
     shown = show_states(env, state)
-    check_tally(env, shown, tally)
+    _check_tally(env, shown, tally)
     axes = shown.step_count.shape
     frames = [_draw_rgb(env, _shown_at(shown, at), _tally_at(tally, at), width) for at in np.ndindex(axes)]
     return np.stack(frames).reshape(*axes, *frames[0].shape)
@@ -205,7 +205,7 @@ def save_gif(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
       ValueError: there are no frames, the frames are not RGB pictures of one shape, `path` is not a path, or the speed
         is not in [0.01, 100].
     """
-    check_frames(frames, path)
+    _check_frames(frames, path)
     check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
     require(frames_per_second >= SLOWEST, "frames_per_second", frames_per_second, f"at least {SLOWEST}")
     from PIL import Image
@@ -231,7 +231,7 @@ def save_mp4(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
     Raises:
       ValueError: as `save_gif`.
     """
-    check_frames(frames, path)
+    _check_frames(frames, path)
     check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
     import imageio_ffmpeg
 
@@ -246,7 +246,7 @@ def save_mp4(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
     writer.close()
 
 
-def check_frames(frames: Any, path: Any) -> None:
+def _check_frames(frames: Any, path: Any) -> None:
     """Raises a ValueError unless these are RGB pictures of one shape and a path; `Frames` are such pictures."""
     is_stack = getattr(frames, "ndim", 0) == 4
     is_list = isinstance(frames, Sequence) and not isinstance(frames, str | bytes | Frames)
@@ -257,7 +257,7 @@ def check_frames(frames: Any, path: Any) -> None:
     require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
 
 
-def check_tally(env: Environment, shown: Shown, tally: Tally | None) -> None:
+def _check_tally(env: Environment, shown: Shown, tally: Tally | None) -> None:
     """Raises a ValueError unless a tally is None, or has numbers for every agent of all states."""
     if tally is None:
         return
@@ -272,10 +272,9 @@ def check_tally(env: Environment, shown: Shown, tally: Tally | None) -> None:
 def _describe_one(env: Environment, state: Any, tally: Tally | None) -> tuple[Shown, list[Row]]:
     """One state and the rows beside it."""
     game, state = unwrap(env, state)
-    picture = picture_of(game)
-    game.check_state(state)
-    shown = show_states(game, state)
-    check_tally(env, shown, tally)
+    check_drawn(game, state)
+    picture, shown = picture_of(game), show_states(game, state)
+    _check_tally(env, shown, tally)
     return shown, rows_of(picture, shown, tally)
 
 

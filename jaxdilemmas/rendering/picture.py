@@ -183,10 +183,20 @@ def picture_of(env: Environment) -> Picture:
     return _make_picture(unwrap(env)[0])
 
 
-@functools.lru_cache(maxsize=64)
-def _make_picture(game: Environment) -> Picture:
+def check_drawn(game: Any, state: Any, is_batch_allowed: bool = False) -> None:
+    """Raises a ValueError unless a game (without wrappers) is drawn and this is a state of it; nothing is compiled."""
+    _check_has_picture(game)
+    game.check_state(state, is_batch_allowed=is_batch_allowed)
+
+
+def _check_has_picture(game: Any) -> None:
     allowed = "a game with a picture_module, whose function picture(env) returns a Picture; this game is not drawn"
     require(game.picture_module is not None, "env", game, allowed)
+
+
+@functools.lru_cache(maxsize=64)
+def _make_picture(game: Environment) -> Picture:
+    _check_has_picture(game)
     return importlib.import_module(str(game.picture_module)).picture(game)
 
 
@@ -218,8 +228,7 @@ def show_states(env: Environment, state: Any, params: Any = None) -> Shown:
       ValueError: `env` is no game that is drawn, or `state` is no state of it.
     """
     game, state = unwrap(env, state)
-    picture_of(game)
-    game.check_state(state, is_batch_allowed=True)
+    check_drawn(game, state, is_batch_allowed=True)
     params = game.default_params if params is None else params
     marks, levels, status = jax.device_get(_describe(game, np.ndim(state.step_count))(state, params))
     return Shown(Marks(*marks), levels, status, np.asarray(state.step_count))
