@@ -256,7 +256,7 @@ def of_bonuses() -> list[Case]:
 def of_pictures() -> list[Case]:
     right = {"env": GATHERING, "state": RIGHT_STATE}
     drawing = {"env": GAME, "state": WRONG_STATES}
-    tally = {"tally": (5, "x", [1.0, 2.0], object(), rendering.Tally([1.0]), rendering.Tally("ab"))}
+    tally = {"tally": (5, "x", [1.0, 2.0], object())}
     other = [[PICTURE, PICTURE[:1]], [PICTURE.astype(float)], [[PICTURE.tolist()]]]
     frames: tuple[Any, ...] = (None, 5, "ab", [], [None], [ZEROS], *other)
     gif = {"frames": [PICTURE], "path": "never_written.gif"}

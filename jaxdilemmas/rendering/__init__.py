@@ -110,8 +110,10 @@ def render_rgb(env: Environment, state: Any, width: int = 800, tally: Tally | No
         4096, or `tally` is of another kind.
     """
     check_count("width", width, LEAST_WIDTH, MOST_WIDTH)
-    shown = show_states(env, state)
-    _check_tally(env, shown, tally)
+    game, state = unwrap(env, state)
+    check_drawn(game, state, is_batch_allowed=True)
+    _check_tally(game, state, tally)
+    shown = show_states(game, state)
     axes = shown.step_count.shape
     frames = [_draw_rgb(env, _shown_at(shown, at), _tally_at(tally, at), width) for at in np.ndindex(axes)]
     return np.stack(frames).reshape(*axes, *frames[0].shape)
@@ -257,12 +259,12 @@ def _check_frames(frames: Any, path: Any) -> None:
     require(isinstance(path, str | os.PathLike), "path", path, "a path of a file")
 
 
-def _check_tally(env: Environment, shown: Shown, tally: Tally | None) -> None:
+def _check_tally(game: Environment, state: Any, tally: Tally | None) -> None:
     """Raises a ValueError unless a tally is None, or has numbers for every agent of all states."""
     if tally is None:
         return
     check_kind("tally", tally, Tally, "a Tally of returns and events")
-    shape = (*shown.step_count.shape, unwrap(env)[0].num_agents)
+    shape = (*np.shape(state.step_count), game.num_agents)
     for name, values in {"returns": tally.returns, **tally.events}.items():
         numbers = numbers_from(values)
         found = None if numbers is None else numbers.shape
@@ -273,8 +275,8 @@ def _describe_one(env: Environment, state: Any, tally: Tally | None) -> tuple[Sh
     """One state and the rows beside it."""
     game, state = unwrap(env, state)
     check_drawn(game, state)
+    _check_tally(game, state, tally)
     picture, shown = picture_of(game), show_states(game, state)
-    _check_tally(env, shown, tally)
     return shown, rows_of(picture, shown, tally)
 
 
