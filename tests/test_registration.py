@@ -61,7 +61,10 @@ def test_a_class_anywhere_is_made_by_its_module_and_name() -> None:
         ("jaxdilemmas.envs.gathering:MAPS", "MAPS is a dict, not a subclass of jaxdilemmas.Environment"),
         ("jaxdilemmas.envs.gathering:Params", "Params is a class of another kind, not a subclass"),
         ("jaxdilemmas.environment:require", "require is a function, not a subclass"),
-        ("jaxdilemmas.environment:Environment", "Environment is abstract: it does not define action_space, draw"),
+        (
+            "jaxdilemmas.environment:Environment",
+            "Environment is abstract: it does not define action_space, initial_state",
+        ),
         ("os:system", "system is a builtin_function_or_method, not a subclass"),
         ("jaxdilemmas.envs.gathering:", "module:Class"),
         (":Gathering", "module:Class"),

@@ -11,6 +11,7 @@ Observations are not made here: see `Environment.observe`.
 """
 
 import functools
+import importlib.util
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -231,10 +232,12 @@ def save_mp4(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
       frames_per_second: the speed.
 
     Raises:
-      ValueError: as `save_gif`.
+      ValueError: as `save_gif`, or imageio-ffmpeg is missing.
     """
     _check_frames(frames, path)
     check_number("frames_per_second", frames_per_second, 100, is_zero_allowed=False)
+    is_there = importlib.util.find_spec("imageio_ffmpeg") is not None
+    require(is_there, "imageio_ffmpeg", None, 'a video needs this library: pip install -e ".[video]"')
     import imageio_ffmpeg
 
     height, width = (side // 2 * 2 for side in frames[0].shape[:2])

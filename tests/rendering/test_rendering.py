@@ -255,6 +255,12 @@ def test_a_gif_holds_every_frame(env: Any, state: Any, tmp_path: Path) -> None:
         assert (np.asarray(image.convert("RGB")) == frames[0]).all()
 
 
+def test_a_video_without_its_library_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r'imageio_ffmpeg=None is not allowed: .*pip install -e "\.\[video\]"'):
+        rendering.save_mp4([np.zeros((2, 2, 3), np.uint8)], tmp_path / "none.mp4")
+
+
 def test_bad_arguments_are_named(env: Any, state: Any, tmp_path: Path) -> None:
     for draw in (rendering.render_svg, rendering.render_rgb):
         with pytest.raises(ValueError, match="width=0 is not allowed"):
