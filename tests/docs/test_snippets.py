@@ -12,6 +12,7 @@ import pytest
 
 from baselines import demonstrate, mamql
 from baselines.runs.command import train_command
+from jaxdilemmas import registration
 from tests.docs.pages import PAGES, blocks, name_of
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -76,6 +77,7 @@ def test_the_snippets_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pyt
     for library in LIBRARIES.get(name_of(page), ()):
         pytest.importorskip(library, reason='needs pip install -e ".[adapters]"')
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registration, "_FACTORIES", dict(registration._FACTORIES))  # pages register games
     PREPARED.get(name_of(page), lambda: None)()
     namespace: dict[str, Any] = {"__name__": "snippet"}
     for line, code in blocks(page, "python"):

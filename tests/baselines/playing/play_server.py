@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -97,12 +98,19 @@ def serving(path: Path, env_id: str, env_kwargs: dict[str, Any], seats: tuple[in
             thread.join()
 
 
+def _heed_interrupts() -> None:
+    """A process of tests in the background of a shell inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Process:
     """The command in a process of its own."""
 
     def __init__(self, *options: str) -> None:
         command = [sys.executable, "-u", "-m", "baselines.play", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_interrupts
+        )
         self.addresses: list[str] = []
         self.connections = contextlib.ExitStack()
 
