@@ -123,13 +123,20 @@ def test_real_time_pause_restart_and_save(page: Any) -> None:
 def test_a_reload_goes_on_and_a_second_tab_is_told(page: Any, browser: Any, served: Served) -> None:
     page.keyboard.press("ArrowLeft")
     wait_for_step(page, 1)
+    before = pixels(page)
     page.reload()
     page.wait_for_selector("html[data-ready]")
     wait_for_step(page, 1)
+    assert pixels(page) == before
+    assert len(served.room.session.steps) == 1
     second = browser.new_page()
     second.goto(served.page())
     second.wait_for_function("() => document.querySelector('#message').textContent.includes('in another tab already')")
+    assert "agent 0 is played in another tab already" in second.text_content("#message")
     second.close()
+    page.keyboard.press("ArrowLeft")
+    wait_for_step(page, 2)
+    assert [int(step.actions[0]) for step in served.room.session.steps] == [4, 4]
 
 
 def test_the_other_person_is_waited_for_and_named(page: Any, browser: Any, served: Served) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import jaxdilemmas
 from baselines import demonstrate, watch
 from baselines.runs.directory import RunDirectory
 from tests.rendering.test_replay import data_in
@@ -40,7 +39,7 @@ def test_a_team_has_a_player_for_each_agent(tmp_path: Path) -> None:
         (alone,) = pages(path)
         first_actions = [team["actions"][0][i] for i in (seat, seat + 2)]
         assert first_actions == [alone["actions"][0][i] for i in (seat, seat + 2)]
-    assert len({tuple(actions) for actions in team["actions"]}) > 0
+    assert len(set(team["actions"][0])) == 2  # who cooperates waits, who exploits takes
 
 
 def test_a_run_is_watched_in_its_own_game_and_its_directory(
@@ -107,4 +106,3 @@ def test_a_game_that_a_file_names_is_not_imported(
         watch.main([str(tmp_path / "run")])
     assert "os:system" in f"{exit_info.value.code} {capsys.readouterr().err}"
     assert not marker.exists()
-    assert "gathering" in jaxdilemmas.registered_envs()
