@@ -20,6 +20,7 @@ from baselines.demonstrations import (
     Writer,
     describe,
     import_gems,
+    join,
     load,
     play_blocks,
     save,
@@ -38,7 +39,7 @@ SECONDS_BETWEEN_LINES = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to record, and where to write it. One of policy, import_gems and partial is the source.
+    """What to record, and where to write it. One of policy, import_gems, partial and join is the source.
 
     Attributes:
       policy: who plays: a scripted policy of the game, or the directory of a run.
@@ -51,6 +52,7 @@ class Options:
       seed: of the episodes.
       import_gems: the recorded Gems expert data, an npz file, to be written as demonstrations.
       partial: a file of demonstrations that is cut off or damaged; its whole episodes are copied.
+      join: files of demonstrations of the same game; their episodes are copied into one file, in this order.
       output: the new file; by default in runs/.
 
     Raises:
@@ -66,12 +68,14 @@ class Options:
     seed: Seed = 0
     import_gems: FilePath | None = None
     partial: FilePath | None = None
+    join: tuple[FilePath, ...] = ()
     output: FilePath | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         num_sources = sum(source is not None for source in (self.policy, self.import_gems, self.partial))
-        allowed = "one of --policy, --import-gems and --partial is needed, as in --policy random --episodes 100"
+        num_sources += bool(self.join)
+        allowed = "one of --policy, --import-gems, --partial and --join is needed, as in --policy random --episodes 100"
         require(num_sources == 1, "policy", self.policy, allowed)
         is_one = (self.transitions is None) != (self.episodes is None)
         require(is_one or self.policy is None, "episodes", self.episodes, "either it or transitions must be given")
@@ -156,6 +160,8 @@ def make(options: Options, path: Path, console: Console) -> tuple[Header, bool]:
         return play(options.policy, options, path, console)
     if options.import_gems is not None:
         demonstrations = import_gems(options.import_gems)
+    elif options.join:
+        demonstrations = join([load(path) for path in options.join])
     else:
         demonstrations = load(str(options.partial), is_partial_allowed=True)
     save(path, demonstrations)

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -61,12 +62,12 @@ class Options:
         check_fields(self)
 
 
-def evaluate(options: Options) -> dict[str, Any]:
+def evaluate(options: Options) -> tuple[dict[str, Any], list[Path]]:
     """Plays a run and random play, and writes evaluation.json and replay.html into the run directory.
 
     Returns:
       The content of evaluation.json: what `players.summarize` returns, of `trained` and `random`, and the `difference`
-      of their collective returns.
+      of their collective returns. And the files that are written.
 
     Raises:
       ValueError: the run cannot be loaded.
@@ -83,12 +84,13 @@ def evaluate(options: Options) -> dict[str, Any]:
         "random": summarize(play_many(random_player, key_random, options.episodes)),
     }
     result["difference"] = compare(*(result[name]["collective_return"] for name in ("trained", "random")))
-    write_file(options.run / "evaluation.json", json.dumps(result, indent=2) + "\n")
+    files = [options.run / "evaluation.json"]
+    write_file(files[0], json.dumps(result, indent=2) + "\n")
     if player.env.picture_module:
         players = {options.run.name: player, "random": random_player}
         replays = [play_replay(those, key_replay, name) for name, those in players.items()]
-        write_replays(replays, options.run / "replay.html", options.gif, options.mp4)
-    return result
+        files += write_replays(replays, options.run / "replay.html", options.gif, options.mp4)
+    return result, files
 
 
 def compare(trained: Summary, random: Summary) -> Summary:
@@ -151,9 +153,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.evaluate`."""
     options = tyro.cli(Options, prog="python -m baselines.evaluate", description=__doc__, args=argv)
     console = Console(highlight=False, markup=False)
-    print_result(evaluate(options), console)
-    written = [name for name in ("evaluation.json", "replay.html") if (options.run / name).is_file()]
-    console.print(f"in {options.run}: {' and '.join(written)}", soft_wrap=True)
+    result, files = evaluate(options)
+    print_result(result, console)
+    console.print(f"in {options.run}: {', '.join(file.name for file in files)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

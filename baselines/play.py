@@ -15,7 +15,7 @@ import tyro
 from pydantic import Field
 from rich.console import Console
 
-from baselines.core.players import Player
+from baselines.core.players import Player, seat
 from baselines.demonstrations import describe
 from baselines.disk.schema import Allowed, CountOrZero, FilePath, Seed, check_fields
 from baselines.playing.episode_files import EpisodeFiles
@@ -23,8 +23,7 @@ from baselines.playing.keyboard import Keyboard, keyboard_of
 from baselines.playing.session import Session
 from baselines.runs.options import default_name, parse_env_kwargs
 from baselines.runs.terminal import as_command
-from baselines.trained.load import find_player
-from baselines.watch import find_game, seat
+from baselines.trained.load import find_game, find_player
 from jaxdilemmas.environment import require
 from jaxdilemmas.rendering.picture import picture_of
 

@@ -5,7 +5,8 @@ players stand side by side and meet the same draws: `python -m baselines.watch g
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,15 @@ import tyro
 from rich.console import Console
 
 import jaxdilemmas
-from baselines.core.players import Player, make_team
+from baselines.core.players import seat
 from baselines.core.replays import play_replay, write_replays
 from baselines.demonstrations import Demonstrations, load
 from baselines.disk.packing import unpack
 from baselines.disk.schema import CountOrZero, FilePath, Seed, check_fields
-from baselines.runs.directory import RunDirectory
 from baselines.runs.options import parse_env_kwargs
 from baselines.runs.terminal import as_command
-from baselines.trained.load import find_player
+from baselines.trained.load import find_game, find_player
 from jaxdilemmas.environment import Environment, require
-from jaxdilemmas.registration import registered_class
 from jaxdilemmas.rendering import Replay
 from jaxdilemmas.rendering.picture import picture_of
 from jaxdilemmas.rendering.replay import MOST_REPLAYS
@@ -64,62 +63,22 @@ class Options:
         require(1 <= len(self.players) <= MOST_REPLAYS, "players", self.players, f"one to {MOST_REPLAYS}")
 
 
-def find_game(players: Sequence[str], env: str | None, env_kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The id and the keyword arguments of the game: as given, or of the first run or file of demonstrations.
+def prepare(name: str, options: Options, env_id: str, env_kwargs: dict[str, Any]) -> Callable[[], Replay]:
+    """Finds one of the players.
 
-    Args:
-      players: as on the command line.
-      env: the id, if it is given.
-      env_kwargs: keyword arguments that are given.
+    Returns:
+      A function that makes the episode; it compiles the game, if the player has to play.
 
     Raises:
-      ValueError: nothing names a game, or a file names one that is not registered.
-    """
-    for part in (part for name in players for part in name.split(",")):
-        path = Path(part)
-        if path.is_dir():
-            record = RunDirectory(path).read_record()
-            return env or _checked(record.env_id), dict(record.env_kwargs) | env_kwargs
-        if path.is_file():
-            header = load(path).header
-            return env or _checked(header.env_id), dict(header.env_kwargs) | env_kwargs
-    allowed = "--env is needed, as in --env gathering: none of the players is a run or a file of demonstrations"
-    require(env is not None, "env", env, allowed)
-    return str(env), env_kwargs
-
-
-def _checked(env_id: str) -> str:
-    """The id of a game that a file names: only registered games are imported for a file."""
-    registered_class(env_id)
-    return env_id
-
-
-def replay_player(name: str, options: Options, env_id: str, env_kwargs: dict[str, Any]) -> Replay:
-    """The episode of one of the players.
-
-    Raises:
-      ValueError: the name stands for no player of the game, or there are not as many as agents.
+      ValueError: the name stands for no player of the game, there are not as many as agents, or the game is not drawn.
     """
     if Path(name).is_file():
         env = jaxdilemmas.make(env_id, **env_kwargs)
-        return replay_demonstrations(load(name, env), env, options.episode)
-    players = [find_player(part, env_id, env_kwargs) for part in name.split(",")]
-    return play_replay(seat(players), jax.random.key(options.seed), name)
-
-
-def seat(players: Sequence[Player]) -> Player:
-    """One player for all agents, or the team in which each agent follows a player of its own.
-
-    Raises:
-      ValueError: there are more than one, but not as many as agents.
-    """
-    num_agents = players[0].env.num_agents
-    allowed = f"one player, or one for each of {num_agents} agents"
-    require(len(players) in (1, num_agents), "players", len(players), allowed)
-    team = players[0]
-    for agent, player in enumerate(players[1:], 1):
-        team = make_team(team, player, np.arange(num_agents) < agent)
-    return team
+        picture_of(env)
+        return partial(replay_demonstrations, load(name, env), env, options.episode)
+    player = seat([find_player(part, env_id, env_kwargs) for part in name.split(",")])
+    picture_of(player.env)
+    return partial(play_replay, player, jax.random.key(options.seed), name)
 
 
 def replay_demonstrations(demonstrations: Demonstrations, env: Environment, episode: int) -> Replay:
@@ -161,8 +120,8 @@ def watch(options: Options) -> list[Path]:
       ValueError: a player is unknown or does not fit the game, or the game is not drawn.
     """
     env_id, env_kwargs = find_game(options.players, options.env, parse_env_kwargs(options.env_kwargs))
-    picture_of(find_player("random", env_id, env_kwargs).env)
-    replays = [replay_player(name, options, env_id, env_kwargs) for name in options.players]
+    prepared = [prepare(name, options, env_id, env_kwargs) for name in options.players]
+    replays = [make() for make in prepared]
     first = Path(options.players[0])
     page = options.output or (first if first.is_dir() else Path("runs")) / "replay.html"
     return write_replays(replays, page, options.gif, options.mp4)

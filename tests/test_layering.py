@@ -130,10 +130,10 @@ WINGS = {
     "adversarial": IMITATING | {"demonstrations", "ippo"},
     "analysis": {"core", "disk", "imitation"},
     "trained": {"adversarial", "cloning", "ippo", "iq_learn", "mamql", "networked"}
-    | {"analysis", "core", "disk", "imitation", "runs"},
+    | {"analysis", "core", "demonstrations", "disk", "imitation", "runs"},
     "evaluate": COMMAND,
     "watch": COMMAND | {"demonstrations"},
-    "play": COMMAND | {"demonstrations", "playing", "watch"},
+    "play": COMMAND | {"demonstrations", "playing"},
     "demonstrate": COMMAND | {"demonstrations"},
     "schelling": COMMAND | {"analysis"},
     "compare": {"analysis", "core", "disk", "runs"},

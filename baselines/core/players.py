@@ -1,6 +1,6 @@
 """Who plays a game and what comes of it: trained runs, scripted policies and teams of both, episode by episode."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -127,6 +127,27 @@ def make_team(first: Player, second: Player, is_first: jax.Array | np.ndarray) -
         return jnp.where(is_chosen, actions, others), (memory_first, memory_second)
 
     return Player(first.env, act, (first.initial_memory, second.initial_memory))
+
+
+def seat(players: Sequence[Player]) -> Player:
+    """One player for all agents, or the team in which each agent follows a player of its own; see `make_team`.
+
+    Args:
+      players: one, or one for each agent, in the order of the agents.
+
+    Raises:
+      ValueError: there are none, or more than one but not as many as agents, or as `make_team`.
+    """
+    is_list = isinstance(players, list | tuple) and not isinstance(players, Player) and len(players) > 0
+    is_list = is_list and all(isinstance(player, Player) for player in players)
+    require(is_list, "players", players, "a list of at least one Player")
+    num_agents = players[0].env.num_agents
+    allowed = f"one player, or one for each of {num_agents} agents"
+    require(len(players) in (1, num_agents), "players", len(players), allowed)
+    team = players[0]
+    for agent, player in enumerate(players[1:], 1):
+        team = make_team(team, player, np.arange(num_agents) < agent)
+    return team
 
 
 def mix_in_random(player: Player, logits: jax.Array, share: jax.Array) -> Player:

@@ -15,8 +15,8 @@ import os
 import struct
 import weakref
 import zlib
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
@@ -184,6 +184,17 @@ class Contents(NamedTuple):
     damage: str
 
 
+def read_header(path: Path) -> bytes:
+    """The header of a file, JSON as it was given to the writer; what follows it is not read.
+
+    Raises:
+      ValueError: the file is missing, or does not begin as `BlockWriter` begins it.
+      OSError: it cannot be read.
+    """
+    with _opened(path) as file:
+        return _read_head(path, file)
+
+
 def read_contents(path: Path) -> Contents:
     """Looks through a file and compares every checksum, with one block in memory at a time.
 
@@ -192,16 +203,9 @@ def read_contents(path: Path) -> Contents:
         is not like the first one.
       OSError: it cannot be read.
     """
-    if not path.is_file():
-        raise ValueError(f"{path} is {'not a file' if path.exists() else 'missing'}")
-    with naming(path), path.open("rb") as file:
-        try:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise DamagedError("its first line is another one")
-            kind, header = _read_frame(file, (HEAD,))
-        except DamagedError as error:
-            raise ValueError(f"{path} is not a file of demonstrations, or cut off in its header: {error}") from None
-        digest = hashlib.sha256(_PREFIX.pack(kind, len(header), zlib.crc32(header)))
+    with _opened(path) as file:
+        header = _read_head(path, file)
+        digest = hashlib.sha256(_PREFIX.pack(HEAD, len(header), zlib.crc32(header)))
         blocks: list[Block] = []
         layout: dict[str, Any] = {}
         while True:
@@ -249,6 +253,25 @@ def read_arrays(contents: Contents) -> dict[str, np.ndarray]:
                 joined[name][done : done + block.num_rows] = array
             done += block.num_rows
     return joined
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, or a ValueError if there is none."""
+    if not path.is_file():
+        raise ValueError(f"{path} is {'not a file' if path.exists() else 'missing'}")
+    with naming(path), path.open("rb") as file:
+        yield file
+
+
+def _read_head(path: Path, file: BinaryIO) -> bytes:
+    """The content of the first frame, or a ValueError if the file begins in another way."""
+    try:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise DamagedError("its first line is another one")
+        return _read_frame(file, (HEAD,))[1]
+    except DamagedError as error:
+        raise ValueError(f"{path} is not a file of demonstrations, or cut off in its header: {error}") from None
 
 
 def _frame(kind: bytes, content: bytes) -> bytes:

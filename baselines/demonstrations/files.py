@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.core.trainer import check_unreset_game
-from baselines.demonstrations.block_format import BlockWriter, Contents, read_arrays, read_contents
+from baselines.demonstrations.block_format import BlockWriter, Contents, read_arrays, read_contents, read_header
 from baselines.demonstrations.headers import EndMark, Header, Origin, check_header
 from baselines.demonstrations.records import (
     Demonstrations,
@@ -124,6 +124,22 @@ class Writer:
             self._blocks.discard()
 
 
+def load_header(path: str | Path) -> Header:
+    """What a file of demonstrations says of itself, without counts; only its first frame is read and checked.
+
+    Args:
+      path: what `Writer` wrote.
+
+    Raises:
+      ValueError: the file is missing, cannot be read, or does not begin with a sound header.
+    """
+    check_path(path)
+    try:
+        return _parse_header(path, read_header(Path(path)))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def load(
     path: str | Path,
     env: Environment | None = None,
@@ -157,7 +173,7 @@ def load(
         check_unreset_game(env)
     try:
         contents = read_contents(Path(path))
-        header = Header(**vars(read_json(f"{path}: header", contents.header, Origin)), path=str(path))
+        header = _parse_header(path, contents.header)
         if env is not None:
             check_header(header, env, env_id)
         where = f"cut off or damaged before its first whole episode: {contents.damage}" if contents.damage else "empty"
@@ -176,6 +192,11 @@ def load(
         number = getattr(demonstrations.header, name)
         header.require(number >= least, name, number, f"at least {least} are asked for")
     return demonstrations
+
+
+def _parse_header(path: str | Path, content: bytes) -> Header:
+    """The header of a file from its JSON; raises a ValueError that names the file and the field."""
+    return Header(**vars(read_json(f"{path}: header", content, Origin)), path=str(path))
 
 
 def _check_end(contents: Contents, demonstrations: Demonstrations) -> None:

@@ -1,4 +1,7 @@
-"""Whether demonstrations fit a game, and parts of them."""
+"""Whether demonstrations fit a game, parts of them, and several joined."""
+
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,7 +13,9 @@ from baselines.demonstrations.records import (
     check_demonstrations,
     check_observations,
     ends,
+    from_arrays,
     take,
+    to_arrays,
 )
 from jaxdilemmas.arguments import is_count, is_number, require
 from jaxdilemmas.environment import Environment
@@ -89,3 +94,43 @@ def split(
     chosen = np.random.default_rng(seed).permutation(ids)[:num_held_out]
     is_held_out = np.isin(demonstrations.episodes, chosen)
     return take(demonstrations, ~is_held_out), take(demonstrations, is_held_out)
+
+
+def join(parts: Sequence[Demonstrations]) -> Demonstrations:
+    """Demonstrations of one game as one, such as those of a script and of a person.
+
+    Args:
+      parts: one or more, in the order in which their episodes follow each other.
+
+    Returns:
+      All transitions. Episodes are numbered from 0. The policy of the header names those of the parts, with commas
+      between them. States are there if all parts have them.
+
+    Raises:
+      ValueError: there is no part, one is of another kind, or the parts differ in anything of the game or in the names
+        of events.
+    """
+    is_list = isinstance(parts, list | tuple) and not isinstance(parts, Demonstrations) and len(parts) > 0
+    is_list = is_list and all(isinstance(part, Demonstrations) for part in parts)
+    require(is_list, "parts", parts, "a list of at least one Demonstrations")
+    for part in parts:
+        _check_is_alike(part, parts[0])
+    joined = [to_arrays(part) for part in parts]
+    names = [name for name in joined[0] if all(name in arrays for arrays in joined)]
+    arrays = {name: np.concatenate([arrays[name] for arrays in joined]) for name in names}
+    starts = np.cumsum([0, *(len(ends(part)) for part in parts)])
+    numbers = [np.unique(part.episodes, return_inverse=True)[1] for part in parts]
+    arrays["episodes"] = np.concatenate([n + start for n, start in zip(numbers, starts, strict=False)]).astype(np.int32)
+    policies = ", ".join(dict.fromkeys(part.header.policy for part in parts))
+    return from_arrays(dataclasses.replace(parts[0].header, policy=policies, path=""), arrays)
+
+
+def _check_is_alike(part: Demonstrations, first: Demonstrations) -> None:
+    """Raises a ValueError that names the first field in which two demonstrations are not of the same."""
+    header, origin = part.header, first.header.origin
+    for field in dataclasses.fields(origin):
+        value, wanted = getattr(header, field.name), getattr(origin, field.name)
+        is_alike = value == wanted or field.name == "policy"
+        header.require(is_alike, field.name, value, f"{wanted!r}, as in {first.header.path or 'the first part'}")
+    names = sorted(first.events)
+    header.require(sorted(part.events) == names, "events", sorted(part.events), f"{names}, as in the first part")

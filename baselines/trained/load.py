@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,13 @@ import numpy as np
 import jaxdilemmas
 from baselines.core.players import Player, scripted_player, trained_player
 from baselines.core.trainer import Algorithm
+from baselines.demonstrations import load_header
 from baselines.runs.directory import RunDirectory, load_parameters
 from baselines.trained.algorithms import find_algorithm
 from jaxdilemmas.arguments import check_kind, is_count, require
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.policies import scripted_policies
+from jaxdilemmas.registration import registered_class
 
 
 class Run(NamedTuple):
@@ -86,6 +89,40 @@ def load_player(path: Path, seed_index: int = 0, greedy: bool = False, env_id: s
     run = load_run(path, seed_index, env_id)
     policy = run.algorithm.make_policy(run.config, run.env, greedy=greedy)
     return trained_player(run.env, policy, run.network_params)
+
+
+def find_game(players: Sequence[str], env: str | None, env_kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id and the keyword arguments of the game: as given, or of the first run or file of demonstrations.
+
+    Args:
+      players: as on the command line.
+      env: the id, if it is given.
+      env_kwargs: keyword arguments that are given.
+
+    Raises:
+      ValueError: nothing names a game, or a file names one that is not registered.
+    """
+    is_names = isinstance(players, list | tuple) and all(isinstance(name, str) for name in players)
+    require(is_names, "players", players, "a list of names")
+    check_kind("env", env, (str, type(None)), "the id of a game, or None")
+    check_kind("env_kwargs", env_kwargs, dict, "keyword arguments of the game by name")
+    for part in (part for name in players for part in name.split(",")):
+        path = Path(part)
+        if path.is_dir():
+            record = RunDirectory(path).read_record()
+            return env or _checked(record.env_id), dict(record.env_kwargs) | env_kwargs
+        if path.is_file():
+            header = load_header(path)
+            return env or _checked(header.env_id), dict(header.env_kwargs) | env_kwargs
+    allowed = "--env is needed, as in --env gathering: none of the players is a run or a file of demonstrations"
+    require(env is not None, "env", env, allowed)
+    return str(env), env_kwargs
+
+
+def _checked(env_id: str) -> str:
+    """The id of a game that a file names: only registered games are imported for a file."""
+    registered_class(env_id)
+    return env_id
 
 
 def find_player(name: str, env_id: str, env_kwargs: dict[str, Any]) -> Player:

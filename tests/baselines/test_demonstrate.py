@@ -106,6 +106,15 @@ def test_the_whole_episodes_of_a_file_that_is_cut_off_are_copied(
     np.testing.assert_array_equal(copied.actions, whole.actions[:5])
 
 
+def test_files_of_the_same_game_are_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = run(tmp_path / "a.demos", *POOL, "--policy", "random", "--episodes", "2", "--with-states")
+    second = run(tmp_path / "b.demos", *POOL, "--policy", "cooperative", "--episodes", "1")
+    found = run(tmp_path / "c.demos", "--join", str(tmp_path / "a.demos"), str(tmp_path / "b.demos"))
+    assert (found.header.num_episodes, found.header.policy) == (3, "random, cooperative")
+    np.testing.assert_array_equal(found.actions, np.concatenate([first.actions, second.actions]))
+    assert "3 episodes, 15 transitions of common_pool" in capsys.readouterr().out
+
+
 def test_recorded_gems_are_imported(tmp_path: Path) -> None:
     planes = np.zeros((1, 5, 15, 15), np.uint8)
     planes[0, :, 3, 4] = 1
@@ -132,13 +141,14 @@ def test_without_a_name_the_file_is_in_runs(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "one of --policy, --import-gems and --partial is needed"),
-        (("--policy", "random", "--partial", "a"), "one of --policy, --import-gems and --partial is needed"),
+        ((), "one of --policy, --import-gems, --partial and --join is needed"),
+        (("--policy", "random", "--partial", "a"), "one of --policy, --import-gems, --partial and --join is needed"),
+        (("--policy", "random", "--join", "a", "b"), "one of --policy, --import-gems, --partial and --join is needed"),
         (("--policy", "random"), "either it or transitions must be given"),
         (("--policy", "random", "--episodes", "1", "--transitions", "1"), "either it or transitions must be given"),
         (("--policy", "random", "--episodes", "1", "--seed", "-1"), "a whole number from 0 to 2^31 - 1"),
     ],
-    ids=["no source", "two sources", "no number", "two numbers", "seed"],
+    ids=["no source", "two sources", "two sources, with files", "no number", "two numbers", "seed"],
 )
 def test_wrong_options_are_refused(
     tmp_path: Path, options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
@@ -154,8 +164,9 @@ def test_wrong_options_are_refused(
         (("--policy", "gready", "--episodes", "1"), "error: policy='gready' is not allowed: one of random"),
         (("--partial", "nowhere.demos"), "error: nowhere.demos is missing"),
         (("--import-gems", "nowhere.npz"), "error: nowhere.npz is missing"),
+        (("--join", "nowhere.demos"), "error: nowhere.demos is missing"),
     ],
-    ids=["policy", "partial", "gems"],
+    ids=["policy", "partial", "gems", "join"],
 )
 def test_what_cannot_be_recorded_is_told_without_a_traceback(
     tmp_path: Path, options: tuple[str, ...], message: str

@@ -41,7 +41,7 @@ def test_the_command_writes_numbers_and_a_replay(trained: RunDirectory, capsys: 
         "sustainability",
         "tagged steps",
         "5 episodes",
-        "evaluation.json and replay.html",
+        f"in {trained.path}: evaluation.json, replay.html\n",
     ):
         assert text in shown
 
@@ -109,8 +109,11 @@ def test_a_game_without_a_picture_has_no_replay(tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
-def test_a_gif_and_an_mp4_are_written_if_they_are_asked_for(trained: RunDirectory) -> None:
+def test_a_gif_and_an_mp4_are_written_if_they_are_asked_for(
+    trained: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
     evaluate.main([str(trained.path), "--episodes", "2", "--gif", "--mp4"])
+    assert "evaluation.json, replay.html, replay.gif, replay.mp4\n" in capsys.readouterr().out
     with Image.open(trained.path / "replay.gif") as image:
         assert (image.format, image.size[0], getattr(image, "n_frames", 1)) == ("GIF", 640, RUN_STEPS + 1)
         frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]

@@ -9,6 +9,7 @@ import pytest
 
 from baselines import demonstrate, watch
 from baselines.runs.directory import RunDirectory
+from baselines.trained.load import find_game
 from tests.rendering.test_replay import data_in
 
 pytestmark = pytest.mark.usefixtures("quick_compiling", "fake_is_an_algorithm")
@@ -62,6 +63,17 @@ def test_demonstrations_with_states_are_watched(tmp_path: Path) -> None:
     (played,) = pages(path)
     assert recorded["levels"] == played["levels"][:-1]  # the pool is without chance
     assert np.allclose(recorded["returns"], played["returns"][:-1])
+
+
+def test_a_file_names_the_game_by_its_header_alone(tmp_path: Path) -> None:
+    demos, cut = tmp_path / "some.demos", tmp_path / "cut.demos"
+    demonstrate.main(["--policy", "cooperative", "--episodes", "1", *POOL, "--output", str(demos)])
+    content = demos.read_bytes()
+    cut.write_bytes(content[: content.index(b"DATA")])
+    assert find_game([str(cut)], None, {"num_agents": 3}) == ("common_pool", {"max_steps": 20, "num_agents": 3})
+    cut.write_bytes(content[:30])
+    with pytest.raises(ValueError, match="cut.demos is not a file of demonstrations, or cut off in its header"):
+        find_game([str(cut)], None, {})
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def of_playing() -> list[WrongCall]:
             {"env": ENV, "policy": ippo.make_policy(ippo.Config(), ENV), "network_params": {}},
             {"env": WRONG_GAMES, "policy": (None, "keep", scripted(GAME, "keep"))},
         ),
+        *wrong_calls(players.seat, {}, {"players": (None, 5, "keep", [], [None], [PLAYER, *[None] * 3], PLAYER)}),
         *wrong_calls(
             players.make_team,
             {"first": PLAYER, "second": PLAYER, "is_first": first},
@@ -147,6 +148,11 @@ def of_names() -> list[WrongCall]:
             load.find_player,
             {"name": "random", "env_id": "gathering"},
             {"env_kwargs": (None, 5, "num_agents=2", ["num_agents"])},
+        ),
+        *wrong_calls(
+            load.find_game,
+            {"players": ["random"], "env": "gathering", "env_kwargs": {}},
+            {"players": (None, 5, "random", [5]), "env": (5, ["gathering"]), "env_kwargs": (None, 5, ["num_agents"])},
         ),
         *wrong_calls(load.load_player, {}, {"path": no_run}),
         *wrong_calls(load.load_run, {}, {"path": no_run}),
@@ -458,6 +464,8 @@ def of_demonstrations() -> list[WrongCall]:
                 "seed": (*NO_WHOLE_NUMBER, -1),
             },
         ),
+        *wrong_calls(demonstrations.join, {}, {"parts": (None, 5, "parts", [], [None], shown, [shown, "a.demos"])}),
+        *wrong_calls(demonstrations.load_header, {}, {"path": no_path}),
         *wrong_calls(demonstrations.play_blocks, recorded, wrong),
         *wrong_calls(demonstrations.record, recorded, wrong),
         *wrong_calls(demonstrations.save, {"path": "a.demos"}, {"demonstrations": no_demonstrations}),

@@ -1,10 +1,14 @@
-"""Subsamples and splits of demonstrations."""
+"""Subsamples and splits of demonstrations, and several joined."""
+
+import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from baselines.demonstrations import (
     Demonstrations,
+    join,
     split,
     subsample,
 )
@@ -72,3 +76,35 @@ def test_a_split_into_nothing_is_refused(recorded: Demonstrations) -> None:
             split(recorded, held_out)
     with pytest.raises(ValueError, match="num_episodes=1 is not allowed: more than 1, to split them"):
         split(episodes_of(recorded)[0])
+
+
+def test_joined_parts_are_the_whole_again(recorded: Demonstrations) -> None:
+    parts = episodes_of(recorded)
+    assert_same(join(parts), recorded)
+    turned = join(parts[::-1])
+    np.testing.assert_array_equal(np.unique(turned.episodes), np.arange(NUM_EPISODES))
+    np.testing.assert_array_equal(episode_returns(turned), episode_returns(recorded)[::-1])
+
+
+def test_joined_demonstrations_name_each_policy_once_and_lack_states_that_one_lacks(recorded: Demonstrations) -> None:
+    other = recorded._replace(header=dataclasses.replace(recorded.header, policy="human"), states={})
+    joined = join([recorded, other, recorded])
+    assert joined.header.policy == "random, human"
+    assert joined.header.num_episodes == 3 * NUM_EPISODES
+    assert joined.states == {} and recorded.states
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"env_id": "gems"}, {"env_version": "0"}, {"params": {}}, {"num_agents": 3}, {"obs_shape": (3,)}],
+    ids=lambda change: next(iter(change)),
+)
+def test_demonstrations_of_another_game_are_not_joined(recorded: Demonstrations, change: dict[str, Any]) -> None:
+    other = recorded._replace(header=dataclasses.replace(recorded.header, **change))
+    with pytest.raises(ValueError, match=f"{next(iter(change))}=.* is not allowed: .*, as in the first part"):
+        join([recorded, other])
+
+
+def test_demonstrations_with_other_events_are_not_joined(recorded: Demonstrations) -> None:
+    with pytest.raises(ValueError, match=r"events=\[\] is not allowed"):
+        join([recorded, recorded._replace(events={})])
