@@ -72,7 +72,7 @@ def test_a_file_names_the_game_by_its_header_alone(tmp_path: Path) -> None:
     cut.write_bytes(content[: content.index(b"DATA")])
     assert find_game([str(cut)], None, {"num_agents": 3}) == ("common_pool", {"max_steps": 20, "num_agents": 3})
     cut.write_bytes(content[:30])
-    with pytest.raises(ValueError, match="cut.demos is not a file of demonstrations, or cut off in its header"):
+    with pytest.raises(ValueError, match=r"cut\.demos is not a file of demonstrations, or cut off in its header"):
         find_game([str(cut)], None, {})
 
 
