@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from baselines.analysis.rewards.events import event_feature
+from baselines.analysis.events import event_feature
 from baselines.core.trainer import Imitator, check_unreset_game
 from baselines.disk.schema import MOST_FLOAT32
 from baselines.imitation.imitator import RewardFunction
@@ -80,11 +80,11 @@ class RecoveredRewards(Wrapper):
 
 
 class EventWeightedRewards(Wrapper):
-    """Pays agents a weighted sum of the events in info, such as `constrained_regression` or `successor_rewards` find.
+    """Pays agents a weighted sum of the events in info, such as `analysis.successors` finds.
 
     Args:
       env: the game, without wrappers.
-      weights: by name of the feature, as of `analysis.rewards.events.event_feature`: "event" for the agent's own,
+      weights: by name of the feature, as of `analysis.events.event_feature`: "event" for the agent's own,
         "event of others" for their sum, "event of all" for the least of all, "time" for every step; one number, or
         `[N]`, one for each agent.
 

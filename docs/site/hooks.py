@@ -38,7 +38,7 @@ MODULES = (
     *("rendering", "testing"),
 )
 PLAYING = ("core.players", "core.replays", "trained.load", "demonstrations", "presets")
-ANALYSIS = ("arrays", "dilemmas", "figures", "intervals", "metagame", "tables", "teams", "rewards")
+ANALYSIS = ("arrays", "dilemmas", "events", "figures", "intervals", "metagame", "successors", "tables", "teams")
 REFERENCE = {
     "jaxdilemmas": [f"jaxdilemmas.{name}" for name in MODULES],
     "baselines": [f"baselines.{name}" for name in (*PLAYING, *(f"analysis.{name}" for name in ANALYSIS))],

@@ -1,7 +1,6 @@
 """Public functions of the baselines refuse wrong arguments by name and value, and compile nothing."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import adversarial, cloning, demonstrations, ippo, iq_learn, mamql, networked
-from baselines.analysis import dilemmas, intervals, metagame, tables, teams
-from baselines.analysis.rewards import events, recovery, regression, state_features, successors
+from baselines.analysis import dilemmas, events, intervals, metagame, successors, tables, teams
 from baselines.core import players
 from baselines.presets import preset
 from baselines.trained import load, rewards
@@ -30,7 +28,6 @@ from tests.wrong_calls import (
     NO_FLAG,
     NO_GAME,
     NO_KEY,
-    NO_LIST,
     NO_TEXT,
     NO_WHOLE_NUMBER,
     Values,
@@ -294,75 +291,6 @@ def of_teams() -> list[WrongCall]:
 
 
 ZEROS = np.zeros((4, 2))
-SCORED: dict[str, Any] = {
-    "recovered": ZEROS,
-    "rewards": ZEROS,
-    "terminated": np.zeros(4, bool),
-    "episodes": np.zeros(4, int),
-}
-
-
-def of_recovery() -> list[WrongCall]:
-    columns = {"first": np.zeros(3), "second": np.zeros(3)}
-    no_column = no_array((3, 2), ())
-    of_rows = {"terminated": (*no_array((3,), (4, 2)), np.full(4, 0.5)), "episodes": no_array((3,), (4, 2))}
-    drawn = {name: value for name, value in SCORED.items() if name != "recovered"}
-    drawn |= {"names": ("taken",), "events": {"taken": ZEROS}}
-    return [
-        *wrong_calls(
-            recovery.reward_scores, SCORED, {"recovered": no_array((4,), (4, 3)), "rewards": no_array((4,))} | of_rows
-        ),
-        *wrong_calls(recovery.pearson, columns, {"first": no_column, "second": (*no_column, np.zeros(2))}),
-        *wrong_calls(recovery.spearman, columns, {"first": no_column, "second": (*no_column, np.zeros(2))}),
-        *wrong_calls(
-            recovery.affine_error,
-            {"predicted": np.zeros(3), "true": np.zeros(3)},
-            {"predicted": (*no_column, np.zeros(2)), "true": no_column},
-        ),
-        *wrong_calls(recovery.mean_of_others, {}, {"values": no_array((3,), ())}),
-        *wrong_calls(
-            recovery.random_scores,
-            drawn,
-            {
-                "names": (None, 5, "taken", (), {"taken": 1}),
-                "events": (None, 5, ZEROS, "taken"),
-                "num_draws": (*NO_COUNT, 10**6),
-                "rewards": no_array((4,)),
-            }
-            | of_rows,
-        ),
-        *wrong_calls(
-            recovery.behavioural_error,
-            {"log_probs": np.zeros((4, 2, 3)), "actions": np.zeros((4, 2), int)},
-            {"log_probs": no_array((4, 2), (3, 2, 3)), "actions": no_array((4,), (3, 2, 3))},
-        ),
-    ]
-
-
-def of_regression() -> list[WrongCall]:
-    recovered = regression.Recovered(ZEROS, {"taken": ZEROS}, *[np.zeros((4, 2, 1))] * 2, *[np.zeros(4)] * 2)
-    fit = regression.constrained_regression
-    found = wrong_calls(
-        fit,
-        {"recovered": recovered, "discount": 0.9, "num_steps": 2},
-        {
-            "recovered": (None, 5, tuple(recovered), object()),
-            "discount": (*NO_FINITE_NUMBER, -0.1, 1.1),
-            "num_steps": NO_COUNT,
-            "ridge": (*NO_FINITE_NUMBER, -1.0),
-        },
-    )
-    for name, shape in {"targets": (4,), "features": (4, 2), "terminated": (3,), "episodes": (4, 2)}.items():
-        changes = wrong_calls(recovered._replace, {}, {name: no_array(shape)})
-        found += [change._replace(call=partial(fit, change.call(), 0.9)) for change in changes]
-    return [
-        *found,
-        *wrong_calls(
-            successors.successor_regression,
-            {"rewards": np.zeros((2, 3, 4)), "events": np.zeros((2, 3, 4, 1))},
-            {"rewards": no_array((2, 3), (1, 3, 4)), "events": no_array((2, 3, 4), (2, 3, 3, 1))},
-        ),
-    ]
 
 
 def of_successors() -> list[WrongCall]:
@@ -370,6 +298,11 @@ def of_successors() -> list[WrongCall]:
     states = jax.eval_shape(jax.vmap(ENV.reset), jax.random.split(KEY, 3))[1]
     right: dict[str, Any] = {"play": play, "states": states, "is_tried": np.ones((2, 2), bool), "key": KEY}
     found = wrong_calls(
+        successors.successor_regression,
+        {"rewards": np.zeros((2, 3, 4)), "events": np.zeros((2, 3, 4, 1))},
+        {"rewards": no_array((2, 3), (1, 3, 4)), "events": no_array((2, 3, 4), (2, 3, 3, 1))},
+    )
+    found += wrong_calls(
         successors.successor_rewards,
         right,
         {
@@ -402,27 +335,10 @@ def of_tables() -> list[WrongCall]:
             {"rows": ROWS, "index": ("a",), "across": "a", "value": "b"},
             {"rows": no_rows, "index": (None, 5, "a"), "across": (None, "c"), "value": (None, "c")},
         ),
-        *wrong_calls(state_features.make_state_features, {}, {"env": NO_GAME}),
-        *wrong_calls(
-            state_features.entity_features,
-            {"obs": np.zeros((5, 4, 2)), "kinds": np.arange(4)},
-            {"obs": no_array((4,), (5, 3, 2)), "kinds": no_array((4, 2), (2,))[:7]},
-        ),
-        *wrong_calls(
-            state_features.random_features,
-            {"obs": np.zeros((5, 3)), "shape": (3,), "num_tiles": 0},
-            {"obs": no_array((5, 4), ()), "shape": (None, 3, "x"), "num_tiles": (*NO_WHOLE_NUMBER, -1)},
-        ),
         *wrong_calls(
             events.event_feature,
             {"name": "taken", "events": {"taken": ZEROS}},
             {"events": (None, 5, ZEROS, "taken")},
-        ),
-        *wrong_calls(events.event_names, {}, {"events": (None, 5, ZEROS, "taken")}),
-        *wrong_calls(
-            events.event_columns,
-            {"names": ("taken",), "events": {"taken": ZEROS}},
-            {"names": (*NO_LIST, (), []), "events": (None, 5, ZEROS, "taken")},
         ),
     ]
 
@@ -503,7 +419,7 @@ def random_demonstrations() -> demonstrations.Demonstrations:
 
 OF_ALL: list[Callable[[], list[WrongCall]]] = [
     *(of_algorithms, of_training, of_playing, of_names, of_rewards, of_schelling, of_metagames, of_teams),
-    *(of_recovery, of_regression, of_successors, of_tables, of_events, of_demonstrations),
+    *(of_successors, of_tables, of_events, of_demonstrations),
 ]
 
 
@@ -553,4 +469,3 @@ def test_legacy_keys_are_keys() -> None:
 
 def test_lists_of_numbers_are_arrays() -> None:
     assert intervals.estimate_mean([1, 3]).mean == 2  # type: ignore[arg-type]
-    assert math.isclose(recovery.pearson([1, 2, 3], [2, 4, 6]), 1)  # type: ignore[arg-type]

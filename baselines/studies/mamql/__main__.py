@@ -1,9 +1,9 @@
 """The command that studies MAMQL: `python -m baselines.studies.mamql --recording gems_expert.npz --output runs/study`.
 
-Imitators learn from demonstrations of Gems and other games and play; the study measures how well they play and which
-rewards they recovered. A row is on disk as soon as it is done: the same command continues a study that was interrupted,
-and adds what more stages, methods, sizes or seeds ask for. In the end it writes tables, pictures and results.md. With
---quick it makes a part of the study in about ten minutes, on a scripted expert; other options then change that part.
+Imitators learn from demonstrations of a game and play it; the study measures how well they play and which rewards they
+recovered. A row is on disk as soon as it is done: the same command continues a study that was interrupted, and adds
+what more methods, sizes, experts or seeds ask for. In the end it writes tables, pictures and results.md. With --quick
+it makes a part of the study in a few minutes, on a scripted expert; other options then change that part.
 """
 
 import sys
@@ -14,8 +14,7 @@ from rich.console import Console
 
 from baselines.runs.terminal import as_command
 from baselines.studies.mamql.options import Options, quick_options
-from baselines.studies.mamql.pieces import DEMONSTRATIONS
-from baselines.studies.mamql.stages import OVERVIEW, STAGES
+from baselines.studies.mamql.stages import STAGES
 from baselines.studies.side_by_side import conduct
 
 QUICK = "--quick"
@@ -28,11 +27,8 @@ GROWING = ("experts", "configs")
 @as_command
 def main(argv: Sequence[str] | None = None) -> None:
     """The command `python -m baselines.studies.mamql`."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     options = read_options(sys.argv[1:] if argv is None else list(argv))
-    for reason in options.left_out:
-        console.print(f"left out: {reason}")
-    conduct((DEMONSTRATIONS, OVERVIEW, *STAGES), options, console, GROWING)
+    conduct(STAGES, options, Console(soft_wrap=True, highlight=False, markup=False), GROWING)
 
 
 def read_options(arguments: Sequence[str]) -> Options:

@@ -1,14 +1,12 @@
-"""The imitators that the study of MAMQL compares, their settings, and what they may spend."""
+"""The imitators that the study of MAMQL compares, and their settings."""
 
 import dataclasses
 import functools
 from typing import Any, NamedTuple
 
 import jaxdilemmas
-from baselines import adversarial, cloning, ippo, iq_learn, mamql
-from baselines.analysis.tables import Row
+from baselines import adversarial, cloning, iq_learn, mamql
 from baselines.core.trainer import Imitator
-from baselines.imitation.joint_actions import MAX_JOINT_ACTIONS, count_actions
 from baselines.presets import preset
 from jaxdilemmas.environment import Environment
 
@@ -57,9 +55,6 @@ SETTING_NAMES = frozenset(
 )
 """Of all methods."""
 
-TRUE_REWARD = "true_reward"
-"""The method of IPPO on the game's own reward, with which stage retrain compares the others."""
-
 
 def config_of(method: str, game: str, given: dict[str, Any]) -> Any:
     """The settings of a method on a game; those of the command that the method does not have are left out.
@@ -77,55 +72,7 @@ def config_of(method: str, game: str, given: dict[str, Any]) -> Any:
     return algorithm.config_class(**(tuned | shared | own | chosen))
 
 
-def retraining(game: str, env_steps: int) -> Any:
-    """The settings of IPPO on recovered rewards."""
-    network = {name: value for name, value in preset("mamql", game).items() if name == "network"}
-    return ippo.Config(**(network | preset("ippo", game)), total_env_steps=env_steps)
-
-
-def can_learn(method: str, game: str, config: Any) -> bool:
-    """Whether a method can learn a game: critics of joint actions are for few joint actions."""
-    is_joint = getattr(config, "critic", "") == "joint" or getattr(config, "marginalisation", "") == "explicit"
-    is_joint |= METHODS[method].algorithm is adversarial.ALGORITHM and config.reads == "all"
-    return not is_joint or joint_actions(game) <= MAX_JOINT_ACTIONS
-
-
 @functools.cache
 def game_of(name: str) -> Environment:
     """The game of that id with its default arguments."""
     return jaxdilemmas.make(name)
-
-
-def joint_actions(game: str) -> int:
-    """The number of joint actions of a game."""
-    return int(count_actions(game_of(game)) ** game_of(game).num_agents)
-
-
-def budget(config: Any) -> Row:
-    """What one run of an imitator spends.
-
-    Gradient steps are by minibatches of `batch_size` demonstrations and, if the imitator plays, as many transitions of
-    that play. Policy steps are those of IPPO. The update-to-data ratios are 0 where the imitator does not play.
-    """
-    env_steps = config.num_updates * config.env_steps_per_update
-    generator = getattr(config, "generator", None)
-    if generator is None:
-        steps, final_rate, num_epochs, num_minibatches = config.steps_per_update, config.final_learning_rate, 0, 0
-    else:
-        steps, final_rate = config.gradient_steps_per_update, config.learning_rate
-        num_epochs, num_minibatches = config.num_epochs, config.num_minibatches
-    gradient_steps, policy_steps = config.num_updates * steps, config.num_updates * num_epochs * num_minibatches
-    read = gradient_steps * config.batch_size * (2 if env_steps else 1) + num_epochs * env_steps
-    return {
-        "reads": config.reads,
-        "batch_size": config.batch_size,
-        "gradient_steps": gradient_steps,
-        "learning_rate": config.learning_rate,
-        "final_learning_rate": final_rate,
-        "cloning_steps": getattr(config, "cloning_steps", 0),
-        "policy_steps": policy_steps,
-        "policy_learning_rate": float("nan") if generator is None else config.policy_learning_rate,
-        "env_steps": env_steps,
-        "steps_per_env_step": (gradient_steps + policy_steps) / env_steps if env_steps else 0.0,
-        "transitions_per_env_step": read / env_steps if env_steps else 0.0,
-    }

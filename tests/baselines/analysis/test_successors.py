@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import jaxdilemmas
-from baselines.analysis.rewards import successors
-from baselines.analysis.rewards.events import TIME
-from baselines.analysis.rewards.successors import Play, begin_with, make_sample, successor_regression, successor_rewards
+from baselines.analysis import successors
+from baselines.analysis.events import TIME
+from baselines.analysis.successors import Play, begin_with, make_sample, successor_regression, successor_rewards
 from baselines.core.players import Player, play_steps, scripted_player
 from jaxdilemmas import policies
 from jaxdilemmas.envs.gems import Gems

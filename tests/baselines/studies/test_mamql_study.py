@@ -1,7 +1,9 @@
-"""The study of MAMQL: a tiny one from end to end, each other stage once, and conclusions from rows by hand."""
+"""The study of MAMQL: a tiny one from end to end, its options and files, and conclusions from rows by hand."""
 
 import csv
+import dataclasses
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,72 +13,42 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 import jaxdilemmas
-from baselines import presets
-from baselines.analysis.rewards import successors
-from baselines.analysis.rewards.events import EventRewards
+from baselines.analysis.successors import EventRewards
 from baselines.core.players import mix_in_random, scripted_player
-from baselines.demonstrations import load, record
+from baselines.demonstrations import load
+from baselines.disk.schema import save_json
 from baselines.studies import side_by_side
 from baselines.studies.mamql import __main__ as mamql_study
 from baselines.studies.mamql import measures, methods, pieces, stages, summaries
+from baselines.studies.mamql.__main__ import GROWING
 from baselines.studies.mamql.options import Options, quick_options
-from baselines.studies.mamql.pieces import DEMONSTRATIONS, Piece, Result, key_of, read_rows
-from baselines.studies.mamql.stages import STAGES
-from baselines.trained.imitators import in_parts
+from baselines.studies.mamql.pieces import Piece, Source, key_of, read_rows
+from baselines.studies.side_by_side import read_training
 from jaxdilemmas import policies
 
 TINY_SETTINGS = ("gradient_steps=4", "hidden_size=8", "steps_per_update=2", "network=mlp", "batch_size=8", "num_envs=2")
 TINY = [
-    *("--experts", "cooperative", "--methods", "mamql", "cloning", "--sizes", "30", "--seeds", "1"),
-    *("--settings", *TINY_SETTINGS, "--episodes", "4", "--explored", "100", "--jobs", "1"),
-    *("--retrain-env-steps", "16"),
+    *("--experts", "cooperative", "--methods", "mamql", "cloning", "--sizes", "150", "--seeds", "1"),
+    *("--settings", *TINY_SETTINGS, "--episodes", "4", "--states", "16", "--jobs", "1"),
 ]
-TINY_IPPO = {
-    "network": "mlp",
-    "hidden_size": 4,
-    "num_envs": 2,
-    "rollout_steps": 4,
-    "num_epochs": 1,
-    "num_minibatches": 1,
-}
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 
 def tiny(path: Path, **changes: Any) -> Options:
     """The options of the tiny study."""
-    own: dict[str, Any] = {"settings": TINY_SETTINGS, "episodes": 4, "explored": 100, "retrain_env_steps": 16}
-    some: dict[str, Any] = {"methods": ("mamql", "cloning"), "sizes": (30,), "seeds": 1, "experts": ("cooperative",)}
+    own: dict[str, Any] = {"settings": TINY_SETTINGS, "episodes": 4, "states": 16, "seeds": 1, "sizes": (150,)}
+    some: dict[str, Any] = {"methods": ("mamql", "cloning"), "experts": ("cooperative",)}
     return Options(**(own | some | {"output": path, "jobs": 1} | changes))
-
-
-def tiny_preset(algorithm: str, env_id: str) -> dict[str, Any]:
-    """The tuned settings, but small ones of IPPO."""
-    return TINY_IPPO if algorithm == "ippo" else presets.preset(algorithm, env_id)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the tiny study."""
     path = tmp_path_factory.mktemp("runs") / "study"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "NUM_RECORDED", 200)
-        mamql_study.main([*TINY, "--output", str(path)])
+    mamql_study.main([*TINY, "--output", str(path)])
     return path
-
-
-def make(chosen: Options) -> None:
-    """Does every piece of the chosen stages."""
-    side_by_side.begin(chosen, mamql_study.GROWING)
-    side_by_side.work((DEMONSTRATIONS, *STAGES), chosen, Console(quiet=True))
-
-
-def tables_of(chosen: Options) -> dict[str, list[dict[str, Any]]]:
-    """The tables of the chosen stages."""
-    some = [(stage, stage.find(chosen)) for stage in (stages.OVERVIEW, *STAGES)]
-    return {name: t.make(chosen, rows) for stage, rows in some if rows for name, t in stage.tables.items()}
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -90,145 +62,87 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_a_tiny_study_writes_rows_tables_pictures_and_a_page(study: Path) -> None:
     rows = read(study / "runs.csv")
     assert [(row["method"], row["size"], row["seed"]) for row in rows] == [
-        ("mamql", "30", "100"),
-        ("cloning", "30", "100"),
+        ("mamql", "150", "100"),
+        ("cloning", "150", "100"),
     ]
     for row in rows:
-        assert np.isfinite(
-            [float(row[name]) for name in ("return", "success", "length", "cross_entropy", "raw_mse")]
-        ).all()
-        assert 0 < float(row["length"]) <= 45 and row["transitions"] == "30"
-        assert (float(row["env_steps"]) > 0) == (row["method"] == "mamql")
-    assert {row["event"] for row in read(study / "weights.csv")} >= {"own_gems", "shared"}
+        assert np.isfinite([float(row[name]) for name in (*stages.PLAY, *stages.BEHAVIOUR)]).all()
+        assert 0 < float(row["length"]) <= 45 and row["transitions"] == "150"
+    assert {"weight of own_gems", "weight of shared", "weight of own_gems of others"} <= rows[0].keys()
     page = (study / "results.md").read_text()
-    assert "### Recovery" in page and page.index("### Budgets") < page.index("### Recovery")
-    for name in ("returns_cooperative", "behaviour_cooperative", "recovery_cooperative"):
+    assert page.index("### Returns") < page.index("### Weights")
+    for name in ("returns_gems_cooperative", "behaviour_gems_cooperative"):
         assert f"]({name}.png)" in page
         with Image.open(study / f"{name}.png") as image:
             assert np.ptp(np.asarray(image.convert("L"))) > 100
 
 
 def test_what_is_done_is_not_done_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")}
-    monkeypatch.setattr(measures, "make_task", lambda *_: pytest.fail("a row was made again"))
+    before = {path: path.stat().st_mtime_ns for path in study.glob("rows/*.json")}
+    monkeypatch.setattr(measures, "learn", lambda *_: pytest.fail("a row was made again"))
     monkeypatch.setattr(pieces, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
     mamql_study.main([*TINY, "--output", str(study)])
-    assert {path: path.stat().st_mtime_ns for path in study.glob("rows/**/*.json")} == before and len(before) == 2
+    assert {path: path.stat().st_mtime_ns for path in study.glob("rows/*.json")} == before and len(before) == 2
 
 
-def test_a_row_that_is_lost_comes_back_the_same_from_the_trained_parameters(study: Path) -> None:
+def test_a_row_that_is_lost_comes_back_the_same(study: Path) -> None:
     chosen = tiny(study)
-    piece = next(piece for piece in chosen.pieces if piece.method == "cloning")
-    path = chosen.row_file(piece)
-    before = path.read_text()
+    path = chosen.row_file(chosen.pieces[1])
+    before = json.loads(path.read_text())
     path.unlink()
-    STAGES[0].work(chosen, piece)
-    assert json.loads(path.read_text()) == json.loads(before)
-
-
-def test_what_was_just_learnt_plays_a_game_of_tiles_as_what_was_loaded(tmp_path: Path) -> None:
-    env = jaxdilemmas.make("commons", num_agents=2)
-    shown = record(scripted_player(env, policies.random(env)), jax.random.key(0), num_transitions=20)
-    piece = Piece("dilemmas", "commons", "random", "cloning", 20, 0)
-    task = measures.Task(tiny(tmp_path), piece, shown, None, 0.0, 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jaxdilemmas, "make", lambda game: env)
-        new, loaded = measures.take(task), measures.take(task)
-    outcomes = [measures.play(imitator.player(), jax.random.key(1), 2) for imitator in (new, loaded)]
-    np.testing.assert_array_equal(outcomes[0]["return"], outcomes[1]["return"])
+    stages.IMITATORS.work(chosen, chosen.pieces[1])
+    after = json.loads(path.read_text())
+    for row in (before, after):
+        row["numbers"].pop("train_seconds")
+    np.testing.assert_equal(after, before)
 
 
 def test_rows_of_other_options_do_not_get_mixed(study: Path) -> None:
-    for change in ({"episodes": 5}, {"settings": ()}, {"explored": 101}):
+    for change in ({"episodes": 5}, {"settings": ()}, {"states": 17}):
         with pytest.raises(ValueError, match=next(iter(change))):
-            side_by_side.begin(tiny(study, **change), mamql_study.GROWING)
+            side_by_side.begin(tiny(study, **change), GROWING)
     with pytest.raises(ValueError, match="a new directory, or one with a study"):
         side_by_side.begin(tiny(study.parent))
-    with pytest.raises(ValueError, match=r"sizes=9999 is not allowed: .* has 2\d\d transitions"):
-        make(tiny(study, sizes=(9999,)))
+    with pytest.raises(ValueError, match=r"sizes=\(9999,\) is not allowed: .* has \d\d\d transitions"):
+        pieces.has_demonstrations(tiny(study, sizes=(9999,)), Source("gems", "cooperative"))
 
 
 def test_held_out_episodes_are_learnt_from_only_where_all_are_asked_for(study: Path) -> None:
     chosen = tiny(study)
-    everything = load(chosen.demonstrations_file("gems", "cooperative"))
+    everything = load(chosen.demonstrations_file(Source("gems", "cooperative")))
     piece = chosen.pieces[0]
-    some, whole = (measures.make_task(chosen, piece._replace(size=size)) for size in (150, 20_000))
+    some, whole = (measures.make_task(chosen, piece._replace(size=size), everything) for size in (150, 20_000))
     assert some.held_out is not None and set(some.train.episodes).isdisjoint(some.held_out.episodes)
     assert whole.held_out is None and whole.train.header.num_transitions == everything.header.num_transitions
-    other = measures.make_task(chosen, piece._replace(seed=101, size=50))
-    assert set(other.train.episodes) != set(measures.make_task(chosen, piece._replace(size=50)).train.episodes)
+    assert measures.behaviour(whole) == {}
+    first, other = (measures.make_task(chosen, piece._replace(size=50, seed=seed), everything) for seed in (100, 101))
+    assert set(other.train.episodes) != set(first.train.episodes)
 
 
-@pytest.mark.slow
-def test_retraining_makes_a_row_of_each_method_and_of_the_true_reward(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(methods, "preset", tiny_preset)
-    monkeypatch.setattr(successors, "LEAST_TOLD", -np.inf)  # a hundred states tell little
-    chosen = tiny(study, stages=("retrain",), methods=("cloning",), seeds=1, retrain_size=30)
-    asked = {(piece.stage, piece.method) for piece in chosen.pieces}
-    assert asked == {(s, "cloning") for s in chosen.stages} | {("retrain", "true_reward")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "NUM_RECORDED", 200)
-        make(chosen)
-    numbers = {row["method"]: {n: x for n, x in row.items() if n.startswith("return")} for row in read_rows(chosen)}
-    assert numbers["cloning"].keys() == {"return_raw", "return_fitted", "return_successor"}
-    assert numbers["true_reward"].keys() == {"return"}
-    tables = tables_of(chosen)
-    assert tables["retrain"][0]["return_raw"].mean == pytest.approx(numbers["cloning"]["return_raw"])
-    assert {row["regression"] for row in tables["weights"]} == {"constrained", "successor"}
-    assert [row["event"] for row in tables["retrain_weights"] if row["regression"] == "successor"] == [
-        row["event"] for row in tables["retrain_weights"] if row["regression"] == "constrained"
-    ]
-    (scores,) = tables["retrain_scores"]
-    assert np.isfinite([scores["successor_pearson"].mean, scores["fitted_pearson"].mean]).all()
-    assert scores["successor_pearson"].mean != scores["fitted_pearson"].mean and "successor_explained" in scores
+def test_another_game_is_learnt_and_played_without_weights(tmp_path: Path) -> None:
+    path, games = tmp_path / "study", ["--game", "common_pool", "--experts", "cooperative", "--methods", "cloning"]
+    mamql_study.main([*TINY, *games, "--sizes", "40", "--output", str(path)])
+    (row,) = read(path / "runs.csv")
+    assert row["game"] == "common_pool" and row["return_greedy"] != row["return"]
+    assert not any(name.startswith("weight") for name in row) and read(path / "weights.csv") == []
 
 
-def test_weights_that_play_does_not_tell_are_a_gap(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "preset", tiny_preset)
-    chosen = tiny(study, stages=("retrain",), methods=("cloning",), retrain_size=30)
-    task = measures.make_task(chosen, chosen.pieces[0])
-    imitator = measures.take(task)
-    untold = EventRewards(("shared",), np.array([[1.0], [np.nan]]), np.ones(2))
-    monkeypatch.setattr(measures, "successor_rewards", lambda *_: untold)
-    assert measures.fit_successors(task, imitator, ("shared",)) is None
+# Weights of events
+
+
+def test_weights_are_relative_to_the_largest_of_each_agent(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = tiny(study)
+    everything = load(chosen.demonstrations_file(Source("gems", "cooperative")))
+    task, _ = measures.learn(measures.make_task(chosen, chosen.pieces[1], everything))
+    weights = np.array([[1.0, -4.0, 0.0], [30.0, 40.0, 0.0]])
+    found = EventRewards(measures.EVENTS["gems"], weights, np.ones(2))
+    monkeypatch.setattr(measures, "successor_rewards", lambda *_: found)
+    expected = {"weight of own_gems": 0.5, "weight of shared": 0.0, "weight of own_gems of others": 0.0}
+    assert measures.weights(task) == expected
+    assert measures.weights(task._replace(options=tiny(study, states=0))) == {}
     still = task._replace(train=task.train._replace(actions=task.train.actions * [0, 1]))
     monkeypatch.setattr(measures, "successor_rewards", lambda *_: pytest.fail("there is nothing to compare"))
-    assert measures.fit_successors(still, imitator, ("shared",)) is None
-    monkeypatch.setattr(measures, "fit_successors", lambda *_: None)
-    monkeypatch.setattr(measures, "learn_anew", lambda *_: 1.0)
-    row = measures.retrain(task)
-    assert row["numbers"].keys() == {"return_raw", "return_fitted"} and "weights of events" in row["gap"]
-    assert "successor_weights" not in row
-
-
-def test_rewards_are_paid_at_the_same_scale_to_each_agent() -> None:
-    rewards = np.array([[300.0, 0.0, 0.1], [-400.0, 0.0, 0.0]])
-    scaled = rewards * measures.unit_scale(rewards)
-    np.testing.assert_allclose(np.sqrt((scaled**2).mean(0)), [1, 0, 1], rtol=1e-6)
-    env = jaxdilemmas.make("gems")
-    found = EventRewards(("own_gems",), np.array([[2.0], [3.0]]), np.ones(2))
-    paid = measures.event_rewards(env, found, np.array([10.0, 100.0], np.float32))
-    state = env.reset(jax.random.key(0))[1]
-    state = state.replace(gems=state.gems.at[:2].set(state.positions[:, None]))
-    np.testing.assert_array_equal(paid.step(jax.random.key(1), state, jnp.array([4, 4]))[2], [20, 300])
-
-
-def test_other_games_and_dilemmas_each_make_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "GAMES", {"intersection": ("cautious", (40,))})
-    monkeypatch.setattr(stages, "DILEMMAS", {"common_pool": ("cooperative", "exploitative")})
-    chosen = tiny(tmp_path / "s", stages=("games", "dilemmas"), methods=("cloning",), seeds=1, dilemma_size=40)
-    make(chosen)
-    games, dilemma, gap = read_rows(chosen)
-    assert games["game"] == "intersection" and "weights" not in games and "return_3" in games
-    assert games["return_greedy"] != games["return"]
-    assert {weight["agent"] for weight in dilemma["weights"]} == {0, 1, 2, 3}
-    assert "weights" not in gap and "always the same" in gap["gap"]
-    tables = tables_of(chosen)
-    assert [(row["game"], row["expert"]) for row in tables["gaps"]] == [("common_pool", "exploitative")]
-    assert [row["team"] for row in tables["dilemmas"]] == ["cooperative"] * len(tables["dilemmas"])
-    assert max(abs(row["relative"]) for row in tables["dilemmas"]) == 1
+    assert measures.weights(still).keys() == expected.keys() and np.isnan(list(measures.weights(still).values())).all()
 
 
 # Options
@@ -246,30 +160,39 @@ def test_every_method_gets_the_same_network_augmentation_budget_and_acting(monke
     assert configs["iq_learn_joint"].critic == "joint" and configs["gail"].method == "gail"
 
 
-def test_all_stages_have_their_games_methods_sizes_and_seeds(tmp_path: Path) -> None:
+def test_the_study_has_its_methods_sizes_experts_and_seeds(tmp_path: Path) -> None:
     recording = tmp_path / "gems.npz"
     recording.touch()
-    names = tuple(stage.name for stage in STAGES)
-    chosen = Options(stages=names, recording=recording, experts=("recorded", "runs/mine"))
-    by_stage = {stage: [piece for piece in chosen.pieces if piece.stage == stage] for stage in names}
-    assert len(by_stage["table"]) == 5 * 2 * 6 * 6 and len(set(chosen.pieces)) == len(chosen.pieces)
-    assert {piece.size for piece in by_stage["games"]} == {500, 1000, 2000, 5000, 20_000, 35_000, 50_000, 70_000}
-    teams = {(piece.game, piece.expert) for piece in by_stage["dilemmas"]}
-    assert len(teams) == 8 and ("cleanup", "exploitative") in teams
-    assert len({chosen.row_file(piece) for piece in chosen.pieces}) == len(chosen.pieces)
+    chosen = Options(recording=recording, experts=("recorded", "runs/mine"))
+    assert len(chosen.pieces) == 5 * 2 * 6 * 6 == len(set(map(chosen.row_file, chosen.pieces)))
+    assert {piece.seed for piece in chosen.pieces} == set(range(100, 105))
+
+
+def test_the_ablation_is_sampled_mamql_where_both_read_the_same(tmp_path: Path) -> None:
+    study = tiny(tmp_path, settings=())
+    own, ablation = (study.config(method, "gems") for method in ("mamql", "iq_learn_online"))
+    assert own == ablation
+    own, ablation = (study.config(method, "overcooked") for method in ("mamql", "iq_learn_online"))
+    assert own != ablation and dataclasses.replace(own, reads="own") == ablation
+    reads = {m: study.config(m, "overcooked").reads for m in methods.METHODS}
+    assert {m for m, value in reads.items() if value == "all"} == {"mamql", "iq_learn_joint"}
+    assert {study.config(m, "gems").reads for m in methods.METHODS} == {"own"}
 
 
 WRONG: dict[str, dict[str, Any]] = {
-    "stages": {"stages": ("tables",)},
     "methods": {"methods": ("mamql", "mamql")},
     "sizes": {"sizes": (1,)},
     "seeds": {"seeds": 0},
     "episodes": {"episodes": 1},
+    "states": {"states": -1},
     "first_seed": {"first_seed": -1},
     "experts": {"experts": ("runs/a", "others/a")},
     "recording": {"experts": ("recorded",)},
+    "game": {"experts": ("recorded",), "game": "overcooked"},
     "settings": {"settings": ("speed=3",)},
     "hidden_size": {"settings": ("hidden_size=0",)},
+    "network": {"game": "intersection", "settings": ("network=set",)},
+    "number of joint actions": {"game": "cleanup", "methods": ("iq_learn_joint",), "settings": ()},
 }
 
 
@@ -282,10 +205,10 @@ def test_wrong_options_are_refused(name: str, tmp_path: Path) -> None:
 def test_quick_options_are_changed_by_those_that_are_given() -> None:
     chosen = mamql_study.read_options(["--quick", "--seeds", "3"])
     assert chosen == replace(quick_options(), seeds=3)
-    assert mamql_study.read_options(["--experts", "cooperative"]) == Options(experts=("cooperative",))
+    assert mamql_study.read_options(["--experts", "greedy"]).sizes == (30, 100, 300, 1000, 10_000, 20_000)
 
 
-def test_a_wrong_option_ends_the_command_with_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_end_the_command_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         mamql_study.main(["--output", str(tmp_path / "study")])
     assert ended.value.code == 2 and "recording=None is not allowed" in capsys.readouterr().err
@@ -303,16 +226,16 @@ def test_keys_differ_by_name_and_purpose() -> None:
 
 
 def test_play_counts_success_by_the_rule_and_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measures, "AT_ONCE", 8)
-    env = jaxdilemmas.make("gems", most_team_reward=0.0, max_steps=20)
-    outcomes = measures.play(scripted_player(env, policies.scripted(env, "cooperative")), jax.random.key(0), 20)
-    assert outcomes["return"].shape == (20, 2) and outcomes["length"].shape == (20,)
-    is_paid = outcomes["return"].sum(1) > 0
-    np.testing.assert_array_equal(outcomes["terminated"], is_paid)
-    assert (outcomes["length"][~is_paid] == 20).all() and len(np.unique(outcomes["return"], axis=0)) > 1
-    numbers = measures.summarize_play(outcomes)
-    assert numbers["return"] == pytest.approx(outcomes["return"].mean())
-    assert numbers["return_1"] == pytest.approx(outcomes["return"][:, 1].mean())
+    env = jaxdilemmas.make("gems", most_team_reward=0.0, max_steps=5)
+    player = scripted_player(env, policies.scripted(env, "cooperative"))
+    found = []
+    for at_once in (8, 20):  # with and without a rest
+        monkeypatch.setattr(measures, "AT_ONCE", at_once)
+        found.append(measures.outcomes(player, jax.random.key(0), 20))
+    assert found[0] == pytest.approx(found[1])
+    assert 0 < found[0]["terminated"] < 1 and 0 < found[0]["length"] < 5
+    endless = scripted_player(env, lambda key, state: jnp.full(2, 4, jnp.int32))
+    assert measures.outcomes(endless, jax.random.key(0), 3) == {"return": 0, "length": 5, "terminated": 0}
 
 
 def test_random_actions_are_mixed_in_as_often_as_asked_and_only_allowed_ones() -> None:
@@ -326,32 +249,24 @@ def test_random_actions_are_mixed_in_as_often_as_asked_and_only_allowed_ones() -
     assert set(actions[:, 1].tolist()) == {0, 1, 2, 4} and 0.4 < (actions[:, 1] != 4).mean() < 0.6
 
 
-def test_parts_that_overlap_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baselines.trained.imitators.AT_ONCE", 4)
-    values = np.arange(10.0)
-    np.testing.assert_array_equal(in_parts(lambda x, y: x + y, values, values), 2 * values)
-    np.testing.assert_array_equal(in_parts(lambda x: x, values[:3]), values[:3])
-
-
-# Findings
+# Tables
 
 
 def row(method: str, size: int, seed: int, value: float, **more: Any) -> dict[str, Any]:
     """A row by hand."""
-    piece = Piece("table", "gems", "recorded", method, size, seed)._asdict()
+    piece = Piece("gems", "recorded", method, size, seed)._asdict()
     return piece | {"expert_return": 13.0, "return": value} | more
 
 
 def test_gains_are_paired_by_seed_and_judged_by_their_interval() -> None:
     rows = [row("mamql", 1000, seed, 10 + seed) for seed in range(5)]
     rows += [row("cloning", 1000, seed, 9 + seed + 0.01 * (seed % 2)) for seed in range(5)]
+    rows += [row("gail", 1000, seed, 11 + seed + 0.01 * (seed % 2)) for seed in range(5)]
     rows += [row("iq_learn", 1000, seed, 14 - seed) for seed in range(5)] + [row("airl", 1000, 0, 30.0)]
-    gains = {found["than"]: found for found in summaries.difference_rows(rows)}
+    gains = {found["than"]: found for found in summaries.gain_rows(rows)}
     assert gains["cloning"]["gain"].mean == pytest.approx(1 - 0.004)
-    verdicts = [gains[name]["verdict"] for name in ("cloning", "iq_learn", "airl")]
-    assert verdicts == ["better", "undecided", "undecided"] and gains["airl"]["seeds"] == 1
-    worse = summaries.difference_rows([found | {"method": "mamql"} for found in rows[5:10]] + rows[10:15])
-    assert worse[0]["verdict"] == "undecided"
+    verdicts = [gains[name]["verdict"] for name in ("cloning", "gail", "iq_learn", "airl")]
+    assert verdicts == ["better", "worse", "undecided", "undecided"] and gains["airl"]["seeds"] == 1
 
 
 def test_published_numbers_stand_beside_ours() -> None:
@@ -361,40 +276,85 @@ def test_published_numbers_stand_beside_ours() -> None:
     assert large["published iql-ma"] == 2.36 and large["mamql"].mean == 12 and large["expert return"] == 13
 
 
-def test_scores_are_means_over_agents_and_then_over_seeds() -> None:
-    rows = [
-        Result(
-            **Piece("table", "gems", "recorded", "mamql", 300, seed)._asdict(),
-            expert_return=13.0,
-            numbers={"return": 12.0},
-            agents=tuple({"raw_pearson": score + seed} for score in (0.1, 0.3)),
-        ).flat()
-        for seed in (0, 1)
-    ]
-    (found,) = summaries.summary_rows(rows, ("raw_pearson", "other"), skips_empty=True)
-    assert found["raw_pearson"].mean == pytest.approx(0.7) and found["seeds"] == 2 and np.isnan(found["other"].mean)
-    assert summaries.summary_rows([row("mamql", 300, 0, 1.0)], ("raw_pearson",), skips_empty=True) == []
+def test_means_are_over_the_seeds_that_have_a_number() -> None:
+    rows = [row("mamql", 300, seed, value) for seed, value in enumerate((1.0, 3.0, np.nan))]
+    (found,) = summaries.summary_rows(rows, ("return", "other"))
+    assert found["return"].mean == 2 and np.isnan(found["other"].mean)
+    assert summaries.summary_rows(rows, ("other",)) == []
 
 
-def test_weights_of_a_team_are_compared_with_its_largest() -> None:
-    weights = [{"agent": agent, "event": "a", "weight": -2.0 - agent} for agent in (0, 1)]
-    weights += [{"agent": 0, "event": "b", "weight": 1.0}]
-    a, b = summaries.team_weight_rows([row("mamql", 300, 0, 1.0, weights=weights)])
-    assert (a["event"], a["weight"].mean, a["relative"]) == ("a", -2.5, -1) and b["relative"] == pytest.approx(0.4)
+# What a directory may hold
 
 
-def test_weights_of_both_regressions_are_relative_to_the_largest_of_each_agent() -> None:
-    def found(scales: tuple[float, float]) -> list[dict[str, Any]]:
-        return [
-            {"agent": agent, "event": event, "weight": scale * weight}
-            for agent, scale in enumerate(scales)
-            for event, weight in {"own": 1.0, "shared": -4.0}.items()
-        ]
+def write_rows(study: Options) -> Path:
+    """Rows by hand for all pieces; returns the file of the first."""
+    for piece in study.pieces:
+        path = study.row_file(piece)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        measured = {"transitions": 150, "expert_return": 12.0, "numbers": {"return": 9.0}}
+        path.write_text(json.dumps(piece._asdict() | measured))
+    return study.row_file(study.pieces[0])
 
-    some = row("mamql", 300, 0, 1.0, weights=found((1.0, 3.0)), successor_weights=found((50.0, 0.5)))
-    table = summaries.regression_rows([some, row("true_reward", 300, 0, 1.0)])
-    assert [(line["regression"], line["event"], line["weight"].mean) for line in table] == [
-        (regression, event, weight)
-        for regression in ("constrained", "successor")
-        for event, weight in {"own": 0.25, "shared": -1.0}.items()
-    ]
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": "100"}, "seed='100' is not allowed: a whole number from 0"),
+        ({"numbers": {"return": "high"}}, r"numbers\.return='high' is not allowed: a number"),
+        ({"numbers": [1.0]}, r"numbers=\[1\.0\] is not allowed: "),
+        ({"expert_return": None}, "expert_return=None is not allowed: a finite number"),
+        ({"reward": 1.0}, "the field 'reward' is unknown"),
+        ({"method": "airl"}, "method='airl' is not allowed: 'mamql'"),
+        ({"size": 31}, "size=31 is not allowed: 150"),
+    ],
+)
+def test_a_damaged_row_is_refused_by_file_row_and_field(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    study = tiny(tmp_path)
+    path = write_rows(study)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: {message}"):
+        read_rows(study)
+
+
+def test_half_a_row_is_refused_by_file(tmp_path: Path) -> None:
+    study = tiny(tmp_path)
+    path = write_rows(study)
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} is not JSON"):
+        read_rows(study)
+
+
+def test_settings_that_changed_since_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = tiny(tmp_path / "study")
+    side_by_side.begin(study, GROWING)
+    before = read_training(study.output)
+    side_by_side.begin(tiny(tmp_path / "study", methods=("iq_learn",)), GROWING)
+    assert read_training(study.output)["configs"].keys() == before["configs"].keys() | {"iq_learn on gems"}
+    tuned = methods.preset("mamql", "gems")
+    monkeypatch.setattr(methods, "preset", lambda *_: tuned | {"l2": 0.5})
+    with pytest.raises(ValueError, match=r"configs: mamql on gems, l2=0.5 is not allowed: the study in .* has 1e-05"):
+        side_by_side.begin(study, GROWING)
+
+
+def test_another_recording_is_refused_and_none_is_not(tmp_path: Path) -> None:
+    recording, output = tmp_path / "gems.npz", tmp_path / "study"
+    recording.write_bytes(b"one")
+    study = tiny(output, experts=("recorded",), recording=recording)
+    side_by_side.begin(study, GROWING)
+    checksum = read_training(study.output)["recording"]
+    side_by_side.begin(tiny(output), GROWING)
+    assert read_training(study.output)["recording"] == checksum
+    recording.write_bytes(b"two")
+    with pytest.raises(
+        ValueError, match=f"recording='[0-9a-f]{{64}}' is not allowed: the study in .* has '{checksum}'"
+    ):
+        side_by_side.begin(study, GROWING)
+
+
+def test_a_study_without_settings_is_refused(tmp_path: Path) -> None:
+    study = tiny(tmp_path / "study")
+    side_by_side.begin(study, GROWING)
+    old = {name: read_training(study.output)[name] for name in ("settings", "episodes", "experts")}
+    save_json(study.output / "study.json", side_by_side.StudyRecord(old))
+    with pytest.raises(ValueError, match=r"a study of this version; its study\.json lacks states"):
+        side_by_side.begin(study, GROWING)

@@ -2,9 +2,9 @@
 
 Rewards can be known up to shaping alone, gamma Phi(s') - Phi(s) (Ng et al. 1999). Over all that follows from a step,
 shaping adds up to -Phi(s), which is the same whatever the agent did first. So discounted sums of recovered rewards and
-of events (successor features, Barreto et al. 2017, arXiv:1606.05312) are compared between actions in the same state: it
-takes no features of states and no guess of Phi, as `constrained_regression` does. It takes play instead: every action
-of an agent is tried in every state, and everybody goes on as they act. (Klein et al. 2012, "Inverse reinforcement
+of events (successor features, Barreto et al. 2017, arXiv:1606.05312) are compared between actions in the same state.
+This needs no features of states and no guess of Phi. It needs play: every action of an agent is tried in every state,
+and everybody goes on as they act. (Klein et al. 2012, "Inverse reinforcement
 learning through structured classification", weigh expected events by the actions of experts; here it is by recovered
 rewards.)
 
@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baselines.analysis.arrays import check_array, require_finite
-from baselines.analysis.rewards.events import EventRewards, event_feature
+from baselines.analysis.events import event_feature
 from baselines.core.players import Player, check_player, play_steps
 from baselines.imitation.imitator import RewardFunction
 from jaxdilemmas.arguments import check_count, check_kind, check_number, require
@@ -39,6 +39,20 @@ ROUNDING = 1e-6
 """Differences between actions so small, relative to the largest sums, are those of float32."""
 
 
+class EventRewards(NamedTuple):
+    """Rewards that are a weighted sum of events.
+
+    Attributes:
+      names: of the F features, see `baselines.analysis.events.event_feature`.
+      weights: `[N, F]` float64, one row for each agent.
+      explained: `[N]` float64, the share of the variance of expected sums of rewards that events explain.
+    """
+
+    names: tuple[str, ...]
+    weights: np.ndarray
+    explained: np.ndarray
+
+
 class Play(NamedTuple):
     """What is played from each state on.
 
@@ -47,7 +61,7 @@ class Play(NamedTuple):
       reward_function: whose rewards are summed.
       discount: gamma.
       num_steps: T, after which play is cut; the clock of the game does not end it.
-      names: of the F events, see `baselines.analysis.rewards.events.event_feature`.
+      names: of the F events, see `baselines.analysis.events.event_feature`.
     """
 
     player: Player
