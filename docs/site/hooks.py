@@ -2,12 +2,14 @@
 
 - Pages outside of docs/, such as README.md, are pages of the site as well, and links lead to where pages are there.
 - Every page of a game opens with replays in place of the picture.
+- Every tutorial is a notebook as well.
 - Each module of `MODULES` has a page with its docstrings.
 """
 
 import posixpath
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 
@@ -20,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from jaxdilemmas.rendering.replay import fill_page  # noqa: E402
 from tests.docs.game_pages import read_cells  # noqa: E402
+from tests.docs.notebooks import notebook_of  # noqa: E402
 
 MOVED = {
     "README.md": "index.md",
@@ -48,6 +51,7 @@ REFERENCE = {
 LINK = re.compile(r"\[([^\[\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 IN_LIST = re.compile(r"^ {2,3}(?=\S)", re.MULTILINE)
+TITLE = re.compile(r"^# .*$", re.MULTILINE)
 PICTURE = re.compile(r"^!\[.*\)$", re.MULTILINE)
 
 
@@ -72,6 +76,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.remove(files.src_uris[f"replays/{path.name}"])
         page = fill_page(path.stem, path.read_text(encoding="utf-8"))
         files.append(File.generated(config, f"replays/{path.stem}.html", content=page))
+    for path in sorted((ROOT / "docs/tutorials").glob("*.md")):
+        lead_whole = partial(lead_out, source=f"docs/tutorials/{path.name}", site=config.site_url or "")
+        notebook = notebook_of(LINK.sub(lead_whole, path.read_text(encoding="utf-8")))
+        files.append(File.generated(config, f"tutorials/{path.stem}.ipynb", content=notebook))
     for name in [name for names in REFERENCE.values() for name in names]:
         files.append(File.generated(config, page_of(name), content=f"::: {name}\n"))
     return files
@@ -84,6 +92,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     games = read_cells(ROOT / source) if (ROOT / source).exists() else {}
     if games:
         markdown = PICTURE.sub(replays(list(games)), markdown, count=1)
+    if target.startswith("tutorials/"):
+        notebook = f"This page is also [a notebook]({Path(target).stem}.ipynb), which runs in the root of a checkout."
+        markdown = TITLE.sub(rf"\g<0>\n\n{notebook}", markdown, count=1)
     parts = FENCED.split(markdown)  # prose and blocks of code by turns
     for i in range(0, len(parts), 2):
         prose = IN_LIST.sub("    ", parts[i])  # MkDocs wants 4 spaces before what belongs to an entry of a list
@@ -99,6 +110,14 @@ def lead(link: re.Match[str], source: str, target: str, files: Files) -> str:
     if there not in files.src_uris:
         return words if (ROOT / linked).is_dir() else link[0]  # strict mode reports what exists nowhere
     return f"[{words}]({posixpath.relpath(there, posixpath.dirname(target) or '.')}{heading or ''})"
+
+
+def lead_out(link: re.Match[str], source: str, site: str) -> str:
+    """A link of a file of the repository that leads to the site from anywhere."""
+    words, address, heading = link.groups()
+    linked = posixpath.normpath(posixpath.join(posixpath.dirname(source), address))
+    there = MOVED.get(linked, linked.removeprefix("docs/"))
+    return f"[{words}]({site}{re.sub('[.]md$', '.html', there)}{heading or ''})"
 
 
 def replays(games: list[str]) -> str:

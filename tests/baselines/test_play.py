@@ -5,17 +5,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from baselines import play
-from baselines.demonstrations import load
+from baselines import demonstrate, play
+from baselines.demonstrations import Demonstrations, load
 from baselines.runs.directory import RunDirectory
 from jaxdilemmas.envs.gems import Gems
-from tests.baselines.playing.play_server import HOST, Process, started
+from tests.baselines.playing.play_server import HOST, Person, Process, started, train_briefly
 
 __all__ = ["started"]
 
@@ -119,33 +120,73 @@ def killed_tab(address: str) -> None:
     tab.communicate()
 
 
+MOST_STEPS = 500
+RIVER = ["--env-kwargs", f"max_steps={MOST_STEPS}"]
+
+
+@pytest.fixture(scope="module")
+def five_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of IPPO on a game of seven agents, of whom people will play two."""
+    return train_briefly(tmp_path_factory.mktemp("runs"), "cleanup_meltingpot", *RIVER)
+
+
+def play_by_turns(one: Person, two: Person, num_steps: int) -> None:
+    """Both walk about from the start of an episode."""
+    for step in range(num_steps):
+        for person in (one, two):
+            person.choose(step % 6)
+        for person in (one, two):
+            person.wait_for(num_steps=step + 1)
+
+
 @pytest.mark.slow
-def test_whole_episodes_are_kept_through_a_killed_tab_a_reload_and_a_killed_server(
-    tmp_path: Path, started: Callable[..., Process]
+def test_two_people_and_five_trained_agents_keep_whole_episodes_through_kills_and_a_reload(
+    tmp_path: Path, five_trained: Path, started: Callable[..., Process]
 ) -> None:
     path = tmp_path / "played.demos"
-    process = started(*POOL, "--human", "0", "2", "--others", "cooperative", "--output", str(path))
+    options = ["--human", "0", "3", "--others", str(five_trained), "--output", str(path)]
+    process = started(*options)
     killed_tab(process.addresses[1])
     one = process.person(0)
-    one.send("act", action=1)
-    assert one.wait_for(num_steps=1)["away"] == [2]
-    two = process.person(1)
     one.send("pace", rate=30)
-    assert one.wait_for(is_over=True)["num_episodes"] == 1
-    two.connection.close()
-    two = process.person(1)  # a reload
-    assert two.frame["is_over"]
-    two.send("restart")
-    assert one.wait_for(is_over=True, num_episodes=2)["away"] == []
+    assert one.wait_for(num_steps=100)["away"] == [3]  # whose tab was killed; the game goes on
+    one.connection.close()
+    one = process.person(0)  # a reload
+    assert 100 <= one.frame["num_steps"] < MOST_STEPS
+    two = process.person(1)
+    reading = threading.Thread(target=two.wait_for, kwargs={"is_over": True})  # who does not read counts as gone
+    reading.start()
+    assert one.wait_for(is_over=True, num_episodes=1)["away"] == []
+    reading.join()
+    one.send("pace", rate=0)
     one.send("restart")
-    one.wait_for(num_steps=10)
+    one.wait_for(num_steps=0, rate=0)
+    play_by_turns(one, two, MOST_STEPS)
+    one.send("restart")
+    one.wait_for(num_steps=0)
+    play_by_turns(one, two, 20)
     _, code = process.end(signal.SIGKILL)
     assert code == -signal.SIGKILL
-    with pytest.raises(ValueError, match="its first 2 whole episodes, 60 transitions, can be read"):
+    with pytest.raises(ValueError, match="its first 2 whole episodes, 1000 transitions, can be read"):
         load(path)
-    demonstrations = load(path, is_partial_allowed=True)
-    assert demonstrations.header.policy == "human"
-    assert demonstrations.actions[0].tolist()[0] == 1
+    demonstrate.main(["--partial", str(path), "--output", str(tmp_path / "whole.demos")])
+    kept = load(tmp_path / "whole.demos")
+    assert (kept.header.policy, kept.header.num_agents, kept.header.num_transitions) == ("human", 7, 1000)
+    np.testing.assert_array_equal(kept.actions[MOST_STEPS:, 0], np.arange(MOST_STEPS) % 6)
+    assert_others_acted_as_trained(kept, play.Options(human=(0, 3), others=str(five_trained)), MOST_STEPS, 100)
+
+
+def assert_others_acted_as_trained(kept: Demonstrations, options: play.Options, start: int, num_steps: int) -> None:
+    """The second episode of a new session, in which people choose the same, is the one that was kept."""
+    session, _, _ = play.make_session(options)
+    session.restart()
+    for actions in kept.actions[start : start + num_steps]:
+        for seat in options.human:
+            session.act(seat, int(actions[seat]))
+        session.tick()
+    actions = np.array([step.actions for step in session.steps])
+    np.testing.assert_array_equal(actions, kept.actions[start : start + num_steps])
+    assert (actions[:, 1] != actions[:, 2]).any()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The page on which people play, in a browser: keys, views, going back, a reload; nothing is asked of others."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.baselines.playing.play_server import Process, Served, serving, started
+from tests.baselines.playing.play_server import Process, Served, serving, started, train_briefly
 from tests.browsing import Visit
 
 __all__ = ["started"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiling")]
 
-GENEROUS_MILLISECONDS = 250
-"""The bound is 50 ms on a machine that does nothing else; tests may share one."""
+MOST_MILLISECONDS = 50
+"""From a key to the drawn frame, beyond what a message and a frame without a step take; tests may share a machine."""
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,14 @@ def test_a_narrow_screen_scrolls_down_alone(browser: Any, served: Served) -> Non
     page.close()
 
 
+def test_a_page_whose_server_was_killed_says_so(browser: Any, started: Callable[..., Process], tmp_path: Any) -> None:
+    process = started("--env", "common_pool", "--output", str(tmp_path / "played.demos"))
+    page = visit(browser, process.addresses[0]).page
+    process.end(signal.SIGKILL)
+    page.wait_for_function("() => document.querySelector('#message').textContent === 'not connected; trying again'")
+    page.close()
+
+
 def test_a_browser_without_websocket_gets_a_sentence(browser: Any, served: Served) -> None:
     page = browser.new_page()
     page.add_init_script("delete globalThis.WebSocket")
@@ -164,25 +173,39 @@ def test_a_browser_without_websocket_gets_a_sentence(browser: Any, served: Serve
     assert "needs a browser with WebSocket" in page.text_content("main")
 
 
+TIMES = """async () => {
+  const until = async (holds) => { while (!holds()) await new Promise((done) => setTimeout(done, 0)); };
+  const time = async (act, isDone) => {
+    const start = performance.now(), before = [game.frame.num_steps, game.drawn];
+    act();
+    await until(() => isDone(...before) || performance.now() > start + 5000);
+    game.board.context.getImageData(0, 0, 1, 1);
+    return performance.now() - start;
+  };
+  const keys = [], frames = [];
+  for (let k = 0; k < 501; k++) {
+    const next = performance.now() + 25;  // a page may send 100 messages a second
+    const event = new KeyboardEvent("keydown", {key: "wsadqe ."[k % 8], bubbles: true});
+    keys.push(await time(() => document.body.dispatchEvent(event), (steps) => game.frame.num_steps !== steps));
+    frames.push(await time(() => game.send("pause", {is_paused: 0}), (steps, drawn) => game.drawn !== drawn));
+    await until(() => performance.now() > next);
+  }
+  return [keys, frames];
+}"""
+"""Milliseconds from each of 501 keys to its frame, and from each of as many messages that play no step."""
+
+
 def test_a_key_is_drawn_soon(
-    browser: Any, started: Callable[..., Process], tmp_path: Any, record_property: Callable[[str, object], None]
+    browser: Any,
+    started: Callable[..., Process],
+    tmp_path_factory: pytest.TempPathFactory,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    process = started("--env", "cleanup", "--others", "cooperative", "--output", str(tmp_path / "played.demos"))
+    path = tmp_path_factory.mktemp("runs")
+    process = started("--others", str(train_briefly(path, "cleanup")), "--output", str(path / "played.demos"))
     page = visit(browser, process.addresses[0]).page
-    milliseconds = page.evaluate(
-        """async () => {
-          const times = [];
-          for (let k = 0; k < 501; k++) {
-            const before = game.frame.num_steps, start = performance.now();
-            document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "wsadqe ."[k % 8], bubbles: true}));
-            const isDrawn = () => game.frame.num_steps !== before || performance.now() > start + 5000;
-            while (!isDrawn()) await new Promise((done) => setTimeout(done, 0));
-            game.board.context.getImageData(0, 0, 1, 1);
-            times.push(performance.now() - start);
-          }
-          return times;
-        }"""
-    )
-    p95 = float(np.quantile(milliseconds[1:], 0.95))
-    record_property("p95_milliseconds", json.dumps(p95))
-    assert p95 <= GENEROUS_MILLISECONDS, f"p95 from key to frame: {p95:.1f} ms"
+    keys, frames = np.array(page.evaluate(TIMES))[:, 1:]  # after the first step
+    p95, floor = (float(np.quantile(times, 0.95)) for times in (keys, frames))
+    record_property("p95_milliseconds", json.dumps({"key": p95, "message": floor}))
+    assert page.evaluate("game.frame.num_steps") == 501
+    assert p95 - floor <= MOST_MILLISECONDS, f"p95 from key to frame: {p95:.1f} ms, {floor:.1f} ms without a step"

@@ -82,6 +82,19 @@ def test_the_page_of_a_game_opens_with_replays_and_asks_nothing_of_the_network(
 
 
 @pytest.mark.slow
+def test_every_tutorial_is_a_notebook_whose_links_lead_into_the_site(site: Path) -> None:
+    nbformat = pytest.importorskip("nbformat", reason='needs pip install -e ".[docs]"')
+    for page in sorted((ROOT / "docs/tutorials").glob("*.md")):
+        path = site / "tutorials" / page.with_suffix(".ipynb").name
+        notebook = nbformat.read(path, 4)
+        nbformat.validate(notebook)
+        links = [link for cell in notebook.cells for link in re.findall(r"\]\(([^)]+)\)", cell.source)]
+        root = "https://example.org/jaxdilemmas/"
+        assert [link for link in links if not (site / urldefrag(link.removeprefix(root))[0]).exists()] == []
+        assert f'href="{path.name}"' in path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_every_page_of_a_game_has_its_replays(site: Path) -> None:
     for env_id, page in pages_by_game().items():
         text = (site / page.with_suffix(".html").name).read_text(encoding="utf-8")

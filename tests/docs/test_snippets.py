@@ -20,8 +20,6 @@ pytestmark = pytest.mark.usefixtures("quick_compiling")
 KITCHEN = "XXPXX\nO1 2O\nXDXSX\n"
 
 SLOW = {"docs/mamql.md", "docs/preferences.md"}
-SLOW |= {f"docs/tutorials/{name}.md" for name in ("is_it_a_dilemma", "own_game", "own_learner")}
-SLOW |= {"docs/tutorials/rewards_from_demonstrations.md"}
 """Pages that are left out by the README's test command."""
 
 LIBRARIES = {"docs/adapters.md": ("jaxmarl", "pettingzoo")}
@@ -53,7 +51,6 @@ PREPARED: dict[str, Callable[[], None]] = {
     "docs/demonstrations.md": record_gems,
     "docs/mamql.md": train_mamql,
     "docs/overcooked.md": draw_kitchens,
-    "docs/tutorials/rewards_from_demonstrations.md": train_mamql,
 }
 """What makes the files that the snippets of a page read."""
 
@@ -68,7 +65,7 @@ def pages_with_snippets() -> list[Any]:
     return [
         pytest.param(page, id=name_of(page), marks=[pytest.mark.slow] if name_of(page) in SLOW else [])
         for page in PAGES
-        if blocks(page, "python")
+        if blocks(page, "python") and page.parent.name != "tutorials"  # which run as notebooks
     ]
 
 

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 import jaxdilemmas
+from baselines import ippo
 from baselines.core.players import scripted_player
 from baselines.demonstrations import describe
 from baselines.playing.episode_files import EpisodeFiles
@@ -26,10 +27,21 @@ from baselines.playing.keyboard import keyboard_of
 from baselines.playing.room import Room
 from baselines.playing.server import make_server
 from baselines.playing.session import Session
+from baselines.runs.command import train_command
 from jaxdilemmas import policies
 
 TOKEN = "a-token"
 HOST = "127.0.0.1"
+SECONDS_BETWEEN_CHOICES = 0.012
+"""So that a person does not send more messages than a page may."""
+
+
+def train_briefly(path: Path, env_id: str, *options: str) -> Path:
+    """A run of IPPO in a directory, short and with small networks; of a kind that acts as one that was trained long."""
+    short = ["--num-envs", "2", "--rollout-steps", "50", "--total-env-steps", "200", "--hidden-size", "8"]
+    short += ["--num-minibatches", "2", "--num-epochs", "1"]
+    train_command(ippo.ALGORITHM, ["--env", env_id, "--runs-dir", str(path), "--name", "a", *short, *options])
+    return path / "a"
 
 
 class Served:
@@ -59,6 +71,11 @@ class Person:
         self.connection = connection
         self.hello = self.receive("hello")
         self.frame = self.receive("frame")
+
+    def choose(self, action: int) -> None:
+        """Chooses an action, not too soon after the one before."""
+        time.sleep(SECONDS_BETWEEN_CHOICES)
+        self.send("act", action=action)
 
     def send(self, kind: str, **fields: Any) -> None:
         self.connection.send(json.dumps({"type": kind, **fields}))
