@@ -24,8 +24,10 @@ from tests.docs.pictures import PICTURES
 REPLAYS = ROOT / "docs/replays"
 MOST_STEPS = 200
 
-NETWORK_OF_POOLS: tuple[dict[str, Any], str, int] = ({}, "cooperative", 0)
-SCRIPTED = {env_id: PICTURES.get(env_id, NETWORK_OF_POOLS)[:2] for env_id in jaxdilemmas.registered_envs()}
+SCRIPTED: dict[str, tuple[dict[str, Any], str]] = {
+    env_id: ({}, "cooperative") for env_id in jaxdilemmas.registered_envs()
+}
+SCRIPTED |= {env_id: picture[:2] for env_id, picture in PICTURES.items()} | {"intersection": ({}, "cautious")}
 """Keyword arguments and scripted policy by the id of a game."""
 
 

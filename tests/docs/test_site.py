@@ -11,10 +11,12 @@ from urllib.parse import unquote, urldefrag
 import pytest
 
 import jaxdilemmas
+from jaxdilemmas.rendering.replay import fill_page
 from tests.browsing import Visit
 from tests.docs.game_pages import pages_by_game
 from tests.docs.pages import ROOT
 from tests.docs.replays import REPLAYS, game_replays
+from tests.rendering.test_replay import data_in
 
 MOST_BYTES, MOST_BYTES_IN_ALL = 150_000, 2_000_000
 
@@ -25,10 +27,17 @@ def test_every_registered_game_has_a_small_replay_and_no_other_has() -> None:
     assert max(sizes.values()) <= MOST_BYTES and sum(sizes.values()) <= MOST_BYTES_IN_ALL
 
 
+@pytest.mark.parametrize("path", sorted(REPLAYS.iterdir()), ids=lambda path: path.stem)
+def test_a_replay_shows_trained_scripted_and_random_agents(path: Path) -> None:
+    titles = [episode["title"] for episode in data_in(fill_page(path.stem, path.read_text(encoding="utf-8")))]
+    assert titles[0].startswith("IPPO, ")
+    assert len(titles) == 3 and titles[2] == "random"
+
+
 @pytest.mark.slow
 def test_a_replay_is_the_start_of_an_episode_of_each_player() -> None:
     replays = list(game_replays("intersection"))
-    assert [replay.title for replay in replays] == ["random"]
+    assert [replay.title for replay in replays] == ["cautious", "random"]
     replays = list(game_replays("common_pool_network"))
     assert [replay.title for replay in replays] == ["cooperative", "random"]
     assert [len(replay.rewards) for replay in replays] == [200, 200]
