@@ -26,7 +26,7 @@ from baselines.networking.networked_rollout import (
     NetworkedPlayers,
     NetworkedRollout,
     choose,
-    episode_sums,
+    episode_means,
     next_values,
     play,
     pull_back,
@@ -105,27 +105,17 @@ class TrainState(struct.PyTreeNode):
     rollout: RolloutCarry
 
 
-class Sums(NamedTuple):
-    """Of a rollout, or added up over several: the losses, and what came of the episodes that ended in it."""
-
-    losses: Metrics
-    num_episodes: Metrics
-    outcomes: Metrics
-
-
 class Learner(NamedTuple):
     """The fixed parts of a run.
 
     Attributes:
       config: the settings.
       players: who plays what.
-      sharing: links to those whose rewards an agent shares.
       optimizer: of gradients that `cut` has cut.
     """
 
     config: Config
     players: NetworkedPlayers
-    sharing: Links
     optimizer: optax.GradientTransformation
 
 
@@ -140,7 +130,7 @@ def make_trainer(config: Config, env: Environment, adjacency: ArrayLike | None =
 
     Returns:
       See `trainer.Trainer`. Metrics of an update: `env_steps`, `episode_return` `[N]` and the four social metrics,
-      means over the episodes that ended in it (NaN if none did), and the losses, means over its rollouts.
+      means over the episodes that ended in it (NaN if none did), and the losses.
 
     Raises:
       ValueError: `config` holds settings of another algorithm, the game is of another kind, or the graph does not fit
@@ -173,7 +163,6 @@ def make_learner(config: Config, env: Environment, adjacency: ArrayLike | None =
     return Learner(
         config=config,
         players=NetworkedPlayers(AutoReset(EpisodeStatistics(env), final_observation=True), network),
-        sharing=network.links,
         optimizer=optax.scale_by_adam(eps=1e-5),
     )
 
@@ -215,68 +204,38 @@ def init(learner: Learner, key: jax.Array, env_params: Any) -> TrainState:
 
 
 def update(learner: Learner, train_state: TrainState, env_params: Any) -> tuple[TrainState, Metrics]:
-    """Plays a rollout and learns from it."""
-    carry, trajectory = play(
-        learner.players, train_state.network_params, env_params, train_state.rollout, learner.config.rollout_steps
-    )
-    train_state, sums = learn(learner, train_state, carry, trajectory, jnp.ones_like(trajectory.terminated))
-    train_state = train_state.replace(
-        update_index=train_state.update_index + 1,
-        env_steps=train_state.env_steps + learner.config.env_steps_per_update,
-    )
-    return train_state, report(train_state, sums, jnp.float32(1))
-
-
-def report(train_state: TrainState, sums: Sums, num_rollouts: jax.Array) -> Metrics:
-    """The metrics of an update: means over its `num_rollouts` `[]` float32 and over the episodes that ended in it."""
-    means = {name: total / sums.num_episodes[name] for name, total in sums.outcomes.items()}
-    losses = {name: total / num_rollouts for name, total in sums.losses.items()}
-    return {"env_steps": train_state.env_steps.astype(jnp.float32)} | means | losses
-
-
-def learn(
-    learner: Learner, train_state: TrainState, carry: RolloutCarry, trajectory: NetworkedRollout, counts: jax.Array
-) -> tuple[TrainState, Sums]:
-    """Takes one gradient step.
-
-    Args:
-      learner: whose settings hold.
-      train_state: that played.
-      carry: for the next rollout.
-      trajectory: what was played.
-      counts: `[T, B]` bool, the steps in the loss.
-    """
+    """Plays a rollout and takes one gradient step."""
     config, players, params = learner.config, learner.players, train_state.network_params
+    carry, trajectory = play(players, params, env_params, train_state.rollout, config.rollout_steps)
     key, key_next = jax.random.split(carry.key)
     differentiate = jax.grad(loss, argnums=(0, 1), has_aux=True)
-    (in_heads, in_hidden), losses = differentiate(
-        params, trajectory.after.hidden, trajectory, counts, learner, key_next
-    )
+    (in_heads, in_hidden), losses = differentiate(params, trajectory.after.hidden, trajectory, learner, key_next)
     in_memory = pull_back(players.network, params, trajectory, in_hidden)
     gradients = jax.tree.map(jnp.add, in_heads, in_memory)
     steps, opt_state = learner.optimizer.update(
         cut(players.network.links, gradients, config.max_gradient_norm), train_state.opt_state
     )
-    train_state = train_state.replace(
+    train_state = TrainState(
         network_params=players.network.agree(jax.tree.map(lambda p, s: p - config.learning_rate * s, params, steps)),
         opt_state=opt_state,
+        update_index=train_state.update_index + 1,
+        env_steps=train_state.env_steps + config.env_steps_per_update,
         rollout=carry.replace(key=key),
     )
-    return train_state, Sums(losses, *episode_sums(trajectory))
+    return train_state, {"env_steps": train_state.env_steps.astype(jnp.float32)} | episode_means(trajectory) | losses
 
 
 def loss(
     network_params: Params,
     hidden: jax.Array,
     trajectory: NetworkedRollout,
-    counts: jax.Array,
     learner: Learner,
     key: jax.Array,
 ) -> tuple[jax.Array, Metrics]:
     """Policy gradient by n-step returns, value loss and entropy bonus.
 
-    The mean over the steps that count (`counts` `[T, B]` bool), summed over agents. It has gradients in the parameters
-    of actors and critics, and in `hidden` `[T, B, N, H]`, the states that these read; `pull_back` goes on from there.
+    The mean over steps, summed over agents. It has gradients in the parameters of actors and critics, and in `hidden`
+    `[T, B, N, H]`, the states that these read; `pull_back` goes on from there.
 
     Source: Mnih et al. 2016 (arXiv:1602.01783).
     """
@@ -290,8 +249,8 @@ def loss(
     log_probs = jnp.sum(
         log_policy * jax.nn.one_hot(trajectory.actions, network.num_actions, dtype=jnp.float32), axis=-1
     )
-    weights = counts.astype(jnp.float32)
-    weights = weights[..., None] / jnp.maximum(weights.sum(), 1)
+    weights = jnp.ones((*trajectory.terminated.shape, 1), jnp.float32)
+    weights /= weights.sum()
     policy_loss, value_loss = jnp.sum(weights * -advantages * log_probs), jnp.sum(weights * 0.5 * jnp.square(errors))
     entropy = -jnp.sum(weights[..., None] * jnp.exp(log_policy) * log_policy)
     total = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * entropy
@@ -310,7 +269,7 @@ def estimate(learner: Learner, trajectory: NetworkedRollout, values: jax.Array, 
     """
     config = learner.config
     return generalized_advantages(
-        config.reward_scale * learner.sharing.share(trajectory.rewards, config.reward_sharing),
+        config.reward_scale * learner.players.network.links.share(trajectory.rewards, config.reward_sharing),
         values,
         following,
         trajectory.terminated[..., None],

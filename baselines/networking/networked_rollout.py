@@ -87,44 +87,10 @@ def play(
     Returns:
       The carry for the next rollout and a `NetworkedRollout`.
     """
-    carry, draws = _draw(carry, num_steps)
-    return jax.lax.scan(partial(_step, players, network_params, env_params), carry, draws)
-
-
-def play_until_end(
-    players: NetworkedPlayers, network_params: Params, env_params: Any, carry: RolloutCarry, num_steps: int
-) -> tuple[RolloutCarry, NetworkedRollout, jax.Array]:
-    """As `play`, but an environment stops where its episode ends.
-
-    Returns:
-      The carry, the rollout, and whether each step was played, `[T, B]` bool; nothing else counts where it was not.
-    """
-
-    def step_if_any(
-        carry: tuple[RolloutCarry, jax.Array], draws: Draws
-    ) -> tuple[tuple[RolloutCarry, jax.Array], tuple[NetworkedRollout, jax.Array]]:
-        old, is_playing = carry
-        go_on = partial(_step, players, network_params, env_params)
-
-        def skip(carry: RolloutCarry, draws: Draws) -> tuple[RolloutCarry, NetworkedRollout]:
-            return carry, zeros_like(jax.eval_shape(go_on, carry, draws)[1])
-
-        new, happened = jax.lax.cond(is_playing.any(), go_on, skip, old, draws)
-        kept = jax.tree.map(partial(_where, is_playing), new.replace(key=None), old.replace(key=None))
-        goes_on = is_playing & ~happened.terminated & ~happened.truncated
-        return (kept.replace(key=old.key), goes_on), (happened, is_playing)
-
-    carry, draws = _draw(carry, num_steps)
-    (carry, _), (trajectory, is_played) = jax.lax.scan(step_if_any, (carry, jnp.ones_like(carry.starts)), draws)
-    return carry, trajectory, is_played
-
-
-def _draw(carry: RolloutCarry, num_steps: int) -> tuple[RolloutCarry, Draws]:
-    """The carry with a new key, and the `Draws` of so many steps `[T, B, ...]`."""
     key, key_act, key_env = jax.random.split(carry.key, 3)
     shape = (num_steps, *carry.obs.shape[:2])
     draws = (jax.random.uniform(key_act, shape, jnp.float32), jax.random.split(key_env, shape[:2]))
-    return carry.replace(key=key), draws
+    return jax.lax.scan(partial(_step, players, network_params, env_params), carry.replace(key=key), draws)
 
 
 def _step(
@@ -213,21 +179,20 @@ def next_values(
     )
 
 
-def episode_sums(trajectory: NetworkedRollout) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
-    """Sums over the episodes that ended: `episode_return` `[N]` and the social metrics `[]`.
+def episode_means(trajectory: NetworkedRollout) -> dict[str, jax.Array]:
+    """Means over the episodes that ended: `episode_return` `[N]` and the social metrics `[]`; NaN if none did.
 
-    Returns:
-      How many episodes each is a sum over, `[]` float32: those that ended and in which it is defined; and the sums.
+    A metric is a mean over the episodes in which it is defined.
     """
     ended = trajectory.terminated | trajectory.truncated
     info = {name: leaf for name, leaf in trajectory.info.items() if name.startswith("episode_")}
 
-    def add(info: dict[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    def mean(info: dict[str, jax.Array]) -> dict[str, jax.Array]:
         metrics = social_metrics(info)
-        is_counted = {name: ended & ~jnp.isnan(value) for name, value in metrics.items()}
-        sums = {name: jnp.sum(value, where=is_counted[name]) for name, value in metrics.items()}
-        sums["episode_return"] = jnp.sum(info["episode_return"], axis=(0, 1), where=ended[..., None])
-        counts = is_counted | {"episode_return": ended}
-        return {name: jnp.sum(count, dtype=jnp.float32) for name, count in counts.items()}, sums
+        means = {name: jnp.mean(value, where=ended & ~jnp.isnan(value)) for name, value in metrics.items()}
+        return means | {"episode_return": jnp.mean(info["episode_return"], axis=(0, 1), where=ended[..., None])}
 
-    return jax.lax.cond(ended.any(), add, lambda info: zeros_like(jax.eval_shape(add, info)), info)
+    def nothing(info: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan), jax.eval_shape(mean, info))
+
+    return jax.lax.cond(ended.any(), mean, nothing, info)

@@ -98,8 +98,8 @@ class Stage:
 
     Attributes:
       name: of the stage.
-      pieces: options -> the pieces of work, in the order in which they begin, or None. A piece can be pickled, and its
-        `label` differs from those of the other pieces.
+      pieces: options -> the pieces of work, in the order in which they begin, or None. A piece can be pickled, and
+        its text (`str`) differs from those of the other pieces.
       is_done: (options, piece) -> whether the piece is on disk.
       work: (options, piece) -> None: does the piece and writes it. It can be pickled, and it calls `report` at the
         start of each phase.
@@ -213,7 +213,7 @@ def work(stages: Sequence[Stage], options: Any, console: Console) -> None:
     total = sum(len(pieces) for _, pieces in found)
     num_done = total - sum(len(pieces) for _, pieces in todo)
     console.print(f"{num_done}/{total} pieces of work are done")
-    board = Board({f"{stage.name} {p.label}": stage.num_phases(options, p) for stage, some in todo for p in some})
+    board = Board({f"{stage.name} {p}": stage.num_phases(options, p) for stage, some in todo for p in some})
     last_time = time.monotonic()
 
     def show(board: Board) -> None:
@@ -223,7 +223,7 @@ def work(stages: Sequence[Stage], options: Any, console: Console) -> None:
             console.print(f"{num_done + board.num_done}/{total} pieces, {board.describe()}")
 
     for stage, pieces in todo:
-        named = {f"{stage.name} {piece.label}": piece for piece in pieces}
+        named = {f"{stage.name} {piece}": piece for piece in pieces}
         run_side_by_side(partial(stage.work, options), named, options.jobs, board, show)
 
 

@@ -18,9 +18,8 @@ from baselines.networking.networked_rollout import (
     NetworkedPlayers,
     NetworkedRollout,
     choose,
-    episode_sums,
+    episode_means,
     play,
-    play_until_end,
 )
 from baselines.networking.protocols import Links
 from baselines.runs.command import train_command
@@ -136,13 +135,9 @@ def test_who_reads_nobody_cannot(alone: dict[str, np.ndarray]) -> None:
     assert abs(alone["episode_return"][3, -20:].mean()) < 0.2
 
 
-Rollouts = tuple[bool, list[tuple[NetworkedRollout, jax.Array]]]
-"""Whether rollouts stop where an episode ends, and some of them with the steps played."""
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["goes on", "stops"])
-def rollouts(request: pytest.FixtureRequest) -> Rollouts:
-    """Two rollouts of five steps on episodes of three, with the steps played; whether they stop where these end."""
+@pytest.fixture(scope="module")
+def rollouts() -> list[NetworkedRollout]:
+    """Two rollouts of five steps on episodes of three."""
     params = Params(length=3, sees_cue=1.0, sees_step=1.0)
     env = Exchange(2, params)
     network = networked.make_network(SMALL, env)
@@ -150,60 +145,47 @@ def rollouts(request: pytest.FixtureRequest) -> Rollouts:
     state = networked.make_trainer(SMALL, env).init(jax.random.key(0), params)
     carry = state.rollout.replace(env_state=state.rollout.env_state.env_state)
 
-    def play_twice(carry: Any) -> list[tuple[NetworkedRollout, jax.Array]]:
-        found = []
-        for _ in range(2):
-            if request.param:
-                carry, trajectory, is_played = play_until_end(players, state.network_params, params, carry, 5)
-            else:
-                carry, trajectory = play(players, state.network_params, params, carry, 5)
-                is_played = jnp.ones_like(trajectory.terminated)
-            found.append((trajectory, is_played))
-        return found
+    def play_twice(carry: Any) -> list[NetworkedRollout]:
+        carry, first = play(players, state.network_params, params, carry, 5)
+        return [first, play(players, state.network_params, params, carry, 5)[1]]
 
-    return request.param, compile_quickly(play_twice, carry)(carry)
+    return compile_quickly(play_twice, carry)(carry)
 
 
-def test_equality_is_summed_over_the_episodes_that_have_one(
-    rollouts: Rollouts,
-) -> None:
-    trajectory = rollouts[1][0][0]
+def test_equality_is_a_mean_over_the_episodes_that_have_one(rollouts: list[NetworkedRollout]) -> None:
+    trajectory = rollouts[0]
     ended = trajectory.truncated.at[:].set(False).at[-1].set(True)
     num_envs = ended.shape[1]
     returns = jnp.ones((*ended.shape, 2)).at[-1, 0].set(jnp.array([-3.0, 1.0]))
     info = {"episode_return": returns} | {
         f"episode_{name}": jnp.ones((*ended.shape, 2)) for name in ("length", "reward_steps", "reward_time")
     }
-    counts, sums = episode_sums(trajectory._replace(truncated=ended, terminated=ended, info=info))
-    assert (float(counts["equality"]), float(sums["equality"])) == (num_envs - 1, num_envs - 1)
-    assert float(counts["episode_return"]) == float(counts["efficiency"]) == num_envs
-    assert sums["episode_return"].tolist() == [num_envs - 4, num_envs]
+    means = episode_means(trajectory._replace(truncated=ended, terminated=ended, info=info))
+    assert float(means["equality"]) == 1  # the other returns of environment 0 add up to less than 0
+    np.testing.assert_allclose(means["episode_return"], [(num_envs - 4) / num_envs, 1])
+    nothing = episode_means(trajectory._replace(truncated=0 * ended > 0, terminated=0 * ended > 0, info=info))
+    assert np.isnan(nothing["episode_return"]).all() and np.isnan(nothing["equality"])
 
 
-def test_a_rollout_goes_on_with_the_next_episode_or_stops(
-    rollouts: Rollouts,
-) -> None:
-    stops, ((first, is_played), (second, _)) = rollouts
-    np.testing.assert_array_equal(is_played[:, 0], [1, 1, 1, not stops, not stops])
-    np.testing.assert_array_equal(first.starts[:3, 0], [1, 0, 0])
-    np.testing.assert_array_equal(first.terminated[:3, 0], [0, 0, 1])
-    np.testing.assert_array_equal(second.starts[:2, 0], [stops, not stops])
-    np.testing.assert_array_equal(abs(second.obs[:2, 0, 0, 0]), [1, 1] if stops else [2, 1])
+def test_a_rollout_goes_on_with_the_next_episode(rollouts: list[NetworkedRollout]) -> None:
+    first, second = rollouts
+    np.testing.assert_array_equal(first.starts[:, 0], [1, 0, 0, 1, 0])
+    np.testing.assert_array_equal(first.terminated[:, 0], [0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(second.starts[:2, 0], [0, 1])
+    np.testing.assert_array_equal(abs(second.obs[:2, 0, 0, 0]), [2, 1])
     np.testing.assert_array_equal(first.info["final_obs"][2, 0, 0], 3)
 
 
-def test_memory_and_fingerprints_start_afresh_with_an_episode(
-    rollouts: Rollouts,
-) -> None:
-    for trajectory, is_played in rollouts[1]:
-        starts = np.asarray(trajectory.starts & is_played)
+def test_memory_and_fingerprints_start_afresh_with_an_episode(rollouts: list[NetworkedRollout]) -> None:
+    for trajectory in rollouts:
+        starts = np.asarray(trajectory.starts)
         for memory, fresh in (
             (trajectory.before.hidden, 0),
             (trajectory.before.cell, 0),
             (trajectory.before.policy, 0.5),
         ):
             np.testing.assert_array_equal(memory[starts], fresh)
-        goes_on = np.asarray(is_played & ~trajectory.starts)[1:]
+        goes_on = np.asarray(~trajectory.starts)[1:]
         np.testing.assert_array_equal(trajectory.before.hidden[1:][goes_on], trajectory.after.hidden[:-1][goes_on])
         assert np.all(trajectory.before.hidden[1:][goes_on] != 0)
 
@@ -215,7 +197,10 @@ def test_returns_of_own_and_neighbours_rewards_are_those_recorded(recorded: str,
     rewards, values, dones, bootstrap, returns, advantages = (data[f"returns/alpha{recorded}/{name}"] for name in names)
     config = networked.Config(reward_sharing=alpha, reward_scale=1.0)
     unused: Any = None
-    learner = networked.Learner(config, unused, Links(edges_of(make_graph("complete", 4)), 4), unused)
+    players = NetworkedPlayers(unused, networked.make_network(config, jaxdilemmas.make("common_pool")))
+    links = Links(edges_of(make_graph("complete", 4)), 4)
+    players = players._replace(network=dataclasses.replace(players.network, links=links))
+    learner = networked.Learner(config, players, unused)
     terminated = jnp.array(dones)[:, None]
     trajectory = dict.fromkeys(NetworkedRollout._fields, unused) | {
         "rewards": jnp.array(rewards, jnp.float32)[:, None],

@@ -1,4 +1,4 @@
-"""The work of the study of common pools: a laboratory trains, evaluates and mixes the models of one variant."""
+"""The work of the study of common pools: a laboratory trains, evaluates and mixes the models of one protocol."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from baselines import networked
 from baselines.analysis.teams import EmptyClassError, Tags, draw_team, tag_agents
 from baselines.core.players import Episode, play_episode, trained_player
 from baselines.disk.packing import check_shapes
@@ -17,8 +18,7 @@ from baselines.disk.schema import Lines, Plain, as_tuples, check_fields, read_js
 from baselines.disk.writing import load_arrays, save_arrays
 from baselines.networking.assembly import assemble
 from baselines.runs.directory import load_parameters, save_parameters
-from baselines.studies.common_pool.early_ends import ALGORITHM
-from baselines.studies.common_pool.options import Model, Options, Variant
+from baselines.studies.common_pool.options import Model, Options
 from baselines.studies.side_by_side import report
 from jaxdilemmas import metrics
 from jaxdilemmas.arguments import require
@@ -30,13 +30,13 @@ TRAIN, EVALUATE, MIX = range(3)
 
 
 class Laboratory:
-    """One variant, compiled once for all of its rates, seeds and teams; the numbers of the game are traced."""
+    """One protocol, compiled once for all of its rates, seeds and teams; the numbers of the game are traced."""
 
-    def __init__(self, options: Options, variant: Variant) -> None:
-        self.options, self.variant, self.env = options, variant, options.env()
-        config = options.config(variant)
-        policy = ALGORITHM.make_policy(config, self.env)
-        run = ALGORITHM.make_train(config, self.env)
+    def __init__(self, options: Options, protocol: str) -> None:
+        self.options, self.protocol, self.env = options, protocol, options.env()
+        config = options.config(protocol)
+        policy = networked.make_policy(config, self.env)
+        run = networked.make_train(config, self.env)
 
         def play(network_params: Any, key: jax.Array, params: Any) -> dict[str, jax.Array]:
             player = trained_player(self.env, policy, network_params)
@@ -53,20 +53,20 @@ class Laboratory:
 
     def make(self, model: Model) -> None:
         """Trains and evaluates a model and saves both; its evaluation comes last."""
-        key, params = partial(self.options.key, self.variant, model=model), self.env_params(model.rate)
+        key, params = partial(self.options.key, self.protocol, model=model), self.env_params(model.rate)
         network_params = self.train(key(TRAIN), params)
-        save_parameters(self.options.parameters_file(self.variant, model), network_params)
+        save_parameters(self.options.parameters_file(self.protocol, model), network_params)
         outcomes = self.play(network_params, key(EVALUATE), params)
-        save_arrays(self.options.outcomes_file(self.variant, model), jax.device_get(outcomes))
+        save_arrays(self.options.outcomes_file(self.protocol, model), jax.device_get(outcomes))
 
     def mix(self) -> None:
         """Draws, plays and saves the mixed teams of all numbers of defectors."""
-        tags, models = tag(self.options, load_outcomes(self.options, self.variant)), self.load_models()
+        tags, models = tag(self.options, load_outcomes(self.options, self.protocol)), self.load_models()
         params, num_agents = self.env_params(self.options.team_rate), self.env.num_agents
         shape = (num_agents + 1, self.options.teams, num_agents)
         model_of_agent, is_cooperator = np.full(shape, -1, np.int32), np.zeros(shape, np.bool_)
         returns, gaps = np.full(shape, np.nan), {}
-        key_draw, key_play = jax.random.split(self.options.key(self.variant, MIX))
+        key_draw, key_play = jax.random.split(self.options.key(self.protocol, MIX))
         rng = np.random.default_rng(np.asarray(jax.random.bits(key_draw, (4,))))
         keys = jax.random.split(key_play, shape[:2])
         for num_defectors in range(shape[0]):
@@ -82,12 +82,12 @@ class Laboratory:
                 returns[i] = np.asarray(self.play(network_params, keys[i], params)["return"]).mean(0)
         about = np.frombuffer(json.dumps({"mixing": self.options.mixing(), "gaps": gaps}).encode(), np.uint8)
         arrays = {"model_of_agent": model_of_agent, "is_cooperator": is_cooperator, "returns": returns, "about": about}
-        save_arrays(self.options.teams_file(self.variant), arrays)
+        save_arrays(self.options.teams_file(self.protocol), arrays)
 
     def load_models(self) -> Any:
         """Parameters of all models, leading axis M."""
         template = jax.eval_shape(self.train, jax.random.key(0), self.env_params(self.options.team_rate))
-        files = [self.options.parameters_file(self.variant, model) for model in self.options.models]
+        files = [self.options.parameters_file(self.protocol, model) for model in self.options.models]
         return jax.tree.map(lambda *leaves: np.stack(leaves), *[load_parameters(file, template) for file in files])
 
 
@@ -115,8 +115,8 @@ def episode_outcome(episode: Episode) -> dict[str, jax.Array]:
 # What is on disk
 
 
-def load_outcomes(options: Options, variant: Variant) -> Arrays:
-    """The evaluation of all models of a variant, leading axes M (in the order of `options.models`) and E.
+def load_outcomes(options: Options, protocol: str) -> Arrays:
+    """The evaluation of all models of a protocol, leading axes M (in the order of `options.models`) and E.
 
     Raises:
       ValueError: a file is missing, damaged, or holds other arrays; the message names the file.
@@ -124,7 +124,7 @@ def load_outcomes(options: Options, variant: Variant) -> Arrays:
     names, num_agents = ("length", "is_depleted", "efficiency", "equality", "sustainability"), options.env().num_agents
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, (options.episodes,))
     shapes |= dict.fromkeys(("restraint", "return"), (options.episodes, num_agents))
-    found = {file: load_arrays(file) for file in (options.outcomes_file(variant, model) for model in options.models)}
+    found = {file: load_arrays(file) for file in (options.outcomes_file(protocol, model) for model in options.models)}
     for file, arrays in found.items():
         check_shapes(file, arrays, shapes)
     return {name: np.stack([arrays[name] for arrays in found.values()]) for name in shapes}
@@ -141,8 +141,8 @@ class AboutTeams:
         check_fields(self)
 
 
-def load_teams(options: Options, variant: Variant) -> tuple[Arrays, AboutTeams]:
-    """The mixed teams of a variant, T of each number of defectors: the first axis of the arrays is that number.
+def load_teams(options: Options, protocol: str) -> tuple[Arrays, AboutTeams]:
+    """The mixed teams of a protocol, T of each number of defectors: the first axis of the arrays is that number.
 
     Returns:
       `model_of_agent` `[N + 1, T, N]` int32, the number of the model that each agent comes from; `is_cooperator`
@@ -151,7 +151,7 @@ def load_teams(options: Options, variant: Variant) -> tuple[Arrays, AboutTeams]:
     Raises:
       ValueError: the file is missing or damaged, or an entry is wrong; the message names the file.
     """
-    path, num_agents = options.teams_file(variant), options.env().num_agents
+    path, num_agents = options.teams_file(protocol), options.env().num_agents
     arrays = load_arrays(path)
     about = _pop_about(path, arrays)
     for number in about.gaps.keys() - set(map(str, range(num_agents + 1))):
@@ -170,30 +170,30 @@ def tag(options: Options, outcomes: Arrays) -> Tags:
     return tag_agents(outcomes["restraint"].mean(1), options.defector_below, options.cooperator_above)
 
 
-# Pieces of work: a variant each
+# Pieces of work: a protocol each
 
 
-def are_models_done(options: Options, variant: Variant) -> bool:
-    """Whether all models of a variant are on disk."""
-    return all(options.outcomes_file(variant, model).is_file() for model in options.models)
+def are_models_done(options: Options, protocol: str) -> bool:
+    """Whether all models of a protocol are on disk."""
+    return all(options.outcomes_file(protocol, model).is_file() for model in options.models)
 
 
-def make_models(options: Options, variant: Variant) -> None:
-    """Trains and evaluates the models of a variant that are not on disk."""
-    laboratory = Laboratory(options, variant)
+def make_models(options: Options, protocol: str) -> None:
+    """Trains and evaluates the models of a protocol that are not on disk."""
+    laboratory = Laboratory(options, protocol)
     for model in options.models:
-        if not options.outcomes_file(variant, model).is_file():
-            report(model.label)
+        if not options.outcomes_file(protocol, model).is_file():
+            report(str(model))
             laboratory.make(model)
 
 
-def are_teams_done(options: Options, variant: Variant) -> bool:
+def are_teams_done(options: Options, protocol: str) -> bool:
     """Whether the mixed teams on disk are those of the options."""
-    path = options.teams_file(variant)
+    path = options.teams_file(protocol)
     return path.is_file() and _pop_about(path, load_arrays(path)).mixing == as_tuples(options.mixing())
 
 
-def mix_teams(options: Options, variant: Variant) -> None:
-    """Mixes the teams of a variant."""
+def mix_teams(options: Options, protocol: str) -> None:
+    """Mixes the teams of a protocol."""
     report("playing")
-    Laboratory(options, variant).mix()
+    Laboratory(options, protocol).mix()

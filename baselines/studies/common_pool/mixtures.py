@@ -8,7 +8,7 @@ from baselines.analysis.figures import draw_diagram, draw_phase_line, make_panel
 from baselines.analysis.metagame import estimate_rest_points, table_game, two_agent_rows
 from baselines.analysis.tables import Row, spread
 from baselines.studies.common_pool.laboratory import are_teams_done, load_teams, mix_teams
-from baselines.studies.common_pool.options import Options, Variant
+from baselines.studies.common_pool.options import Options
 from baselines.studies.common_pool.restraint import by_rate, num_of, read_models
 from baselines.studies.side_by_side import Stage, Table
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 class Mixture(NamedTuple):
-    """The mixed teams of one variant.
+    """The mixed teams of one protocol.
 
     Attributes:
-      variant: protocol and form of early endings.
+      protocol: its name.
       table: payoffs by number of cooperators; a team is one independent case, the mean of its episodes. NaN in gaps.
       gaps: for each number of cooperators that no team has, why.
     """
 
-    variant: Variant
+    protocol: str
     table: SchellingTable
     gaps: dict[int, str]
 
 
 def read_mixtures(options: Options) -> list[Mixture] | None:
-    """The mixed teams of all variants; None if the options ask for none."""
+    """The mixed teams of all protocols; None if the options ask for none."""
     found = []
-    for variant in options.variants if options.teams else ():
-        arrays, about = load_teams(options, variant)
+    for protocol in options.protocols if options.teams else ():
+        arrays, about = load_teams(options, protocol)
         table = SchellingTable(*group_means(arrays["is_cooperator"][::-1], arrays["returns"][::-1]))
         gaps = {table.num_agents - int(number): reason for number, reason in about.gaps.items()}
-        found.append(Mixture(variant, table, gaps))
+        found.append(Mixture(protocol, table, gaps))
     return found or None
 
 
@@ -63,31 +63,29 @@ def gap_rows(options: Options, mixtures: list[Mixture]) -> list[Row]:
     """One row for each number of cooperators without teams: why, and at which rates nobody is in a class."""
     models = by_rate(read_models(options))
 
-    def rates_without(variant: Variant, tag: str) -> str:
-        return " ".join(
-            str(rate) for (*names, rate), some in models.items() if (*names,) == variant and not num_of(some, tag)
-        )
+    def rates_without(protocol: str, tag: str) -> str:
+        rates = [rate for (name, rate), some in models.items() if name == protocol and not num_of(some, tag)]
+        return " ".join(map(str, rates))
 
     return [
-        mixture.variant._asdict()
-        | {"cooperators": number, "reason": why}
-        | {f"rates_without_{tag}s": rates_without(mixture.variant, tag) for tag in ("cooperator", "defector")}
+        {"protocol": mixture.protocol, "cooperators": number, "reason": why}
+        | {f"rates_without_{tag}s": rates_without(mixture.protocol, tag) for tag in ("cooperator", "defector")}
         for mixture in mixtures
         for number, why in sorted(mixture.gaps.items())
     ]
 
 
 def of_all(make: Callable[[Mixture], list[Row]]) -> Callable[[Options, list[Mixture]], list[Row]]:
-    """The rows of all variants, with the names of the variant."""
-    return lambda options, mixtures: [m.variant._asdict() | row for m in mixtures for row in make(m)]
+    """The rows of all protocols, with its name."""
+    return lambda options, mixtures: [{"protocol": m.protocol} | row for m in mixtures for row in make(m)]
 
 
 def draw(options: Options, mixtures: list[Mixture]) -> "dict[str, Figure]":
-    """A Schelling diagram (rings mark pure equilibria) and the replicator dynamics of each variant."""
+    """A Schelling diagram (rings mark pure equilibria) and the replicator dynamics of each protocol."""
     schelling, diagrams = make_panels(len(mixtures), size=(3.2, 2.8), columns=4)
     phase, lines = make_panels(len(mixtures), size=(3.2, 2.8), columns=4)
     for mixture, diagram, line in zip(mixtures, diagrams, lines, strict=True):
-        title = options.name_of(mixture.variant)
+        title = mixture.protocol
         draw_diagram(diagram, mixture.table, title)
         diagram.set_ylabel(f"return in {options.steps} steps")
         if mixture.gaps:
@@ -112,7 +110,7 @@ TEAMS = Stage(
             "Whether a number of cooperators is a pure equilibrium of the choice between the two classes. Cooperators "
             "of a team come from one model; every defector sits in the slot that it was trained in (our choice). "
             "Intervals are over teams drawn from these models; they do not cover how other trainings would have ended.",
-            lambda rows: spread(rows, ("protocol", "early_ends"), "cooperators", "equilibrium"),
+            lambda rows: spread(rows, ("protocol",), "cooperators", "equilibrium"),
         ),
         "dilemmas": Table(of_all(dilemma_rows), "The differences between payoffs that make a dilemma."),
         "gaps": Table(gap_rows, "Numbers of cooperators for which there are no teams."),

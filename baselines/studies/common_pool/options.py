@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import typing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,27 +21,14 @@ from baselines.disk.schema import (
     OnceEach,
     Positive,
 )
+from baselines.networked import Config
 from baselines.networking.protocols import PROTOCOLS
 from baselines.runs.options import default_name, parse_env_kwargs
-from baselines.studies.common_pool.early_ends import Config, EarlyEnds
 from baselines.studies.side_by_side import StudyOptions
 from jaxdilemmas.environment import Environment, require
 
-EARLY_ENDS: tuple[str, ...] = typing.get_args(EarlyEnds)
 PROTOCOL_NAMES: tuple[str, ...] = tuple(PROTOCOLS)
 RATES = (0.03, 0.042, 0.053, 0.065, 0.077, 0.088, 0.1)
-
-
-class Variant(NamedTuple):
-    """A protocol, and how it learns from rollouts that end early; every rate and seed trains a model of it."""
-
-    protocol: str
-    early_ends: str
-
-    @property
-    def label(self) -> str:
-        """A name for files."""
-        return f"{self.protocol}-{self.early_ends}"
 
 
 class Model(NamedTuple):
@@ -51,21 +37,19 @@ class Model(NamedTuple):
     rate: float
     seed: int
 
-    @property
-    def label(self) -> str:
+    def __str__(self) -> str:
         """A name for files."""
         return f"rate_{self.rate}-seed_{self.seed}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(StudyOptions):
-    """What to train, to evaluate and to mix; the settings are those of `early_ends.Config`.
+    """What to train, to evaluate and to mix; the settings are those of `baselines.networked`.
 
     Attributes:
-      protocols: which messages the agents exchange, see baselines.networked.
+      protocols: which messages the agents exchange; every rate and seed trains a model of each.
       rates: of regrowth; a model is trained and evaluated at one.
       reward_sharing: how much of the others' rewards an agent learns from.
-      early_ends: how rollouts that end early are learnt from; every protocol is trained with every way that is named.
       env_kwargs: keyword arguments of common_pool as name=value, such as num_agents=4 max_steps=1000.
       episodes: in which a model or a team is evaluated.
       steps: of an episode that are looked at.
@@ -79,7 +63,6 @@ class Options(StudyOptions):
     protocols: OnceEach[str] = PROTOCOL_NAMES
     rates: OnceEach[Positive] = RATES
     reward_sharing: NonNegative = 0.1
-    early_ends: OnceEach[str] = ("packed",)
     env_kwargs: tuple[str, ...] = ()
     episodes: Count = 20
     steps: Count = 100
@@ -100,38 +83,28 @@ class Options(StudyOptions):
             self.env(rate)
         most = self.env().default_params.max_steps
         require(self.steps <= most, "steps", self.steps, f"at most max_steps={most}")
-        for variant in self.variants:
-            self.config(variant)
+        for protocol in self.protocols:
+            self.config(protocol)
 
     @property
     def summary(self) -> str:
         """A sentence for the page."""
-        config = self.config(self.variants[0])
+        config = self.config(self.protocols[0])
         return (
             f"{len(self.protocols)} protocols at {len(self.rates)} rates, {self.seeds} seeds, "
             f"{config.total_env_steps:,} env steps a model, reward sharing {self.reward_sharing:g}, graph "
-            f"{config.graph}; rollouts that end early are {' or '.join(self.early_ends)}. Every model plays "
-            f"{self.episodes} episodes, of which the first {self.steps} steps count. {self.teams} teams for each "
-            f"number of cooperators play at rate {self.team_rate:g}. Intervals are 95 %."
+            f"{config.graph}. Every model plays {self.episodes} episodes, of which the first {self.steps} steps count. "
+            f"{self.teams} teams for each number of cooperators play at rate {self.team_rate:g}. Intervals are 95 %."
         )
 
     @property
-    def variants(self) -> list[Variant]:
-        """In the order of the results."""
-        return [Variant(*names) for names in itertools.product(self.protocols, self.early_ends)]
-
-    @property
-    def slowest_first(self) -> list[Variant]:
-        """Those with the slowest protocols first."""
-        return sorted(self.variants, key=lambda variant: -PROTOCOL_NAMES.index(variant.protocol))
-
-    def name_of(self, variant: Variant) -> str:
-        """The protocol, with the form of early endings where there are several."""
-        return variant.protocol if len(self.early_ends) == 1 else f"{variant.protocol}, {variant.early_ends}"
+    def slowest_first(self) -> list[str]:
+        """The protocols, those first that need the most time."""
+        return sorted(self.protocols, key=PROTOCOL_NAMES.index, reverse=True)
 
     @property
     def models(self) -> list[Model]:
-        """Of each variant."""
+        """Of each protocol."""
         return [Model(*names) for names in itertools.product(self.rates, self.all_seeds)]
 
     def env(self, rate: float | None = None) -> Environment:
@@ -139,19 +112,19 @@ class Options(StudyOptions):
         rates = {} if rate is None else {"regrowth_rate": rate}
         return jaxdilemmas.make("common_pool", **parse_env_kwargs(self.env_kwargs), **rates)
 
-    def config(self, variant: Variant) -> Config:
+    def config(self, protocol: str) -> Config:
         """Settings of the algorithm; raises a ValueError if one is unknown or not allowed."""
-        own = variant._asdict() | {"reward_sharing": self.reward_sharing}
+        own: dict[str, Any] = {"protocol": protocol, "reward_sharing": self.reward_sharing}
         known = {field.name for field in dataclasses.fields(Config)} - own.keys()
         return Config(**own, **self.chosen_settings(known))
 
     def training(self) -> dict[str, Any]:
         """What the models in a directory have in common."""
-        config = dataclasses.asdict(self.config(self.variants[0]))
+        config = dataclasses.asdict(self.config(self.protocols[0]))
         return {
             "env_version": self.env().version,
             "env_kwargs": parse_env_kwargs(self.env_kwargs),
-            "config": {name: value for name, value in config.items() if name not in Variant._fields},
+            "config": {name: value for name, value in config.items() if name != "protocol"},
             "episodes": self.episodes,
             "steps": self.steps,
         }
@@ -159,23 +132,23 @@ class Options(StudyOptions):
     def mixing(self) -> dict[str, Any]:
         """What mixed teams depend on apart from the settings of the models, for JSON."""
         names = ("defector_below", "cooperator_above", "teams", "team_rate")
-        return {name: getattr(self, name) for name in names} | {"models": [model.label for model in self.models]}
+        return {name: getattr(self, name) for name in names} | {"models": [str(model) for model in self.models]}
 
-    def key(self, variant: Variant, purpose: int, model: Model | None = None) -> jax.Array:
-        """A JAX PRNG key for one use; every variant, rate, seed and purpose has its own."""
-        variant_index = PROTOCOL_NAMES.index(variant.protocol) * len(EARLY_ENDS) + EARLY_ENDS.index(variant.early_ends)
+    def key(self, protocol: str, purpose: int, model: Model | None = None) -> jax.Array:
+        """A JAX PRNG key for one use; every protocol, rate, seed and purpose has its own."""
         rate, seed = (0.0, self.first_seed) if model is None else model
-        numbers = [variant_index, int(np.float32(rate).view(np.uint32)), purpose]
+        index = 3 * PROTOCOL_NAMES.index(protocol)  # the factor keeps the keys of the results in docs/
+        numbers = [index, int(np.float32(rate).view(np.uint32)), purpose]
         return functools.reduce(jax.random.fold_in, numbers, jax.random.key(seed))
 
-    def parameters_file(self, variant: Variant, model: Model) -> Path:
+    def parameters_file(self, protocol: str, model: Model) -> Path:
         """The parameters of a model."""
-        return self.output / "models" / variant.label / f"{model.label}.safetensors"
+        return self.output / "models" / protocol / f"{model}.safetensors"
 
-    def outcomes_file(self, variant: Variant, model: Model) -> Path:
+    def outcomes_file(self, protocol: str, model: Model) -> Path:
         """The evaluation of a model; a model that has one is done."""
-        return self.output / "models" / variant.label / f"{model.label}.outcomes.safetensors"
+        return self.output / "models" / protocol / f"{model}.outcomes.safetensors"
 
-    def teams_file(self, variant: Variant) -> Path:
-        """The mixed teams of a variant."""
-        return self.output / "teams" / f"{variant.label}.safetensors"
+    def teams_file(self, protocol: str) -> Path:
+        """The mixed teams of a protocol."""
+        return self.output / "teams" / f"{protocol}.safetensors"

@@ -8,7 +8,7 @@ from baselines.analysis.figures import draw_dots, heat_maps, make_panels
 from baselines.analysis.intervals import share_of
 from baselines.analysis.tables import Row, estimate, group_by
 from baselines.studies.common_pool.laboratory import are_models_done, load_outcomes, make_models, tag
-from baselines.studies.common_pool.options import Options, Variant
+from baselines.studies.common_pool.options import Options
 from baselines.studies.side_by_side import Stage, Table
 
 if TYPE_CHECKING:
@@ -37,15 +37,14 @@ LEFT_OUT = ("seeds", "length", "cooperators", "defectors")
 def read_models(options: Options) -> list[Row]:
     """One row for each model; it has collapsed if more than half of its episodes ended by depletion."""
     rows = []
-    for variant in options.variants:
-        outcomes = load_outcomes(options, variant)
+    for protocol in options.protocols:
+        outcomes = load_outcomes(options, protocol)
         tags = tag(options, outcomes)
         names = np.select([tags.cooperators, tags.defectors], ["cooperator", "defector"], "neither")  # [M, N]
         means = {name: outcomes[name].mean(1).tolist() for name in ("restraint", "is_depleted", *SOCIAL)}
         restraint = outcomes["restraint"].mean((1, 2)).tolist()
         rows += [
-            variant._asdict()
-            | {"rate": model.rate, "seed": model.seed, "restraint": restraint[i]}
+            {"protocol": protocol, "rate": model.rate, "seed": model.seed, "restraint": restraint[i]}
             | {f"restraint_{agent}": value for agent, value in enumerate(means["restraint"][i])}
             | {f"tag_{agent}": str(name) for agent, name in enumerate(names[i])}
             | {"depleted_episodes": means["is_depleted"][i], "is_collapsed": means["is_depleted"][i] > 0.5}
@@ -55,9 +54,9 @@ def read_models(options: Options) -> list[Row]:
     return rows
 
 
-def by_rate(rows: list[Row]) -> dict[tuple[str, str, float], list[Row]]:
-    """The models, seed by seed, by protocol, form of early endings and rate."""
-    return group_by(rows, (*Variant._fields, "rate"))
+def by_rate(rows: list[Row]) -> dict[tuple[str, float], list[Row]]:
+    """The models, seed by seed, by protocol and rate."""
+    return group_by(rows, ("protocol", "rate"))
 
 
 def num_of(rows: list[Row], tag: str) -> int:
@@ -71,21 +70,21 @@ def sustainable_restraint(options: Options, rate: float) -> float:
 
 
 def rate_rows(options: Options, rows: list[Row]) -> list[Row]:
-    """One row for each variant and rate: means over seeds, the share that collapsed, and the size of the classes."""
+    """One row for each protocol and rate: means over seeds, the share that collapsed, and the size of the classes."""
     return [
-        {"protocol": protocol, "early_ends": early_ends, "rate": rate, "seeds": len(some)}
+        {"protocol": protocol, "rate": rate, "seeds": len(some)}
         | {"restraint": estimate(some, "restraint"), "sustainable": sustainable_restraint(options, rate)}
         | {"published": dict(zip(PUBLISHED_RATES, PUBLISHED[protocol], strict=True)).get(rate, float("nan"))}
         | {"collapsed": share_of(np.array([row["is_collapsed"] for row in some]))}
         | {name: estimate(some, name) for name in SOCIAL}
         | {f"{tag}s": num_of(some, tag) for tag in ("cooperator", "defector")}
-        for (protocol, early_ends, rate), some in by_rate(rows).items()
+        for (protocol, rate), some in by_rate(rows).items()
     ]
 
 
 def heat_map(options: Options, rows: list[Row]) -> "Figure":
-    """Mean restraint by variant and rate next to the published numbers; the last row is the least that lasts."""
-    names, found = [options.name_of(variant) for variant in options.variants], rate_rows(options, rows)
+    """Mean restraint by protocol and rate next to the published numbers; the last row is the least that lasts."""
+    names, found = options.protocols, rate_rows(options, rows)
     limit = [sustainable_restraint(options, rate) for rate in options.rates]
     ours = np.reshape([row["restraint"].mean for row in found], (len(names), -1))
     theirs = np.reshape([row["published"] for row in found], ours.shape)
@@ -98,11 +97,11 @@ def heat_map(options: Options, rows: list[Row]) -> "Figure":
 
 def restraint_of_seeds(options: Options, rows: list[Row]) -> "Figure":
     """Mean restraint of every seed, a panel for each rate: open where it collapsed, with the share of those above."""
-    names, num_rates = [options.name_of(variant) for variant in options.variants], len(options.rates)
+    names, num_rates = options.protocols, len(options.rates)
     width = max(6.0, 1.5 + 0.35 * len(names) * num_rates) / num_rates
     figure, panels = make_panels(num_rates, size=(width, 4.5), sharey=True)
     for axes, rate in zip(panels, options.rates, strict=True):
-        groups = [some for (*_, other), some in by_rate(rows).items() if other == rate]
+        groups = [some for (_, other), some in by_rate(rows).items() if other == rate]
         columns = [[row["restraint"] for row in some] for some in groups]
         are_open = [np.array([row["is_collapsed"] for row in some]) for some in groups]
         draw_dots(axes, list(zip(columns, are_open, strict=True)), names)
@@ -119,7 +118,7 @@ MODELS = Stage(
     pieces=lambda options: options.slowest_first,
     is_done=are_models_done,
     work=make_models,
-    num_phases=lambda options, variant: len(options.models),
+    num_phases=lambda options, protocol: len(options.models),
     find=read_models,
     tables={
         "models": Table(lambda options, rows: rows),

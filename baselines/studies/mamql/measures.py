@@ -63,7 +63,7 @@ class Task(NamedTuple):
 
     def key(self, purpose: int) -> jax.Array:
         """A JAX PRNG key for one purpose, the same each time."""
-        return key_of(self.piece.label, purpose)
+        return key_of(str(self.piece), purpose)
 
     def player(self, is_greedy: bool = False) -> Player:
         """The imitators: they act by the softmax of the method, or take their best action."""
@@ -105,7 +105,7 @@ def learn(task: Task) -> tuple[Task, float]:
     report("learning")
     env, start_time = game_of(task.piece.game), time.monotonic()
     train = METHODS[task.piece.method].algorithm.make_train(task.config, env, task.train)
-    train_state, _ = jax.block_until_ready(train(key_of(task.piece.label, TRAIN), env.default_params))
+    train_state, _ = jax.block_until_ready(train(key_of(str(task.piece), TRAIN), env.default_params))
     return task._replace(network_params=train_state.network_params), time.monotonic() - start_time
 
 

@@ -70,11 +70,11 @@ class Options(StudyOptions):
 
     def row_file(self, piece: Piece) -> Path:
         """The row of a piece; a piece that has it is done."""
-        return self.output / "rows" / f"{piece.label}.json"
+        return self.output / "rows" / f"{piece}.json"
 
     def demonstrations_file(self, source: Source) -> Path:
         """The demonstrations of an expert, all that the study needs."""
-        return self.output / "demonstrations" / f"{source.label}.demos"
+        return self.output / "demonstrations" / f"{source}.demos"
 
     def training(self) -> dict[str, Any]:
         """What rows in a directory have in common; None for what these options leave open."""

@@ -46,8 +46,7 @@ class Piece(NamedTuple):
     size: int
     seed: int
 
-    @property
-    def label(self) -> str:
+    def __str__(self) -> str:
         """A name for files and for people."""
         return f"{self.game}-{short_name(self.expert)}-{self.method}-{self.size}-seed_{self.seed}"
 
@@ -71,8 +70,7 @@ class Source(NamedTuple):
     game: str
     expert: str
 
-    @property
-    def label(self) -> str:
+    def __str__(self) -> str:
         """A name for files and for people."""
         return f"{self.game}-{short_name(self.expert)}"
 
@@ -109,7 +107,7 @@ def make_demonstrations(options: "Options", source: Source) -> Demonstrations:
     header = describe(player.env, source.game, {}, short_name(source.expert))
     two_episodes = 1 + int(player.env.default_params.max_steps)  # so that one can be held out
     total = max(round(1.1 * max(options.sizes) / (1 - HELD_OUT)), two_episodes)
-    return record(player, key_of(source.label, EVALUATE), num_transitions=total, header=header)
+    return record(player, key_of(str(source), EVALUATE), num_transitions=total, header=header)
 
 
 # Rows

@@ -39,7 +39,7 @@ from baselines.studies.common_pool.laboratory import (
     load_teams,
     tag,
 )
-from baselines.studies.common_pool.options import EARLY_ENDS, Model, Options, Variant
+from baselines.studies.common_pool.options import Model, Options
 from jaxdilemmas import policies
 
 TINY = [
@@ -84,7 +84,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_a_tiny_study_writes_all_files(study: Path) -> None:
     assert {path.name for path in study.iterdir()} == FILES
     options = tiny(study)
-    assert all(are_models_done(options, variant) and are_teams_done(options, variant) for variant in options.variants)
+    assert all(are_models_done(options, name) and are_teams_done(options, name) for name in options.protocols)
     for picture in study.glob("*.png"):
         with Image.open(picture) as image:
             assert np.ptp(np.asarray(image.convert("L"))) > 100
@@ -100,7 +100,7 @@ def test_tables_hold_the_numbers_of_the_models(study: Path) -> None:
     ]
     options = tiny(study)
     for row in rows:
-        outcome = load_arrays(options.outcomes_file(Variant(row["protocol"], "packed"), Model(float(row["rate"]), 100)))
+        outcome = load_arrays(options.outcomes_file(row["protocol"], Model(float(row["rate"]), 100)))
         assert outcome["restraint"].shape == (3, 4) and outcome["length"].shape == (3,)
         assert float(row["restraint"]) == pytest.approx(outcome["restraint"].mean())
         assert float(row["restraint_2"]) == pytest.approx(outcome["restraint"][:, 2].mean())
@@ -112,7 +112,7 @@ def test_tables_hold_the_numbers_of_the_models(study: Path) -> None:
 
 
 def test_models_differ_in_what_they_learnt_and_play(study: Path) -> None:
-    outcomes = [load_outcomes(tiny(study), Variant(name, "packed"))["restraint"] for name in ("ia2c", "commnet")]
+    outcomes = [load_outcomes(tiny(study), name)["restraint"] for name in ("ia2c", "commnet")]
     rows = np.concatenate(outcomes).reshape(4, -1)
     assert len(np.unique(rows, axis=0)) == 4
 
@@ -120,9 +120,9 @@ def test_models_differ_in_what_they_learnt_and_play(study: Path) -> None:
 def test_mixed_teams_have_tagged_agents_in_their_own_slots_and_luck_of_their_own(study: Path) -> None:
     options = tiny(study)
     played = 0
-    for variant in options.variants:
-        tags = tag(options, load_outcomes(options, variant))
-        teams, about = load_teams(options, variant)
+    for protocol in options.protocols:
+        tags = tag(options, load_outcomes(options, protocol))
+        teams, about = load_teams(options, protocol)
         for num_defectors in range(5):
             models, are_cooperators, returns = (
                 teams[name][num_defectors] for name in ("model_of_agent", "is_cooperator", "returns")
@@ -141,7 +141,7 @@ def test_mixed_teams_have_tagged_agents_in_their_own_slots_and_luck_of_their_own
 
 
 def test_a_team_of_one_model_plays_as_that_model(study: Path) -> None:
-    laboratory = Laboratory(tiny(study), Variant("commnet", "packed"))
+    laboratory = Laboratory(tiny(study), "commnet")
     models = laboratory.load_models()
     team = assemble(models, jnp.ones(4, jnp.int32), laboratory.edges)
     jax.tree.map(lambda part, leaves: np.testing.assert_array_equal(part, leaves[1]), team, models)
@@ -156,7 +156,7 @@ def test_the_report_names_every_gap_and_shows_every_picture(study: Path) -> None
     assert [row["reason"] for row in gaps] == [row["gap"] for row in without_payoff]
     assert all(row["reason"] in report for row in gaps)
     verdicts = [row["equilibrium"] for row in read(study / "schelling.csv") if row["protocol"] == "ia2c"]
-    assert f"| ia2c | packed | {' | '.join(verdicts)} |" in report
+    assert f"| ia2c | {' | '.join(verdicts)} |" in report
 
 
 # Going on
@@ -173,8 +173,8 @@ def test_what_is_done_is_not_trained_again(study: Path, monkeypatch: pytest.Monk
 
 def test_only_what_is_missing_is_done_and_teams_follow_the_models(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    monkeypatch.setattr(Laboratory, "make", lambda self, model: made.append((self.variant.protocol, model)))
-    monkeypatch.setattr(Laboratory, "mix", lambda self: made.append(self.variant.protocol))
+    monkeypatch.setattr(Laboratory, "make", lambda self, model: made.append((self.protocol, model)))
+    monkeypatch.setattr(Laboratory, "mix", lambda self: made.append(self.protocol))
     monkeypatch.setattr(side_by_side, "conclude", lambda stages, options: None)
     more = list(TINY)
     more[more.index("--seeds") + 1] = "2"
@@ -217,7 +217,7 @@ def test_forged_teams_are_refused_with_the_name_of_the_file(
 
 def test_damaged_or_forged_outcomes_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
     options = by_hand(tmp_path)
-    path = options.outcomes_file(options.variants[0], options.models[0])
+    path = options.outcomes_file(options.protocols[0], options.models[0])
     whole = path.read_bytes()
     forge(path, length=np.ones(4))
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: length=.* is not allowed: numbers of shape"):
@@ -231,8 +231,8 @@ def test_what_stops_a_process_is_told(study: Path, tmp_path: Path) -> None:
     options = tiny(study)
     lost = dataclasses.replace(options, jobs=2, protocols=("ia2c",), output=tmp_path)
     for model in lost.models:
-        path = options.outcomes_file(Variant("ia2c", "packed"), model)
-        save_arrays(lost.outcomes_file(Variant("ia2c", "packed"), model), load_arrays(path))
+        path = options.outcomes_file("ia2c", model)
+        save_arrays(lost.outcomes_file("ia2c", model), load_arrays(path))
     with pytest.raises(ValueError, match=r"safetensors is missing"):
         side_by_side.work(STAGES, lost, Console(quiet=True))
 
@@ -282,14 +282,14 @@ def by_hand(path: Path, **changes: Any) -> Options:
         (0.1, 100): (0.0,) * 4,
     }
     depleted: dict[Any, int] = {(0.03, 100): 2, (0.03, 101): 3}
-    for variant in options.variants:
+    for protocol in options.protocols:
         for model in options.models:
             episodes = np.ones(5)
             arrays: dict[str, np.ndarray] = dict.fromkeys(restraint.SOCIAL, episodes)
             arrays["return"] = np.zeros((5, 4))
             arrays["restraint"] = np.tile(known.get(model, (1.0,) * 4), (5, 1))
             arrays["is_depleted"] = np.arange(5) < depleted.get(model, 0)
-            save_arrays(options.outcomes_file(variant, model), arrays)
+            save_arrays(options.outcomes_file(protocol, model), arrays)
     return options
 
 
@@ -315,14 +315,14 @@ def test_tags_restraint_and_collapses_are_those_computed_by_hand(tmp_path: Path)
     }
 
 
-def test_every_form_of_early_ends_is_a_row_of_the_heat_map_and_a_column_of_dots(tmp_path: Path) -> None:
-    options = by_hand(tmp_path, early_ends=("packed", "ragged"))
+def test_every_protocol_is_a_row_of_the_heat_map_and_a_column_of_dots(tmp_path: Path) -> None:
+    options = by_hand(tmp_path, protocols=("dial", "commnet"))
     rows = restraint.read_models(options)
     ours, theirs = restraint.heat_map(options, rows).axes
     names = [label.get_text() for label in ours.get_yticklabels()]
-    assert names == ["dial, packed", "dial, ragged", "1 - rate / take"]
+    assert names == ["dial", "commnet", "1 - rate / take"]
     np.testing.assert_allclose(np.asarray(ours.images[0].get_array()), [[0.35, 0.5], [0.35, 0.5], [0.7, 0.0]])
-    np.testing.assert_allclose(np.asarray(theirs.images[0].get_array())[:2], [[0.48, 0.17], [0.48, 0.17]])
+    np.testing.assert_allclose(np.asarray(theirs.images[0].get_array())[:2], [[0.48, 0.17], [0.49, 0.18]])
     low, high = restraint.restraint_of_seeds(options, rows).axes
     assert [len(axes.collections) for axes in (low, high)] == [2, 2]
     dots = low.collections[0]
@@ -331,9 +331,9 @@ def test_every_form_of_early_ends_is_a_row_of_the_heat_map_and_a_column_of_dots(
     assert [text.get_text() for text in low.texts] == ["50%", "50%"]
 
 
-def write_teams(options: Options, gaps: dict[int, str]) -> Variant:
+def write_teams(options: Options, gaps: dict[int, str]) -> str:
     """Two teams for each number of cooperators k: they get 10 k, defectors 10 k + 5; in the second team 1 more."""
-    (variant,) = options.variants
+    (protocol,) = options.protocols
     is_cooperator = np.zeros((5, 2, 4), bool)
     returns = np.full((5, 2, 4), np.nan)
     for num_defectors in set(range(5)) - gaps.keys():
@@ -343,8 +343,8 @@ def write_teams(options: Options, gaps: dict[int, str]) -> Variant:
         returns[num_defectors] = group + np.arange(2)[:, None]
     about = np.frombuffer(json.dumps({"mixing": options.mixing(), "gaps": gaps}).encode(), np.uint8)
     arrays = {"model_of_agent": np.zeros((5, 2, 4), np.int32), "is_cooperator": is_cooperator, "returns": returns}
-    save_arrays(options.teams_file(variant), arrays | {"about": about})
-    return variant
+    save_arrays(options.teams_file(protocol), arrays | {"about": about})
+    return protocol
 
 
 def test_returns_of_teams_become_a_schelling_table(tmp_path: Path) -> None:
@@ -387,20 +387,19 @@ def test_rates_without_a_class_are_named(tmp_path: Path) -> None:
 
 
 def test_every_use_of_chance_has_a_key_of_its_own() -> None:
-    options = Options(early_ends=EARLY_ENDS, seeds=3)
-    assert set(options.protocols) == set(PROTOCOLS) and len(options.variants) == 7 * 3
-    some = Options(protocols=("ia2c", "dial"), early_ends=("packed", "skipped"), rates=(0.03, 0.1), seeds=2)
+    some = Options(protocols=("ia2c", "dial"), rates=(0.03, 0.1), seeds=2)
     keys = [
-        some.key(v, purpose, model) for v in some.variants for model in some.models for purpose in (TRAIN, EVALUATE)
+        some.key(p, purpose, model) for p in some.protocols for model in some.models for purpose in (TRAIN, EVALUATE)
     ]
-    keys += [some.key(v, MIX) for v in some.variants]
-    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == len(keys) == 4 * (4 * 2 + 1)
+    keys += [some.key(p, MIX) for p in some.protocols]
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in keys}) == len(keys) == 2 * (4 * 2 + 1)
 
 
 def test_by_default_it_is_the_whole_study() -> None:
     options = Options()
-    assert len(options.variants) * len(options.models) == 7 * 7 * 5
-    config = options.config(options.variants[0])
+    assert set(options.protocols) == set(PROTOCOLS)
+    assert len(options.protocols) * len(options.models) == 7 * 7 * 5
+    config = options.config(options.protocols[0])
     assert (config.total_env_steps, config.reward_sharing) == (50_000, 0.1)
     params = options.env().default_params
     assert (options.env().num_agents, params.max_steps, options.steps, options.episodes) == (4, 1000, 100, 20)
@@ -416,7 +415,6 @@ def test_by_default_it_is_the_whole_study() -> None:
         (["--team-rate", "nan"], "team_rate=nan is not allowed: a finite number above 0"),
         (["--seeds", "0"], "seeds=0 is not allowed"),
         (["--teams", "1"], "teams=1 is not allowed: 0, or at least 2"),
-        (["--early-ends", "lost"], "early_ends='lost' is not allowed"),
         (["--reward-sharing", "-1"], "reward_sharing=-1.0 is not allowed"),
         (["--settings", "hidden=8"], "settings=['hidden'] is not allowed"),
         (["--settings", "protocol=ia2c"], "settings=['protocol'] is not allowed"),
