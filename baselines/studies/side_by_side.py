@@ -11,8 +11,8 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 FILE = "study.json"
 PAGE = "results.md"
-
-SHOWN, PLAIN_SECONDS = 4, 10
-"""Pieces at work that a line about the progress names at most, and seconds from one line to the next."""
 
 ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
 """A flag of XLA. Small networks are faster on one core than on several, so each process uses one core."""
@@ -101,9 +98,7 @@ class Stage:
       pieces: options -> the pieces of work, in the order in which they begin, or None. A piece can be pickled, and
         its text (`str`) differs from those of the other pieces.
       is_done: (options, piece) -> whether the piece is on disk.
-      work: (options, piece) -> None: does the piece and writes it. It can be pickled, and it calls `report` at the
-        start of each phase.
-      num_phases: (options, piece) -> the largest number of phases that the piece reports.
+      work: (options, piece) -> None: does the piece and writes it. It can be pickled.
       find: options -> what the pieces left on disk; None if there is nothing, and then there are no tables.
       tables: by the name of the file.
       figures: (options, what `find` returns) -> pictures by the name of the file, or None.
@@ -113,7 +108,6 @@ class Stage:
     pieces: Callable[[Any], Sequence[Any] | None] = nothing
     is_done: Callable[[Any, Any], bool] = nothing
     work: Callable[[Any, Any], None] = nothing
-    num_phases: Callable[[Any, Any], int] = lambda options, piece: 1
     find: Callable[[Any], Any] = nothing
     tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     figures: "Callable[[Any, Any], dict[str, Figure] | None]" = nothing
@@ -207,156 +201,55 @@ def _require_same(output: Path, name: str, old: Any, new: Any) -> None:
 
 
 def work(stages: Sequence[Stage], options: Any, console: Console) -> None:
-    """Does every piece of every stage that is not done yet, and prints the progress."""
+    """Does every piece of every stage that is not done yet, and prints after each how long the rest will take."""
     found = [(stage, stage.pieces(options) or ()) for stage in stages]
     todo = [(stage, [piece for piece in pieces if not stage.is_done(options, piece)]) for stage, pieces in found]
     total = sum(len(pieces) for _, pieces in found)
-    num_done = total - sum(len(pieces) for _, pieces in todo)
+    num_before = num_done = total - sum(len(pieces) for _, pieces in todo)
     console.print(f"{num_done}/{total} pieces of work are done")
-    board = Board({f"{stage.name} {p}": stage.num_phases(options, p) for stage, some in todo for p in some})
-    last_time = time.monotonic()
-
-    def show(board: Board) -> None:
-        nonlocal last_time
-        if time.monotonic() - last_time > PLAIN_SECONDS:
-            last_time = time.monotonic()
-            console.print(f"{num_done + board.num_done}/{total} pieces, {board.describe()}")
-
+    start_time = time.monotonic()
     for stage, pieces in todo:
-        named = {f"{stage.name} {piece}": piece for piece in pieces}
-        run_side_by_side(partial(stage.work, options), named, options.jobs, board, show)
+        for piece in run_side_by_side(partial(stage.work, options), pieces, options.jobs):
+            num_done += 1
+            seconds = (time.monotonic() - start_time) / (num_done - num_before) * (total - num_done)
+            left = datetime.timedelta(seconds=round(seconds))
+            console.print(f"{num_done}/{total} pieces, time left about {left}; done: {stage.name} {piece}")
 
 
-Work = Callable[[Any], None]
-Hear = Callable[["Board"], None]
-
-_listen: Callable[..., None] | None = None
-_at_work = ""
-"""In a process that does pieces: what takes the name of a method of `Board` with its arguments, and the piece."""
-
-
-def report(phase: str) -> None:
-    """Reports, from within a piece of work, which phase of it begins."""
-    if _listen is not None:
-        _listen("enter", _at_work, phase)
-
-
-def _send_reports_to(listen: Callable[..., None] | None) -> None:
-    global _listen
-    _listen = listen
-
-
-def _do(work: Work, name: str, piece: Any) -> None:
-    """Does a piece of work in a process that reports."""
-    global _at_work
-    assert _listen is not None
-    _at_work = name
-    _listen("begin", name)
-    work(piece)
-    _listen("end", name)
-
-
-class Board:
-    """How far the work is; `num_phases` is the number of phases of each piece, by its name."""
-
-    def __init__(self, num_phases: Mapping[str, int]) -> None:
-        self._num_phases = num_phases
-        self._start_time = time.monotonic()
-        self._at_work: dict[str, tuple[float, list[str]]] = {}  # when a piece began, and the phases that it reported
-        self._seconds = 0.0  # that the pieces took that are done
-        self.num_done = 0
-
-    def begin(self, name: str) -> None:
-        """A piece begins."""
-        self._at_work[name] = time.monotonic(), []
-
-    def enter(self, name: str, phase: str) -> None:
-        """A piece at work enters a phase."""
-        self._at_work[name][1].append(phase)
-
-    def end(self, name: str) -> None:
-        """A piece is done."""
-        self._seconds += time.monotonic() - self._at_work.pop(name)[0]
-        self.num_done += 1
-
-    @property
-    def share_done(self) -> float:
-        """The share of the work that is done. A piece at work counts by its time over the mean time of a piece.
-
-        Before any piece is done, it counts by the phases behind it and half of its phase, over all its phases.
-        """
-        return (self.num_done + sum(map(self._part_done, self._at_work))) / max(1, len(self._num_phases))
-
-    def _part_done(self, name: str) -> float:
-        start_time, phases = self._at_work[name]
-        if not self.num_done:
-            return (len(phases) - 0.5) / self._num_phases[name] if phases else 0.0
-        return min(0.95, (time.monotonic() - start_time) / max(self._seconds / self.num_done, 1e-9))
-
-    def describe(self) -> str:
-        """The time left, by the mean speed so far, and the pieces at work."""
-        now, share = time.monotonic(), self.share_done
-        left = datetime.timedelta(seconds=round((now - self._start_time) / share * (1 - share))) if share else None
-        words = ["time left -" if left is None else f"time left about {left}"]
-        for name, (start_time, phases) in list(self._at_work.items())[:SHOWN]:
-            words.append(f"{name}: {phases[-1] if phases else 'starting'}, {now - start_time:.0f} s")
-        rest = len(self._at_work) - SHOWN
-        return "; ".join([*words, f"and {rest} more"] if rest > 0 else words)
-
-
-def run_side_by_side(
-    work: Work, pieces: Mapping[str, Any], jobs: int, board: Board, hear: Hear, poll_seconds: float = 1.0
-) -> None:
-    """Does pieces of work in their order.
+def run_side_by_side(work: Callable[[Any], None], pieces: Sequence[Any], jobs: int) -> Iterator[Any]:
+    """Does pieces of work in their order, and yields each that is done.
 
     With one job the work is done in this process, else in processes of their own.
 
     Args:
       work: does a piece; it and the pieces can be pickled.
-      pieces: by their names on the board.
+      pieces: what is to be done.
       jobs: the number of pieces at work at a time.
-      board: of these pieces; there may be others on it.
-      hear: is called with the board at the begin, at every report and at the end of a piece.
-      poll_seconds: with several jobs `hear` is called at least so often.
 
     Raises:
       Exception: what stopped a process; the other processes are stopped too.
     """
-
-    def update(action: str, *arguments: str) -> None:
-        getattr(board, action)(*arguments)
-        hear(board)
-
     if jobs == 1 or not pieces:
-        _send_reports_to(update)
-        try:
-            for name, piece in pieces.items():
-                _do(work, name, piece)
-        finally:
-            _send_reports_to(None)
+        for piece in pieces:
+            work(piece)
+            yield piece
         return
     context = multiprocessing.get_context("spawn")
-    reports = context.SimpleQueue()
-    with ProcessPoolExecutor(min(jobs, len(pieces)), context, _start_process, (reports,)) as pool:
-        pending: set[Future[None]] = {pool.submit(_do, work, name, piece) for name, piece in pieces.items()}
+    with ProcessPoolExecutor(min(jobs, len(pieces)), context, _use_one_core) as pool:
+        futures = {pool.submit(work, piece): piece for piece in pieces}
         try:
-            while pending:
-                done, pending = wait(pending, poll_seconds, FIRST_EXCEPTION)
-                while not reports.empty():
-                    update(*reports.get())
-                for future in done:
-                    future.result()
-                hear(board)
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
 
 
-def _start_process(reports: Any) -> None:
+def _use_one_core() -> None:
     """The first call in a process of a pool."""
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}"
-    _send_reports_to(lambda *call: reports.put(call))
 
 
 # The results

@@ -237,7 +237,6 @@ NO_CHOICE = (None, 5, "game", MATRIX, GAME, object())
 
 
 def of_metagames() -> list[WrongCall]:
-    no_matrix = (*no_array((2,), (2, 3), (1, 1)), [[NAN, 0.0], [0.0, INF]])
     return [
         *wrong_calls(
             metagame.Choice,
@@ -250,16 +249,10 @@ def of_metagames() -> list[WrongCall]:
         *wrong_calls(metagame.table_game, {}, {"table": NO_TABLE}),
         *wrong_calls(metagame.gain_of_cooperating, {"game": CHOICE, "share": 0.5}, {"game": NO_CHOICE}),
         *wrong_calls(metagame.rest_points, {}, {"game": NO_CHOICE}),
-        *wrong_calls(metagame.two_agent_matrix, {}, {"table": NO_TABLE}),
-        *wrong_calls(metagame.two_agent_rows, {}, {"table": NO_TABLE}),
         *wrong_calls(
             metagame.estimate_rest_points,
             {"table": TABLE},
             {"table": NO_TABLE, "seed": (*NO_WHOLE_NUMBER, -1), "num_resamples": NO_COUNT},
-        ),
-        *(
-            WrongCall(call.call, "matrix", call.value, call.label)
-            for call in wrong_calls(metagame.two_agent_equilibria, {}, {"matrix": no_matrix[:-1]})
         ),
     ]
 

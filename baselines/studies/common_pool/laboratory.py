@@ -19,7 +19,6 @@ from baselines.disk.writing import load_arrays, save_arrays
 from baselines.networking.assembly import assemble
 from baselines.runs.directory import load_parameters, save_parameters
 from baselines.studies.common_pool.options import Model, Options
-from baselines.studies.side_by_side import report
 from jaxdilemmas import metrics
 from jaxdilemmas.arguments import require
 from jaxdilemmas.graphs import edges_of, make_graph
@@ -183,7 +182,6 @@ def make_models(options: Options, protocol: str) -> None:
     laboratory = Laboratory(options, protocol)
     for model in options.models:
         if not options.outcomes_file(protocol, model).is_file():
-            report(str(model))
             laboratory.make(model)
 
 
@@ -195,5 +193,4 @@ def are_teams_done(options: Options, protocol: str) -> bool:
 
 def mix_teams(options: Options, protocol: str) -> None:
     """Mixes the teams of a protocol."""
-    report("playing")
     Laboratory(options, protocol).mix()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from baselines.analysis.dilemmas import SchellingTable, conditions, group_means, payoff_rows
 from baselines.analysis.figures import draw_diagram, draw_phase_line, make_panels
-from baselines.analysis.metagame import estimate_rest_points, table_game, two_agent_rows
+from baselines.analysis.metagame import estimate_rest_points, table_game
 from baselines.analysis.tables import Row, spread
 from baselines.studies.common_pool.laboratory import are_teams_done, load_teams, mix_teams
 from baselines.studies.common_pool.options import Options
@@ -119,10 +119,6 @@ TEAMS = Stage(
             "Rest points of the replicator dynamics by share of cooperators, with bootstrap intervals over teams. "
             "Support is the share of resamples that have the point. Mixed points that are equilibria are the symmetric "
             "mixed equilibria.",
-        ),
-        "two_agents": Table(
-            of_all(lambda mixture: two_agent_rows(mixture.table)),
-            "Equilibria of the game reduced to two agents, by their probabilities of cooperating.",
         ),
     },
     figures=draw,

@@ -118,7 +118,6 @@ MODELS = Stage(
     pieces=lambda options: options.slowest_first,
     is_done=are_models_done,
     work=make_models,
-    num_phases=lambda options, protocol: len(options.models),
     find=read_models,
     tables={
         "models": Table(lambda options, rows: rows),

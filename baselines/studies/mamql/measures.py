@@ -24,7 +24,6 @@ from baselines.studies.mamql.pieces import (
     key_of,
     short_name,
 )
-from baselines.studies.side_by_side import report
 
 if TYPE_CHECKING:
     from baselines.studies.mamql.options import Options
@@ -76,7 +75,6 @@ def write_row(options: "Options", piece: Piece) -> None:
     """Does a piece and writes its row, which has the fields of `pieces.Result`."""
     everything = load(options.demonstrations_file(Source(piece.game, piece.expert)), game_of(piece.game), piece.game)
     task, seconds = learn(make_task(options, piece, everything))
-    report("playing")
     numbers = {
         "train_seconds": seconds,
         **outcomes(task.player(), task.key(EVALUATE), options.episodes),
@@ -102,7 +100,6 @@ def make_task(options: "Options", piece: Piece, everything: Demonstrations) -> T
 
 def learn(task: Task) -> tuple[Task, float]:
     """The task with what was learnt, and the seconds that it took, compiling included."""
-    report("learning")
     env, start_time = game_of(task.piece.game), time.monotonic()
     train = METHODS[task.piece.method].algorithm.make_train(task.config, env, task.train)
     train_state, _ = jax.block_until_ready(train(key_of(str(task.piece), TRAIN), env.default_params))
@@ -162,7 +159,6 @@ def weights(task: Task) -> dict[str, float]:
         return {}
     if (is_shown.sum(1) < 2).any():
         return {f"weight of {name}": float("nan") for name in names}
-    report("weighing events")
     env, player = game_of(task.piece.game), task.player()
     explorer = mix_in_random(player, jnp.log(is_shown.astype(np.float32)), jnp.full(len(is_shown), EXPLORATION))
     states = draw_states(explorer, task.key(EXPLORE), -(-num_states // 8), num_states)

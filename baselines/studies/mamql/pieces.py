@@ -12,7 +12,6 @@ from baselines.demonstrations import Demonstrations, describe, import_gems, load
 from baselines.disk.schema import Count, Finite, Line, Seed, read_json
 from baselines.disk.writing import read_file
 from baselines.studies.mamql.methods import game_of
-from baselines.studies.side_by_side import report
 from baselines.trained.load import find_player
 from jaxdilemmas.arguments import require
 
@@ -94,7 +93,6 @@ def has_demonstrations(options: "Options", source: Source) -> bool:
 
 def save_demonstrations(options: "Options", source: Source) -> None:
     """Records the demonstrations of an expert."""
-    report("playing")
     save(options.demonstrations_file(source), make_demonstrations(options, source))
 
 

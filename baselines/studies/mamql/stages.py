@@ -46,7 +46,6 @@ IMITATORS = Stage(
     pieces=lambda options: options.pieces,
     is_done=lambda options, piece: options.row_file(piece).is_file(),
     work=write_row,
-    num_phases=lambda options, piece: 3,
     find=lambda options: read_rows(options) or None,
     tables={
         "runs": Table(lambda options, rows: run_rows(rows)),

@@ -4,6 +4,7 @@ import itertools
 import math
 from typing import Any
 
+import nashpy
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -70,16 +71,9 @@ def test_strategies_that_always_pay_the_same_rest_everywhere_and_none_is_listed_
     assert found(points) == {1: (NEUTRAL, True), 0: (NEUTRAL, True)}
 
 
-def test_nashpy_finds_pure_and_mixed_equilibria_of_two_agents() -> None:
-    both = {name: metagame.two_agent_equilibria(m) for name, m in (("pd", PRISONERS_DILEMMA), ("hd", HAWK_DOVE))}
-    rounded = {name: {tuple(np.concatenate(pair).round(4)) for pair in pairs} for name, pairs in both.items()}
-    assert rounded["pd"] == {(0, 1, 0, 1)}
-    assert rounded["hd"] == {(1, 0, 0, 1), (0, 1, 1, 0), (0.6667, 0.3333, 0.6667, 0.3333)}
-
-
 @pytest.mark.parametrize("matrix", [PRISONERS_DILEMMA, STAG_HUNT, HAWK_DOVE])
 def test_symmetric_equilibria_are_those_that_nashpy_finds(matrix: np.ndarray) -> None:
-    pairs = metagame.two_agent_equilibria(matrix)
+    pairs = nashpy.Game(matrix, matrix.T).support_enumeration()
     symmetric = {round(float(first[0]), 6) for first, second in pairs if np.allclose(first, second)}
     assert {
         x for x, (_, is_equilibrium) in found(metagame.rest_points(matrix_game(matrix))).items() if is_equilibrium
@@ -161,22 +155,10 @@ def test_a_point_that_few_resamples_have_has_little_support() -> None:
     assert all(0 < support < 0.9 for support in supports)
 
 
-def test_the_reduction_to_two_agents_keeps_the_payoffs_of_the_dilemma() -> None:
-    matrix = metagame.two_agent_matrix(table_of(*SPEC_TABLE))
-    np.testing.assert_allclose(matrix, [[1.249, 0.213], [1.742, 0.277]])
-    two = metagame.two_agent_matrix(table_of([0.0, 3.0], [1.0, 5.0]))
-    np.testing.assert_array_equal(two, PRISONERS_DILEMMA)
-    assert found(metagame.rest_points(matrix_game(two))) == found(
-        metagame.rest_points(table_game(table_of([0.0, 3.0], [1.0, 5.0])))
-    )
-
-
 # Bad input
 
 
 def test_games_of_wrong_shape_or_unknown_payoffs_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"matrix=\(2, 3\) is not allowed: a square matrix"):
-        metagame.two_agent_equilibria(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"cooperating=nan is not allowed: all must be finite"):
         table_game(table_of([math.nan, 1.0], [0.0, 1.0]))
     with pytest.raises(ValueError, match=r"defecting=\(2,\) is not allowed"):

@@ -17,7 +17,6 @@ from rich.console import Console
 import jaxdilemmas
 from baselines.analysis.dilemmas import conditions, pure_equilibria
 from baselines.analysis.intervals import Verdict
-from baselines.analysis.metagame import two_agent_rows
 from baselines.core.players import play_episode, scripted_player
 from baselines.disk.schema import save_json
 from baselines.disk.writing import load_arrays, save_arrays
@@ -48,7 +47,7 @@ TINY = [
     *("--defector-below", "0.5", "--cooperator-above", "0.5", "--env-kwargs", "max_steps=50"),
 ]
 FILES = {
-    *(f"{name}.csv" for name in ("models", "restraint", "schelling", "dilemmas", "rest_points", "two_agents", "gaps")),
+    *(f"{name}.csv" for name in ("models", "restraint", "schelling", "dilemmas", "rest_points", "gaps")),
     *(f"{name}.png" for name in ("heat_map", "restraint_of_seeds", "schelling", "phase")),
     *(".lock", "models", "teams", "study.json", "results.md"),
 }
@@ -355,9 +354,6 @@ def test_returns_of_teams_become_a_schelling_table(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mixture.table.defectors[:4].mean(1), [5.5, 15.5, 25.5, 35.5])
     assert np.isnan(mixture.table.cooperators[0]).all() and np.isnan(mixture.table.defectors[4]).all()
     assert [row["share_of_cooperators"].mean for row in mixtures.point_rows(mixture)] == [0.0, 1.0]
-    (row,) = two_agent_rows(mixture.table)
-    assert (row["sucker"], row["temptation"]) == (10.5, 35.5)
-    assert (row["first_cooperates"], row["second_cooperates"]) == (1.0, 1.0)
 
 
 def test_gaps_are_named_with_rates_and_leave_open_only_what_depends_on_them(tmp_path: Path) -> None:
