@@ -60,7 +60,10 @@ class Options:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        require(1 <= len(self.players) <= MOST_REPLAYS, "players", self.players, f"one to {MOST_REPLAYS}")
+        allowed = f"one to {MOST_REPLAYS}, such as runs/mine or greedy"
+        require(1 <= len(self.players) <= MOST_REPLAYS, "players", self.players, allowed)
+        is_file = self.output is None or not self.output.is_dir()
+        require(is_file, "output", str(self.output), "a file, such as runs/replay.html, and not a directory")
 
 
 def prepare(name: str, options: Options, env_id: str, env_kwargs: dict[str, Any]) -> Callable[[], Replay]:

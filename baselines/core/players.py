@@ -16,6 +16,9 @@ from jaxdilemmas.environment import Environment, Policy, check_key
 from jaxdilemmas.metrics import restraint, social_metrics
 from jaxdilemmas.wrappers import EpisodeStatistics
 
+MOST_BYTES = 2**31
+"""Memory for what is kept of an episode."""
+
 Act = Callable[[jax.Array, Any, Any, jax.Array], tuple[jax.Array, Any]]
 """(obs `[N, ...]`, state of the game, memory, key) -> (actions `[N]`, memory)."""
 
@@ -38,6 +41,18 @@ def check_player(argument: str, player: Any) -> None:
     """Raises a ValueError unless this is a `Player` of a game that does not reset itself."""
     check_kind(argument, player, Player, "a Player, as baselines.trained.load.find_player returns it")
     check_unreset_game(player.env)
+
+
+def check_memory(env: Environment, kept: Any) -> None:
+    """Raises a ValueError if an episode is too long to be kept in memory.
+
+    Args:
+      env: the game.
+      kept: what is kept of one step, arrays or their shapes.
+    """
+    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+    num_steps, most = int(env.default_params.max_steps), MOST_BYTES // max(num_bytes, 1)
+    require(num_steps <= most, "max_steps", num_steps, f"at most {most:,} fit into memory, {num_bytes:,} bytes a step")
 
 
 class Episode(NamedTuple):

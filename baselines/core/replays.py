@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from baselines.core.players import Episode, Player, episode_outcome, play_episode
+from baselines.core.players import Episode, Player, check_memory, check_player, episode_outcome, play_episode
 from baselines.disk.writing import write_file, written_beside
 from jaxdilemmas.metrics import SOCIAL_METRICS
 from jaxdilemmas.rendering import Frames, Replay, save_gif, save_mp4
@@ -26,8 +26,10 @@ def play_replay(player: Player, key: jax.Array, title: str) -> Replay:
       title: what is shown above.
 
     Raises:
-      ValueError: as `play_episode`.
+      ValueError: as `play_episode`, or the episode is too long for memory.
     """
+    check_player("player", player)
+    check_memory(player.env, jax.eval_shape(partial(play_episode, player, num_steps=1), key))
     episode, outcome = jax.device_get(jax.jit(partial(_play, player))(key))
     return replay_of(player, episode, outcome, title)
 

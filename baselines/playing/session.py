@@ -12,14 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baselines.core.players import Player, check_player
+from baselines.core.players import Player, check_memory, check_player
 from baselines.disk.packing import pack
 from baselines.playing.episode_files import EpisodeFiles
 from jaxdilemmas.arguments import check_count, is_count, require
 from jaxdilemmas.rendering.panel import Tally
-
-MOST_BYTES = 2**31
-"""Memory for the history of an episode."""
 
 MOST_STEPS_A_SECOND = 30
 
@@ -93,7 +90,7 @@ class Session:
         self._is_human = np.isin(np.arange(env.num_agents), self.seats)
         self._begin = jax.jit(functools.partial(_begin, player))
         self._play = jax.jit(functools.partial(_play, player))
-        _check_memory(env, jax.eval_shape(self._begin, self._seed))
+        check_memory(env, jax.eval_shape(self._begin, self._seed))
         self.restart()
 
     @property
@@ -219,10 +216,3 @@ def _play(
 def _stack(parts: Sequence[Any]) -> Any:
     """One after another on a new leading axis."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
-
-
-def _check_memory(env: Any, start: Moment) -> None:
-    """Raises a ValueError if the history of an episode does not fit."""
-    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(start))
-    num_steps, most = int(env.default_params.max_steps), MOST_BYTES // max(num_bytes, 1)
-    require(num_steps <= most, "max_steps", num_steps, f"at most {most:,} fit into memory, {num_bytes:,} bytes a step")

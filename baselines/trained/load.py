@@ -114,7 +114,8 @@ def find_game(players: Sequence[str], env: str | None, env_kwargs: dict[str, Any
         if path.is_file():
             header = load_header(path)
             return env or _checked(header.env_id), dict(header.env_kwargs) | env_kwargs
-    allowed = "--env is needed, as in --env gathering: none of the players is a run or a file of demonstrations"
+    names = ", ".join(players)
+    allowed = f"--env is needed, as in --env gathering: {names} is neither a run nor a file of demonstrations"
     require(env is not None, "env", env, allowed)
     return str(env), env_kwargs
 

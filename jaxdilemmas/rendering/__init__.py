@@ -13,6 +13,7 @@ Observations are not made here: see `Environment.observe`.
 import functools
 import importlib.util
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -245,7 +246,11 @@ def save_mp4(frames: Sequence[np.ndarray], path: str | os.PathLike[str], frames_
     writer = imageio_ffmpeg.write_frames(
         os.fspath(path), (width, height), fps=frames_per_second, macro_block_size=2, output_params=["-f", "mp4"]
     )
-    writer.send(None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=r"os\.fork", category=RuntimeWarning
+        )  # the child does nothing but exec
+        writer.send(None)
     for frame in frames:
         writer.send(np.ascontiguousarray(frame[:height, :width]))
     writer.close()

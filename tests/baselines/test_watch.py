@@ -79,13 +79,18 @@ def test_a_file_names_the_game_by_its_header_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["greedy"], "env=None is not allowed: --env is needed"),
+        (["greedy"], "greedy is neither a run nor a file of demonstrations"),
         (["nobody", *POOL], "nobody"),
         (["random,random", *POOL], "players=2 is not allowed: one player, or one for each of 4 agents"),
         (["random"] * 5 + POOL, "one to 4"),
         (["random", "--env", "tests.probes:Probe"], "a game with a picture_module"),
         (["random", "--env", "nowhere"], "nowhere"),
         (["random", *POOL, "--seed", "-1"], "seed=-1"),
+        (["random", *POOL, "--output", "."], "output='.' is not allowed: a file"),
+        (
+            ["random", "--env", "common_pool", "--env-kwargs", "max_steps=1000000000"],
+            "max_steps=1000000000 is not allowed",
+        ),
     ],
 )
 def test_wrong_options_are_named(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 import jaxdilemmas
 from baselines import cloning, watch
+from baselines.core import players
 from baselines.core.players import scripted_player
 from baselines.demonstrations import describe, load
-from baselines.playing import session as session_module
 from baselines.playing.episode_files import EpisodeFiles
 from baselines.playing.keyboard import keyboard_of
 from baselines.playing.session import Session
@@ -207,7 +207,7 @@ def test_a_wrong_choice_is_refused(tmp_path: Path, seat: int, action: Any) -> No
 
 
 def test_an_episode_longer_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(players, "MOST_BYTES", 1000)
     with pytest.raises(ValueError, match=r"max_steps=12 is not allowed: at most \d+ fit into memory"):
         make_session(tmp_path / "some.demos")
 
