@@ -25,7 +25,6 @@ from baselines.runs.options import default_name, parse_env_kwargs
 from baselines.runs.terminal import as_command
 from baselines.trained.load import find_game, find_player
 from jaxdilemmas.environment import require
-from jaxdilemmas.rendering.picture import picture_of
 
 LIBRARIES = ("starlette", "uvicorn", "websockets")
 
@@ -75,7 +74,6 @@ def make_session(options: Options) -> tuple[Session, Keyboard, str]:
     """
     env_id, env_kwargs = find_game([options.others], options.env, parse_env_kwargs(options.env_kwargs))
     player = find_others(options.others, options.human, env_id, env_kwargs)
-    picture_of(player.env)
     keyboard = keyboard_of(player.env, options.stand)
     path = options.output or Path("runs") / f"{default_name('human', env_id)}.demos"
     files = EpisodeFiles(path, describe(player.env, env_id, env_kwargs, "human"))

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from jaxdilemmas.arguments import require
 from jaxdilemmas.environment import Environment
+from jaxdilemmas.rendering.picture import picture_of
 from jaxdilemmas.spaces import Discrete
 
 DIGITS = "0123456789"
@@ -33,33 +34,34 @@ class Keyboard(NamedTuple):
     stand: int
 
 
-def _keyboard(stand: int, /, **keys: str) -> Keyboard:
-    """Actions by name, in the order of their numbers, with their keys between blanks."""
-    return Keyboard(tuple(Keys(name.replace("_", " "), tuple(text.split())) for name, text in keys.items()), stand)
-
-
-BOARD = _keyboard(
-    7,
-    forward="ArrowUp w",
-    backward="ArrowDown s",
-    step_left="a",
-    step_right="d",
-    turn_left="ArrowLeft q",
-    turn_right="ArrowRight e",
-    beam="Space",
-    stand=".",
-    clean="c",
-)
 FAMILIES = {
-    "boards": BOARD,
-    "gems": _keyboard(4, right="ArrowRight d", down="ArrowDown s", left="ArrowLeft a", up="ArrowUp w", stay="."),
-    "overcooked": _keyboard(
-        4, north="ArrowUp w", south="ArrowDown s", east="ArrowRight d", west="ArrowLeft a", stay=".", interact="Space"
-    ),
-    "intersection": _keyboard(1, slower="ArrowDown s", idle=".", faster="ArrowUp w"),
-    "common_pool": _keyboard(0, wait=".", take="Space"),
+    "boards": {
+        "forward": "ArrowUp w",
+        "backward": "ArrowDown s",
+        "step left": "a",
+        "step right": "d",
+        "turn left": "ArrowLeft q",
+        "turn right": "ArrowRight e",
+        "beam": "Space",
+        "stand": ".",
+        "clean": "c",
+    },
+    "gems": {"right": "ArrowRight d", "down": "ArrowDown s", "left": "ArrowLeft a", "up": "ArrowUp w", "stay": "."},
+    "overcooked": {
+        "north": "ArrowUp w",
+        "south": "ArrowDown s",
+        "east": "ArrowRight d",
+        "west": "ArrowLeft a",
+        "stay": ".",
+        "interact": "Space",
+    },
+    "intersection": {"slower": "ArrowDown s", "idle": ".", "faster": "ArrowUp w"},
+    "common_pool": {"wait": ".", "take": "Space"},
 }
-"""Keyboards by the last name of `picture_module`; the actions of other games are on the digits."""
+"""Keys by the last name of `picture_module` and the name of the action; other actions are on the digits."""
+
+STANDING = {"stand", "stay", "idle", "wait"}
+"""What the action is called that does nothing."""
 
 
 def keyboard_of(env: Environment, stand: int | None = None) -> Keyboard:
@@ -67,17 +69,18 @@ def keyboard_of(env: Environment, stand: int | None = None) -> Keyboard:
 
     Args:
       env: the game.
-      stand: the action of somebody who presses no key; that of the family when left out, 0 in other games.
+      stand: the action of somebody who presses no key; when left out the one that is called so, or 0.
 
     Raises:
-      ValueError: the actions of the game are not numbered, or `stand` is none of them.
+      ValueError: the game is not drawn, its actions are not numbered, or `stand` is none of them.
     """
     space: Any = env.action_space
     require(isinstance(space, Discrete), "env", type(env).__name__, f"to be played, actions are numbered: {space}")
-    family = FAMILIES.get(str(env.picture_module).rpartition(".")[2])
-    if family is None:
-        names = ((f"action {k}", (DIGITS[k],) if k < len(DIGITS) else ()) for k in range(space.n))
-        family = Keyboard(tuple(Keys(*pair) for pair in names), 0)
-    family = Keyboard(family.actions[: space.n], family.stand if stand is None else stand)
-    require(0 <= family.stand < space.n, "stand", stand, f"an action from 0 to {space.n - 1}")
-    return family
+    keys = FAMILIES.get(str(env.picture_module).rpartition(".")[2], {})
+    named = picture_of(env).actions[: space.n]
+    names = [*named, *(f"action {number}" for number in range(len(named), space.n))]
+    actions = [Keys(name, tuple(keys.get(name, DIGITS[k : k + 1]).split())) for k, name in enumerate(names)]
+    if stand is None:
+        stand = next((number for number, name in enumerate(names) if name in STANDING), 0)
+    require(0 <= stand < space.n, "stand", stand, f"an action from 0 to {space.n - 1}")
+    return Keyboard(tuple(actions), stand)

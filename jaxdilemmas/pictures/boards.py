@@ -23,6 +23,9 @@ MEANINGS = {
 }
 """What the legend says about signs on boards."""
 
+ACTIONS = ("forward", "backward", "step left", "step right", "turn left", "turn right", "beam", "stand", "clean")
+"""The numbers that all games on boards share, see `grid.movement`."""
+
 
 def picture(env: GridEnvironment) -> Picture:
     """How a game on a board looks; what its `scene` lists is drawn.
@@ -48,6 +51,7 @@ def picture(env: GridEnvironment) -> Picture:
         marks,
         legend={name: MEANINGS.get(name, name) for name in brush.glyphs if name in MEANINGS or name in unknown},
         num_agents=env.num_agents,
+        actions=ACTIONS[: env.num_actions],
         status=lambda state, params: {"tagged" if stays_if_tagged else "out": state.timeouts > 0},
     )
 

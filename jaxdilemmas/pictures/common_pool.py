@@ -48,6 +48,7 @@ def picture(env: CommonPool) -> Picture:
         marks,
         legend={"pool": "stock", "pool_rim": "capacity", "gauge": "taken so far (widest: the most)"},
         num_agents=env.num_agents,
+        actions=("wait", "take"),
         gauges=(Gauge("stock", float(env.default_params.capacity)),),
         levels=lambda state, params: state.stock[None],
     )

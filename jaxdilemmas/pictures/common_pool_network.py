@@ -59,6 +59,7 @@ def picture(env: CommonPoolNetwork) -> Picture:
             "gauge": "taken so far (widest: the most)",
         },
         num_agents=env.num_agents,
+        actions=("wait", *(f"place {place}" for place in range(env.nodes.shape[1]))),
         gauges=(Gauge("stocks", most),),
         levels=lambda state, params: state.stocks.sum()[None],
     )

@@ -36,6 +36,7 @@ def picture(env: Gems) -> Picture:
         marks,
         legend={"gem": "gem of the agent with its colour", "shared_gem": "gem that both must take together"},
         num_agents=NUM_PLAYERS,
+        actions=("right", "down", "left", "up", "stay"),
         gauges=(gauge,),
         levels=lambda state, params: (
             state.team_reward if env.end_rule == "team_reward" else state.gems_taken.astype(np.float32)

@@ -45,5 +45,6 @@ def picture(env: Intersection) -> Picture:
         marks,
         legend={"arrow_left": "will turn left", "arrow_right": "will turn right", "hit": "crash"},
         num_agents=env.num_agents,
+        actions=("slower", "idle", "faster"),
         status=lambda state, params: {"arrived": state.arrived, "crashed": state.crashed},
     )

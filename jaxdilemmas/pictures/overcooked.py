@@ -49,6 +49,7 @@ def picture(env: Overcooked) -> Picture:
             "gauge": "how far a soup has cooked",
         },
         num_agents=env.num_agents,
+        actions=("north", "south", "east", "west", "stay", "interact"),
         status=lambda state, params: {f"holds {name}": _is(state.held, name) for name in FOOD},
     )
 

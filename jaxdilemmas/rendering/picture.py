@@ -66,6 +66,7 @@ class Picture(NamedTuple):
       levels: a function of a state and params: the values of the gauges, `[G]` float32.
       status: a function of a state and params: words about agents by name, `[N]` bool each.
       num_agents: N.
+      actions: what actions are called, in the order of their numbers; those beyond are called by their number.
     """
 
     width: float
@@ -78,6 +79,7 @@ class Picture(NamedTuple):
     gauges: tuple[Gauge, ...] = ()
     levels: Callable[[Any, Any], jax.Array] = lambda state, params: jnp.zeros(0, jnp.float32)
     status: Callable[[Any, Any], dict[str, jax.Array]] = lambda state, params: {}
+    actions: tuple[str, ...] = ()
 
 
 class Brush:

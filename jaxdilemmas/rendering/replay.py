@@ -223,6 +223,7 @@ def describe_picture(game: Any, picture: Picture) -> dict[str, Any]:
         "ground": quantize(picture.ground).ravel().tolist(),
         "legend": dict(picture.legend),
         "gauges": [gauge._asdict() for gauge in picture.gauges],
+        "actions": picture.actions,
         "window": None if window is None else [window.ahead, window.behind, window.side],
     }
 

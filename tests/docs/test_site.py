@@ -1,6 +1,7 @@
 """The site: every game has a replay, pages load nothing from elsewhere, and every link leads somewhere."""
 
 import html
+import json
 import re
 import subprocess
 import sys
@@ -11,11 +12,12 @@ from urllib.parse import unquote, urldefrag
 import pytest
 
 import jaxdilemmas
-from jaxdilemmas.rendering.replay import fill_page
+from jaxdilemmas.rendering.picture import picture_of
+from jaxdilemmas.rendering.replay import describe_picture, fill_page
 from tests.browsing import Visit
 from tests.docs.game_pages import pages_by_game
 from tests.docs.pages import ROOT
-from tests.docs.replays import REPLAYS, game_replays
+from tests.docs.replays import REPLAYS, SCRIPTED, game_replays
 from tests.rendering.test_replay import data_in
 
 MOST_BYTES, MOST_BYTES_IN_ALL = 150_000, 2_000_000
@@ -32,6 +34,14 @@ def test_a_replay_shows_trained_scripted_and_random_agents(path: Path) -> None:
     titles = [episode["title"] for episode in data_in(fill_page(path.stem, path.read_text(encoding="utf-8")))]
     assert titles[0].startswith("IPPO, ")
     assert len(titles) == 3 and titles[2] == "random"
+
+
+@pytest.mark.parametrize("env_id", jaxdilemmas.registered_envs())
+def test_a_replay_has_the_signs_and_names_that_its_game_has_now(env_id: str) -> None:
+    env = jaxdilemmas.make(env_id, **SCRIPTED[env_id][0])
+    wanted = json.loads(json.dumps(describe_picture(env, picture_of(env))))
+    page = fill_page(env_id, (REPLAYS / f"{env_id}.replay").read_text(encoding="utf-8"))
+    assert all(episode["picture"] == wanted for episode in data_in(page))
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas import policies
+from jaxdilemmas.pictures.boards import ACTIONS
 from jaxdilemmas.rendering.replay import Replay, record, save_replay
 from tests.browsing import Visit
 
@@ -31,7 +32,8 @@ def visit(browser: Any, replays: list[Replay], folder: Path, **size: int) -> Vis
 @pytest.fixture(scope="module")
 def cleanup(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Visit:
     env = jaxdilemmas.make("cleanup")
-    replays = [scripted_replay(env, name, 200) for name in ("cooperative", "random")]
+    metrics = {"collective_return": 12.5, "peace": 2.0}
+    replays = [scripted_replay(env, name, 200)._replace(metrics=metrics) for name in ("cooperative", "random")]
     return visit(browser, replays, tmp_path_factory.mktemp("replay"))
 
 
@@ -93,6 +95,15 @@ def test_two_episodes_stand_side_by_side_with_their_returns(cleanup: Visit) -> N
     shown = page.locator("aside > div:nth-of-type(2)").all_text_contents()
     assert shown == [f"collective return {total:.4g}" for total in totals]
     assert totals[0] > totals[1]
+    assert page.locator("section .metrics").all_text_contents() == ["collective return 12.5 · peace 2"] * 2
+
+
+def test_actions_are_called_by_their_names(cleanup: Visit) -> None:
+    page = cleanup.page
+    page.evaluate("player.show(1)")
+    done = page.evaluate("player.episodes.flatMap((it) => it.actions[0].map((action) => it.picture.actions[action]))")
+    assert page.locator("aside td:nth-child(4)").all_text_contents() == done
+    assert set(done) <= set(ACTIONS)
 
 
 def test_a_number_shows_what_that_agent_sees_and_a_shows_everything(cleanup: Visit) -> None:

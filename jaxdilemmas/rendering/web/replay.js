@@ -35,7 +35,7 @@ class Episode {
     this.frames = new Frames(data.first, data.changes);
     this.length = data.changes.length;
     const title = element("h2", data.title);
-    const metrics = Object.entries(data.metrics).map(([name, value]) => `${name} ${formatNumber(value)}`);
+    const metrics = Object.entries(data.metrics).map(([name, value]) => `${name.replaceAll("_", " ")} ${formatNumber(value)}`);
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("role", "img");
     this.observation = element("pre", "", "observation");
@@ -76,7 +76,7 @@ class Episode {
       step: this.first_step + step,
       returns: this.returns[step],
       status: this.status[step],
-      notes: step ? this.actions[step - 1].map((action) => `action ${action}`) : null,
+      notes: step ? this.actions[step - 1].map((action) => this.picture.actions[action] || `action ${action}`) : null,
       levels: this.levels[step],
       events: totals.join(" · "),
     });
