@@ -18,6 +18,7 @@ import optax
 from flax import struct
 
 from baselines import ippo
+from baselines.core import devices
 from baselines.core.rollout import Players, Trajectory
 from baselines.core.trainer import Policy, RolloutBudget, Trainer, check_arguments, check_network_params
 from baselines.demonstrations import Demonstrations
@@ -100,6 +101,11 @@ class Config(ImitationConfig, RolloutBudget):
             gae_lambda=self.gae_lambda,
             reward_scale=self.reward_scale,
         )
+
+    @property
+    def split_over_devices(self) -> dict[str, int]:
+        """The numbers that several devices share out."""
+        return self.generator.split_over_devices | {"batch_size": self.batch_size}
 
     @property
     def gradient_steps_per_update(self) -> int:
@@ -348,7 +354,9 @@ def draw(learner: Learner, transitions: Transitions, key: jax.Array) -> Transiti
     chances = jax.random.uniform(key, (2, learner.config.batch_size), jnp.float32)
     batch = take_rows(jax.tree.map(jnp.asarray, transitions), choose(chances[0], len(transitions.terminated)))
     env = learner.generator.players.env
-    return turn(env, chances[1], batch) if learner.config.augment and hasattr(env, "num_symmetries") else batch
+    if learner.config.augment and hasattr(env, "num_symmetries"):
+        batch = turn(env, chances[1], batch)
+    return devices.split(batch)
 
 
 def descend(learner: Learner, gradients: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:

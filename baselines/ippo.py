@@ -277,6 +277,13 @@ class Config(RolloutBudget):
         is_told = self.agent_id and self.parameters == "separate"
         require(not is_told, "agent_id", self.agent_id, "False when parameters are separate")
 
+    @property
+    def split_over_devices(self) -> dict[str, int]:
+        """The numbers that several devices share out."""
+        units = "num_envs" if self.network == "gru" else "num_envs * rollout_steps"
+        total = self.num_envs if self.network == "gru" else self.env_steps_per_update
+        return super().split_over_devices | {f"{units} / num_minibatches": total // self.num_minibatches}
+
 
 def make_trainer(config: Config, env: Environment, preference: Preference | None = None) -> Trainer:
     """Training as two pure functions.

@@ -5,14 +5,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from baselines.core import devices
+
 
 def join_time(batch: Any) -> Any:
     """Makes every step a sequence of its own, for networks without memory: `[T, B, ...]` -> `[1, T * B, ...]`."""
+    batch = devices.whole(batch)
     return jax.tree.map(lambda x: x.reshape(1, x.shape[0] * x.shape[1], *x.shape[2:]), batch)
 
 
 def shuffle(key: jax.Array, batch: Any, num_minibatches: int) -> Any:
-    """Deals sequences out at random, each to one minibatch.
+    """Deals sequences out at random, each to one minibatch; each device learns from its part of every minibatch.
 
     Args:
       key: a JAX PRNG key, used once.
@@ -24,7 +27,8 @@ def shuffle(key: jax.Array, batch: Any, num_minibatches: int) -> Any:
     """
     num_sequences = jax.tree.leaves(batch)[0].shape[1]
     order = jnp.argsort(jax.random.bits(key, (num_sequences,))).reshape(num_minibatches, -1)
-    return jax.tree.map(lambda x: jnp.moveaxis(x[:, order], 1, 0), batch)
+    batch = devices.whole(batch)
+    return devices.split(jax.tree.map(lambda x: jnp.moveaxis(x[:, order], 1, 0), batch), axis=2)
 
 
 def words_first(obs: jax.Array) -> jax.Array:

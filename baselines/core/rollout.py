@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from baselines.core import devices
 from baselines.core.networks import AgentNetworks
 from baselines.core.observations import ObservationCode
 from jaxdilemmas.environment import Environment
@@ -30,6 +31,10 @@ class RolloutCarry(struct.PyTreeNode):
     starts: jax.Array
     memory: Any
     key: jax.Array
+
+
+CARRY_AXES: Any = RolloutCarry(env_state=0, obs=0, starts=0, memory=0, key=None)  # type: ignore[arg-type]
+"""Axes of the environments, for `devices.in_parts`."""
 
 
 class Trajectory(NamedTuple):
@@ -87,7 +92,7 @@ def start(players: Players, key: jax.Array, env_params: Any, num_envs: int) -> R
 def collect(
     players: Players, network_params: Any, env_params: Any, carry: RolloutCarry, num_steps: int
 ) -> tuple[RolloutCarry, Trajectory]:
-    """Plays `num_steps` steps in every environment.
+    """Plays `num_steps` steps in every environment; each device plays its own.
 
     Args:
       players: who plays what.
@@ -99,6 +104,15 @@ def collect(
     Returns:
       The carry for the next rollout and a `Trajectory`.
     """
+    collect_own = partial(_collect, players, num_steps)
+    play = devices.in_parts(collect_own, in_axes=(None, None, CARRY_AXES), out_axes=(CARRY_AXES, 1))
+    return play(network_params, env_params, carry)
+
+
+def _collect(
+    players: Players, num_steps: int, network_params: Any, env_params: Any, carry: RolloutCarry
+) -> tuple[RolloutCarry, Trajectory]:
+    """As `collect`, with the environments of one device."""
     carry, trajectory = jax.lax.scan(partial(_step, players, network_params, env_params), carry, length=num_steps)
     last_values = _values(players, network_params, carry.memory, carry.obs)
     following = jnp.concatenate([trajectory.values[1:], last_values[None]])
@@ -130,12 +144,13 @@ def episode_metrics(ended: jax.Array, info: dict[str, jax.Array]) -> dict[str, j
 
 
 def sample_actions(key: jax.Array, policy: distrax.Categorical) -> jax.Array:
-    """Draws one action per distribution, `[..., A]` -> `[...]` int32, by inverting the cumulative probabilities.
+    """Draws one action per distribution, `[M, ..., A]` -> `[M, ...]` int32, by inverting the cumulative probabilities.
 
     One random number per action, where adding Gumbel noise takes one per possible action and most of a step's time.
     """
     cumulative = jnp.cumsum(policy.probs, axis=-1)
-    uniforms = jax.random.uniform(key, (*policy.batch_shape, 1), jnp.float32)
+    num_rows, *others = policy.batch_shape
+    uniforms = devices.own_rows(jax.random.uniform(key, (devices.num_rows(num_rows), *others, 1), jnp.float32))
     return jnp.minimum(jnp.sum(cumulative <= uniforms, axis=-1, dtype=jnp.int32), policy.num_categories - 1)
 
 
@@ -143,12 +158,13 @@ def _step(
     players: Players, network_params: Any, env_params: Any, carry: RolloutCarry, _: None
 ) -> tuple[RolloutCarry, Trajectory]:
     """One step in every environment; `next_values` is filled in only where the clock ended an episode."""
-    keys = jax.random.split(carry.key, len(carry.starts) + 2)
+    keys = jax.random.split(carry.key, devices.num_rows(len(carry.starts)) + 2)
+    keys_env = devices.own_rows(keys[2:])
     memory, logits, values = players.networks.apply(network_params, carry.memory, carry.obs[None], carry.starts[None])
     policy = distrax.Categorical(logits=logits[0])
     actions = sample_actions(keys[1], policy)
     step = jax.vmap(players.env.step, in_axes=(0, 0, 0, None))
-    obs, env_state, rewards, terminated, truncated, info = step(keys[2:], carry.env_state, actions, env_params)
+    obs, env_state, rewards, terminated, truncated, info = step(keys_env, carry.env_state, actions, env_params)
     final_obs = info.pop("final_obs")
     next_values = jax.lax.cond(
         truncated.any(),

@@ -45,8 +45,9 @@ class Algorithm:
 
     Attributes:
       name: its module in `baselines`, which is its command, and its name in the record of a run.
-      config_class: its settings, a frozen dataclass with a property or field `num_updates`, and `env_steps_per_update`:
-        joint actions played by one seed in an update, 0 if nothing is played or the number differs.
+      config_class: its settings, a frozen dataclass with a property or field `num_updates`, `env_steps_per_update`:
+        joint actions played by one seed in an update, 0 if nothing is played or the number differs, and
+        `split_over_devices`: the numbers by name that several devices share out evenly, such as {"num_envs": 128}.
       make_trainer: (config, env) -> `Trainer`; it may have further arguments.
       make_policy: (config, env, greedy=False) -> `Policy`, what a trained run plays.
       default_env: id of the game that the command plays where no game is named.
@@ -147,6 +148,11 @@ class RolloutBudget:
     def env_steps_per_update(self) -> int:
         """Joint actions played between two updates."""
         return self.num_envs * self.rollout_steps
+
+    @property
+    def split_over_devices(self) -> dict[str, int]:
+        """The numbers that several devices share out."""
+        return {"num_envs": self.num_envs}
 
     @property
     def num_updates(self) -> int:

@@ -1,6 +1,7 @@
 """What learners play while they learn, kept in a ring: the newest transitions overwrite the oldest."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import distrax
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from baselines.core import rollout
+from baselines.core import devices, rollout
 from baselines.imitation.settings import SoftQConfig
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
@@ -101,7 +102,7 @@ def play(
     key: jax.Array,
     env_params: Any,
 ) -> tuple[Experience, Metrics]:
-    """Plays T steps in every environment and keeps them.
+    """Plays T steps in every environment and keeps them; each device plays its own environments.
 
     Args:
       config: how many environments and steps, and how random actions are.
@@ -121,7 +122,7 @@ def play(
         key_act, key_step = jax.random.split(key)
         policy = distrax.Categorical(logits=config.inverse_temperature * action_values(obs))
         actions = rollout.sample_actions(key_act, policy)
-        keys = jax.random.split(key_step, config.num_envs)
+        keys = devices.own_rows(jax.random.split(key_step, config.num_envs))
         next_obs, env_state, _, terminated, truncated, info = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
             keys, env_state, actions, env_params
         )
@@ -129,8 +130,10 @@ def play(
         return (env_state, next_obs), (taken, truncated, info)
 
     keys = jax.random.split(key, config.rollout_steps)
-    (env_state, obs), (taken, truncated, info) = jax.lax.scan(step, (experience.env_state, experience.obs), keys)
-    ring = write(experience.ring, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), taken))
+    play_own = devices.in_parts(partial(jax.lax.scan, step), in_axes=(0, None), out_axes=(0, 1))
+    (env_state, obs), (taken, truncated, info) = play_own((experience.env_state, experience.obs), keys)
+    rows = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), devices.whole(taken))
+    ring = write(experience.ring, rows)
     outcomes = rollout.episode_metrics(taken.terminated | truncated, info)
     return Experience(env_state, obs, ring), {"env_steps": ring.num_written.astype(jnp.float32)} | outcomes
 

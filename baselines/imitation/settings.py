@@ -75,6 +75,11 @@ class GradientConfig(ImitationConfig):
         return self.gradient_steps // self.steps_per_update
 
     @property
+    def split_over_devices(self) -> dict[str, int]:
+        """The numbers that several devices share out."""
+        return {"batch_size": self.batch_size}
+
+    @property
     def plays(self) -> bool:
         """Whether learners play between gradient steps."""
         return False
@@ -135,6 +140,11 @@ class SoftQConfig(GradientConfig):
     def plays(self) -> bool:
         """Whether learners play between gradient steps."""
         return self.mode == "online"
+
+    @property
+    def split_over_devices(self) -> dict[str, int]:
+        """The numbers that several devices share out."""
+        return super().split_over_devices | ({"num_envs": self.num_envs} if self.plays else {})
 
     @property
     def env_steps_per_update(self) -> int:

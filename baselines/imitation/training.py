@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from baselines.core import devices
 from baselines.core.trainer import Trainer, check_arguments
 from baselines.demonstrations import Demonstrations
 from baselines.imitation import replay
@@ -181,7 +182,7 @@ def draw_batch(learner: Learner, sources: Sources, played: Experience | None, ke
         expert = turn(env, chances[3], expert)
         met = None if met is None else turn(env, chances[4], met)
         initial_obs = turn(env, chances[5], expert._replace(obs=initial_obs)).obs
-    return Batch(expert, met, initial_obs)
+    return devices.split(Batch(expert, met, initial_obs))
 
 
 def turn(env: Any, chances: jax.Array, transitions: Transitions) -> Transitions:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from baselines.core.rollout import RolloutCarry
+from baselines.core import devices
+from baselines.core.rollout import CARRY_AXES, RolloutCarry
 from baselines.networking.protocols import Memory, Network, Params, advance
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.metrics import social_metrics
@@ -75,7 +76,7 @@ def remember(network: Network, params: Params, gates: jax.Array, memory: Memory)
 def play(
     players: NetworkedPlayers, network_params: Params, env_params: Any, carry: RolloutCarry, num_steps: int
 ) -> tuple[RolloutCarry, NetworkedRollout]:
-    """Plays a rollout.
+    """Plays a rollout; each device plays its own environments.
 
     Args:
       players: who plays what.
@@ -87,10 +88,17 @@ def play(
     Returns:
       The carry for the next rollout and a `NetworkedRollout`.
     """
+
+    def play_own(
+        params: Params, env_params: Any, carry: RolloutCarry, draws: Draws
+    ) -> tuple[RolloutCarry, NetworkedRollout]:
+        return jax.lax.scan(partial(_step, players, params, env_params), carry, draws)
+
     key, key_act, key_env = jax.random.split(carry.key, 3)
     shape = (num_steps, *carry.obs.shape[:2])
     draws = (jax.random.uniform(key_act, shape, jnp.float32), jax.random.split(key_env, shape[:2]))
-    return jax.lax.scan(partial(_step, players, network_params, env_params), carry.replace(key=key), draws)
+    in_parts = devices.in_parts(play_own, in_axes=(None, None, CARRY_AXES, 1), out_axes=(CARRY_AXES, 1))
+    return in_parts(network_params, env_params, carry.replace(key=key), draws)
 
 
 def _step(

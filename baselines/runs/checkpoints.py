@@ -58,9 +58,10 @@ class Checkpoints:
         make_directory(path)
         self._path = path
         self._args = ocp.args
-        handler = ocp.CompositeCheckpointHandler(default=ocp.StandardCheckpointHandler())
+        alone = {"multiprocessing_options": _alone()}
+        handler = ocp.CompositeCheckpointHandler(default=ocp.StandardCheckpointHandler(**alone))
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax quotes damaged files as they are
-        self._checkpointer = ocp.Checkpointer(handler)
+        self._checkpointer = ocp.Checkpointer(handler, **alone)
 
     def _updates(self) -> list[int]:
         """The numbers of updates after which checkpoints were saved, in order."""
@@ -158,6 +159,14 @@ class Checkpoints:
     def close(self) -> None:
         """Frees what orbax holds."""
         self._checkpointer.close()
+
+
+def _alone() -> Any:
+    """Options by which orbax waits for no other process: one process writes, whatever others compute with it."""
+    from orbax.checkpoint.options import MultiprocessingOptions
+
+    number = jax.process_index()
+    return MultiprocessingOptions(primary_host=number, active_processes={number}, barrier_sync_key_prefix="jaxdilemmas")
 
 
 def _num_bytes(tree: Any) -> int:

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import io_callback
+from jax.sharding import Mesh
 
+from baselines.core import devices
 from baselines.core.trainer import Trainer
 from baselines.disk.packing import pack
 
@@ -104,15 +106,20 @@ class TrainingStream:
       env_params: numbers in the rules, the same for all seeds.
       num_updates: where the loop ends.
       checkpoint_every: updates from one `Checkpoint` to the next.
+      mesh: of the devices that share the work; see `core.devices`. Outside of the loop each has whole train
+        states. Of several processes only the first receives `Update`s and `Checkpoint`s.
 
     Use it as a context manager: leaving it early stops the loop after the update at work.
     """
 
-    def __init__(self, trainer: Trainer, env_params: Any, num_updates: int, checkpoint_every: int) -> None:
+    def __init__(
+        self, trainer: Trainer, env_params: Any, num_updates: int, checkpoint_every: int, mesh: Mesh | None = None
+    ) -> None:
         self.trainer = trainer
         self.env_params = env_params
         self.num_updates = num_updates
         self.checkpoint_every = checkpoint_every
+        self.mesh = mesh
         self._events: queue.Queue[Event | BaseException] = queue.Queue(maxsize=64)
         self._is_stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -167,50 +174,54 @@ class TrainingStream:
         """Compiles and runs the loop, while the train states are made; the body of the thread."""
         try:
             start_time = time.perf_counter()
-            with ThreadPoolExecutor(max_workers=1) as pool:
+            with ThreadPoolExecutor(max_workers=1) as pool, devices.on_mesh(self.mesh):
                 train_states = pool.submit(make_train_states)
-                arguments = jax.eval_shape(make_train_states), jnp.int32(update), self.env_params
-                loop = jax.jit(self._loop, donate_argnums=0).lower(*arguments).compile()
-                arguments = train_states.result(), *arguments[1:]
+                arguments = jax.eval_shape(make_train_states), np.int32(update), self.env_params
+                loop = jax.jit(self._loop, donate_argnums=0, **devices.shardings(self.mesh))
+                compiled = loop.lower(*arguments).compile()
+                arguments = devices.put_on(self.mesh, (train_states.result(), *arguments[1:]))
             now = time.perf_counter()
             self._events.put(Compiled(now - start_time, now))
-            train_states, last_update = loop(*arguments)
-            self._events.put(Finished(int(last_update), train_states))
+            self._run(compiled, *arguments)
         except BaseException as error:
             self._events.put(error)
 
-    def _loop(self, train_states: TrainState, update: jax.Array, env_params: Any) -> tuple[TrainState, jax.Array]:
-        """All updates from number `update` on, for all seeds at once."""
+    def _run(self, loop: Callable[..., LoopCarry], train_states: TrainState, update: Any, env_params: Any) -> None:
+        """Runs the compiled loop from one checkpoint to the next."""
+        carry = LoopCarry(train_states, update, jnp.bool_(update < self.num_updates))
+        while carry.is_wanted:
+            carry = loop(carry.train_states, carry.update, env_params)
+            update = int(carry.update)
+            if carry.is_wanted and update % self.checkpoint_every == 0:
+                self._events.put(Checkpoint(update, _copy(pack(carry.train_states))))  # the loop reuses them
+            carry = carry._replace(is_wanted=carry.is_wanted and update < self.num_updates)
+        self._events.put(Finished(int(carry.update), carry.train_states))
+
+    def _loop(self, train_states: TrainState, update: jax.Array, env_params: Any) -> LoopCarry:
+        """Updates from number `update` on to the next checkpoint or the last update, for all seeds at once."""
         num_seeds = len(jax.tree.leaves(train_states)[0])
         update_all = over_seeds(self.trainer.update, num_seeds)
 
         def body(carry: LoopCarry) -> LoopCarry:
             train_states, metrics = update_all(carry.train_states, env_params)
             update, is_finite = carry.update + 1, are_finite(train_states.network_params, metrics)
-            reported = (update, metrics, is_finite)
+            reported = devices.whole((update, metrics, is_finite))
             is_wanted = io_callback(self._report, jax.ShapeDtypeStruct((), bool), *reported, ordered=True)
-            jax.lax.cond(
-                (update % self.checkpoint_every == 0) & is_finite.all(),
-                lambda: io_callback(self._save, None, update, pack(train_states), ordered=True),
-                lambda: None,
-            )
             return LoopCarry(train_states, update, is_wanted)
 
-        def is_running(carry: LoopCarry) -> jax.Array:
-            return carry.is_wanted & (carry.update < self.num_updates)
+        next_checkpoint = (update // self.checkpoint_every + 1) * self.checkpoint_every
+        last = jnp.minimum(next_checkpoint, self.num_updates)
 
-        carry = jax.lax.while_loop(is_running, body, LoopCarry(train_states, update, jnp.bool_(True)))
-        return carry.train_states, carry.update
+        def is_running(carry: LoopCarry) -> jax.Array:
+            return carry.is_wanted & (carry.update < last)
+
+        return jax.lax.while_loop(is_running, body, LoopCarry(train_states, update, jnp.bool_(True)))
 
     def _report(self, update: jax.Array, metrics: dict[str, jax.Array], is_finite: jax.Array) -> np.bool_:
         """Called by the loop. It copies to NumPy and calls nothing of JAX, which could wait for the loop itself."""
         is_finite_there = np.array(is_finite)
         self._events.put(Update(int(update), _copy(metrics), time.perf_counter(), is_finite_there))
         return np.bool_(is_finite_there.all() and not self._is_stopped.is_set())
-
-    def _save(self, update: jax.Array, arrays: dict[str, jax.Array]) -> None:
-        """Called by the loop, as `_report`."""
-        self._events.put(Checkpoint(int(update), _copy(arrays)))
 
 
 def are_finite(network_params: Any, metrics: dict[str, jax.Array]) -> jax.Array:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tyro
+from jax.sharding import Mesh
 
 import jaxdilemmas
+from baselines.core.devices import check_split
 from baselines.core.trainer import Algorithm, Imitator, Trainer
-from baselines.disk.schema import Count, FilePath, NumSeeds, Seed, check_fields
+from baselines.disk.schema import Count, CountOrZero, FilePath, NumSeeds, Seed, check_fields
 from baselines.presets import preset
-from baselines.runs import hints
-from baselines.runs.directory import RunDirectory, RunRecord, check_seeds, describe_machine
+from baselines.runs import hints, hosts
+from baselines.runs.directory import LIBRARIES, RunDirectory, RunRecord, check_seeds, describe_machine
 from baselines.runs.display import WandbMode, check_tensorboard
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.grid.maps import read_board_file
@@ -38,6 +40,11 @@ class RunOptions:
       wandb: Weights & Biases; offline needs no account.
       tensorboard: whether the rows of metrics.csv are also written into the run directory for TensorBoard.
       resume: go on with the run of that name where it was interrupted; other options may be left out.
+      devices: how many share the environments, on all hosts together; by default 1, with several hosts all they have.
+      coordinator: for several hosts, each with a process of this command: host:port of process 0, or auto where SLURM
+        or a cloud TPU has set who is there.
+      num_processes: with host:port, how many processes there are.
+      process_id: with host:port, the number of this process, from 0.
 
     Raises:
       ValueError: a value is not allowed.
@@ -53,6 +60,10 @@ class RunOptions:
     wandb: WandbMode = "disabled"
     tensorboard: bool = False
     resume: bool = False
+    devices: Count | None = None
+    coordinator: str | None = None
+    num_processes: Count | None = None
+    process_id: CountOrZero | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -61,6 +72,7 @@ class RunOptions:
             Path(self.name).name == self.name and self.name not in ("", "..") and self.name.isprintable()
         )
         require(is_name, "name", self.name, "the name of a directory, without a path")
+        hosts.check_processes(self.coordinator, self.num_processes, self.process_id)
 
 
 class Job(NamedTuple):
@@ -76,6 +88,7 @@ class Job(NamedTuple):
       is_resumed: whether the directory holds the beginning of it.
       wandb: see `RunOptions`.
       tensorboard: see `RunOptions`.
+      mesh: of the devices that share the work; None for one.
     """
 
     directory: RunDirectory
@@ -87,6 +100,12 @@ class Job(NamedTuple):
     is_resumed: bool
     wandb: WandbMode
     tensorboard: bool
+    mesh: Mesh | None = None
+
+    @property
+    def num_devices(self) -> int:
+        """How many share the work."""
+        return 1 if self.mesh is None else self.mesh.size
 
 
 def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
@@ -116,7 +135,10 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
     if options.tensorboard:
         check_tensorboard()
-    record = make_record(algorithm.name, options, config, env)
+    mesh = hosts.choose_devices(options.devices)
+    num_devices = 1 if mesh is None else mesh.size
+    check_split(config, num_devices)
+    record = make_record(algorithm.name, options, config, env, num_devices)
     if isinstance(algorithm, Imitator) and not config.demonstrations:
         command = hints.how_to_record(record.env_id, record.env_kwargs, env)
         raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
@@ -134,10 +156,11 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         is_resumed=stored is not None,
         wandb=options.wandb,
         tensorboard=options.tensorboard,
+        mesh=mesh,
     )
 
 
-def make_record(algorithm: str, options: RunOptions, config: Any, env: Environment) -> RunRecord:
+def make_record(algorithm: str, options: RunOptions, config: Any, env: Environment, num_devices: int = 1) -> RunRecord:
     """The record of a run, as config.json holds it."""
     return RunRecord(
         algorithm=algorithm,
@@ -148,7 +171,7 @@ def make_record(algorithm: str, options: RunOptions, config: Any, env: Environme
         seed=options.seed,
         num_seeds=options.num_seeds,
         checkpoint_every=options.checkpoint_every,
-        about=describe_machine() | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
+        about=describe_machine(num_devices) | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
     )
 
 
@@ -159,6 +182,27 @@ class Early(NamedTuple):
     name: str | None
     runs_dir: Path
     resume: bool
+
+
+def read_processes(argv: Sequence[str]) -> tuple[str | None, int | None, int | None]:
+    """Reads who computes together, before all other options: the arguments of `hosts.joined`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--coordinator")
+    parser.add_argument("--num-processes", "--num_processes")
+    parser.add_argument("--process-id", "--process_id")
+    found = vars(parser.parse_known_args(argv)[0])
+    coordinator, *texts = found.values()
+    count, number = (int(text) if text and text.isdecimal() else text for text in texts)
+    options = RunOptions(coordinator=coordinator, num_processes=count, process_id=number)
+    return options.coordinator, options.num_processes, options.process_id
+
+
+def shared_settings(job: Job) -> dict[str, Any]:
+    """What all hosts must have alike, by name."""
+    record = dataclasses.asdict(job.record)
+    about, config = record.pop("about"), record.pop("config")
+    versions = {name: about.get(name) for name in ("jaxdilemmas", *LIBRARIES)}
+    return record | config | versions | {"devices": job.num_devices, "resume": job.is_resumed}
 
 
 def read_early(argv: Sequence[str]) -> Early:

@@ -11,12 +11,13 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from baselines.disk.packing import pack
-from baselines.runs import hints
+from baselines.disk.packing import pack, unpack
+from baselines.runs import hints, hosts
 from baselines.runs.checkpoints import Checkpoints, Restored
 from baselines.runs.curves import plot_learning_curve
 from baselines.runs.directory import changes_since, save_parameters
 from baselines.runs.display import Listener, make_listeners
+from baselines.runs.hosts import LostHostError
 from baselines.runs.interruption import Interruption
 from baselines.runs.loop import Checkpoint, Compiled, Event, Finished, TrainingStream, Update, fresh_train_states
 from baselines.runs.options import Job
@@ -56,7 +57,7 @@ def begin(job: Job) -> Start:
     make_fresh = partial(fresh_train_states, job.trainer, job.record.seeds, job.env_params)
     if not job.is_resumed:
         return Start(0, 0.0, make_fresh, rows)
-    changes = changes_since(job.record)
+    changes = changes_since(job.record, job.num_devices)
     notes = [f"not promised to equal an uninterrupted run bitwise: {changes}"] if changes else []
     if not job.directory.has_checkpoints():
         check_is_young(job, rows)
@@ -72,6 +73,21 @@ def begin(job: Job) -> Start:
         )
     wall_seconds = rows.wall_seconds(restored.update)
     return Start(restored.update, wall_seconds, lambda: restored.train_states, rows, tuple(notes))
+
+
+def begin_together(job: Job) -> Start:
+    """As `begin`, on every host: the others begin where process 0 does, and read no file of the run."""
+    make_fresh = partial(fresh_train_states, job.trainer, job.record.seeds, job.env_params)
+    nothing = Start(0, 0.0, make_fresh, StoredRows("", [], job.record.num_seeds))
+    start = hosts.agree(lambda: begin(job) if hosts.is_first() else nothing)
+    update = int(hosts.from_first(np.int32(start.update)))
+    if not update or jax.process_count() == 1:
+        return start
+    template = jax.eval_shape(make_fresh)
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(pack, template))
+    arrays = jax.device_get(pack(start.make_train_states())) if hosts.is_first() else zeros
+    train_states = unpack(hosts.from_first(arrays), template)
+    return start._replace(update=update, make_train_states=lambda: train_states)
 
 
 def check_is_young(job: Job, rows: StoredRows) -> None:
@@ -104,10 +120,11 @@ def train(job: Job, start: Start, console: Console) -> bool:
 
     Raises:
       StoppedError: a file could not be written, or numbers stopped being finite.
+      LostHostError: another host was lost.
     """
     for note in start.notes:
         console.print(note)
-    stream = TrainingStream(job.trainer, job.env_params, job.num_updates, job.record.checkpoint_every)
+    stream = make_stream(job)
     recorder = Recorder(job, start)
     try:
         with ExitStack() as stack:
@@ -119,6 +136,7 @@ def train(job: Job, start: Start, console: Console) -> bool:
             interruption = stack.enter_context(Interruption(console, "update", stream.stop))
             stack.enter_context(stream)
             stream.start(start.make_train_states, start.update)
+            stack.enter_context(hosts.naming_lost_hosts())
             for event in stream:
                 if event is None:
                     interruption.enforce()
@@ -126,8 +144,35 @@ def train(job: Job, start: Start, console: Console) -> bool:
                     recorder.handle(event)
     except OSError as error:
         raise StoppedError(f"{describe(error)}; {recorder.what_is_safe}") from error
+    except LostHostError as error:
+        raise LostHostError(f"{error}; {recorder.what_is_safe}") from error
     tell_result(job, recorder, console)
     return recorder.update == job.num_updates
+
+
+def follow(job: Job, start: Start, console: Console) -> bool:
+    """Computes what process 0 trains and writes, to the end or until process 0 is interrupted.
+
+    Returns:
+      Whether all updates are done.
+
+    Raises:
+      LostHostError: another host was lost.
+    """
+    update = start.update
+    with ExitStack() as stack:
+        stack.enter_context(Interruption(console, "run"))
+        stream = stack.enter_context(make_stream(job))
+        stream.start(start.make_train_states, start.update)
+        with hosts.naming_lost_hosts():
+            for event in stream:
+                update = event.update if isinstance(event, Finished) else update
+    return update == job.num_updates
+
+
+def make_stream(job: Job) -> TrainingStream:
+    """The training of a job, not started."""
+    return TrainingStream(job.trainer, job.env_params, job.num_updates, job.record.checkpoint_every, job.mesh)
 
 
 class Recorder:

@@ -28,6 +28,7 @@ class Config:
     size: int = 3
     sizes: tuple[int, ...] = (1, 2)
     env_steps_per_update: ClassVar[int] = 0
+    split_over_devices: ClassVar[dict[str, int]] = {}
 
     def __post_init__(self) -> None:
         require(self.size >= 1, "size", self.size, "at least 1")
