@@ -365,7 +365,9 @@ def descend(learner: Learner, gradients: Any, carry: tuple[Any, Any]) -> tuple[A
     return optax.apply_updates(carry[0], updates), opt_state
 
 
-ALGORITHM = make_imitator("adversarial", Config, make_trainer, make_policy, recovered_rewards, action_values)
+ALGORITHM = make_imitator(
+    "adversarial", Config, make_trainer, make_policy, recovered_rewards=recovered_rewards, action_values=action_values
+)
 make_train = ALGORITHM.make_train
 
 

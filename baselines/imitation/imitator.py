@@ -1,6 +1,7 @@
 """From a method of imitation to an algorithm: the functions that the file of every imitator declares."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import distrax
@@ -22,6 +23,10 @@ RewardFunction = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Arra
 """(obs `[M, N, ...]`, actions `[M, N]` int32, next_obs `[M, N, ...]`, terminated `[M]` bool) -> rewards `[M, N]`."""
 
 
+make_imitator = partial(Imitator, default_env="gems", read_demonstrations=choose_demonstrations)
+"""An algorithm that reads the demonstrations of its settings, and plays `gems` where no game is named."""
+
+
 def declare(name: str, config_class: type, make_method: Callable[[Any, Environment], Method]) -> Imitator:
     """The algorithm of an imitator.
 
@@ -36,7 +41,6 @@ def declare(name: str, config_class: type, make_method: Callable[[Any, Environme
         return training.make_trainer(config, env, make_method(config, env), demonstrations)
 
     def make_policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
-        check_flag("greedy", greedy)
         return act_by(config, env, make_method(config, env).action_values, greedy)
 
     def recovered_rewards(config: Any, env: Environment, network_params: Any) -> RewardFunction:
@@ -51,36 +55,8 @@ def declare(name: str, config_class: type, make_method: Callable[[Any, Environme
     def action_values(config: Any, env: Environment, network_params: Any, obs: jax.Array) -> jax.Array:
         return make_method(config, env).action_values(network_params, obs)
 
-    return make_imitator(name, config_class, make_trainer, make_policy, recovered_rewards, action_values)
-
-
-def make_imitator(
-    name: str,
-    config_class: type,
-    make_trainer: Callable[..., Trainer],
-    make_policy: Callable[..., Policy],
-    recovered_rewards: Callable[[Any, Environment, Any], RewardFunction],
-    action_values: Callable[[Any, Environment, Any, jax.Array], jax.Array],
-) -> Imitator:
-    """An algorithm that reads the demonstrations of its settings, and plays `gems` where no game is named.
-
-    Args:
-      name: of its module in `baselines`.
-      config_class: its settings.
-      make_trainer: see `trainer.Imitator`, as the other three.
-      make_policy: as above.
-      recovered_rewards: as above.
-      action_values: as above.
-    """
-    return Imitator(
-        name,
-        config_class,
-        make_trainer,
-        make_policy,
-        default_env="gems",
-        read_demonstrations=choose_demonstrations,
-        recovered_rewards=recovered_rewards,
-        action_values=action_values,
+    return make_imitator(
+        name, config_class, make_trainer, make_policy, recovered_rewards=recovered_rewards, action_values=action_values
     )
 
 

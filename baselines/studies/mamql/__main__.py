@@ -1,4 +1,4 @@
-"""The command that studies MAMQL: `python -m baselines.studies.mamql --recording gems_expert.npz --output runs/study`.
+"""The command that studies MAMQL: `python -m baselines.studies.mamql --experts greedy --output runs/study`.
 
 Imitators learn from demonstrations of a game and play it; the study measures how well they play and which rewards they
 recovered. A row is on disk as soon as it is done: the same command continues a study that was interrupted, and adds

@@ -6,9 +6,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from baselines.disk.schema import CountFromTwo, CountOrZero, FilePath, NumEpisodes, OnceEach
+from baselines.disk.schema import CountFromTwo, CountOrZero, FilePath, Line, NumEpisodes, OnceEach
 from baselines.studies.mamql.methods import COMPARED, METHODS, SETTING_NAMES, config_of, game_of
-from baselines.studies.mamql.pieces import RECORDED, Piece, Source, short_name
+from baselines.studies.mamql.pieces import Piece, Source, is_file, short_name
 from baselines.studies.side_by_side import StudyOptions
 from jaxdilemmas.arguments import require
 
@@ -21,8 +21,8 @@ class Options(StudyOptions):
       game: its id.
       methods: the imitators.
       sizes: transitions of demonstrations; every seed draws its own.
-      experts: whose demonstrations: "recorded", a scripted policy of the game, or the directory of a run on the game.
-      recording: the recorded Gems expert data, an npz file; needed for the expert "recorded".
+      experts: whose demonstrations: a scripted policy of the game, the directory of a run on the game, or a file of
+        demonstrations.
       episodes: in which agents are evaluated.
       states: from which actions are tried, to weigh events by recovered rewards; 0 for no weights.
       output: directory; a row that it holds is not made again.
@@ -31,8 +31,7 @@ class Options(StudyOptions):
     game: str = "gems"
     methods: OnceEach[str] = COMPARED
     sizes: OnceEach[CountFromTwo] = (30, 100, 300, 1000, 10_000, 20_000)
-    experts: OnceEach[str] = (RECORDED,)
-    recording: FilePath | None = None
+    experts: OnceEach[Line] = ("greedy",)
     episodes: NumEpisodes = 1000
     states: CountOrZero = 3000
     output: FilePath = Path("runs/mamql_study")
@@ -45,11 +44,6 @@ class Options(StudyOptions):
         names = [short_name(expert) for expert in self.experts]
         require(len(set(names)) == len(names), "experts", self.experts, "of different names")
         self.chosen_settings(SETTING_NAMES)
-        if RECORDED in self.experts:
-            require(self.game == "gems", "game", self.game, "gems; for other games name --experts")
-            is_there = self.recording is not None and self.recording.is_file()
-            allowed = "the file of the recorded Gems expert data; without it use --quick, or --experts greedy"
-            require(is_there, "recording", self.recording, allowed)
         for method in self.methods:  # wrong settings are found before any of them is used
             METHODS[method].algorithm.make_trainer(self.config(method, self.game), game_of(self.game))
 
@@ -74,18 +68,17 @@ class Options(StudyOptions):
 
     def demonstrations_file(self, source: Source) -> Path:
         """The demonstrations of an expert, all that the study needs."""
-        return self.output / "demonstrations" / f"{source}.demos"
+        return Path(source.expert) if is_file(source.expert) else self.output / "demonstrations" / f"{source}.demos"
 
     def training(self) -> dict[str, Any]:
-        """What rows in a directory have in common; None for what these options leave open."""
-        path = self.recording
-        content = path.read_bytes() if path is not None and path.is_file() else None
+        """What rows in a directory have in common."""
+        contents = {expert: Path(expert).read_bytes() for expert in self.experts if is_file(expert)}
+        checksums = {expert: hashlib.sha256(content).hexdigest() for expert, content in contents.items()}
         return {
             "settings": self.settings,
             "episodes": self.episodes,
             "states": self.states,
-            "recording": None if content is None else hashlib.sha256(content).hexdigest(),
-            "experts": {short_name(expert): expert for expert in self.experts},
+            "experts": {short_name(expert): checksums.get(expert, expert) for expert in self.experts},
             "configs": {f"{m} on {self.game}": dataclasses.asdict(self.config(m, self.game)) for m in self.methods},
         }
 

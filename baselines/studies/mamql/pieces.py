@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 
 from baselines.analysis.tables import Row
-from baselines.demonstrations import Demonstrations, describe, import_gems, load, record, save
+from baselines.demonstrations import describe, load, record, save
 from baselines.disk.schema import Count, Finite, Line, Seed, read_json
 from baselines.disk.writing import read_file
 from baselines.studies.mamql.methods import game_of
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 TRAIN, EVALUATE, EXPLORE, FOLLOW = range(4)
 """Purposes of keys."""
-
-RECORDED = "recorded"
-"""The expert of the recorded Gems data."""
 
 HELD_OUT = 0.1
 """The share of the episodes that nobody learns from, unless more demonstrations are asked for than the others have."""
@@ -53,6 +50,11 @@ class Piece(NamedTuple):
 def short_name(expert: str) -> str:
     """A name for files: of a run the last part of its directory."""
     return Path(expert).name
+
+
+def is_file(expert: str) -> bool:
+    """Whether an expert is a file of demonstrations."""
+    return Path(expert).is_file()
 
 
 def key_of(name: str, purpose: int) -> jax.Array:
@@ -87,25 +89,18 @@ def has_demonstrations(options: "Options", source: Source) -> bool:
         return False
     found = load(path, game_of(source.game), source.game).header.num_transitions
     allowed = f"the study in {options.output} has {found} transitions of {short_name(source.expert)}"
-    require(source.expert == RECORDED or found >= max(options.sizes), "sizes", options.sizes, allowed)
+    require(is_file(source.expert) or found >= max(options.sizes), "sizes", options.sizes, allowed)
     return True
 
 
-def save_demonstrations(options: "Options", source: Source) -> None:
-    """Records the demonstrations of an expert."""
-    save(options.demonstrations_file(source), make_demonstrations(options, source))
-
-
-def make_demonstrations(options: "Options", source: Source) -> Demonstrations:
-    """The recorded data, or of other experts as many transitions as the largest size and those that are held out."""
-    if source.expert == RECORDED:
-        assert options.recording is not None  # checked with the options
-        return import_gems(options.recording)
+def make_demonstrations(options: "Options", source: Source) -> None:
+    """Records an expert: as many transitions as the largest size, and those that are held out."""
     player = find_player(source.expert, source.game, {})
     header = describe(player.env, source.game, {}, short_name(source.expert))
     two_episodes = 1 + int(player.env.default_params.max_steps)  # so that one can be held out
     total = max(round(1.1 * max(options.sizes) / (1 - HELD_OUT)), two_episodes)
-    return record(player, key_of(str(source), EVALUATE), num_transitions=total, header=header)
+    demonstrations = record(player, key_of(str(source), EVALUATE), num_transitions=total, header=header)
+    save(options.demonstrations_file(source), demonstrations)
 
 
 # Rows

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from baselines.analysis.figures import draw_curves
 from baselines.analysis.tables import Row, spread
 from baselines.studies.mamql.measures import EVENTS, write_row
-from baselines.studies.mamql.pieces import has_demonstrations, read_rows, save_demonstrations, sources
+from baselines.studies.mamql.pieces import has_demonstrations, make_demonstrations, read_rows, sources
 from baselines.studies.mamql.summaries import SAMPLE, gain_rows, return_rows, run_rows, summary_rows
 from baselines.studies.side_by_side import Stage, Table
 
@@ -38,7 +38,7 @@ def draw(options: "Options", rows: list[Row]) -> "dict[str, Figure]":
     return figures
 
 
-DEMONSTRATIONS = Stage(name="demonstrations", pieces=sources, is_done=has_demonstrations, work=save_demonstrations)
+DEMONSTRATIONS = Stage(name="demonstrations", pieces=sources, is_done=has_demonstrations, work=make_demonstrations)
 """The demonstrations that imitators learn from."""
 
 IMITATORS = Stage(

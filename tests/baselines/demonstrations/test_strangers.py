@@ -191,21 +191,24 @@ def test_games_of_the_user_are_compared_as_they_are(path: Path, monkeypatch: pyt
     assert load(path, env).header.env_id == "mine"
 
 
-def test_the_size_of_a_recording_is_checked_before_it_is_unpacked(tmp_path: Path, monkeypatch: Any) -> None:
-    """A few kilobytes of zeros would be 1.4 GB."""
+@pytest.mark.parametrize("is_announced", [True, False], ids=["in the archive", "by the array alone"])
+def test_the_size_of_a_recording_is_checked_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_announced: bool
+) -> None:
+    """A hundred kilobytes of zeros would be 80 MB, and arrays that announce 1.4 GB have a kilobyte."""
     path, num_rows = tmp_path / "gems.npz", 10**7
-    shapes = {"done": (num_rows,), "obs_bits": (num_rows, 141)}
-    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("an array is unpacked"))
+    kinds = {"done": "?", "obs_bits": "|u1", "next_obs_bits": "|u1", "actions": "<i8", "rewards": "<f8"}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in ("done", "obs_bits", "next_obs_bits", "actions", "rewards"):
+        for name, kind in kinds.items():
             head = io.BytesIO()
-            kind = {"done": "?", "obs_bits": "|u1", "next_obs_bits": "|u1", "actions": "<i8", "rewards": "<f8"}[name]
-            shape = shapes.get(name, (num_rows, 141 if "bits" in name else 2))
+            shape = (num_rows,) if name == "done" else (num_rows, 141 if "bits" in name else 2)
             np.lib.format.write_array_header_1_0(head, {"descr": kind, "fortran_order": False, "shape": shape})
-            archive.writestr(f"{name}.npy", head.getvalue() + bytes(1000))
-    with pytest.raises(ValueError, match=r"gems\.npz: done='bool \(10000000,\)' is not allowed: at most 100,000 rows"):
+            archive.writestr(
+                f"{name}.npy", head.getvalue() + bytes(80_000_000 if name == "done" and is_announced else 1000)
+            )
+    assert path.stat().st_size < 100_000
+    if is_announced:
+        monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("an array is unpacked"))
+    message = "size='80,.* bytes' is not allowed: at most 67,108,864" if is_announced else "does not hold a recording"
+    with pytest.raises(ValueError, match=rf"gems\.npz:? {message}"):
         import_gems(path)
-    monkeypatch.setattr("baselines.demonstrations.gems_recording.MOST_ROWS", 10**8)
-    with pytest.raises(ValueError, match=r"gems\.npz: done='1,\d+ bytes' is not allowed: 10,000,\d+ are expected"):
-        import_gems(path)
-    assert path.stat().st_size < 10_000

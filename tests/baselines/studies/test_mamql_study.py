@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import jaxdilemmas
 from baselines.analysis.successors import EventRewards
@@ -80,7 +81,7 @@ def test_a_tiny_study_writes_rows_tables_pictures_and_a_page(study: Path) -> Non
 def test_what_is_done_is_not_done_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.stat().st_mtime_ns for path in study.glob("rows/*.json")}
     monkeypatch.setattr(measures, "learn", lambda *_: pytest.fail("a row was made again"))
-    monkeypatch.setattr(pieces, "make_demonstrations", lambda *_: pytest.fail("demonstrations were made again"))
+    monkeypatch.setattr(pieces, "record", lambda *_: pytest.fail("demonstrations were made again"))
     mamql_study.main([*TINY, "--output", str(study)])
     assert {path: path.stat().st_mtime_ns for path in study.glob("rows/*.json")} == before and len(before) == 2
 
@@ -161,9 +162,7 @@ def test_every_method_gets_the_same_network_augmentation_budget_and_acting(monke
 
 
 def test_the_study_has_its_methods_sizes_experts_and_seeds(tmp_path: Path) -> None:
-    recording = tmp_path / "gems.npz"
-    recording.touch()
-    chosen = Options(recording=recording, experts=("recorded", "runs/mine"))
+    chosen = Options(experts=("greedy", "runs/mine"))
     assert len(chosen.pieces) == 5 * 2 * 6 * 6 == len(set(map(chosen.row_file, chosen.pieces)))
     assert {piece.seed for piece in chosen.pieces} == set(range(100, 105))
 
@@ -187,8 +186,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "states": {"states": -1},
     "first_seed": {"first_seed": -1},
     "experts": {"experts": ("runs/a", "others/a")},
-    "recording": {"experts": ("recorded",)},
-    "game": {"experts": ("recorded",), "game": "overcooked"},
+    "env_id": {"game": "gem"},
     "settings": {"settings": ("speed=3",)},
     "hidden_size": {"settings": ("hidden_size=0",)},
     "network": {"game": "intersection", "settings": ("network=set",)},
@@ -210,8 +208,8 @@ def test_quick_options_are_changed_by_those_that_are_given() -> None:
 
 def test_mistakes_end_the_command_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        mamql_study.main(["--output", str(tmp_path / "study")])
-    assert ended.value.code == 2 and "recording=None is not allowed" in capsys.readouterr().err
+        mamql_study.main(["--methods", "bc", "--output", str(tmp_path / "study")])
+    assert ended.value.code == 2 and "methods=['bc'] is not allowed" in capsys.readouterr().err
     (tmp_path / "study").mkdir()
     with pytest.raises(SystemExit, match=r"error: output=.* is not allowed: a new directory, or one with a study"):
         mamql_study.main([*TINY, "--output", str(tmp_path / "study")])
@@ -336,19 +334,18 @@ def test_settings_that_changed_since_are_named(tmp_path: Path, monkeypatch: pyte
         side_by_side.begin(study, GROWING)
 
 
-def test_another_recording_is_refused_and_none_is_not(tmp_path: Path) -> None:
-    recording, output = tmp_path / "gems.npz", tmp_path / "study"
-    recording.write_bytes(b"one")
-    study = tiny(output, experts=("recorded",), recording=recording)
-    side_by_side.begin(study, GROWING)
-    checksum = read_training(study.output)["recording"]
-    side_by_side.begin(tiny(output), GROWING)
-    assert read_training(study.output)["recording"] == checksum
-    recording.write_bytes(b"two")
-    with pytest.raises(
-        ValueError, match=f"recording='[0-9a-f]{{64}}' is not allowed: the study in .* has '{checksum}'"
-    ):
-        side_by_side.begin(study, GROWING)
+def test_a_file_of_demonstrations_is_an_expert_and_another_in_its_place_is_refused(study: Path, tmp_path: Path) -> None:
+    path, output = tmp_path / "mine.demos", tmp_path / "study"
+    path.write_bytes(tiny(study).demonstrations_file(Source("gems", "cooperative")).read_bytes())
+    mine = tiny(output, experts=(str(path),), methods=("cloning",), states=0)
+    assert mine.demonstrations_file(Source("gems", str(path))) == path
+    side_by_side.begin(mine, GROWING)
+    side_by_side.work(stages.STAGES, mine, Console(quiet=True))
+    (row,) = read_rows(mine)
+    assert row["expert"] == "mine.demos" and not (output / "demonstrations").exists()
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ValueError, match=r"experts: mine\.demos='[0-9a-f]{64}' is not allowed: the study in .* has '"):
+        side_by_side.begin(mine, GROWING)
 
 
 def test_a_study_without_settings_is_refused(tmp_path: Path) -> None:
