@@ -190,12 +190,7 @@ def make_trainer(config: Config, env: Environment, demonstrations: Demonstration
 def make_policy(config: Config, env: Environment, greedy: bool = False) -> Policy:
     """The policy of a trained run, see `imitator.act_by`."""
     check_arguments(config, Config, env)
-    players = make_players(config, env)
-
-    def logits(network_params: Any, obs: jax.Array) -> jax.Array:
-        return action_logits(players, network_params["policies"], obs)
-
-    return act_by(config, env, logits, greedy)
+    return act_by(config, env, partial(action_values, config, env), greedy)
 
 
 def action_values(config: Config, env: Environment, network_params: Any, obs: jax.Array) -> jax.Array:

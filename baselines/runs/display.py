@@ -6,6 +6,7 @@ import io
 import math
 import shlex
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -40,117 +41,77 @@ class Listener(Protocol):
         """No more will be done."""
 
 
-class Summary:
-    """The numbers to show, means over seeds.
+class Display:
+    """The progress of a run on a console: a table that changes in place on a terminal, else a line now and then.
 
-    A number that only the end of an episode gives, such as a return, stays until the next episode ends.
-
-    Args:
-      num_updates: of the whole run.
-    """
-
-    def __init__(self, num_updates: int) -> None:
-        self.num_updates = num_updates
-        self.values: dict[str, float] = {}
-
-    def add(self, row: Row) -> None:
-        """Takes in an update."""
-        means = {name: float(column.mean()) for name, column in row.items()}
-        self.values |= {name: mean for name, mean in means.items() if not math.isnan(mean)}
-        self.values["env_steps_per_second"] = float(row["env_steps_per_second"].sum())
-
-    @property
-    def num_done(self) -> int:
-        """Updates that are done."""
-        return int(self.values.get("update", 0))
-
-    @property
-    def time_left(self) -> datetime.timedelta:
-        """By the mean speed so far."""
-        seconds = self.values["wall_seconds"] / self.num_done * (self.num_updates - self.num_done)
-        return datetime.timedelta(seconds=round(seconds))
-
-    def cells(self) -> dict[str, str]:
-        """The cells to show, by title."""
-        if not self.num_done:
-            return {"": "compiling"}
-        returns = [name for name in self.values if name.startswith("return_") and name != "return_collective"]
-        shown = {
-            "update": f"{self.num_done}/{self.num_updates}",
-            "env steps": f"{self.values['env_steps']:,.0f}",
-            "collective return": self._format("return_collective"),
-            "return per agent": " ".join(self._format(name) for name in returns) or "-",
-        }
-        shown |= {name: self._format(name) for name in SOCIAL_METRICS if name in self.values}
-        speed = f"{self.values['env_steps_per_second']:,.0f}"
-        return shown | {"env steps/s": speed, "time left": str(self.time_left)}
-
-    def _format(self, name: str) -> str:
-        return f"{self.values[name]:.4g}" if name in self.values else "-"
-
-
-class LiveTable:
-    """A bar and a table that change in place.
-
-    Args:
-      console: a terminal.
-      title: stands above.
-      num_updates: of the whole run.
-    """
-
-    def __init__(self, console: Console, title: str, num_updates: int) -> None:
-        self._title = title
-        self._summary = Summary(num_updates)
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
-        self._live.start()
-
-    def update(self, row: Row) -> None:
-        """Takes in an update; the picture follows by itself."""
-        self._summary.add(row)
-
-    def close(self) -> None:
-        """Leaves the last picture on the screen."""
-        self._live.stop()
-
-    def _render(self) -> Table:
-        table = Table(box=None, show_header=False, title=self._title, title_justify="left")
-        table.add_row("", ProgressBar(total=self._summary.num_updates, completed=self._summary.num_done, width=60))
-        for title, cell in self._summary.cells().items():
-            table.add_row(title, cell)
-        return table
-
-
-class PlainLines:
-    """One line now and then, for logs.
+    Numbers are means over seeds. A number that only the end of an episode gives, such as a return, stays until the next
+    episode ends.
 
     Args:
       console: where to.
-      title: the first line.
+      title: stands above.
       num_updates: of the whole run.
       every_seconds: the least time between two lines; the last update always has a line.
     """
 
     def __init__(self, console: Console, title: str, num_updates: int, every_seconds: float = 5.0) -> None:
-        self._console = console
-        self._summary = Summary(num_updates)
-        self._every_seconds = every_seconds
-        self._last_time = -math.inf
-        console.print(title)
-        self._print_cells()
+        self._console, self._title, self._num_updates = console, title, num_updates
+        self._every_seconds, self._last_time = every_seconds, -math.inf
+        self._values: dict[str, float] = {}
+        self._live: Live | None = None
+        if console.is_terminal:
+            self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
+            self._live.start()
+        else:
+            console.print(title)
+            self._print_line()
 
     def update(self, row: Row) -> None:
-        """Takes in an update, and prints if it is time."""
-        self._summary.add(row)
-        is_last = self._summary.num_done == self._summary.num_updates
-        if is_last or time.monotonic() - self._last_time >= self._every_seconds:
+        """Takes in an update; a table follows by itself, and a line is printed if it is time."""
+        means = {name: float(column.mean()) for name, column in row.items()}
+        self._values |= {name: mean for name, mean in means.items() if not math.isnan(mean)}
+        self._values["env_steps_per_second"] = float(row["env_steps_per_second"].sum())
+        is_due = self._num_done == self._num_updates or time.monotonic() - self._last_time >= self._every_seconds
+        if self._live is None and is_due:
             self._last_time = time.monotonic()
-            self._print_cells()
+            self._print_line()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Leaves the last table on the screen."""
+        if self._live is not None:
+            self._live.stop()
 
-    def _print_cells(self) -> None:
-        self._console.print(", ".join(f"{title} {cell}".strip() for title, cell in self._summary.cells().items()))
+    @property
+    def _num_done(self) -> int:
+        """Updates that are done."""
+        return int(self._values.get("update", 0))
+
+    def _cells(self) -> dict[str, str]:
+        """What is shown, by title."""
+        if not self._num_done:
+            return {"": "compiling"}
+        values, shown = self._values, defaultdict(lambda: "-", {n: f"{x:.4g}" for n, x in self._values.items()})
+        returns = [name for name in values if name.startswith("return_") and name != "return_collective"]
+        seconds = values["wall_seconds"] / self._num_done * (self._num_updates - self._num_done)  # by the mean speed
+        return {
+            "update": f"{self._num_done}/{self._num_updates}",
+            "env steps": f"{values['env_steps']:,.0f}",
+            "collective return": shown["return_collective"],
+            "return per agent": " ".join(shown[name] for name in returns) or "-",
+            **{name: shown[name] for name in SOCIAL_METRICS if name in values},
+            "env steps/s": f"{values['env_steps_per_second']:,.0f}",
+            "time left": str(datetime.timedelta(seconds=round(seconds))),
+        }
+
+    def _table(self) -> Table:
+        table = Table(box=None, show_header=False, title=self._title, title_justify="left")
+        table.add_row("", ProgressBar(total=self._num_updates, completed=self._num_done, width=60))
+        for title, cell in self._cells().items():
+            table.add_row(title, cell)
+        return table
+
+    def _print_line(self) -> None:
+        self._console.print(", ".join(f"{title} {cell}".strip() for title, cell in self._cells().items()))
 
 
 class WandbSeries:
@@ -298,11 +259,9 @@ def make_listeners(
     console: Console, record: RunRecord, path: Path, num_updates: int, wandb_mode: WandbMode, has_tensorboard: bool
 ) -> list[Listener]:
     """The listeners of a run: Weights & Biases and TensorBoard on request, and a display that suits the console."""
-    title = f"{record.title}, into {path}"
     listeners: list[Listener] = []
     if wandb_mode != "disabled":
         listeners.append(WandbSeries(wandb_mode, path, record, console))
     if has_tensorboard:
         listeners.append(TensorBoardSeries(path, record, console))
-    display = LiveTable if console.is_terminal else PlainLines
-    return [*listeners, display(console, title, num_updates)]
+    return [*listeners, Display(console, f"{record.title}, into {path}", num_updates)]

@@ -77,7 +77,7 @@ def test_without_wandb_and_tensorboard_they_are_not_even_imported(
     console = Console(file=io.StringIO())
     arguments = (console, record, Path("whole"), 400)
     (listener,) = display.make_listeners(*arguments, "disabled", False)
-    assert isinstance(listener, display.PlainLines)
+    assert isinstance(listener, display.Display)
     with pytest.raises(ImportError):
         display.make_listeners(*arguments, "offline", False)
 
@@ -189,7 +189,7 @@ def row_of(update: int, value: float) -> display.Row:
 
 def test_the_live_table_shows_progress_speed_of_all_seeds_and_time_left() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    table = display.LiveTable(console, "the title", num_updates=10)
+    table = display.Display(console, "the title", num_updates=10)
     for update, value in ((1, 12.5), (2, float("nan"))):
         table.update(row_of(update, value))
     table.close()
@@ -201,7 +201,7 @@ def test_the_live_table_shows_progress_speed_of_all_seeds_and_time_left() -> Non
 
 def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
     console = Console(file=io.StringIO(), soft_wrap=True)
-    lines = display.PlainLines(console, "the title", num_updates=4)
+    lines = display.Display(console, "the title", num_updates=4)
     for update in range(1, 5):
         lines.update(row_of(update, 1.0))
     lines.close()
@@ -213,7 +213,7 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
 
 def test_metrics_that_a_game_does_not_have_are_not_shown() -> None:
     console = Console(file=io.StringIO(), soft_wrap=True)
-    lines = display.PlainLines(console, "the title", num_updates=1)
+    lines = display.Display(console, "the title", num_updates=1)
     lines.update({name: column for name, column in row_of(1, 1.0).items() if name != "peace"})
     assert isinstance(console.file, io.StringIO)
     assert "equality 1" in console.file.getvalue() and "peace" not in console.file.getvalue()
