@@ -110,19 +110,22 @@ def find_game(players: Sequence[str], env: str | None, env_kwargs: dict[str, Any
         path = Path(part)
         if path.is_dir():
             record = RunDirectory(path).read_record()
-            return env or _checked(record.env_id), dict(record.env_kwargs) | env_kwargs
+            return env or _checked(path, record.env_id), dict(record.env_kwargs) | env_kwargs
         if path.is_file():
             header = load_header(path)
-            return env or _checked(header.env_id), dict(header.env_kwargs) | env_kwargs
+            return env or _checked(path, header.env_id), dict(header.env_kwargs) | env_kwargs
     names = ", ".join(players)
     allowed = f"--env is needed, as in --env gathering: {names} is neither a run nor a file of demonstrations"
     require(env is not None, "env", env, allowed)
     return str(env), env_kwargs
 
 
-def _checked(env_id: str) -> str:
+def _checked(path: Path, env_id: str) -> str:
     """The id of a game that a file names: only registered games are imported for a file."""
-    registered_class(env_id)
+    try:
+        registered_class(env_id)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return env_id
 
 

@@ -121,5 +121,6 @@ def test_a_game_that_a_file_names_is_not_imported(
     (tmp_path / "run" / "config.json").write_text(json.dumps(record))
     with pytest.raises(SystemExit) as exit_info:
         watch.main([str(tmp_path / "run")])
-    assert "os:system" in f"{exit_info.value.code} {capsys.readouterr().err}"
+    message = f"{exit_info.value.code} {capsys.readouterr().err}"
+    assert f"{tmp_path / 'run'}: env_id='os:system' is not allowed" in message
     assert not marker.exists()
