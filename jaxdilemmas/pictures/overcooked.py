@@ -30,7 +30,7 @@ def picture(env: Overcooked) -> Picture:
                 *_food(brush, counters, state.counters, size=0.8),
                 *_pots(brush, pots, state, params),
                 brush.at("agent", state.positions, turn=degrees(state.headings), agent=number),
-                *_food(brush, state.positions, state.held, size=0.5),
+                *_food(brush, state.positions, state.held, size=0.45, aside=0.28),  # beside the number of the cook
             ]
         )
 
@@ -60,11 +60,12 @@ def _is(things: Any, name: str) -> Any:
     return (things >= first) & (things <= last)
 
 
-def _food(brush: Brush, cells: Any, things: Any, size: float) -> list[Marks]:
-    """Things `[n]` on cells `[n, 2]`."""
+def _food(brush: Brush, cells: Any, things: Any, size: float, aside: float = 0.0) -> list[Marks]:
+    """Things `[n]` on cells `[n, 2]`, so far to the south and east of their middles."""
     if not len(cells):
         return []
-    return [brush.at(name, cells, width=size, height=size, where=_is(things, name)) for name in FOOD]
+    y, x = cells.astype(np.float32).T + np.float32(0.5 + aside)
+    return [brush(name, x, y, width=size, height=size, where=_is(things, name)) for name in FOOD]
 
 
 def _pots(brush: Brush, cells: np.ndarray, state: Any, params: Any) -> list[Marks]:
