@@ -143,6 +143,10 @@ def test_a_reload_goes_on_and_a_second_tab_is_told(page: Any, browser: Any, serv
 def test_the_other_person_is_waited_for_and_named(page: Any, browser: Any, served: Served) -> None:
     assert "away, so standing: agent 1" in page.text_content("#note")
     other = visit(browser, served.page(1)).page
+    assert [it.locator("aside .own td").nth(1).text_content() for it in (page, other)] == [
+        "agent 0: you",
+        "agent 1: you",
+    ]
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("() => document.querySelector('#note').textContent.startsWith('waiting for agent 1')")
     other.keyboard.press("ArrowRight")

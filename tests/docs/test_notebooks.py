@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 
@@ -14,9 +16,6 @@ from tests.baselines.playing.play_server import Person, Process, started
 from tests.docs.notebooks import IN_A_TERMINAL, notebook_of
 from tests.docs.pages import ROOT, fenced_commands, name_of
 from tests.docs.test_snippets import expected_output
-
-nbformat = pytest.importorskip("nbformat", reason='needs pip install -e ".[dev]"')
-nbclient = pytest.importorskip("nbclient", reason='needs pip install -e ".[dev]"')
 
 __all__ = ["started"]
 

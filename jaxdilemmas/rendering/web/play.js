@@ -48,6 +48,9 @@ class Game {
     const side = this.root.querySelector("aside");
     side.replaceChildren();
     this.panel = new Panel(side, this.board);
+    const own = this.panel.agents[hello.seat][0];
+    own.textContent = `agent ${hello.seat}: you`;
+    own.parentElement.className = "own";
     this.actions = new Map();
     this.find("keys").replaceChildren();
     hello.keys.forEach(({ name, keys }, action) => {
