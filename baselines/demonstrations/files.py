@@ -25,7 +25,7 @@ from baselines.demonstrations.records import (
 )
 from baselines.disk.schema import read_json
 from baselines.disk.writing import check_path, note_without_checksum
-from jaxdilemmas.arguments import check_count, check_flag, check_kind
+from jaxdilemmas.arguments import check_flag, check_kind
 from jaxdilemmas.environment import Environment
 
 BLOCK_BYTES = 64 * 2**20
@@ -144,8 +144,6 @@ def load(
     path: str | Path,
     env: Environment | None = None,
     env_id: str | None = None,
-    least_episodes: int = 1,
-    least_transitions: int = 1,
     is_partial_allowed: bool = False,
 ) -> Demonstrations:
     """Reads a file of demonstrations; in addition to the result, one block of the file is in memory at a time.
@@ -156,18 +154,14 @@ def load(
       path: what `Writer` wrote.
       env: the game that they must be of; any if left out.
       env_id: its id, which is compared if it is given with `env`.
-      least_episodes: the file must hold at least this many episodes.
-      least_transitions: and at least this many transitions.
       is_partial_allowed: whether a file that is cut off or damaged is read up to its last whole block of episodes, and
         one with an episode that never ends up to that.
 
     Raises:
-      ValueError: the file is missing, cut off, damaged, of something else, of another game (see `check_fits`), or holds
-        fewer than asked for; or an argument is of another kind. The message names it and the field.
+      ValueError: the file is missing, cut off, damaged, of something else, or of another game (see `check_fits`);
+        or an argument is of another kind. The message names it and the field.
     """
     check_path(path)
-    check_count("least_episodes", least_episodes, 0)
-    check_count("least_transitions", least_transitions, 0)
     check_flag("is_partial_allowed", is_partial_allowed)
     if env is not None:
         check_unreset_game(env)
@@ -188,9 +182,6 @@ def load(
     _check_is_complete(contents, demonstrations.header, is_partial_allowed)
     if env is not None:
         check_observations(demonstrations, env)
-    for name, least in (("num_episodes", least_episodes), ("num_transitions", least_transitions)):
-        number = getattr(demonstrations.header, name)
-        header.require(number >= least, name, number, f"at least {least} are asked for")
     return demonstrations
 
 

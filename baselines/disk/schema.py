@@ -66,7 +66,6 @@ Finite = Annotated[float, Field(ge=-MOST_FLOAT32, le=MOST_FLOAT32), Allowed("a f
 Positive = Annotated[float, Field(ge=LEAST_FLOAT32, le=MOST_FLOAT32), Allowed("a finite number above 0")]
 NonNegative = Annotated[float, Field(ge=0, le=MOST_FLOAT32), Allowed("a finite number of at least 0")]
 Fraction = Annotated[float, Field(ge=0, le=1), Allowed("a number between 0 and 1")]
-OpenFraction = Annotated[float, Field(gt=0, lt=1), Allowed("a number above 0 and below 1")]
 
 
 def _only(is_fit: Callable[[Any], bool]) -> AfterValidator:

@@ -103,9 +103,9 @@ def log_probs(logits: jax.Array, actions: jax.Array) -> jax.Array:
     return take(jax.nn.log_softmax(logits), actions)
 
 
-def soft_max(q: jax.Array, inverse_temperature: float, axis: int = -1) -> jax.Array:
-    """The soft maximum, log sum exp(lambda q) / lambda, along an axis: `[..., K]` float32 -> `[...]` float32."""
-    return jax.nn.logsumexp(inverse_temperature * q, axis=axis) / inverse_temperature
+def soft_max(q: jax.Array, inverse_temperature: float) -> jax.Array:
+    """The soft maximum, log sum exp(lambda q) / lambda: `[..., K]` float32 -> `[...]` float32."""
+    return jax.nn.logsumexp(inverse_temperature * q, axis=-1) / inverse_temperature
 
 
 def discounted_targets(

@@ -385,8 +385,6 @@ def of_demonstrations() -> list[WrongCall]:
             {
                 "path": no_path,
                 "env": WRONG_GAMES[1:],
-                "least_episodes": (*NO_WHOLE_NUMBER, -1),
-                "least_transitions": (*NO_WHOLE_NUMBER, -1),
                 "is_partial_allowed": NO_FLAG,
             },
         ),

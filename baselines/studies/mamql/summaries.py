@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from baselines.analysis.intervals import Verdict, is_positive
 from baselines.analysis.tables import Row, estimate, group_by
 
@@ -57,19 +55,19 @@ def return_rows(rows: list[Row]) -> list[Row]:
     return table
 
 
-def gain_rows(rows: list[Row], name: str = "return") -> list[Row]:
-    """How much more MAMQL has of a number than each other method, paired by seed, which draws the demonstrations.
+def gain_rows(rows: list[Row]) -> list[Row]:
+    """How much more MAMQL returns than each other method, paired by seed, which draws the demonstrations.
 
     A verdict is "better" or "worse" if the 95 % interval of the difference leaves out 0, and else "undecided". Each
     verdict is for itself, without a correction for their number.
 
     Returns:
-      For each game, expert, size and method `than`: `seeds`, those in which both have the number; the mean `gain` and
+      For each game, expert, size and method `than`: `seeds`, those that have both; the mean `gain` and
       its `verdict`.
     """
     table = []
     for group, members in group_by(rows, SAMPLE).items():
-        found = {(row["method"], row["seed"]): row[name] for row in members if np.isfinite(row.get(name, NAN))}
+        found = {(row["method"], row["seed"]): row["return"] for row in members}
         for than in dict.fromkeys(row["method"] for row in members if row["method"] != FIRST):
             pairs = [((FIRST, seed), value) for (method, seed), value in found.items() if method == than]
             gains = [{"gain": found[own] - value} for own, value in pairs if own in found]

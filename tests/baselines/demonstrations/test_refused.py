@@ -20,7 +20,6 @@ from baselines.demonstrations.headers import check_header
 from baselines.demonstrations.records import to_arrays
 from jaxdilemmas.environment import Environment
 from tests.baselines.demonstrations.by_hand import (
-    assert_same,
     read_frames,
     write_by_hand,
     write_frames,
@@ -132,15 +131,6 @@ def test_files_without_an_episode_are_refused(header: Header, recorded: Demonstr
     write_by_hand(path, header, {name: array[:0] for name, array in to_arrays(recorded).items()})
     with pytest.raises(ValueError, match=r"a\.demos: num_transitions=0 is not allowed: at least 1: there are none"):
         load(path)
-
-
-def test_files_with_less_than_is_asked_for_are_refused(path: Path, recorded: Demonstrations) -> None:
-    M = len(recorded.obs)
-    assert_same(load(path, least_episodes=7, least_transitions=M), recorded)
-    with pytest.raises(ValueError, match=r"a\.demos: num_episodes=7 is not allowed: at least 8 are asked for"):
-        load(path, least_episodes=8)
-    with pytest.raises(ValueError, match=rf"a\.demos: num_transitions={M} is not allowed: at least {M + 1} are asked"):
-        load(path, least_transitions=M + 1)
 
 
 def test_an_end_mark_that_counts_otherwise_is_refused(recorded: Demonstrations, tmp_path: Path) -> None:
