@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from baselines.disk.packing import pack, unpack
 from jaxdilemmas.arguments import require
 
 AXIS = "devices"
@@ -39,8 +40,12 @@ def shardings(mesh: Mesh | None) -> dict[str, Any]:
 
 
 def put_on(mesh: Mesh | None, tree: Any) -> Any:
-    """The arrays of a pytree, whole on every device."""
-    return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """The arrays of a pytree, whole on every device of all hosts; each host has them as a whole."""
+    if mesh is None:
+        return tree
+    template = jax.eval_shape(lambda: tree)
+    place = jax.jit(lambda arrays: unpack(arrays, template), **shardings(mesh))
+    return place(jax.device_get(pack(tree)))
 
 
 def in_parts(function: Callable[..., Any], in_axes: Any, out_axes: Any) -> Callable[..., Any]:

@@ -58,10 +58,12 @@ class Checkpoints:
         make_directory(path)
         self._path = path
         self._args = ocp.args
-        alone = {"multiprocessing_options": _alone()}
-        handler = ocp.CompositeCheckpointHandler(default=ocp.StandardCheckpointHandler(**alone))
+        handler = ocp.CompositeCheckpointHandler(
+            composite_options=ocp.CompositeOptions(_alone()),
+            default=ocp.StandardCheckpointHandler(multiprocessing_options=_alone()),
+        )
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax quotes damaged files as they are
-        self._checkpointer = ocp.Checkpointer(handler, **alone)
+        self._checkpointer = ocp.Checkpointer(handler, multiprocessing_options=_alone())
 
     def _updates(self) -> list[int]:
         """The numbers of updates after which checkpoints were saved, in order."""

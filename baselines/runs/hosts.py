@@ -5,6 +5,7 @@ All processes compute the same program. The first one, process 0, alone writes f
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ AUTO = "auto"
 
 WAITING_SECONDS = 300
 """How long a process waits for the others to start."""
+
+LEAVING_SECONDS = 2.0
+"""How long process 0 stays after all processes were asked to leave: one that is left behind would be aborted."""
 
 T = TypeVar("T")
 
@@ -83,7 +87,22 @@ def joined(coordinator: str | None, num_processes: int | None, process_id: int |
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"coordinator={coordinator!r}: the processes did not find each other: {reason}") from error
-    yield
+    try:
+        yield
+    except KeyboardInterrupt:  # of this process alone: nobody waits for it
+        raise
+    except BaseException:
+        _leave()
+        raise
+    else:
+        _leave()
+
+
+def _leave() -> None:
+    """Ends the connection once all processes are here; process 0, which holds it, is the last."""
+    multihost_utils.sync_global_devices("the end")
+    if is_first():
+        time.sleep(LEAVING_SECONDS)
     jax.distributed.shutdown()
 
 
@@ -100,9 +119,7 @@ def check_processes(coordinator: str | None, num_processes: int | None, process_
     require(num_processes is not None, "num_processes", None, "needed with --coordinator host:port")
     assert num_processes is not None
     is_one = process_id is not None and process_id < num_processes
-    require(
-        is_one, "process_id", process_id, f"from 0 to num_processes - 1 = {num_processes - 1}, on each host another"
-    )
+    require(is_one, "process_id", process_id, f"another on each host, from 0 to {num_processes - 1}")
 
 
 def is_first() -> bool:
@@ -122,12 +139,15 @@ def agree(make: Callable[[], T], settings_of: Callable[[T], dict[str, Any]] = la
     """
     if jax.process_count() == 1:
         return make()
-    made, said = None, {"error": ""}
+    made: list[T] = []
+    said = {"error": ""}
     try:
-        made = make()
-        said |= {name: repr(value) for name, value in settings_of(made).items()}
-    except (ValueError, OSError, SystemExit) as error:
-        said["error"] = str(error) or "no message"
+        made.append(make())
+        said |= {name: repr(value) for name, value in settings_of(made[0]).items()}
+    except SystemExit:
+        said["error"] = "its options cannot be read, and it printed why"
+    except (ValueError, OSError) as error:
+        said["error"] = str(error) or type(error).__name__
     hosts = _say_to_all(said)
     for number, host in enumerate(hosts):
         if host["error"]:
@@ -136,9 +156,9 @@ def agree(make: Callable[[], T], settings_of: Callable[[T], dict[str, Any]] = la
         for name in sorted(host.keys() | hosts[0].keys()):
             values = [found.get(name, "nothing") for found in (hosts[0], host)]
             if values[0] != values[1]:
-                raise ValueError(f"hosts disagree: {name} is {values[0]} on process 0 and {values[1]} on {number}")
-    assert made is not None
-    return made
+                both = f"{values[0]} on process 0 and {values[1]} on process {number}"
+                raise ValueError(f"hosts disagree: {name} is {both}")
+    return made[0]
 
 
 @contextlib.contextmanager

@@ -179,7 +179,7 @@ class TrainingStream:
                 arguments = jax.eval_shape(make_train_states), np.int32(update), self.env_params
                 loop = jax.jit(self._loop, donate_argnums=0, **devices.shardings(self.mesh))
                 compiled = loop.lower(*arguments).compile()
-                arguments = devices.put_on(self.mesh, (train_states.result(), *arguments[1:]))
+                arguments = devices.put_on(self.mesh, train_states.result()), *arguments[1:]
             now = time.perf_counter()
             self._events.put(Compiled(now - start_time, now))
             self._run(compiled, *arguments)
