@@ -168,18 +168,16 @@ def test_a_long_replay_is_ready_within_a_second_and_draws_fifty_frames_a_second(
             page.wait_for_selector("html[data-ready]")
             loads.append(float(page.get_attribute("html", "data-ready")))
         times[name] = min(loads)
-    seconds = page.evaluate(
-        """() => {
+    milliseconds = page.evaluate(
+        """() => Array.from({length: 300}, (_, step) => {
           const start = performance.now();
-          for (let step = 0; step < 300; step++) {
-            player.show(step);
-            player.episodes[0].board.context.getImageData(0, 0, 1, 1);
-          }
-          return (performance.now() - start) / 1000;
-        }"""
+          player.show(step);
+          player.episodes[0].board.context.getImageData(0, 0, 1, 1);
+          return performance.now() - start;
+        })"""
     )
     assert times["replay.html"] - times["empty.html"] <= 1000  # beside a page with nothing in it
-    assert 300 / seconds >= 50
+    assert 1000 / float(np.median(milliseconds)) >= 50
 
 
 def test_a_narrow_screen_scrolls_down_alone(browser: Any, tmp_path: Path) -> None:

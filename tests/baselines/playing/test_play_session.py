@@ -12,11 +12,13 @@ from baselines import cloning, watch
 from baselines.core import players
 from baselines.core.players import scripted_player
 from baselines.demonstrations import describe, load
+from baselines.playing import keyboard
 from baselines.playing.episode_files import EpisodeFiles
 from baselines.playing.keyboard import keyboard_of
 from baselines.playing.session import Session
 from baselines.runs.command import train_command
 from jaxdilemmas import policies
+from jaxdilemmas.rendering.picture import picture_of
 from tests.rendering.test_replay import data_in
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -215,11 +217,19 @@ def test_an_episode_longer_than_memory_is_refused(tmp_path: Path, monkeypatch: p
 def test_every_registered_game_has_a_key_for_standing_still() -> None:
     for env_id in jaxdilemmas.registered_envs():
         env: Any = jaxdilemmas.make(env_id)
-        keyboard = keyboard_of(env)
-        assert len(keyboard.actions) == env.action_space.n
-        keys = [key for action in keyboard.actions for key in action.keys]
-        assert len(keys) == len(set(keys)) and all(action.keys for action in keyboard.actions)
-        assert keyboard.actions[keyboard.stand].keys in ((".",), ("0",))
+        actions, stand = keyboard_of(env)
+        assert [action.name for action in actions] == list(picture_of(env).actions)
+        assert len(actions) == env.action_space.n
+        keys = [key for action in actions for key in action.keys]
+        assert len(keys) == len(set(keys)) and all(action.keys for action in actions)
+        assert actions[stand].keys in ((".",), ("0",))
+
+
+def test_actions_without_names_are_called_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = jaxdilemmas.make("gems")
+    nameless = picture_of(env)._replace(actions=())
+    monkeypatch.setattr(keyboard, "picture_of", lambda env: nameless)
+    assert keyboard_of(env) == (tuple((f"action {number}", (str(number),)) for number in range(5)), 0)
 
 
 def test_actions_that_are_not_numbered_cannot_be_played() -> None:
