@@ -3,19 +3,33 @@
     python -m benchmarks.training --games gathering --num-updates 20
 
 The settings are those of `python -m baselines.ippo` for the game, with fewer updates.
+
+    python -m benchmarks.training --games cleanup_meltingpot --devices 1 2 --repeats 9
+
+measures one device on one core and two devices on two cores of a CPU, each in a process of its own: the environment
+alone (1,024 of them, as `benchmarks.throughput`) and training. The last lines have the ratios of the medians.
 """
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 
 import jaxdilemmas
 from baselines import ippo
+from baselines.core import devices
 from baselines.presets import preset
 from baselines.runs.terminal import as_command
 from benchmarks.reporting import count_from, make_parser, measure_program, name_of, print_header, report
+from benchmarks.rollout import measure as measure_environment
+from benchmarks.rollout import own_game
+from jaxdilemmas.arguments import require
 from jaxdilemmas.environment import Environment
 
 GAMES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -28,7 +42,19 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """The games that may be measured: id of the game and its keyword arguments."""
 
-COLUMNS = ("game", "network", "num_envs", "num_epochs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
+ENVIRONMENTS, ENVIRONMENT_STEPS = 1024, 128
+"""Of the environment alone: environments side by side, and steps of a timed call."""
+
+COLUMNS = (
+    "game",
+    "network",
+    "num_envs",
+    "num_epochs",
+    "num_devices",
+    "env_steps_per_second",
+    "compile_seconds",
+    "peak_memory_mb",
+)
 
 
 def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
@@ -37,11 +63,33 @@ def short_config(env_id: str, num_updates: int, **settings: Any) -> ippo.Config:
     return dataclasses.replace(config, total_env_steps=num_updates * config.env_steps_per_update)
 
 
-def measure(config: ippo.Config, env: Environment, repeats: int) -> dict[str, Any]:
+def measure(config: ippo.Config, env: Environment, repeats: int, num_devices: int = 1) -> dict[str, Any]:
     """Speed (env steps per second), compile time and peak memory of a run, including networks and resets."""
     keys = jax.random.split(jax.random.key(0), repeats + 1)
     amount, inputs = config.num_updates * config.env_steps_per_update, [(key, env.default_params) for key in keys]
-    return measure_program("env_steps_per_second", amount, ippo.make_train(config, env), inputs)
+    devices.check_split(config, num_devices)
+    with devices.on_mesh(devices.make_mesh(jax.devices()[:num_devices])):
+        speed = measure_program("env_steps_per_second", amount, ippo.make_train(config, env), inputs)
+    return speed | {"num_devices": num_devices}
+
+
+def measure_on_cores(argv: Sequence[str], numbers: Sequence[int], output: Path) -> None:
+    """Measures each number of devices in a process with as many cores, and prints how the medians grow."""
+    first = len(output.read_text().splitlines()) if output.exists() else 0
+    cores = sorted(os.sched_getaffinity(0))
+    most = f"at most the cores of this machine, {len(cores)}"
+    require(max(numbers) <= len(cores), "devices", max(numbers), most)
+    for number in numbers:
+        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={number}"
+        variables = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+        command = [sys.executable, "-m", "benchmarks.training", *argv, "--devices", str(number)]
+        pin = ["taskset", "-c", ",".join(map(str, cores[:number]))]
+        subprocess.run([*pin, *command], env=variables, check=True)
+    rows = [json.loads(line) for line in output.read_text().splitlines()[first:]]
+    for row in rows:
+        same = [r for r in rows if all(r[name] == row[name] for name in ("measured", "game", "network"))]
+        ratio = row["env_steps_per_second"]["median"] / same[0]["env_steps_per_second"]["median"]
+        print(f"{row['measured']} {row['game']} {row['network']}, {row['num_devices']} devices: {ratio:.2f} times")
 
 
 @as_command
@@ -51,16 +99,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--games", nargs="+", choices=list(GAMES), default=["gathering"])
     parser.add_argument("--networks", nargs="+", default=["mlp"], help="mlp, conv, gru")
     parser.add_argument("--num-updates", type=count_from(1), default=20, help="updates of each timed run")
+    parser.add_argument("--devices", nargs="+", type=count_from(1), default=[], help="how many share the work")
     options = parser.parse_args(argv)
+    if len(options.devices) > 1:
+        same = ["--games", *options.games, "--networks", *options.networks, "--output", str(options.output)]
+        same += ["--num-updates", str(options.num_updates), "--repeats", str(options.repeats)]
+        return measure_on_cores(same, options.devices, options.output)
     print_header(COLUMNS)
     for game in options.games:
         env_id, kwargs = GAMES[game]
         env = jaxdilemmas.make(env_id, **kwargs)
+        about = {"game": name_of(env_id, kwargs), "env_kwargs": kwargs, "num_agents": env.num_agents}
+        if options.devices:
+            row = about | {"measured": "environment", "network": "none", "num_epochs": 0}
+            speed = measure_environment(own_game(env), ENVIRONMENTS, ENVIRONMENT_STEPS, options.repeats)
+            report(row | speed, options.output, COLUMNS)
         for network in options.networks:
             config = short_config(env_id, options.num_updates, network=network)
-            row = {"game": name_of(env_id, kwargs), "env_kwargs": kwargs, "num_agents": env.num_agents}
-            row |= dataclasses.asdict(config)
-            report(row | measure(config, env, options.repeats), options.output, COLUMNS)
+            row = about | {"measured": "training"} | dataclasses.asdict(config)
+            report(row | measure(config, env, options.repeats, *options.devices), options.output, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The benchmarks run and write complete rows; their measurements are in `benchmarks/results`."""
 
 import json
+import os
 import re
 import types
 from collections.abc import Iterator
@@ -90,6 +91,24 @@ def test_training_adds_a_row_with_its_settings(tmp_path: Path, monkeypatch: pyte
     assert row["total_env_steps"] == 2 * 16
     assert_is_rate(row["env_steps_per_second"], repeats=2)
     assert row.keys() >= MEASURED_ON | {"network", "num_epochs", "compile_seconds"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
+def test_devices_are_measured_on_as_many_cores(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "training.jsonl"
+    options = ["--devices", "1", "2", "--num-updates", "1", "--repeats", "1", "--output", str(output)]
+    training.main(["--games", "gathering", *options])
+    kinds = [(row["measured"], row["num_devices"], row["num_envs"]) for row in rows(output)]
+    expected = [("environment", 1, 1024), ("training", 1, 128), ("environment", 2, 1024), ("training", 2, 128)]
+    assert kinds == expected
+    assert "training gathering mlp, 2 devices: " in capfd.readouterr().out
+
+
+def test_more_devices_than_cores_are_not_measured(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="devices=4000 is not allowed: at most the cores of this machine"):
+        training.main(["--devices", "1", "4000", "--output", str(tmp_path / "training.jsonl")])
+    assert not list(tmp_path.iterdir())
 
 
 def test_networked_adds_a_row_for_each_number_of_agents(tmp_path: Path) -> None:
