@@ -26,15 +26,25 @@ from baselines.analysis.intervals import (
     Verdict,
     estimate_difference,
     estimate_mean,
-    is_all,
-    is_any,
-    is_not,
     is_positive,
 )
 from baselines.core.players import Player, check_player, episode_outcome, make_team, play_episode
 from baselines.disk.schema import MOST_EPISODES
 from jaxdilemmas.arguments import check_count, check_kind, require
 from jaxdilemmas.environment import check_key
+
+ORDER = tuple(Verdict)
+"""From false to true: all of several claims are as true as the least true, one of them as the most true."""
+
+
+def _any(*verdicts: Verdict) -> Verdict:
+    """Whether at least one of several claims holds."""
+    return max(verdicts, key=ORDER.index)
+
+
+def _not(verdict: Verdict) -> Verdict:
+    """Whether the opposite of a claim holds."""
+    return ORDER[-1 - ORDER.index(verdict)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,13 +185,13 @@ class Dilemma(NamedTuple):
         return {
             "mutual cooperation pays more than mutual defection": is_positive(self.over_defection),
             "mutual cooperation pays more than being exploited": is_positive(self.over_exploitation),
-            "defection tempts by fear or by greed": is_any([is_positive(self.fear), is_positive(self.greed)]),
+            "defection tempts by fear or by greed": _any(is_positive(self.fear), is_positive(self.greed)),
         }
 
     @property
     def verdict(self) -> Verdict:
         """Whether all three conditions hold."""
-        return is_all(self.conditions.values())
+        return min(self.conditions.values(), key=ORDER.index)
 
 
 def check_table(table: Any) -> None:
@@ -219,7 +229,7 @@ def pure_equilibria(table: SchellingTable) -> list[Verdict]:
     leaves_defection = [is_positive(table.gain_of_cooperating(i)) for i in others]
     nobody = Verdict.FAILS
     pairs = zip([nobody, *leaves_cooperation], [*leaves_defection, nobody], strict=True)
-    return [is_not(is_any(pair)) for pair in pairs]
+    return [_not(_any(*pair)) for pair in pairs]
 
 
 def list_equilibria(table: SchellingTable) -> str:

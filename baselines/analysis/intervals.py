@@ -1,7 +1,6 @@
 """Means of independent cases with their confidence intervals, and what an interval says about a claim."""
 
 import enum
-from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,11 +75,11 @@ def share_of(is_member: np.ndarray) -> Estimate:
 
 
 class Verdict(enum.StrEnum):
-    """What an interval says about a claim."""
+    """What an interval says about a claim, from false to true."""
 
-    HOLDS = "holds"
     FAILS = "fails"
     UNDECIDED = "undecided"
+    HOLDS = "holds"
 
 
 def is_positive(estimate: Estimate) -> Verdict:
@@ -93,30 +92,3 @@ def is_positive(estimate: Estimate) -> Verdict:
     if estimate.low > 0:
         return Verdict.HOLDS
     return Verdict.FAILS if estimate.high <= 0 else Verdict.UNDECIDED
-
-
-def check_verdicts(argument: str, verdicts: Any) -> set[Verdict]:
-    """The different ones of several verdicts; raises a ValueError if these are no verdicts."""
-    is_some = isinstance(verdicts, Iterable) and not isinstance(verdicts, str | Mapping)
-    found = list(verdicts) if is_some else [verdicts]
-    is_fit = is_some and all(isinstance(verdict, Verdict) for verdict in found)
-    require(is_fit, argument, verdicts, "a list of Verdicts")
-    return set(found)
-
-
-def is_not(verdict: Verdict) -> Verdict:
-    """Whether the opposite of a claim holds; raises a ValueError if this is no verdict."""
-    check_kind("verdict", verdict, Verdict, "a Verdict")
-    return {Verdict.HOLDS: Verdict.FAILS, Verdict.FAILS: Verdict.HOLDS}.get(verdict, verdict)
-
-
-def is_all(verdicts: Iterable[Verdict]) -> Verdict:
-    """Whether all of several claims hold; raises a ValueError if one is no verdict."""
-    found = check_verdicts("verdicts", verdicts)
-    return next((v for v in (Verdict.FAILS, Verdict.UNDECIDED) if v in found), Verdict.HOLDS)
-
-
-def is_any(verdicts: Iterable[Verdict]) -> Verdict:
-    """Whether at least one of several claims holds; raises a ValueError if one is no verdict."""
-    found = check_verdicts("verdicts", verdicts)
-    return next((v for v in (Verdict.HOLDS, Verdict.UNDECIDED) if v in found), Verdict.FAILS)

@@ -37,10 +37,11 @@ def declare(name: str, config_class: type, make_method: Callable[[Any, Environme
     """
 
     def make_trainer(config: Any, env: Environment, demonstrations: Demonstrations | None = None) -> Trainer:
-        check_given(demonstrations)
+        check_given(demonstrations)  # before a network is built, as below
         return training.make_trainer(config, env, make_method(config, env), demonstrations)
 
     def make_policy(config: Any, env: Environment, greedy: bool = False) -> Policy:
+        check_flag("greedy", greedy)
         return act_by(config, env, make_method(config, env).action_values, greedy)
 
     def recovered_rewards(config: Any, env: Environment, network_params: Any) -> RewardFunction:

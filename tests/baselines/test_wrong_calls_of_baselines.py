@@ -178,7 +178,6 @@ def of_rewards() -> list[WrongCall]:
 
 TABLE = dilemmas.SchellingTable(np.arange(10.0).reshape(5, 2), np.ones((5, 2)))
 NO_TABLE: Values = (None, 5, "table", {}, np.zeros((5, 2)), object())
-NO_VERDICTS = (None, 5, "holds", ["holds"], {"holds": 1}, [True])
 RAGGED = [[1.0], [1.0, 2.0]]
 
 
@@ -213,9 +212,6 @@ def of_schelling() -> list[WrongCall]:
         *wrong_calls(dilemmas.pure_equilibria, {}, {"table": NO_TABLE}),
         *wrong_calls(dilemmas.payoff_rows, {}, {"table": NO_TABLE}),
         *wrong_calls(dilemmas.list_equilibria, {}, {"table": NO_TABLE}),
-        *wrong_calls(intervals.is_all, {}, {"verdicts": NO_VERDICTS}),
-        *wrong_calls(intervals.is_any, {}, {"verdicts": NO_VERDICTS}),
-        *wrong_calls(intervals.is_not, {}, {"verdict": (None, 5, "holds", True)}),
         *wrong_calls(intervals.is_positive, {"estimate": estimate}, {"estimate": no_estimate}),
         *wrong_calls(
             dilemmas.group_means,

@@ -3,7 +3,7 @@
 Imitators learn from demonstrations of a game and play it; the study measures how well they play and which rewards they
 recovered. A row is on disk as soon as it is done: the same command continues a study that was interrupted, and adds
 what more methods, sizes, experts or seeds ask for. In the end it writes tables, pictures and results.md. With --quick
-it makes a part of the study in a few minutes, on a scripted expert; other options then change that part.
+it makes a part of the study, on a scripted expert; other options then change that part.
 """
 
 import sys

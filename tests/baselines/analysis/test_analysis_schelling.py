@@ -15,7 +15,7 @@ from baselines.core.players import Player, scripted_player
 from jaxdilemmas import policies
 from tests.baselines.choice_game import MAX_STEPS, PUBLIC_GOODS, ChoiceGame
 
-HOLDS, FAILS, UNDECIDED = Verdict
+FAILS, UNDECIDED, HOLDS = Verdict
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 
@@ -168,11 +168,12 @@ def test_what_intervals_do_not_decide_is_undecided() -> None:
 
 
 def test_a_condition_that_fails_decides_whatever_else_is_open() -> None:
-    assert intervals.is_all([HOLDS, UNDECIDED, FAILS]) == FAILS
-    assert intervals.is_all([HOLDS, UNDECIDED]) == UNDECIDED
-    assert intervals.is_any([FAILS, UNDECIDED, HOLDS]) == HOLDS
-    assert intervals.is_any([FAILS, UNDECIDED]) == UNDECIDED
-    assert (intervals.is_all([]), intervals.is_any([])) == (HOLDS, FAILS)
+    true, false, unsure = (Estimate((low + high) / 2, low, high) for low, high in ((1, 3), (-3, -1), (-1, 1)))
+    assert dilemmas.Dilemma(true, unsure, false, true).verdict == UNDECIDED
+    assert dilemmas.Dilemma(false, unsure, unsure, true).verdict == FAILS
+    assert dilemmas.Dilemma(true, true, false, true).verdict == HOLDS
+    assert dilemmas.Dilemma(true, true, false, unsure).verdict == UNDECIDED
+    assert dilemmas.Dilemma(true, unsure, false, false).verdict == FAILS
 
 
 def test_an_interval_decides_where_it_lies_on_one_side_of_zero() -> None:
