@@ -70,7 +70,6 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
         code = dataclasses.replace(code, kinds=kinds)
     module = CriticNetwork(code, config.hidden_size, num_outputs or count_actions(env))
     space = env.observation_space
-    example = jnp.zeros((1, env.num_agents, *space.shape), space.dtype)
 
     def stored(obs: jax.Array) -> jax.Array:
         encoded = code.encode(obs)
@@ -78,6 +77,7 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
 
     def init(key: jax.Array) -> Any:
         keys = jax.random.split(key, env.num_agents)
+        example = jnp.zeros((1, env.num_agents, *space.shape), space.dtype)
         return jax.vmap(module.init, in_axes=(0, 1))(keys, stored(example))
 
     def apply(network_params: Any, obs: jax.Array) -> jax.Array:
