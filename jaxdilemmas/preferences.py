@@ -205,7 +205,12 @@ def _square(argument: str, value: ArrayLike) -> np.ndarray:
 
 
 def _per_agent(argument: str, value: ArrayLike, low: float, high: float = np.inf) -> np.ndarray:
-    """`value` as float32 `[]` or `[N]`, finite and from `low` to `high`; raises a ValueError for any other value."""
+    """`value` as float32 `[]` or `[N]`, finite and from `low` to `high`; raises a ValueError for any other value.
+
+    Of an array that is traced inside jit only the shape is checked.
+    """
+    if isinstance(value, jax.core.Tracer) and value.ndim < 2 and value.dtype == jnp.float32:
+        return value  # type: ignore[return-value]
     numbers = _floats(value)
     is_allowed = numbers.ndim < 2 and np.all(np.isfinite(numbers) & (low <= numbers) & (numbers <= high))
     span = f"at least {low}" if high == np.inf else f"from {low} to {high}"

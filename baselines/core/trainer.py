@@ -27,6 +27,18 @@ class Trainer(NamedTuple):
     update: Callable[[Any, Any], tuple[Any, dict[str, jax.Array]]]
 
 
+class Varied(NamedTuple):
+    """Numbers that differ between runs that one program trains side by side, `[]` in each of them.
+
+    Attributes:
+      settings: of the learner, by name; they take the place of those in its config.
+      env_params: numbers in the rules.
+    """
+
+    settings: dict[str, jax.Array]
+    env_params: Any
+
+
 class Policy(NamedTuple):
     """What a trained run plays in one environment.
 
@@ -65,7 +77,15 @@ class Algorithm:
         Raises:
           ValueError: the settings do not fit the game, or a file cannot be read or is of another game.
         """
-        return self.make_trainer(config, env)
+        return self.bind_later(config, env)(config)
+
+    def bind_later(self, config: Any, env: Environment) -> Callable[[Any], Trainer]:
+        """As `bind`, for settings of which some numbers may be traced; files are read now.
+
+        Returns:
+          settings -> the trainer.
+        """
+        return lambda settings: self.make_trainer(settings, env)
 
     def make_train(self, config: Any, env: Environment, *args: Any, **kwargs: Any) -> Train:
         """The whole run as one function, which is compiled when it is called; arguments as of `make_trainer`.
@@ -105,9 +125,10 @@ class Imitator(Algorithm):
     recovered_rewards: Callable[[Any, Environment, Any], Any]
     action_values: Callable[[Any, Environment, Any, jax.Array], jax.Array]
 
-    def bind(self, config: Any, env: Environment) -> Trainer:
-        """As `Algorithm.bind`."""
-        return self.make_trainer(config, env, self.read_demonstrations(config, env))
+    def bind_later(self, config: Any, env: Environment) -> Callable[[Any], Trainer]:
+        """As `Algorithm.bind_later`."""
+        demonstrations = self.read_demonstrations(config, env)
+        return lambda settings: self.make_trainer(settings, env, demonstrations)
 
 
 def check_arguments(config: Any, config_class: type, env: Any) -> None:

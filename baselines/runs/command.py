@@ -57,9 +57,10 @@ def train_together(job: Job) -> bool:
 
         def hold() -> None:
             if hosts.is_first():
-                if not job.is_resumed:
-                    job.directory.create(job.record)
-                stack.enter_context(job.directory.hold())
+                for run in job.runs:
+                    if not job.is_resumed:
+                        run.directory.create(run.record)
+                    stack.enter_context(run.directory.hold())
 
         hosts.agree(hold)
         return (train if hosts.is_first() else follow)(job, begin_together(job), console)

@@ -14,7 +14,7 @@ from jax.experimental import io_callback
 from jax.sharding import Mesh
 
 from baselines.core import devices
-from baselines.core.trainer import Trainer
+from baselines.core.trainer import Trainer, Varied
 from baselines.disk.packing import pack
 
 TrainState = Any
@@ -75,18 +75,20 @@ class LoopCarry(NamedTuple):
 
 
 def over_seeds(function: Callable[[Any, Any], Any], num_seeds: int) -> Callable[[Any, Any], Any]:
-    """Maps a function of (x, env_params) over the leading axis S of x.
+    """Maps a function of (x, env_params) over the leading axis S of x, and of env_params if these are a `Varied`.
 
     A single seed is not vmapped: under vmap both branches of every `lax.cond` are computed, and compiling takes longer.
     """
-    if num_seeds > 1:
-        return jax.vmap(function, in_axes=(0, None))
 
-    def apply_to_only(x: Any, env_params: Any) -> Any:
-        result = function(jax.tree.map(lambda leaf: leaf[0], x), env_params)
+    def apply(x: Any, env_params: Any) -> Any:
+        is_varied = isinstance(env_params, Varied)
+        if num_seeds > 1:
+            return jax.vmap(function, in_axes=(0, 0 if is_varied else None))(x, env_params)
+        first = jax.tree.map(lambda leaf: leaf[0], (x, env_params) if is_varied else (x,))
+        result = function(first[0], first[1] if is_varied else env_params)
         return jax.tree.map(lambda leaf: leaf[None], result)
 
-    return apply_to_only
+    return apply
 
 
 def fresh_train_states(trainer: Trainer, seeds: Sequence[int], env_params: Any) -> TrainState:
@@ -103,7 +105,7 @@ class TrainingStream:
 
     Args:
       trainer: the algorithm.
-      env_params: numbers in the rules, the same for all seeds.
+      env_params: numbers in the rules, the same for all seeds, or a `Varied` with an entry for each.
       num_updates: where the loop ends.
       checkpoint_every: updates from one `Checkpoint` to the next.
       mesh: of the devices that share the work; see `core.devices`. Outside of the loop each has whole train

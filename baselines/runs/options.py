@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from baselines.presets import preset
 from baselines.runs import hints, hosts
 from baselines.runs.directory import LIBRARIES, RunDirectory, RunRecord, check_seeds, describe_machine
 from baselines.runs.display import WandbMode, check_tensorboard
+from baselines.runs.variation import Combination, label_of, make_combination, parse_combinations, stack, vary
 from jaxdilemmas.environment import Environment, require
 from jaxdilemmas.grid.maps import read_board_file
 
@@ -39,6 +41,8 @@ class RunOptions:
       checkpoint_every: updates between checkpoints.
       wandb: Weights & Biases; offline needs no account.
       tensorboard: whether the rows of metrics.csv are also written into the run directory for TensorBoard.
+      vary: numbers that differ between runs side by side, as name=number,number; each combination of them is a run of
+        its own, in a directory of its own below that of the name, with all seeds.
       resume: go on with the run of that name where it was interrupted; other options may be left out.
       devices: how many share the environments, on all hosts together; by default 1, with several hosts all they have.
       coordinator: for several hosts, each with a process of this command: host:port of process 0, or auto where SLURM
@@ -59,6 +63,7 @@ class RunOptions:
     checkpoint_every: Count = 50
     wandb: WandbMode = "disabled"
     tensorboard: bool = False
+    vary: tuple[str, ...] = ()
     resume: bool = False
     devices: Count | None = None
     coordinator: str | None = None
@@ -89,6 +94,8 @@ class Job(NamedTuple):
       wandb: see `RunOptions`.
       tensorboard: see `RunOptions`.
       mesh: of the devices that share the work; None for one.
+      members: with `vary`, the run of each combination; this job is all of them, and its directory holds theirs.
+      vary: see `RunOptions`.
     """
 
     directory: RunDirectory
@@ -101,6 +108,13 @@ class Job(NamedTuple):
     wandb: WandbMode
     tensorboard: bool
     mesh: Mesh | None = None
+    members: tuple["Job", ...] = ()
+    vary: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple["Job", ...]:
+        """The runs with a directory and a record of their own: the members, or this one alone."""
+        return self.members or (self,)
 
     @property
     def num_devices(self) -> int:
@@ -123,7 +137,9 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     if early.resume and early.name is None:
         raise ValueError(f"--resume needs --name: {hints.list_runs(early.runs_dir, algorithm.name)}")
     env_id = early.env or algorithm.default_env
-    directory = RunDirectory(early.runs_dir / (early.name or default_name(algorithm.name, env_id)))
+    base = RunDirectory(early.runs_dir / (early.name or default_name(algorithm.name, env_id)))
+    combinations = parse_combinations(early.vary) if early.vary else []
+    directory = RunDirectory(base.path / label_of(combinations[0])) if combinations else base
     stored = directory.read_record() if early.resume else None
     if stored:
         if stored.algorithm != algorithm.name:
@@ -135,20 +151,16 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
     if options.tensorboard:
         check_tensorboard()
-    mesh = hosts.choose_devices(options.devices)
-    num_devices = 1 if mesh is None else mesh.size
-    check_split(config, num_devices)
-    record = make_record(algorithm.name, options, config, env, num_devices)
     if isinstance(algorithm, Imitator) and not config.demonstrations:
-        command = hints.how_to_record(record.env_id, record.env_kwargs, env)
+        command = hints.how_to_record(options.env, parse_env_kwargs(options.env_kwargs), env)
         raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
     if stored is None:
-        directory.check_is_new()
-    else:
-        check_same(record, stored)
-    return Job(
-        directory=directory,
-        record=stored or record,
+        base.check_is_new()
+    mesh = hosts.choose_devices(options.devices)
+    check_split(config, 1 if mesh is None else mesh.size)
+    single = Job(
+        directory=base,
+        record=make_record(algorithm.name, options, config, env, 1 if mesh is None else mesh.size),
         trainer=algorithm.bind(config, env),
         env_params=env.default_params,
         num_updates=config.num_updates,
@@ -157,7 +169,40 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         wandb=options.wandb,
         tensorboard=options.tensorboard,
         mesh=mesh,
+        vary=options.vary,
     )
+    if not combinations:
+        return checked(single)
+    make = partial(jaxdilemmas.make, options.env)
+    each = [make_combination(v, config, env, single.record.env_kwargs, make) for v in combinations]
+    return side_by_side(single, each, vary(algorithm.bind_later(config, env), config))
+
+
+def checked(job: Job) -> Job:
+    """The job of a single run, with the record in its directory if it is resumed, which must be the same."""
+    if not job.is_resumed:
+        return job
+    stored = job.directory.read_record()
+    check_same(job.record, stored)
+    return job._replace(record=stored)
+
+
+def side_by_side(single: Job, combinations: Sequence[Combination], trainer: Trainer) -> Job:
+    """The job of several runs that differ in numbers.
+
+    Args:
+      single: the job without numbers that vary.
+      combinations: the numbers of each run.
+      trainer: takes a `Varied`.
+    """
+    members: list[Job] = []
+    for each in combinations:
+        settings = dataclasses.asdict(each.config)
+        record = dataclasses.replace(single.record, config=settings, env_kwargs=each.env_kwargs)
+        directory = RunDirectory(single.directory.path / each.label)
+        members.append(checked(single._replace(directory=directory, record=record, env_params=each.env_params)))
+    env_params = stack(combinations, single.record.num_seeds)
+    return single._replace(trainer=trainer, env_params=env_params, members=tuple(members))
 
 
 def make_record(algorithm: str, options: RunOptions, config: Any, env: Environment, num_devices: int = 1) -> RunRecord:
@@ -176,12 +221,13 @@ def make_record(algorithm: str, options: RunOptions, config: Any, env: Environme
 
 
 class Early(NamedTuple):
-    """The options that the defaults of all others depend on: which game, None if it is not said, or which run."""
+    """The options that the defaults of all others depend on: which game, None if it is not said, or which runs."""
 
     env: str | None
     name: str | None
     runs_dir: Path
     resume: bool
+    vary: Sequence[str]
 
 
 def read_processes(argv: Sequence[str]) -> tuple[str | None, int | None, int | None]:
@@ -202,7 +248,8 @@ def shared_settings(job: Job) -> dict[str, Any]:
     record = dataclasses.asdict(job.record)
     about, config = record.pop("about"), record.pop("config")
     versions = {name: about.get(name) for name in ("jaxdilemmas", *LIBRARIES)}
-    return record | config | versions | {"devices": job.num_devices, "resume": job.is_resumed}
+    more = {"devices": job.num_devices, "resume": job.is_resumed, "vary": job.vary}
+    return record | config | versions | more
 
 
 def read_early(argv: Sequence[str]) -> Early:
@@ -212,6 +259,7 @@ def read_early(argv: Sequence[str]) -> Early:
     parser.add_argument("--name")
     parser.add_argument("--runs-dir", "--runs_dir", type=Path, default=RunOptions.runs_dir)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--vary", nargs="*", default=())
     early = Early(**vars(parser.parse_known_args(argv)[0]))
     RunOptions(name=early.name)  # raises if it is no name
     return early

@@ -1,13 +1,15 @@
 """From the first update to the last: trains a checked job and writes its directory."""
 
 import hashlib
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
@@ -50,6 +52,9 @@ class Start(NamedTuple):
 def begin(job: Job) -> Start:
     """Where a new run begins, or, of one to resume, where its last whole checkpoint is.
 
+    Args:
+      job: a single run.
+
     Raises:
       ValueError: no checkpoint can be read, or checkpoints or rows are missing, altered or not as they should be.
     """
@@ -75,19 +80,50 @@ def begin(job: Job) -> Start:
     return Start(restored.update, wall_seconds, lambda: restored.train_states, rows, tuple(notes))
 
 
-def begin_together(job: Job) -> Start:
-    """As `begin`, on every host: the others begin where process 0 does, and read no file of the run."""
-    make_fresh = partial(fresh_train_states, job.trainer, job.record.seeds, job.env_params)
+def begin_together(job: Job) -> list[Start]:
+    """As `begin` for each run of a job, on every host: the others read no file, and begin where process 0 does."""
+    seeds = [seed for run in job.runs for seed in run.record.seeds]
+    make_fresh = partial(fresh_train_states, job.trainer, seeds, job.env_params)
     nothing = Start(0, 0.0, make_fresh, StoredRows("", [], job.record.num_seeds))
-    start = hosts.agree(lambda: begin(job) if hosts.is_first() else nothing)
-    update = int(hosts.from_first(np.int32(start.update)))
-    if not update or jax.process_count() == 1:
-        return start
+    starts = hosts.agree(lambda: begin_all(job) if hosts.is_first() else [nothing])
+    update = int(hosts.from_first(np.int32(starts[0].update)))
+    if not update:
+        return [start._replace(make_train_states=make_fresh) for start in starts]
+    if jax.process_count() == 1:
+        return starts
     template = jax.eval_shape(make_fresh)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(pack, template))
-    arrays = jax.device_get(pack(start.make_train_states())) if hosts.is_first() else zeros
+    arrays = jax.device_get(pack(starts[0].make_train_states())) if hosts.is_first() else zeros
     train_states = unpack(hosts.from_first(arrays), template)
-    return start._replace(update=update, make_train_states=lambda: train_states)
+    return [start._replace(update=update, make_train_states=lambda: train_states) for start in starts]
+
+
+def begin_all(job: Job) -> list[Start]:
+    """Where each of several runs begins, all after the same update; `make_train_states` of each is of all of them.
+
+    Raises:
+      ValueError: as `begin`, or the runs have no checkpoint after the same update.
+    """
+    if job.is_resumed and job.members:
+        drop_ahead(job)
+    starts = [begin(run) for run in job.runs]
+    updates = {run.directory.path.name: start.update for run, start in zip(job.runs, starts, strict=True)}
+    if len(set(updates.values())) > 1:
+        raise ValueError(f"{job.directory.path}: the last whole checkpoints are of different updates, {updates}")
+
+    def make_all() -> Any:
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(start.make_train_states() for start in starts))
+
+    return [start._replace(make_train_states=make_all) for start in starts] if job.members else starts
+
+
+def drop_ahead(job: Job) -> None:
+    """Deletes the checkpoints of runs that were written when the others' were not yet."""
+    with ExitStack() as stack:
+        each = [stack.enter_context(closing(Checkpoints(run.directory.checkpoints))) for run in job.members]
+        least = min(checkpoints.latest() for checkpoints in each)
+        for checkpoints in each if least else ():
+            checkpoints.drop_after(least)
 
 
 def check_is_young(job: Job, rows: StoredRows) -> None:
@@ -112,8 +148,13 @@ def check_rows(path: Path, rows: StoredRows, restored: Restored) -> None:
         )
 
 
-def train(job: Job, start: Start, console: Console) -> bool:
+def train(job: Job, starts: Sequence[Start], console: Console) -> bool:
     """Trains to the end or until interrupted, and writes everything as it happens.
+
+    Args:
+      job: what is run.
+      starts: where each of its runs begins; the train states of the first are those of all.
+      console: shows the progress.
 
     Returns:
       Whether all updates are done.
@@ -122,35 +163,51 @@ def train(job: Job, start: Start, console: Console) -> bool:
       StoppedError: a file could not be written, or numbers stopped being finite.
       LostHostError: another host was lost.
     """
-    for note in start.notes:
+    for note in dict.fromkeys(note for start in starts for note in start.notes):
         console.print(note)
     stream = make_stream(job)
-    recorder = Recorder(job, start)
+    recorders = [Recorder(run, start) for run, start in zip(job.runs, starts, strict=True)]
     try:
         with ExitStack() as stack:
-            stack.enter_context(closing(recorder))
-            displays = (job.num_updates, job.wandb, job.tensorboard)
-            for listener in make_listeners(console, job.record, job.directory.path, *displays):
-                recorder.listeners.append(listener)
-                stack.enter_context(closing(listener))
+            for recorder in recorders:
+                stack.enter_context(closing(recorder))
+                recorder.listen(console, stack, is_alone=not job.members)
             interruption = stack.enter_context(Interruption(console, "update", stream.stop))
             stack.enter_context(stream)
-            stream.start(start.make_train_states, start.update)
+            stream.start(starts[0].make_train_states, starts[0].update)
             stack.enter_context(hosts.naming_lost_hosts())
             for event in stream:
                 if event is None:
                     interruption.enforce()
-                else:
-                    recorder.handle(event)
+                    continue
+                for i, recorder in enumerate(recorders):
+                    recorder.handle(part_of(event, i, job.record.num_seeds) if job.members else event)
     except OSError as error:
-        raise StoppedError(f"{describe(error)}; {recorder.what_is_safe}") from error
+        raise StoppedError(f"{describe(error)}; {recorders[-1].what_is_safe}") from error
     except LostHostError as error:
-        raise LostHostError(f"{error}; {recorder.what_is_safe}") from error
-    tell_result(job, recorder, console)
-    return recorder.update == job.num_updates
+        raise LostHostError(f"{error}; {recorders[-1].what_is_safe}") from error
+    for run, recorder in zip(job.runs, recorders, strict=True):
+        tell_result(run, recorder, console)
+    return recorders[-1].update == job.num_updates
 
 
-def follow(job: Job, start: Start, console: Console) -> bool:
+def part_of(event: Event, index: int, num_seeds: int) -> Event:
+    """The event of one of several runs side by side, of S seeds each."""
+
+    def cut(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[index * num_seeds : (index + 1) * num_seeds], tree)
+
+    match event:
+        case Update():
+            return event._replace(metrics=cut(event.metrics), is_finite=cut(event.is_finite))
+        case Checkpoint():
+            return event._replace(arrays=cut(event.arrays))
+        case Finished():
+            return event._replace(train_states=cut(event.train_states))
+    return event
+
+
+def follow(job: Job, starts: Sequence[Start], console: Console) -> bool:
     """Computes what process 0 trains and writes, to the end or until process 0 is interrupted.
 
     Returns:
@@ -159,7 +216,7 @@ def follow(job: Job, start: Start, console: Console) -> bool:
     Raises:
       LostHostError: another host was lost.
     """
-    update = start.update
+    start, update = starts[0], starts[0].update
     with ExitStack() as stack:
         stack.enter_context(Interruption(console, "run"))
         stream = stack.enter_context(make_stream(job))
@@ -210,6 +267,16 @@ class Recorder:
         return (
             f"the last checkpoint is after update {self.checkpoint}." if self.checkpoint else "there is no checkpoint."
         )
+
+    def listen(self, console: Console, stack: ExitStack, is_alone: bool) -> None:
+        """Lets listeners receive every update until the stack is left; of runs side by side each prints lines."""
+        job = self._job
+        if not is_alone:
+            console = Console(force_terminal=False, soft_wrap=True, highlight=False, markup=False)
+        shown = (job.record, job.directory.path, job.num_updates, job.wandb, job.tensorboard)
+        for listener in make_listeners(console, *shown):
+            self.listeners.append(listener)
+            stack.enter_context(closing(listener))
 
     def handle(self, event: Event) -> None:
         """Writes one event."""
@@ -292,7 +359,9 @@ def tell_result(job: Job, recorder: Recorder, console: Console) -> None:
 def resume_command(job: Job) -> str:
     """The command that goes on with a run."""
     path, record = job.directory.path, job.record
+    path = path.parent if job.vary else path  # of a run side by side with others
     options = f" --env {record.env_id}" if ":" in record.env_id else ""  # the word that such a game needs
     options += f" --wandb {job.wandb}" if job.wandb != "disabled" else ""
     options += " --tensorboard" if job.tensorboard else ""
+    options += f" --vary {shlex.join(job.vary)}" if job.vary else ""
     return f"python -m baselines.{record.algorithm} --runs-dir {path.parent} --name {path.name}{options} --resume"
