@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import jax
 import numpy as np
 
 from baselines.disk.packing import pack
+from baselines.runs.checkpoints import Checkpoints
 from baselines.runs.command import train_command
 from baselines.runs.directory import RunDirectory
+from baselines.runs.loop import fresh_train_states
 from baselines.runs.options import prepare
-from baselines.runs.recording import begin
 from baselines.runs.table import TIMING_COLUMNS, read_metrics
 from tests.reference.compiling import QUICK_FLAGS
 
@@ -52,10 +54,12 @@ def claim_same(directory: RunDirectory, other: RunDirectory, within: float = 1e-
 
 
 def write_train_states(algorithm: Any, options: Sequence[str]) -> None:
-    """Writes the last train states of a run as arrays by name into its directory."""
-    job = prepare(algorithm, [*options, "--resume"])
-    arrays: dict[str, Any] = jax.device_get(pack(begin(job).make_train_states()))
-    np.savez(job.directory.path / "train_states.npz", **arrays)
+    """Writes the last train states of each run of a job as arrays by name into its directory."""
+    for run in prepare(algorithm, [*options, "--resume"]).runs:
+        template = jax.eval_shape(lambda run=run: fresh_train_states(run.trainer, run.record.seeds, run.env_params))
+        with closing(Checkpoints(run.directory.checkpoints)) as checkpoints:
+            arrays: dict[str, Any] = jax.device_get(pack(checkpoints.restore_latest(template).train_states))
+        np.savez(run.directory.path / "train_states.npz", **arrays)
 
 
 def main() -> None:

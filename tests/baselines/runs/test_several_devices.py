@@ -14,6 +14,7 @@ from baselines.core import devices
 from baselines.core.minibatches import shuffle
 from baselines.demonstrate import main as demonstrate
 from baselines.runs.command import train_command
+from baselines.runs.directory import RunDirectory
 from baselines.runs.table import TIMING_COLUMNS, read_metrics
 from baselines.trained.algorithms import ALGORITHMS
 from tests.baselines import fake_algorithm as fake
@@ -85,6 +86,15 @@ def test_a_checkpoint_of_eight_devices_goes_on_on_one_on_two_and_on_eight(tmp_pa
     rows, again = read_metrics(whole / "metrics.csv"), read_metrics(tmp_path / "8" / "metrics.csv")
     for name in rows.keys() - set(TIMING_COLUMNS):
         np.testing.assert_array_equal(rows[name], again[name], err_msg=name)
+
+
+@pytest.mark.slow
+def test_settings_vary_on_several_devices(tmp_path: Path) -> None:
+    combinations = ("--vary", "learning_rate=1e-3,1e-2")
+    train_on_devices((1, 2), *options_of("networked, several seeds", tmp_path, ""), *combinations)
+    for label in ("learning_rate_0.001", "learning_rate_0.01"):
+        one, two = (RunDirectory(tmp_path / str(number) / label) for number in (1, 2))
+        claim_same(one, two)
 
 
 def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -> str:
