@@ -99,12 +99,11 @@ def check_seeds(seed: int, num_seeds: int) -> None:
     require(num_seeds <= most, "num_seeds", num_seeds, f"from 1 to {most}; seeds are below 2^31")
 
 
-def describe_machine(num_devices: int = 1) -> dict[str, str]:
-    """The device that JAX computes on, how many share the work, and the versions that results may depend on."""
+def describe_machine() -> dict[str, str]:
+    """The device that JAX computes on and the versions that results may depend on."""
     device = jax.devices()[0]
     return {
         "device": f"{device.platform}, {device.device_kind}",
-        "devices": str(num_devices),
         "cores": str(os.cpu_count()),
         "machine": platform.platform(),
         "python": platform.python_version(),
@@ -114,7 +113,7 @@ def describe_machine(num_devices: int = 1) -> dict[str, str]:
 
 def changes_since(record: RunRecord, num_devices: int = 1) -> str:
     """On which devices and versions a result may depend that differ from those of a record; empty if none does."""
-    now, then = describe_machine(num_devices), {"devices": "1"} | record.about
+    now, then = describe_machine() | {"devices": str(num_devices)}, {"devices": "1"} | record.about
     names = ("device", "devices", "cores", "jaxdilemmas", *LIBRARIES)
     changed = {name: then.get(name) for name in names if then.get(name) != now[name]}
     return ", ".join(f"{name} was {then} and is {now[name]}" for name, then in changed.items())

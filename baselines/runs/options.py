@@ -216,7 +216,8 @@ def make_record(algorithm: str, options: RunOptions, config: Any, env: Environme
         seed=options.seed,
         num_seeds=options.num_seeds,
         checkpoint_every=options.checkpoint_every,
-        about=describe_machine(num_devices) | {"started": datetime.datetime.now().isoformat(timespec="seconds")},
+        about=describe_machine()
+        | {"devices": str(num_devices), "started": datetime.datetime.now().isoformat(timespec="seconds")},
     )
 
 
