@@ -122,6 +122,16 @@ class Job(NamedTuple):
         return 1 if self.mesh is None else self.mesh.size
 
 
+class Early(NamedTuple):
+    """The options that the defaults of all others depend on: which game, None if it is not said, or which runs."""
+
+    env: str | None
+    name: str | None
+    runs_dir: Path
+    resume: bool
+    vary: Sequence[str]
+
+
 def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     """Reads and checks the options.
 
@@ -140,21 +150,11 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     base = RunDirectory(early.runs_dir / (early.name or default_name(algorithm.name, env_id)))
     combinations = parse_combinations(early.vary) if early.vary else []
     directory = RunDirectory(base.path / label_of(combinations[0])) if combinations else base
-    stored = directory.read_record() if early.resume else None
-    if stored:
-        if stored.algorithm != algorithm.name:
-            raise ValueError(f"{directory.path} is a run of {stored.algorithm!r}, not of {algorithm.name!r}")
-        env = directory.make_env(stored, early.env)
-        options, config = parse(algorithm.name, *stored_options(directory, stored, algorithm.config_class), argv)
-    else:
-        options, config = parse(algorithm.name, *new_options(algorithm.name, algorithm.config_class, env_id), argv)
-        env = jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
+    options, config, env = read_settings(algorithm, env_id, directory, early, argv)
     if options.tensorboard:
         check_tensorboard()
-    if isinstance(algorithm, Imitator) and not config.demonstrations:
-        command = hints.how_to_record(options.env, parse_env_kwargs(options.env_kwargs), env)
-        raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
-    if stored is None:
+    check_has_demonstrations(algorithm, options, config, env)
+    if not early.resume:
         base.check_is_new()
     mesh = hosts.choose_devices(options.devices)
     check_split(config, 1 if mesh is None else mesh.size)
@@ -165,7 +165,7 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         env_params=env.default_params,
         num_updates=config.num_updates,
         env_steps_per_update=config.env_steps_per_update,
-        is_resumed=stored is not None,
+        is_resumed=early.resume,
         wandb=options.wandb,
         tensorboard=options.tensorboard,
         mesh=mesh,
@@ -176,6 +176,28 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     make = partial(jaxdilemmas.make, options.env)
     each = [make_combination(v, config, env, single.record.env_kwargs, make) for v in combinations]
     return side_by_side(single, each, vary(algorithm.bind_later(config, env), config))
+
+
+def check_has_demonstrations(algorithm: Algorithm, options: RunOptions, config: Any, env: Environment) -> None:
+    """Raises a ValueError if an imitator has none; the message has the command that records some."""
+    if isinstance(algorithm, Imitator) and not config.demonstrations:
+        command = hints.how_to_record(options.env, parse_env_kwargs(options.env_kwargs), env)
+        raise ValueError(f"--demonstrations is needed, the path of a file of them; record one by: {command}")
+
+
+def read_settings(
+    algorithm: Algorithm, env_id: str, directory: RunDirectory, early: Early, argv: Sequence[str]
+) -> tuple[RunOptions, Any, Environment]:
+    """All options, the settings of the learner, and the game; those of a run to resume are the defaults."""
+    if not early.resume:
+        options, config = parse(algorithm.name, *new_options(algorithm.name, algorithm.config_class, env_id), argv)
+        return options, config, jaxdilemmas.make(options.env, **parse_env_kwargs(options.env_kwargs))
+    stored = directory.read_record()
+    if stored.algorithm != algorithm.name:
+        raise ValueError(f"{directory.path} is a run of {stored.algorithm!r}, not of {algorithm.name!r}")
+    env = directory.make_env(stored, early.env)
+    options, config = parse(algorithm.name, *stored_options(directory, stored, algorithm.config_class), argv)
+    return options, config, env
 
 
 def checked(job: Job) -> Job:
@@ -219,16 +241,6 @@ def make_record(algorithm: str, options: RunOptions, config: Any, env: Environme
         about=describe_machine()
         | {"devices": str(num_devices), "started": datetime.datetime.now().isoformat(timespec="seconds")},
     )
-
-
-class Early(NamedTuple):
-    """The options that the defaults of all others depend on: which game, None if it is not said, or which runs."""
-
-    env: str | None
-    name: str | None
-    runs_dir: Path
-    resume: bool
-    vary: Sequence[str]
 
 
 def read_processes(argv: Sequence[str]) -> tuple[str | None, int | None, int | None]:

@@ -153,7 +153,7 @@ def train(job: Job, starts: Sequence[Start], console: Console) -> bool:
 
     Args:
       job: what is run.
-      starts: where each of its runs begins; the train states of the first are those of all.
+      starts: where each of its runs begins; the first has the train states of all.
       console: shows the progress.
 
     Returns:
