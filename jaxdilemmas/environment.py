@@ -125,6 +125,7 @@ class Environment(abc.ABC):
       default_params: the numbers in the rules; a batch of params may be passed through `jax.vmap` instead.
       policy_module: name of the module with the game's own scripted policies; see `jaxdilemmas.policies.scripted`.
       picture_module: name of the module with the picture of the game; see `jaxdilemmas.rendering`.
+      is_batched_last: whether `transition` and `observe` compute a batch as the last axis; see `batching.batch_last`.
     """
 
     num_agents: int
@@ -132,6 +133,7 @@ class Environment(abc.ABC):
     default_params: Any
     policy_module: str | None = None
     picture_module: str | None = None
+    is_batched_last: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxdilemmas.arguments import check_flag
-from jaxdilemmas.batching import compute_if_any
+from jaxdilemmas.batching import replace_if_any
 from jaxdilemmas.bonuses import Bonus, Signal, check_weight
 from jaxdilemmas.environment import Environment, Info, Step, Transition, check_game, require
 from jaxdilemmas.preferences import Preference
 from jaxdilemmas.spaces import Space
+from jaxdilemmas.uniforms import split
 
 
 class Wrapper(Environment):
@@ -100,11 +101,11 @@ class AutoReset(Wrapper):
 
     def _step(self, key: jax.Array, state: Any, actions: jax.Array, params: Any) -> Step:
         """Does the same as `Environment._step`, with the reset described above."""
-        key_step, key_reset = jax.random.split(key)
+        key_step, key_reset = split(key)
         final_obs, state, rewards, terminated, truncated, info = self.env.step(key_step, state, actions, params)
         ended = terminated | truncated
-        start = compute_if_any(self.env.initial_state, ended, key_reset, jax.lax.stop_gradient(params))
-        state = jax.tree.map(lambda new, old: jnp.where(ended, new, old), start, state)
+        is_last = self.env.is_batched_last
+        state = replace_if_any(self.env.initial_state, ended, state, key_reset, params, is_batched_last=is_last)
         if self.final_observation:
             info = info | {"final_obs": final_obs}
         return self.env.observe(state, params), state, rewards, terminated, truncated, info

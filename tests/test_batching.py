@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxdilemmas.batching import compute_if_any, vary_alike
+from jaxdilemmas.batching import batch_last, compute_if_any, compute_once, fold, replace_if_any, vary_alike
 
 
 def double(x: jax.Array, scale: jax.Array) -> dict[str, jax.Array]:
@@ -107,3 +107,78 @@ def test_a_loop_may_begin_with_a_constant_that_will_differ_by_device() -> None:
 
 def test_outside_of_shard_map_arrays_stay_what_they_are() -> None:
     assert vary_alike(X, X) is X
+
+
+def outer(x: jax.Array, y: jax.Array, scale: jax.Array) -> dict[str, jax.Array]:
+    """`[n, ...]`, `[m, ...]` and `[...]` -> `[n, m, ...]`, and a constant."""
+    return {"products": x[:, None] * y[None] * scale, "three": jnp.full(3, 2.0)[0], "sum": x.sum(0)}
+
+
+SEVERAL = jnp.arange(12.0).reshape(4, 3)
+
+
+def test_a_function_with_the_batch_last_is_that_of_each_game() -> None:
+    scales = jnp.array([1.0, 2.0, -1.0, 0.0])
+    for scale, axis in ((scales, 0), (jnp.float32(3.0), None)):
+        found = jax.jit(jax.vmap(batch_last(outer), (0, None, axis)))(SEVERAL, X, scale)
+        expected = jax.vmap(outer, (0, None, axis))(SEVERAL, X, scale)
+        assert jax.tree.map(jnp.shape, found) == jax.tree.map(jnp.shape, expected)
+        assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), found, expected))
+    twice = jax.vmap(jax.vmap(batch_last(outer), (0, None, 0)), (0, None, 0))(SEVERAL[None], X, scales[None])
+    assert (twice["products"][0] == jax.vmap(outer, (0, None, 0))(SEVERAL, X, scales)["products"]).all()
+
+
+def test_the_batch_is_the_last_axis_of_what_it_computes() -> None:
+    shapes: list[Any] = []
+
+    def look(x: jax.Array, scale: jax.Array) -> jax.Array:
+        shapes.append((x.shape, scale.shape))
+        return x * scale
+
+    jax.vmap(batch_last(look))(SEVERAL, jnp.arange(4.0))
+    assert ((3, 4), (4,)) in shapes
+
+
+def test_it_has_the_gradient_of_the_function() -> None:
+    def loss(function: Callable[..., Any], scales: jax.Array) -> jax.Array:
+        return jax.vmap(function, (0, None, 0))(SEVERAL, X, scales)["products"].sum()
+
+    scales = jnp.array([1.0, 2.0, -1.0, 0.5])
+    assert (jax.grad(partial(loss, batch_last(outer)))(scales) == jax.grad(partial(loss, outer))(scales)).all()
+
+
+def test_what_is_computed_once_is_a_call_in_the_compiled_program() -> None:
+    def function(x: jax.Array) -> jax.Array:
+        return compute_once(lambda x: jnp.sin(x) + 1)(x) * 2
+
+    compiled = jax.jit(jax.vmap(function)).lower(SEVERAL).compile().as_text()
+    assert compiled is not None
+    assert 'inlineable="false"' in compiled
+    np.testing.assert_array_equal(jax.jit(function)(X), jax.jit(lambda x: (jnp.sin(x) + 1) * 2)(X))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 8])
+def test_folding_combines_all_parts(count: int) -> None:
+    parts = jnp.arange(1, count + 1)
+    assert fold(jnp.add, list(parts)) == count * (count + 1) // 2
+    assert fold(jnp.maximum, list(parts)) == count
+
+
+@pytest.mark.parametrize("is_batched_last", [False, True])
+def test_a_state_is_replaced_only_where_it_ends_and_keeps_its_gradient(is_batched_last: bool) -> None:
+    def start(scale: jax.Array) -> dict[str, jax.Array]:
+        return {"stock": 10 * scale * jnp.ones(3), "steps": jnp.int32(0)}
+
+    def go_on(ended: jax.Array, stock: jax.Array, scale: jax.Array) -> dict[str, jax.Array]:
+        state = {"stock": stock * 2, "steps": jnp.int32(7)}
+        return replace_if_any(start, ended, state, scale, is_batched_last=is_batched_last)
+
+    ended, scales = jnp.array([False, True, False, True]), jnp.arange(4.0)
+    found = jax.jit(jax.vmap(go_on))(ended, SEVERAL, scales)
+    assert found["steps"].tolist() == [7, 0, 7, 0]
+    np.testing.assert_array_equal(found["stock"], np.where(ended[:, None], 10 * scales[:, None], 2 * SEVERAL))
+    slope = jax.grad(lambda stock, scales: jax.vmap(go_on)(ended, stock, scales)["stock"].sum(), (0, 1))(
+        SEVERAL, scales
+    )
+    np.testing.assert_array_equal(slope[0], np.where(ended[:, None], 0.0, 2.0) * np.ones((4, 3)))
+    np.testing.assert_array_equal(slope[1], np.zeros(4))

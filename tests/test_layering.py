@@ -10,11 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = {"jaxdilemmas.arguments", "jaxdilemmas.environment", "jaxdilemmas.spaces"}
-GAME = CONTRACT | {"jaxdilemmas.grid", "jax", "numpy", "flax", "chex"}
+GAME = CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.uniforms", "jax", "numpy", "flax", "chex"}
 MECHANICS = {
     f"jaxdilemmas.grid.{name}" for name in ("beams", "bits", "geometry", "maps", "movement", "spawning", "views")
 }
-MECHANICS |= {"jax", "numpy", "chex"}
+MECHANICS |= {"jaxdilemmas.batching", "jax", "numpy", "chex"}
 ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
@@ -42,8 +42,9 @@ ALLOWED = {
     | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.envs.overcooked", "jaxdilemmas.policies.routes"}
     | {"jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.batching": {"jax"},
+    "jaxdilemmas.uniforms": {"jaxdilemmas.batching", "jax", "numpy"},
     "jaxdilemmas.wrappers": CONTRACT
-    | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jax", "flax"},
+    | {"jaxdilemmas.batching", "jaxdilemmas.bonuses", "jaxdilemmas.preferences", "jaxdilemmas.uniforms", "jax", "flax"},
     "jaxdilemmas.testing": CONTRACT | {"jaxdilemmas.testing"},
     "jaxdilemmas.testing.*": CONTRACT | {"jaxdilemmas.testing", "jaxdilemmas.wrappers", "jax", "numpy"},
     "jaxdilemmas.rendering": CONTRACT | {"jaxdilemmas.rendering", "jax", "numpy", "PIL", "imageio_ffmpeg"},
@@ -60,12 +61,15 @@ ALLOWED = {
     | {"jaxdilemmas.adapters.agents", "jaxdilemmas.rendering", "jaxdilemmas.wrappers"}
     | {"jax", "numpy", "gymnasium", "pettingzoo"},
     "jaxdilemmas.grid": set(),
-    "jaxdilemmas.grid.*": {"jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits", "jax", "numpy", "chex"},
+    "jaxdilemmas.grid.*": {"jaxdilemmas.batching", "jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits"}
+    | {"jaxdilemmas.uniforms", "jax", "numpy", "chex"},
     "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
-    "jaxdilemmas.grid.painting": MECHANICS | {"jaxdilemmas.arguments", "jaxdilemmas.batching"},
-    "jaxdilemmas.grid.environment": MECHANICS | CONTRACT | {"jaxdilemmas.grid.painting", "flax"},
-    "jaxdilemmas.grid.one_by_one": MECHANICS | {"jaxdilemmas.grid.painting"},
-    "jaxdilemmas.grid.lab2d": MECHANICS | CONTRACT | {"jaxdilemmas.batching", "flax"},
+    "jaxdilemmas.grid.painting": MECHANICS | {"jaxdilemmas.arguments"},
+    "jaxdilemmas.grid.environment": MECHANICS
+    | CONTRACT
+    | {"jaxdilemmas.grid.painting", "jaxdilemmas.uniforms", "flax"},
+    "jaxdilemmas.grid.one_by_one": MECHANICS | {"jaxdilemmas.grid.painting", "jaxdilemmas.uniforms"},
+    "jaxdilemmas.grid.lab2d": MECHANICS | CONTRACT | {"flax"},
     "jaxdilemmas.grid.river": MECHANICS | CONTRACT | {"jaxdilemmas.grid.lab2d", "jaxdilemmas.grid.painting", "flax"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,

@@ -12,14 +12,16 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
-from jaxdilemmas.grid.bits import bitwise_or, pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
+from jaxdilemmas.grid.bits import pack_bits, unpack_bits
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, outcome
 from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import goes_first, move_agents
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.spawning import collect
+from jaxdilemmas.uniforms import uniform
 
 SYMBOLS = {
     "*": "wall",
@@ -128,7 +130,7 @@ class Cleanup(GridEnvironment):
         """Draws the uniforms of one step, in one call."""
         del state, params
         num_agents = self.num_agents
-        uniforms = jax.random.uniform(key, (num_agents + 2 + len(self.apple_cells),), jnp.float32)
+        uniforms = uniform(key, num_agents + 2 + len(self.apple_cells))
         return Draws(
             priorities=uniforms[:num_agents],
             waste_gate=uniforms[num_agents],
@@ -136,23 +138,24 @@ class Cleanup(GridEnvironment):
             apple_growth=uniforms[num_agents + 2 :],
         )
 
+    @batched
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: waste, move, collect, fire, grow, collect. `Environment.transition` explains the result."""
         num_apples, num_river = len(self.apple_cells), len(self.river_cells)
         everybody = state.timeouts == 0
-        apples, waste = pack_bits(state.apples), pack_bits(state.waste)
+        apples, waste = compute_once(pack_bits)(state.apples), compute_once(pack_bits)(state.waste)
         chance = river.growth_probability(waste, num_river, params)
         waste = river.grow_waste(waste, num_river, draws, state.step_count, params)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
         eaten, apples = collect(apples, self.apple_index_at, state.positions, everybody)
         on_ray = river.look_along_rays(self.river_rays, state, self.walls.shape[1])
         state, shots = river.fire_beams(state, waste, actions, self.reach_of, on_ray, params)
-        apples = apples | pack_bits(draws.apple_growth < chance)
+        apples = apples | river.grow_apples(draws.apple_growth, chance)
         found, apples = collect(apples, self.apple_index_at, state.positions, everybody)
         cleaned = river.count_cleaned(credit_first(shots.waste_met, draws.priorities), waste)
         state = state.replace(
             apples=unpack_bits(apples, num_apples),
-            waste=unpack_bits(waste & ~bitwise_or(shots.waste_met, 0), num_river),
+            waste=unpack_bits(waste & ~fold(jnp.bitwise_or, jnp.unstack(shots.waste_met, axis=1)), num_river),
             step_count=state.step_count + 1,
         )
         collected = eaten.astype(jnp.int32) + found.astype(jnp.int32)
@@ -170,16 +173,15 @@ def credit_first(waste_met: jax.Array, priorities: jax.Array) -> jax.Array:
     If several agents meet the same waste, the agent with the highest priority is credited.
 
     Args:
-      waste_met: `[N, W]` uint32, packed bits, see `river.Shots`.
-      priorities: `[N]` float32.
+      waste_met: `[W, N, ...]` uint32, packed bits, see `river.Shots`.
+      priorities: `[N, ...]` float32.
 
     Returns:
-      `[N, W]` uint32.
+      `[W, N, ...]` uint32.
 
     Source: our choice; so the sum of `cleaned` is the amount of waste that was removed.
     """
-    chex.assert_rank([waste_met, priorities], [2, 1])
-    chex.assert_equal_shape_prefix([waste_met, priorities], 1)
-    is_earlier = goes_first(priorities)[:, :, None]
-    taken = bitwise_or(jnp.where(is_earlier, waste_met[None, :, :], jnp.uint32(0)), 1)  # by agents that go first
-    return waste_met & ~taken
+    chex.assert_equal_shape_suffix([waste_met, priorities], priorities.ndim)
+    is_earlier = goes_first(priorities)
+    others = [jnp.where(is_earlier[:, k], waste_met[:, k, None], jnp.uint32(0)) for k in range(len(priorities))]
+    return waste_met & ~fold(jnp.bitwise_or, others)

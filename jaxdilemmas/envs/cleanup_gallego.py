@@ -5,6 +5,7 @@ step. Cleaning costs the agent that cleans. A cleaning beam removes all the wast
 at the start. docs/gallego.md contains the rules; `cleanup` is the game by the rules of DeepMind.
 """
 
+from functools import partial
 from typing import Any
 
 import chex
@@ -12,17 +13,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.batching import compute_once
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
 from jaxdilemmas.grid import one_by_one, river
 from jaxdilemmas.grid.beams import find_hits
-from jaxdilemmas.grid.bits import pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, outcome
-from jaxdilemmas.grid.geometry import same_cell
+from jaxdilemmas.grid.bits import count_bits, pack_bits, unpack_bits
+from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, batched, outcome
+from jaxdilemmas.grid.geometry import any_other, count_others, same_cell, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of
 from jaxdilemmas.grid.movement import CLEAN
-from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.painting import Scene, one_kind
 from jaxdilemmas.grid.spawning import collect_alive
 from jaxdilemmas.grid.views import Window
+from jaxdilemmas.uniforms import uniform
 
 SYMBOLS = {"@": "wall", " ": "floor", "A": "apple", "P": "spawn", "R": "river", "H": "waste", "S": "stream"}
 
@@ -136,15 +139,16 @@ class CleanupGallego(GridEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (2 + len(self.apple_cells),), jnp.float32)
+        uniforms = uniform(key, 2 + len(self.apple_cells))
         return Draws(uniforms[0], uniforms[1], uniforms[2:])
 
+    @batched
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: act in order, clean, waste, grow, collect. `Environment.transition` explains the result."""
         state, done, given = one_by_one.act_in_order(state, actions, self.walls, self.beam_reach, params)
         state = state.replace(cleaned_at=done == CLEAN, step_count=state.step_count + 1)
         rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
-        cleaned, waste = clean(state, jnp.asarray(self.river_cells), rays)
+        cleaned, waste = clean(state, self.river_cells, rays)
         state = state.replace(waste=waste)
         waste, apples = grow(draws, state, params, self.river_cells, self.apple_cells)
         is_present = state.timeouts == 0
@@ -156,10 +160,12 @@ class CleanupGallego(GridEnvironment):
         """Paints beams of both kinds in full length, and tagged agents as well."""
         scene = one_by_one.all_on_the_board(super().scene(state), state.timeouts)
         clean_rays = self.reach_of(state.positions, state.headings, state.cleaned_at)
-        return scene._replace(things=[state.apples, state.waste], beams=[("clean_beam", clean_rays), *scene.beams])
+        return scene._replace(
+            things=[state.apples, state.waste], beams=[one_kind("clean_beam", clean_rays), *scene.beams]
+        )
 
 
-def clean(state: State, river_cells: jax.Array, rays: jax.Array) -> tuple[jax.Array, jax.Array]:
+def clean(state: State, river_cells: np.ndarray, rays: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Removes all waste in cleaning beams; of several agents whose beams reach it, the first is credited.
 
     The order of the agents matters only for this credit: waste blocks no agent, and an agent that fires does not move.
@@ -167,18 +173,25 @@ def clean(state: State, river_cells: jax.Array, rays: jax.Array) -> tuple[jax.Ar
     Args:
       state: has the waste before the beams.
       river_cells: `[R, 2]` int32.
-      rays: `[N, rays]` int32, cells that each ray covers; 0 for agents that do not clean.
+      rays: `[N, rays, ...]` int32, cells that each ray covers; 0 for agents that do not clean.
 
     Returns:
-      The number of cells that each agent was the first to reach, `[N]` int32, and the remaining waste, `[R]` bool.
+      The number of cells that each agent was the first to reach, `[N, ...]` int32, and the remaining waste, `[R, ...]`
+      bool.
     """
     chex.assert_shape(river_cells, (len(state.waste), 2))
-    reached = find_hits(state.positions, state.headings, rays, river_cells, state.waste).given
-    first = reached.argmax(0).astype(jnp.int32)
-    is_cleaned = reached.any(0)
-    agents = jnp.arange(len(rays), dtype=jnp.int32)
-    cleaned = ((first[None, :] == agents[:, None]) & is_cleaned[None, :]).sum(1, dtype=jnp.int32)
-    return cleaned, state.waste & ~is_cleaned
+
+    def reach(positions: jax.Array, headings: jax.Array, rays: jax.Array, waste: jax.Array) -> jax.Array:
+        cells = jnp.broadcast_to(with_trailing_axes(river_cells, positions.ndim), (len(waste), *positions.shape[1:]))
+        reached = find_hits(positions, headings, rays, cells, waste).given  # [N, R, ...]
+        return jnp.stack([pack_bits(cells) for cells in reached])
+
+    reached = compute_once(reach)(state.positions, state.headings, rays, state.waste)
+    cleaned, earlier = [], jnp.zeros_like(reached[0])
+    for cells in reached:
+        cleaned.append(count_bits(cells & ~earlier))
+        earlier |= cells
+    return jnp.stack(cleaned), state.waste & ~unpack_bits(earlier, len(state.waste))
 
 
 def grow(
@@ -196,14 +209,20 @@ def grow(
       apple_cells: `[A, 2]` int32.
 
     Returns:
-      waste `[R]` bool and apples `[A]` bool.
+      waste `[R, ...]` bool and apples `[A, ...]` bool.
     """
-    is_free = ~same_cell(jnp.asarray(river_cells), state.positions).any(1)
+
+    def find_space(cells: np.ndarray, positions: jax.Array) -> jax.Array:
+        return ~any_other(same_cell(with_trailing_axes(cells, positions.ndim), positions))
+
+    is_free, has_space = (
+        compute_once(partial(find_space, cells))(state.positions) for cells in (river_cells, apple_cells)
+    )
     num_cells = len(river_cells)
-    words = pack_bits(state.waste)
+    words = compute_once(pack_bits)(state.waste)
     is_open = river.waste_fraction(words, num_cells) < params.depletion_threshold
-    words |= river.new_waste(draws, pack_bits(~state.waste & is_free & is_open), params)
-    has_space = ~same_cell(jnp.asarray(apple_cells), state.positions).any(1)
+    candidates = compute_once(lambda *masks: pack_bits(~masks[0] & masks[1] & masks[2]))(state.waste, is_free, is_open)
+    words |= river.new_waste(draws, candidates, params)
     is_growing = (draws.apple_growth < river.growth_probability(words, num_cells, params)) & has_space
     return unpack_bits(words, num_cells), state.apples | is_growing
 
@@ -212,17 +231,17 @@ def pay(collected: jax.Array, state: State, given: jax.Array, params: Params) ->
     """Rewards: one for each apple, minus the costs of shots of both kinds to the shooter and of fines to the agent hit.
 
     Args:
-      collected: `[N]` int32.
-      state: has `fired` and `cleaned_at` `[N]` bool.
-      given: `[N, N]` bool, [i, j] is whether i hits j.
+      collected: `[N, ...]` int32.
+      state: has `fired` and `cleaned_at` `[N, ...]` bool.
+      given: `[N, N, ...]` bool, [i, j] is whether i hits j.
       params: has the costs.
 
     Returns:
-      `[N]` float32.
+      `[N, ...]` float32.
     """
     chex.assert_equal_shape([collected, state.fired, state.cleaned_at])
-    chex.assert_shape(given, (len(collected), len(collected)))
-    counts = collected, state.fired, state.cleaned_at, given.sum(0, dtype=jnp.int32)
+    chex.assert_equal_shape_suffix([given, collected], collected.ndim)
+    counts = collected, state.fired, state.cleaned_at, count_others(given, axis=0)
     apples, fired, cleaned_at, received = (count.astype(jnp.float32) for count in counts)
     costs = params.fine_cost * fired + params.clean_cost * cleaned_at
     return apples - costs - params.fine_penalty * received

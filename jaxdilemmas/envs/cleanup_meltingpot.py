@@ -10,14 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
-from jaxdilemmas.grid.bits import bitwise_or, pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
+from jaxdilemmas.grid.bits import pack_bits, unpack_bits
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, outcome
 from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import is_move, move_agents
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.spawning import collect
+from jaxdilemmas.uniforms import uniform
 
 SYMBOLS = (
     {"W": "wall", "H": "river", "F": "waste", "B": "apple", "T": "apple", "P": "spawn"}
@@ -136,27 +138,30 @@ class CleanupMeltingPot(GridEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (3 * self.num_agents + 3 + len(self.apple_cells),), jnp.float32)
+        uniforms = uniform(key, 3 * self.num_agents + 3 + len(self.apple_cells))
         shared, own = lab2d.split_uniforms(uniforms, self.num_agents)
         return Draws(waste_gate=own[0], waste_choice=own[1], apple_growth=own[2:], **shared)
 
+    @batched
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: grow, collect, waste, move, collect, fire, return. `Environment.transition` explains the result."""
         num_apples, num_river = len(self.apple_cells), len(self.river_cells)
         is_present = state.timeouts == 0
-        apples, waste = pack_bits(state.apples), pack_bits(state.waste)
+        apples, waste = compute_once(pack_bits)(state.apples), compute_once(pack_bits)(state.waste)
         chance = river.growth_probability(waste, num_river, params)
-        apples = apples | pack_bits(draws.apple_growth < chance)
+        apples = apples | river.grow_apples(draws.apple_growth, chance)
         waste = river.grow_waste(waste, num_river, draws, state.step_count, params)
         found, left = collect(apples, self.apple_index_at, state.positions, is_present)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
         entered, left_after = collect(apples, self.apple_index_at, state.positions, is_present & is_move(actions))
         on_ray = river.look_along_rays(self.river_rays, state, self.walls.shape[1])
         state, shots = river.fire_beams(state, waste, actions, self.reach_of, on_ray, params)
-        state = lab2d.remove_and_return(state, shots.given.any(0), draws, params.timeout_steps, self.spawn_cells)
+        state = lab2d.remove_and_return(
+            state, fold(jnp.logical_or, shots.given), draws, params.timeout_steps, self.spawn_cells
+        )
         state = state.replace(
             apples=unpack_bits(left & left_after, num_apples),
-            waste=unpack_bits(waste & ~bitwise_or(shots.waste_met, 0), num_river),
+            waste=unpack_bits(waste & ~fold(jnp.bitwise_or, jnp.unstack(shots.waste_met, axis=1)), num_river),
             step_count=state.step_count + 1,
         )
         collected = found.astype(jnp.int32) + entered.astype(jnp.int32)

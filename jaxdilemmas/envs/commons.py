@@ -10,13 +10,22 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxdilemmas.batching import compute_once
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.beams import find_hits, tag_agents
-from jaxdilemmas.grid.environment import DensityParams, GridEnvironment, GridState, check_density_params, outcome
+from jaxdilemmas.grid.environment import (
+    DensityParams,
+    GridEnvironment,
+    GridState,
+    batched,
+    check_density_params,
+    outcome,
+)
 from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
 from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.views import Window
+from jaxdilemmas.uniforms import uniform
 
 MAPS = {
     "default": """
@@ -106,9 +115,10 @@ class Commons(GridEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (self.num_agents + len(self.apple_cells),), jnp.float32)
+        uniforms = uniform(key, self.num_agents + len(self.apple_cells))
         return Draws(uniforms[: self.num_agents], uniforms[self.num_agents :])
 
+    @batched
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: return, move, beam, grow, collect. `Environment.transition` explains the result."""
         timeouts = spawning.return_agents(state.timeouts, state.spawns, state.positions)
@@ -117,7 +127,7 @@ class Commons(GridEnvironment):
         is_present = state.timeouts == 0
         is_firing = (actions == BEAM) & is_present
         reach = self.reach_of(state.positions, state.headings, is_firing)
-        given = find_hits(state.positions, state.headings, reach, state.positions, is_present).given
+        given = compute_once(find_hits)(state.positions, state.headings, reach, state.positions, is_present).given
         state = tag_agents(state.replace(fired=is_firing), given, state.spawns, params)
         apples = spawning.regrow_by_density(
             state.apples, self.neighbours, params.regrowth_probabilities, draws.apple_growth

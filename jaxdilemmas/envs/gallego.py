@@ -19,6 +19,7 @@ from jaxdilemmas.grid.environment import (
     GridEnvironment,
     GridState,
     TimerParams,
+    batched,
     check_density_params,
     check_timer_params,
     outcome,
@@ -26,6 +27,7 @@ from jaxdilemmas.grid.environment import (
 from jaxdilemmas.grid.maps import SYMBOLS, Board, cells_of, read_layers
 from jaxdilemmas.grid.painting import Scene
 from jaxdilemmas.grid.views import Window
+from jaxdilemmas.uniforms import uniform
 
 MAPS = {
     "small": """
@@ -147,6 +149,7 @@ class GatheringGallego(GridEnvironment):
         places = one_by_one.random_places(key, self.num_agents, self.spawn_cells, self.open_cells)
         return GatheringState(**self.start(*places), apple_timers=jnp.zeros(len(self.apple_cells), jnp.int32))
 
+    @batched
     def transition(
         self, draws: NoDraws, state: GatheringState, actions: jax.Array, params: GatheringParams
     ) -> Transition:
@@ -206,8 +209,9 @@ class CommonsGallego(GridEnvironment):
     def draw(self, key: jax.Array, state: GridState, params: CommonsParams) -> CommonsDraws:
         """Draws the uniforms of one step."""
         del state, params
-        return CommonsDraws(jax.random.uniform(key, (len(self.apple_cells),), jnp.float32))
+        return CommonsDraws(uniform(key, len(self.apple_cells)))
 
+    @batched
     def transition(
         self, draws: CommonsDraws, state: GridState, actions: jax.Array, params: CommonsParams
     ) -> Transition:

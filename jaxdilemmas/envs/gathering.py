@@ -12,13 +12,16 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_flag
+from jaxdilemmas.batching import compute_once
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.beams import find_hits, tag_agents
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, TimerParams, check_timer_params, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, TimerParams, batched, check_timer_params, outcome
+from jaxdilemmas.grid.geometry import with_trailing_axes
 from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
 from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.views import Window
+from jaxdilemmas.uniforms import uniform
 
 MAPS = {
     "default": """
@@ -112,18 +115,20 @@ class Gathering(GridEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the priorities of one step."""
         del state, params
-        return Draws(jax.random.uniform(key, (self.num_agents,), jnp.float32))
+        return Draws(uniform(key, self.num_agents))
 
+    @batched
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: return, move, beam, grow, collect. `Environment.transition` explains the result."""
-        homes = jnp.asarray(self.spawn_cells[: self.num_agents])
+        homes = with_trailing_axes(jnp.asarray(self.spawn_cells[: self.num_agents]), state.positions.ndim)
+        homes = jnp.broadcast_to(homes, state.positions.shape)
         timeouts = spawning.return_agents(state.timeouts, homes, state.positions)
         state = state.replace(timeouts=timeouts, step_count=state.step_count + 1)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
         is_present = state.timeouts == 0
         is_firing = (actions == BEAM) & is_present & self.beam_enabled
         reach = self.reach_of(state.positions, state.headings, is_firing)
-        given = find_hits(state.positions, state.headings, reach, state.positions, is_present).given
+        given = compute_once(find_hits)(state.positions, state.headings, reach, state.positions, is_present).given
         state = tag_agents(state.replace(fired=is_firing), given, homes, params)
         apples, apple_timers = spawning.count_down(state.apples, state.apple_timers)
         is_left = state.timeouts == 0

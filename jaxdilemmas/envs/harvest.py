@@ -11,12 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.batching import fold
 from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.grid import lab2d, spawning
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, check_regrowth_probabilities, outcome
 from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
 from jaxdilemmas.grid.movement import BEAM, move_agents
-from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.painting import Scene, one_kind
+from jaxdilemmas.uniforms import uniform
 
 SYMBOLS = {"W": "wall", " ": "floor", "I": "floor", "A": "apple", "P": "spawn", "Q": "inside"}
 """`I` is floor. It matters only for roles that the source gives to no agent by default."""
@@ -217,10 +219,11 @@ class Harvest(GridEnvironment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the uniforms of one step, in one call."""
         del state, params
-        uniforms = jax.random.uniform(key, (3 * self.num_agents + 1 + len(self.apple_cells),), jnp.float32)
+        uniforms = uniform(key, 3 * self.num_agents + 1 + len(self.apple_cells))
         shared, apple_growth = lab2d.split_uniforms(uniforms, self.num_agents)
         return Draws(**shared, apple_growth=apple_growth)
 
+    @batched
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: move, zap, grow, collect, return. `Environment.transition` explains the result."""
         is_present = state.timeouts == 0
@@ -231,13 +234,15 @@ class Harvest(GridEnvironment):
             state.apples | is_grown, self.apple_index_at, state.positions, is_present
         )
         state = state.replace(apples=apples, step_count=state.step_count + 1)
-        state = lab2d.remove_and_return(state, given.any(0), draws, params.timeout_steps, self.spawn_cells)
+        state = lab2d.remove_and_return(
+            state, fold(jnp.logical_or, given), draws, params.timeout_steps, self.spawn_cells
+        )
         is_over = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
         return outcome(state, collected, given, terminated=is_over)
 
     def scene(self, state: State) -> Scene:
         """Paints beams up to the cells that they reached."""
-        return super().scene(state)._replace(beams=[("beam", state.rays)])
+        return super().scene(state)._replace(beams=[one_kind("beam", state.rays)])
 
 
 def look_at_apples(

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.geometry import STEPS, relative_coordinates, with_trailing_axes
+from jaxdilemmas.batching import fold
+from jaxdilemmas.grid.geometry import STEPS, count_others, relative_coordinates, steps_along, with_trailing_axes
 
 
 class Hits(NamedTuple):
@@ -81,23 +82,23 @@ def ray_segments(
     """The end cells of rays.
 
     Args:
-      positions: `[N, 2]` int32, cells of the shooters.
-      headings: `[N]` int32.
-      reach: `[N, rays]` int32, cells that each ray covers.
+      positions: `[N, 2, ...]` int32, cells of the shooters.
+      headings: `[N, ...]` int32.
+      reach: `[N, rays, ...]` int32, cells that each ray covers.
       side_start: where the rays beside the middle one start.
 
     Returns:
-      The cell with the lowest and the cell with the highest row and column of each ray, `[N * rays, 2]` int32 each.
-      They have no meaning for a ray that covers no cell.
+      The cell with the lowest and the cell with the highest row and column of each ray, `[N * rays, 2, ...]` int32
+      each. They have no meaning for a ray that covers no cell.
     """
-    chex.assert_shape(positions, (len(headings), 2))
-    chex.assert_shape(reach, (len(headings), None))
-    steps = jnp.asarray(STEPS)
-    ahead, aside = steps[headings][:, None, :], steps[(headings + 1) % 4][:, None, :]
-    right = np.arange(reach.shape[1], dtype=np.int32)[None, :, None] - reach.shape[1] // 2
-    near = positions[:, None, :] + right * aside + np.where(right == 0, 1, side_start).astype(np.int32) * ahead
-    far = near + (reach[..., None] - 1) * ahead
-    return jnp.minimum(near, far).reshape(-1, 2), jnp.maximum(near, far).reshape(-1, 2)
+    chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
+    chex.assert_shape(reach, (headings.shape[0], None, *headings.shape[1:]))
+    ahead, aside = steps_along(headings)[:, None], steps_along((headings + 1) % 4)[:, None]  # [N, 1, 2, ...]
+    right = with_trailing_axes(np.arange(reach.shape[1], dtype=np.int32) - reach.shape[1] // 2, ahead.ndim - 1)[None]
+    near = positions[:, None] + right * aside + jnp.where(right == 0, 1, side_start) * ahead
+    far = near + (reach[:, :, None] - 1) * ahead
+    first, last = jnp.minimum(near, far), jnp.maximum(near, far)
+    return first.reshape(-1, 2, *headings.shape[1:]), last.reshape(-1, 2, *headings.shape[1:])
 
 
 def find_hits(
@@ -153,7 +154,7 @@ def stop_at_targets(hits: Hits, reach: jax.Array) -> tuple[jax.Array, jax.Array]
     covered = []
     for ray in range(reach.shape[1]):
         is_met = hits.given & (hits.right == ray - half_width)
-        first = jnp.where(is_met, hits.cell, reach[:, ray, None]).min(1)
+        first = fold(jnp.minimum, jnp.unstack(jnp.where(is_met, hits.cell, reach[:, ray, None]), axis=1))
         is_first |= is_met & (hits.cell == first[:, None])
         covered.append(first)
     return is_first, jnp.stack(covered, 1).astype(jnp.int32)
@@ -173,7 +174,7 @@ def stop_at_marks(is_marked: jax.Array, reach: jax.Array) -> tuple[jax.Array, ja
     chex.assert_equal_shape_prefix([is_marked, reach], 2)
     chex.assert_rank(is_marked, reach.ndim + 1)
     cells = with_trailing_axes(jnp.arange(is_marked.shape[2], dtype=jnp.int32)[None, None], is_marked.ndim)
-    covered = jnp.where(is_marked, cells, reach[:, :, None]).min(2)
+    covered = fold(jnp.minimum, jnp.unstack(jnp.where(is_marked, cells, reach[:, :, None]), axis=2))
     covered = jnp.minimum(covered, reach)
     is_first = is_marked & (cells == covered[:, :, None]) & (cells < reach[:, :, None])
     return is_first, covered.astype(jnp.int32)
@@ -205,8 +206,8 @@ def tag_agents(state: Any, given: jax.Array, homes: jax.Array, params: Any) -> A
 
     Args:
       state: a `GridState`.
-      given: `[N, N]` bool, [i, j] is whether the beam of i hits j.
-      homes: `[N, 2]` int32, the cell to which a tagged agent moves, and where it will return.
+      given: `[N, N, ...]` bool, [i, j] is whether the beam of i hits j.
+      homes: `[N, 2, ...]` int32, the cell to which a tagged agent moves, and where it will return.
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:
@@ -214,7 +215,7 @@ def tag_agents(state: Any, given: jax.Array, homes: jax.Array, params: Any) -> A
     """
     chex.assert_equal_shape_prefix([given, homes], 1)
     chex.assert_type([given, homes], [bool, int])
-    hits, is_tagged = count_hits(state.hits, given.sum(0, dtype=jnp.int32), params.hits_to_tag)
+    hits, is_tagged = count_hits(state.hits, count_others(given, axis=0), params.hits_to_tag)
     return state.replace(
         hits=hits,
         timeouts=jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32),

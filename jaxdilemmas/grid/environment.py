@@ -1,6 +1,7 @@
 """`GridEnvironment`, the base class of all grid games: static layers, kinds of observation and how they are painted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any
 
 import chex
@@ -10,13 +11,15 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_choice, check_count, check_num_agents, numbers_from
+from jaxdilemmas.batching import batch_last, compute_once
 from jaxdilemmas.environment import Environment, Transition, check_counts, require
 from jaxdilemmas.grid import beams, spawning
-from jaxdilemmas.grid.geometry import cell_index
+from jaxdilemmas.grid.geometry import cell_index, count_others
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
-from jaxdilemmas.grid.painting import PALETTE, TILES, Layer, Painter, Scene
+from jaxdilemmas.grid.painting import PALETTE, TILES, Layer, Painter, Scene, one_kind
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import Box, Discrete, Space
+from jaxdilemmas.uniforms import uniform
 
 OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
 """Allowed values of the argument `observation`."""
@@ -99,6 +102,19 @@ def check_density_params(params: DensityParams) -> None:
     check_regrowth_probabilities(params)
 
 
+def batched(transition: Callable[..., Transition]) -> Callable[..., Transition]:
+    """Makes a method `transition` be computed with the batch as the last axis of all its arrays, see `batch_last`.
+
+    So an array that `Environment.transition` calls `[N]` is `[N, ...]` in the method.
+    """
+
+    @wraps(transition)
+    def call(self: Any, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
+        return batch_last(partial(transition, self), is_read=True)(draws, state, actions, params)
+
+    return call
+
+
 def outcome(
     state: Any,
     collected: jax.Array,
@@ -111,21 +127,21 @@ def outcome(
 
     Args:
       state: the state after the step.
-      collected: `[N]` int32, apples that each agent collected.
-      given: `[N, N]` bool, [i, j] is whether the beam of i hit j.
-      rewards: `[N]` float32; None means one for each apple.
-      terminated: `[]` bool; None means that only the clock ends the game.
-      **events: `[N]` each, other entries of the game's info.
+      collected: `[N, ...]` int32, apples that each agent collected.
+      given: `[N, N, ...]` bool, [i, j] is whether the beam of i hit j.
+      rewards: `[N, ...]` float32; None means one for each apple.
+      terminated: `[...]` bool; None means that only the clock ends the game.
+      **events: `[N, ...]` each, other entries of the game's info.
 
     Returns:
-      state, rewards, terminated and info, which contains `collected`, `hits_given`, `hits_received` `[N]` int32 and
-      `tagged` `[N]` bool.
+      state, rewards, terminated and info, which contains `collected`, `hits_given`, `hits_received` `[N, ...]` int32
+      and `tagged` `[N, ...]` bool.
     """
-    chex.assert_shape(given, (len(collected), len(collected)))
+    chex.assert_shape(given, (len(collected), len(collected), *collected.shape[1:]))
     info = {
         "collected": collected,
-        "hits_given": given.sum(1, dtype=jnp.int32),
-        "hits_received": given.sum(0, dtype=jnp.int32),
+        "hits_given": count_others(given),
+        "hits_received": count_others(given, axis=0),
         "tagged": state.timeouts > 0,
     }
     rewards = collected.astype(jnp.float32) if rewards is None else rewards
@@ -165,6 +181,7 @@ class GridEnvironment(Environment):
     """
 
     picture_module = "jaxdilemmas.pictures.boards"
+    is_batched_last = True
     window: Window
     outside: str = "void"
     num_actions: int = 8
@@ -245,27 +262,34 @@ class GridEnvironment(Environment):
 
     def random_headings(self, key: jax.Array) -> jax.Array:
         """Uniform headings, `[N]` int32."""
-        return spawning.choose_headings(jax.random.uniform(key, (self.num_agents,), jnp.float32))
+        return spawning.choose_headings(uniform(key, self.num_agents))
 
     def random_spawns(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Distinct spawn cells `[N, 2]`, every ordered choice equally likely, and uniform headings `[N]`, all int32."""
-        uniforms = jax.random.uniform(key, (2 * self.num_agents,), jnp.float32)
-        chosen = spawning.choose_distinct(uniforms[: self.num_agents], len(self.spawn_cells))
+        uniforms = uniform(key, 2 * self.num_agents)
+        choose = compute_once(partial(spawning.choose_distinct, population=len(self.spawn_cells)))
+        chosen = batch_last(choose)(uniforms[: self.num_agents])
         return jnp.asarray(self.spawn_cells)[chosen], spawning.choose_headings(uniforms[self.num_agents :])
 
     def reach_of(self, positions: jax.Array, headings: jax.Array, is_firing: jax.Array) -> jax.Array:
         """Cells that each ray of each agent covers if only walls stop it.
 
         Args:
-          positions: `[N, 2]` int32.
-          headings: `[N]` int32.
-          is_firing: `[N]` bool.
+          positions: `[N, 2, ...]` int32.
+          headings: `[N, ...]` int32.
+          is_firing: `[N, ...]` bool.
 
         Returns:
-          `[N, rays]` int32; 0 for agents that do not fire.
+          `[N, rays, ...]` int32; 0 for agents that do not fire.
         """
+        chex.assert_equal_shape([headings, is_firing])
+        return compute_once(self._look_up_reach)(positions, headings, is_firing)
+
+    def _look_up_reach(self, positions: jax.Array, headings: jax.Array, is_firing: jax.Array) -> jax.Array:
+        """See `reach_of`."""
         cells = cell_index(positions, self.walls.shape[1])
-        return jnp.where(is_firing[:, None], jnp.asarray(self.beam_reach)[cells, headings], 0)
+        rays = [jnp.asarray(self.beam_reach[..., ray])[cells, headings] for ray in range(self.beam_reach.shape[-1])]
+        return jnp.where(is_firing[:, None], jnp.stack(rays, 1), 0)
 
     def scene(self, state: Any) -> Scene:
         """The things to paint: by default apples, agents on the board, and the beams of agents that fired.
@@ -274,7 +298,7 @@ class GridEnvironment(Environment):
         """
         is_present = state.timeouts == 0
         reach = self.reach_of(state.positions, state.headings, state.fired)
-        return Scene(state.positions, state.headings, is_present, is_present, [state.apples], [("beam", reach)])
+        return Scene(state.positions, state.headings, is_present, is_present, [state.apples], [one_kind("beam", reach)])
 
     def observe(self, state: Any, params: Any) -> jax.Array:
         """Each agent's observation, in the kind that the game was made with, `[N, ...]` uint8."""

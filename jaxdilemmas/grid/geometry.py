@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.batching import fold
+
 NORTH, EAST, SOUTH, WEST = range(4)
 
 STEPS = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]], np.int32)
@@ -20,7 +22,7 @@ def steps_along(headings: jax.Array) -> jax.Array:
     return jnp.moveaxis(jnp.asarray(STEPS)[headings], -1, 1)
 
 
-def with_trailing_axes(array: jax.Array, ndim: int) -> jax.Array:
+def with_trailing_axes(array: jax.Array | np.ndarray, ndim: int) -> jax.Array:
     """An array `[N]` as `[N, 1, ...]`, with `ndim` axes in all."""
     return jnp.expand_dims(array, range(array.ndim, ndim))
 
@@ -33,11 +35,10 @@ def take_agents(array: jax.Array, agents: jax.Array) -> jax.Array:
       agents: `[N, ...]` int32.
 
     Returns:
-      `[N, ...]`, of the dtype of `array`.
+      `[N, ...]`, of the dtype of `array`, which is bool or an integer.
     """
-    if array.ndim == 1:  # the same values, from a gather that XLA does not repeat for each reader
-        return array[agents]
-    return jnp.take_along_axis(array, agents, 0)
+    taken = [jnp.where(agents == k, array[k], jnp.zeros((), array.dtype)) for k in range(len(array))]
+    return fold(jnp.bitwise_or, taken)
 
 
 def relative_coordinates(positions: jax.Array, headings: jax.Array, others: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -65,6 +66,16 @@ def cell_index(positions: jax.Array, width: int) -> jax.Array:
     return positions[:, 0] * width + positions[:, 1]
 
 
+def any_other(pairs: jax.Array) -> jax.Array:
+    """Whether any entry of the second axis is True, `[N, M, ...]` bool -> `[N, ...]` bool."""
+    return fold(jnp.logical_or, jnp.unstack(pairs, axis=1))
+
+
+def count_others(pairs: jax.Array, axis: int = 1) -> jax.Array:
+    """The number of True entries on the second axis, `[N, M, ...]` bool -> `[N, ...]` int32, or on the first axis."""
+    return fold(jnp.add, [part.astype(jnp.int32) for part in jnp.unstack(pairs, axis=axis)])
+
+
 def same_cell(cells: jax.Array, others: jax.Array) -> jax.Array:
     """Which cells are the same, `[N, M, ...]` bool, for cells `[N, 2, ...]` and others `[M, 2, ...]`."""
-    return (cells[:, None] == others[None]).all(2)
+    return (cells[:, None, 0] == others[None, :, 0]) & (cells[:, None, 1] == others[None, :, 1])

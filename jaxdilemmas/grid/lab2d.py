@@ -16,7 +16,7 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_choice
-from jaxdilemmas.batching import compute_if_any
+from jaxdilemmas.batching import compute_if_any, compute_once
 from jaxdilemmas.environment import check_counts, check_numbers
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.movement import RULES
@@ -137,7 +137,8 @@ def find_zaps(
       `[N, N, ...]` bool, [i, j] is whether i hits j, and the cells that each ray covers before its target, `[N, 3,
       ...]` int32.
     """
-    return beams.stop_at_targets(beams.find_hits(positions, headings, reach, positions, is_present, SIDE_START), reach)
+    find = compute_once(partial(beams.find_hits, side_start=SIDE_START))
+    return compute_once(beams.stop_at_targets)(find(positions, headings, reach, positions, is_present), reach)
 
 
 def ending_params(movement: str, episode_ending: str) -> dict[str, int]:

@@ -4,6 +4,7 @@ The agents are on the first axis. Arrays may have extra axes behind the named on
 arguments.
 """
 
+from functools import partial
 from typing import Any
 
 import chex
@@ -11,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.geometry import same_cell, steps_along, take_agents, with_trailing_axes
+from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.grid.geometry import any_other, same_cell, steps_along, take_agents, with_trailing_axes
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND, CLEAN = range(9)
 """Action numbers of grid games. Only games with waste have CLEAN. Inside jit any other number acts as STAND."""
@@ -35,7 +37,9 @@ def is_move(actions: jax.Array) -> jax.Array:
     return (actions >= FORWARD) & (actions <= STEP_RIGHT)
 
 
-def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array, walls: jax.Array) -> jax.Array:
+def propose_moves(
+    positions: jax.Array, headings: jax.Array, actions: jax.Array, walls: jax.Array | np.ndarray
+) -> jax.Array:
     """The cell that each agent wants: one step relative to its heading.
 
     If a wall or the edge of the board is in the way, it is the agent's own cell.
@@ -52,6 +56,7 @@ def propose_moves(positions: jax.Array, headings: jax.Array, actions: jax.Array,
     chex.assert_equal_shape([headings, actions])
     chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
     chex.assert_type([positions, headings, actions, walls], [int, int, int, bool])
+    walls = jnp.asarray(walls)
     turned = [actions == BACKWARD, actions == STEP_LEFT, actions == STEP_RIGHT]
     quarter_turns = jnp.select(turned, [jnp.int32(2), jnp.int32(3), jnp.int32(1)], jnp.int32(0))
     targets = positions + steps_along((headings + quarter_turns) % 4)
@@ -94,8 +99,8 @@ def resolve_moves(
     share where both are sound; the order of the agents never matters.
     """
     is_moving, enters = _find_wishes(priorities, positions, targets, is_present)
-    loses = (same_cell(targets, targets) & is_moving[None] & goes_first(priorities)).any(1)
-    is_blocked = ~is_moving | loses | (enters & enters.swapaxes(0, 1)).any(1)
+    loses = any_other(same_cell(targets, targets) & is_moving[None] & goes_first(priorities))
+    is_blocked = ~is_moving | loses | any_other(enters & enters.swapaxes(0, 1))
     return _move_unless_blocked(is_blocked, enters, positions, targets)
 
 
@@ -122,8 +127,8 @@ def move_in_turn(
     is_earlier = goes_first(priorities)
     # An agent stays if its turn is before that of the agent on the cell that it wants. Of the others the first one gets
     # the cell, if the agent on that cell, whose turn is then over, has left.
-    is_contender = is_moving & ~(enters & ~is_earlier).any(1)
-    loses = (same_cell(targets, targets) & is_contender[None] & is_earlier).any(1)
+    is_contender = is_moving & ~any_other(enters & ~is_earlier)
+    loses = any_other(same_cell(targets, targets) & is_contender[None] & is_earlier)
     return _move_unless_blocked(~is_contender | loses, enters, positions, targets)
 
 
@@ -146,9 +151,10 @@ def move_agents(state: Any, priorities: jax.Array, actions: jax.Array, walls: np
     """
     is_present = state.timeouts == 0
     actions = jnp.where(is_present, actions, STAND)
-    targets = propose_moves(state.positions, state.headings, actions, jnp.asarray(walls))
+    propose = compute_once(partial(propose_moves, walls=walls))
+    targets = propose(state.positions, state.headings, actions)
     return state.replace(
-        positions=RULES[rule](priorities, state.positions, targets, is_present),
+        positions=compute_once(RULES[rule])(priorities, state.positions, targets, is_present),
         headings=turn(state.headings, actions),
     )
 
@@ -166,8 +172,13 @@ def _find_wishes(
     chex.assert_type([priorities, positions, targets], [float, int, int])
     present = jnp.ones(priorities.shape, bool) if is_present is None else is_present
     chex.assert_shape(present, priorities.shape)
-    is_moving = (targets != positions).any(1) & present
+    is_moving = any_other(targets != positions) & present
     return is_moving, same_cell(targets, positions) & is_moving[:, None] & present[None]
+
+
+def _look_ahead(is_blocked: jax.Array, leader: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Whether an agent or the one that it follows is blocked, and whom that one follows, `[N, ...]` each."""
+    return is_blocked | take_agents(is_blocked, leader), take_agents(leader, leader)
 
 
 def _move_unless_blocked(
@@ -186,8 +197,8 @@ def _move_unless_blocked(
     """
     num_agents = positions.shape[0]
     index = with_trailing_axes(jnp.arange(num_agents, dtype=jnp.int32), is_blocked.ndim)
-    leader = jnp.where(enters.any(1), enters.argmax(1).astype(jnp.int32), index)
+    leader = fold(jnp.maximum, [jnp.where(enters[:, k], np.int32(k), -1) for k in range(num_agents)])
+    leader = jnp.where(leader < 0, index, leader)
     for _ in range((num_agents - 1).bit_length()):  # after k rounds an agent knows of 2 ** k agents ahead of it
-        is_blocked = is_blocked | take_agents(is_blocked, leader)
-        leader = take_agents(leader, leader)
+        is_blocked, leader = compute_once(_look_ahead)(is_blocked, leader)
     return jnp.where(is_blocked[:, None], positions, targets)

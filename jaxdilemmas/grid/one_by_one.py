@@ -12,9 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdilemmas.batching import compute_once
 from jaxdilemmas.grid import beams, movement, spawning
+from jaxdilemmas.grid.geometry import with_trailing_axes
 from jaxdilemmas.grid.painting import TILES as BOARD_TILES
 from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.uniforms import uniform
 
 TILES = (*BOARD_TILES, "tagged")
 """Names of tile ids in draw order; all tagged agents have the same tile for others."""
@@ -39,7 +42,7 @@ def random_places(
     spawns = spawning.sample_distinct(key_spawn, len(spawn_cells), num_spawning)
     surplus = jax.random.randint(key_surplus, (num_agents - num_spawning,), 0, len(open_cells), jnp.int32)
     positions = jnp.concatenate([jnp.asarray(spawn_cells)[spawns], jnp.asarray(open_cells)[surplus]])
-    return positions, spawning.choose_headings(jax.random.uniform(key_headings, (num_agents,), jnp.float32))
+    return positions, spawning.choose_headings(uniform(key_headings, num_agents))
 
 
 def act_in_order(
@@ -49,30 +52,28 @@ def act_in_order(
 
     Args:
       state: a `GridState`.
-      actions: `[N]` int32.
+      actions: `[N, ...]` int32.
       walls: `[H, W]` bool.
       reach: `[cells, 4, rays]` int32, cells that each ray of a beam covers; the same from every cell.
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:
-      The state, the action that each agent took, `[N]` int32 (`STAND` for an agent that was out at its turn), and which
-      agents hit which others, `[N, N]` bool.
+      The state, the action that each agent took, `[N, ...]` int32 (`STAND` for an agent that was out at its turn), and
+      which agents hit which others, `[N, N, ...]` bool.
     """
     chex.assert_equal_shape([state.timeouts, actions])
-    chex.assert_rank([actions, walls, reach], [1, 2, 3])
+    chex.assert_rank([walls, reach], [2, 3])
     state = state.replace(timeouts=jnp.maximum(state.timeouts - 1, 0))
 
     def act(state: Any, agent: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
         action = jnp.where(state.timeouts[agent] == 0, actions[agent], movement.STAND)[None]
         position, heading = state.positions[agent][None], state.headings[agent][None]
-        target = movement.propose_moves(position, heading, action, jnp.asarray(walls))
+        target = movement.propose_moves(position, heading, action, walls)
         state = state.replace(
             positions=state.positions.at[agent].set(target[0]),
             headings=state.headings.at[agent].set(movement.turn(heading, action)[0]),
         )
-        # This is a product of a value from the table. With a choice or a constant XLA computes the hits again for each
-        # of their users, which takes a tenth of a step.
-        rays = jnp.asarray(reach)[0, 0] * (action == movement.BEAM).astype(jnp.int32)
+        rays = jnp.where(action == movement.BEAM, with_trailing_axes(reach[0, 0], action.ndim), 0)
         state, is_hit = fire_beam(state, agent, rays, params)
         return state, (action[0], is_hit)
 
@@ -86,14 +87,15 @@ def fire_beam(state: Any, agent: jax.Array, reach: jax.Array, params: Any) -> tu
     Args:
       state: a `GridState`.
       agent: `[]` int32.
-      reach: `[rays]` int32, cells that each ray of its beam covers; 0 if it does not fire.
+      reach: `[rays, ...]` int32, cells that each ray of its beam covers; 0 if it does not fire.
       params: has `hits_to_tag` and `timeout_steps`.
 
     Returns:
-      The state and the agents that are hit, `[N]` bool.
+      The state and the agents that are hit, `[N, ...]` bool.
     """
     shooter, heading = state.positions[agent][None], state.headings[agent][None]
-    is_hit = beams.find_hits(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
+    find = compute_once(beams.find_hits)
+    is_hit = find(shooter, heading, reach[None], state.positions, state.timeouts == 0).given[0]
     hits, is_tagged = beams.count_hits(state.hits, is_hit.astype(jnp.int32), params.hits_to_tag)
     timeouts = jnp.where(is_tagged, params.timeout_steps, state.timeouts).astype(jnp.int32)
     return state.replace(hits=hits, timeouts=timeouts), is_hit

@@ -1,6 +1,6 @@
 """Paints views of agents and whole boards from lists that a game supplies: things on cells, beams and agents."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -9,15 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.arguments import require
-from jaxdilemmas.batching import compute_if_any
+from jaxdilemmas.batching import batch_last, compute_once, fold
 from jaxdilemmas.grid import beams, views
-from jaxdilemmas.grid.bits import WORD_BITS, look_up_bits, pack_bits
-from jaxdilemmas.grid.geometry import cell_index, relative_coordinates
-from jaxdilemmas.grid.maps import cells_of
-from jaxdilemmas.grid.views import NOWHERE, Frame, Window
+from jaxdilemmas.grid.bits import WORD_BITS
+from jaxdilemmas.grid.geometry import cell_index, same_cell
+from jaxdilemmas.grid.maps import index_of_cells
+from jaxdilemmas.grid.views import Window
 
 MOST_CHANGING = 4096
 """The largest number of cells on which things come and go. They are bits, and words are read one after the other."""
+
+FEW_THINGS = 24
+"""Up to this many things are marked in windows one by one."""
+
+MOST_TILES = 16
+"""The largest number of kinds of tile."""
 
 OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
 """Tiles of other agents by their heading relative to the viewer's."""
@@ -51,6 +57,29 @@ class Layer(NamedTuple):
     cells: np.ndarray
 
 
+class Beams(NamedTuple):
+    """Beams of one shape that agents fired; each agent fires at most one of them.
+
+    Attributes:
+      tiles: names of the tiles of the kinds of beam; later kinds are painted over earlier ones.
+      kinds: `[N]` int32, the kind of each agent's beam, an index in `tiles`.
+      rays: `[N, rays]` int32, the cells that each ray covers, 0 for agents that did not fire.
+    """
+
+    tiles: Sequence[str]
+    kinds: jax.Array
+    rays: jax.Array
+
+    def rays_of(self, kind: int) -> jax.Array:
+        """The cells that each ray of one kind covers, `[N, rays]` int32."""
+        return jnp.where((self.kinds == kind)[:, None], self.rays, 0)
+
+
+def one_kind(tile: str, rays: jax.Array) -> Beams:
+    """Beams of one kind, for the name of their tile and `[N, rays]` int32."""
+    return Beams((tile,), jnp.zeros(rays.shape[0], jnp.int32), rays)
+
+
 class Scene(NamedTuple):
     """The things to paint of one state.
 
@@ -60,8 +89,7 @@ class Scene(NamedTuple):
       is_drawn: `[N]` bool, the agents that are drawn.
       can_see: `[N]` bool, the agents that see anything.
       things: for each layer of the board `[n]` bool, which of its things are there.
-      beams: for each kind of beam the name of its tile and the cells that each ray covers, `[N, rays]` int32, 0 for
-        agents that did not fire; later beams are painted over earlier ones.
+      beams: the beams that agents fired; later ones are painted over earlier ones.
       is_tagged: `[N]` bool, the agents that have the tile "tagged" for others; None in games without that tile.
     """
 
@@ -70,7 +98,7 @@ class Scene(NamedTuple):
     is_drawn: jax.Array
     can_see: jax.Array
     things: Sequence[jax.Array]
-    beams: Sequence[tuple[str, jax.Array]]
+    beams: Sequence[Beams]
     is_tagged: jax.Array | None = None
 
 
@@ -87,7 +115,7 @@ class Painter:
       is_beam_blocked: whether walls block beams. Beams that pass walls are not painted over them.
 
     Raises:
-      ValueError: the window is too wide, or things come and go on too many cells.
+      ValueError: the window is too large, or things come and go on too many cells.
 
     Attributes:
       shape: (H, W).
@@ -105,8 +133,9 @@ class Painter:
         side_start: int = 1,
         is_beam_blocked: bool = True,
     ) -> None:
-        width = window.shape[1]
-        require(width <= WORD_BITS, "window", window, f"at most {WORD_BITS} columns; it has {width}")
+        largest = f"at most {WORD_BITS} rows and columns; it has {window.shape}"
+        require(max(window.shape) <= WORD_BITS, "window", window, largest)
+        require(len(tiles) <= MOST_TILES, "tiles", tiles, f"at most {MOST_TILES}")
         cells = np.concatenate([layer.cells for layer in layers])
         self.shape: tuple[int, int] = board["wall"].shape
         allowed = f"things come and go on at most {MOST_CHANGING} cells, here on {len(cells)}"
@@ -118,11 +147,32 @@ class Painter:
             if name in board:
                 self.codes[board[name]] = self.tile_id(name)
         self.codes[tuple(cells.T)] = len(self.tiles) + np.arange(len(cells))
-        # The smallest rectangle that contains all open cells; beams are painted there.
-        open_cells = cells_of(~board["wall"])
-        self._open_from = open_cells.min(0)
-        self._open_shape = tuple(open_cells.max(0) - self._open_from + 1)
-        self._code_table = views.window_table(self.codes, window, int(self.tile_id(outside)))
+        self._cells, self._thing_at = cells, index_of_cells(cells, self.shape)
+        self._tile_table, self._open_table = self._read_windows(outside)
+
+    def _read_windows(self, outside: str) -> tuple[np.ndarray, np.ndarray]:
+        """What every possible window shows, by row-major cell and heading.
+
+        Returns:
+          `[H * W * 4, words]` uint32, four cells to a word and a byte for each cell: the tile without its thing in the
+          low half, and with its thing in the high half; and `[H * W * 4, words]` uint32, the cells over which a beam is
+          painted, as packed bits.
+        """
+        empty, full = self.static_tiles(are_there=False), self.static_tiles(are_there=True)
+        nothing = int(self.tile_id(outside))
+        codes = views.window_table(empty | full << 4, self.window, nothing | nothing << 4).astype(np.uint8)
+        num_cells = -(-codes.shape[1] // WORD_BITS) * WORD_BITS
+        codes = np.pad(codes, ((0, 0), (0, num_cells - codes.shape[1])))
+        never = [self.tile_id(name) for name in ("void", "wall")]
+        is_open = np.packbits(~np.isin(codes & 15, never), axis=1, bitorder="little")
+        return codes.view("<u4").astype(np.uint32), is_open.view("<u4").astype(np.uint32)
+
+    def static_tiles(self, are_there: bool) -> np.ndarray:
+        """The tile ids of a board without agents and beams, if all things are there, or none, `[H, W]` uint8."""
+        tiles = self.codes.astype(np.uint8)
+        for layer in self.layers:
+            tiles[tuple(layer.cells.T)] = self.tile_id(layer.tile_there if are_there else layer.tile_not_there)
+        return tiles
 
     def tile_id(self, name: str) -> np.uint8:
         """The id of a tile by its name."""
@@ -130,86 +180,118 @@ class Painter:
 
     def paint_views(self, scene: Scene) -> jax.Array:
         """The tile ids in every agent's window, `[N, rows, cols]` uint8."""
-        forward, right = relative_coordinates(scene.positions, scene.headings, scene.positions)
-        frame = views.window_frame(forward, right, scene.headings, self.window)
-        cells = cell_index(scene.positions, self.shape[1])
-        tiles = self._paint_codes(scene.things, jnp.asarray(self._code_table)[cells * 4 + scene.headings])
-        for (name, _), is_beam in zip(scene.beams, self._beams_in_view(scene), strict=True):
-            tiles = self._paint_beam(tiles, is_beam, name)
-        tiles = self._paint_agents(scene, tiles, frame, self.window.shape, jnp.eye(len(scene.headings), dtype=bool))
-        return jnp.where(scene.can_see[:, None, None], tiles, self.tile_id("void"))
+        names = [tile for beam in scene.beams for tile in beam.tiles]
+        num_kinds = [len(beam.tiles) for beam in scene.beams]
+        shots = [(beam.kinds, beam.rays) for beam in scene.beams]
+        planes = batch_last(partial(self._mark_windows, num_kinds))(shots, scene._replace(beams=[]))
+        index = cell_index(scene.positions, self.shape[1]) * 4 + scene.headings
+        words = compute_once(partial(self._paint_words, names))(planes, index, scene.can_see)
+        tiles = jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(len(words), -1)
+        num_rows, num_cols = self.window.shape
+        return tiles[:, : num_rows * num_cols].reshape(-1, num_rows, num_cols)
+
+    def _mark_windows(
+        self, num_kinds: Sequence[int], shots: Sequence[tuple[jax.Array, jax.Array]], scene: Scene
+    ) -> list[jax.Array]:
+        """What is in every agent's window, `[words, N, ...]` uint32 of packed bits for each plane.
+
+        The planes are the things that are there, the cells of each kind of beam, and three bits of the number of agents
+        (see `_number_agents`).
+        """
+        positions, headings = scene.positions, scene.headings
+        frame = compute_once(partial(views.window_frame, window=self.window))(positions, headings, positions, headings)
+        join = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))
+        planes = [self._mark_things(scene)]
+        for count, (kinds, rays) in zip(num_kinds, shots, strict=True):
+            planes += map(join, views.mark_rays(frame, rays, kinds, count, self.side_start, self.window))
+        return [*planes, *views.mark_numbers(frame, compute_once(self._number_agents)(scene), 3, self.window)]
+
+    def _mark_things(self, scene: Scene) -> jax.Array:
+        """The things that are in every agent's window, `[words, N, ...]` uint32 of packed bits.
+
+        Few things are marked one by one, which is faster than to cut all windows from the lines of the board.
+        """
+        positions, headings = scene.positions, scene.headings
+        if len(self._cells) > FEW_THINGS:
+            lines = views.mark_lines(scene.things, self._cells, self.shape)
+            rows = views.cut_lines(lines, positions, headings, self.window)
+            return compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))(rows)
+        trailing = headings.shape[1:]
+        cells = jnp.broadcast_to(views.with_trailing_axes(self._cells, positions.ndim), (*self._cells.shape, *trailing))
+        look = compute_once(partial(views.window_frame, window=self.window))
+        frame = look(cells, jnp.zeros((len(cells), *trailing), jnp.int32), positions, headings)
+        is_there = jnp.concatenate(scene.things)[:, None].astype(jnp.uint32)
+        return views.mark_numbers(frame, jnp.broadcast_to(is_there, frame.rows.shape), 1, self.window)[0]
+
+    def _number_agents(self, scene: Scene) -> jax.Array:
+        """The number of the tile of each agent j for viewer i, `[N, N, ...]` uint32.
+
+        It is 0 for agents that are not drawn. 1 to 4 are the tiles `OTHERS`, 5 is "self" and 6 is "tagged". Of several
+        agents on a cell the one with the lowest index is drawn.
+        """
+        headings = scene.headings
+        agent = views.with_trailing_axes(jnp.arange(headings.shape[0], dtype=jnp.int32), headings.ndim)
+        is_covered = [
+            (same_cell(scene.positions, scene.positions[k : k + 1])[:, 0] & (agent > k) & scene.is_drawn[k])
+            for k in range(len(agent))
+        ]
+        is_shown = scene.is_drawn & ~fold(jnp.logical_or, is_covered)
+        number = 1 + ((headings[:, None] - headings[None]) & 3)
+        if scene.is_tagged is not None:
+            number = jnp.where(scene.is_tagged[:, None], 6, number)
+        number = jnp.where(agent[:, None] == agent[None], 5, number)
+        return jnp.where(is_shown[:, None], number, 0).astype(jnp.uint32)
+
+    def _paint_words(
+        self, names: Sequence[str], planes: Sequence[jax.Array], index: jax.Array, can_see: jax.Array
+    ) -> jax.Array:
+        """Paints windows, four cells to a word.
+
+        Args:
+          names: the tile of each kind of beam.
+          planes: `[words, N]` each, see `_mark_windows`.
+          index: `[N]` int32, the row of the tables for each viewer.
+          can_see: `[N]` bool.
+
+        Returns:
+          `[N, 8 * words]` uint32, a byte for each cell.
+        """
+        static = jnp.asarray(self._tile_table)[index]
+        everywhere = np.uint32(0x01010101)
+
+        def choose(mask: jax.Array, those: jax.Array, tiles: jax.Array) -> jax.Array:
+            return tiles ^ (mask & (tiles ^ those))
+
+        things, *beams_of, first, second, third = (views.spread_bits(words.T) for words in planes)
+        low, high = static & np.uint32(0x0F0F0F0F), (static >> 4) & np.uint32(0x0F0F0F0F)
+        tiles = choose(things, high, low)
+        for name, is_beam in zip(names, beams_of, strict=True):
+            if not self.is_beam_blocked:
+                is_beam &= views.spread_bits(jnp.asarray(self._open_table)[index])
+            tiles = choose(is_beam, jnp.asarray(everywhere * self.tile_id(name)), tiles)
+        number = (first & everywhere) | (second & (everywhere * 2)) | (third & (everywhere * 4))
+        tiles = choose(first | second | third, number + everywhere * (self.tile_id(OTHERS[0]) - 1), tiles)
+        return jnp.where(can_see[:, None], tiles, everywhere * self.tile_id("void"))
 
     def paint_board(self, scene: Scene) -> jax.Array:
         """The tile ids of the whole board, north at the top, `[H, W]` uint8; agents show their absolute heading."""
-        tiles = self._paint_codes(scene.things, jnp.asarray(self.codes.reshape(1, -1)))
-        margins = np.stack([self._open_from, self.shape - self._open_from - self._open_shape], 1)
-        rows_of_beams = self._beams_on_board(scene, lambda lines, *_: lines.north.T)
-        for (name, _), rows in zip(scene.beams, rows_of_beams, strict=True):
-            tiles = self._paint_beam(tiles, jnp.pad(views.show_bits(rows, self._open_shape[1]), margins), name)
-        frame = views.board_frame(scene.positions, scene.headings)
-        nobody = jnp.zeros((1, len(scene.headings)), bool)
-        return self._paint_agents(scene, tiles, frame, self.shape, nobody)[0]
-
-    def _paint_codes(self, things: Sequence[jax.Array], codes: jax.Array) -> jax.Array:
-        """The tiles of codes, `[...]` uint8: static tiles and the things of all layers."""
-        number = codes.astype(jnp.int16) - len(self.tiles)
-        words = pack_bits(things[0] if len(things) == 1 else jnp.concatenate(things))
-        is_there = look_up_bits(words, jnp.maximum(number, 0))
-        tiles, first = codes.astype(jnp.uint8), 0
-        for layer in self.layers:
-            shown = jnp.where(is_there, self.tile_id(layer.tile_there), self.tile_id(layer.tile_not_there))
-            tiles = jnp.where(number >= first, shown, tiles)
-            first += len(layer.cells)
-        return tiles
-
-    def _segments(self, scene: Scene) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """The ends of the rays of K kinds of beam, `[K, S, 2]` each, and which of them are drawn, `[K, S]`."""
-        rays = jnp.stack([rays for _, rays in scene.beams])
-        ends = jax.vmap(beams.ray_segments, (None, None, 0, None))
-        return *ends(scene.positions, scene.headings, rays, self.side_start), (rays > 0).reshape(len(rays), -1)
-
-    def _beams_in_view(self, scene: Scene) -> list[jax.Array]:
-        """The cells of each kind of beam in every agent's window, `[N, rows * cols]` bool, in order of painting."""
-        if views.are_few(scene.beams[0][1].size, self.window):
-            viewers = scene.positions, scene.headings
-            return [
-                views.view_segments(*those, viewers, self.window) for those in zip(*self._segments(scene), strict=True)
-            ]
-        cut = partial(views.cut_lines, window=self.window)
-        return [views.show_window(rows, self.window.shape[1]) for rows in self._beams_on_board(scene, cut)]
-
-    def _beams_on_board(self, scene: Scene, cut: Callable[..., jax.Array]) -> list[jax.Array]:
-        """The results of `cut(lines, positions, headings)` for the cells of each kind of beam, in order of painting.
-
-        Beams are searched for only if there are any.
-        """
-
-        def search(*arrays: jax.Array) -> list[jax.Array]:
-            first, last, is_there, positions, headings = arrays
-            start = self._open_from[None]
-            lines = [
-                views.mark_segments(first[k] - start, last[k] - start, is_there[k], self._open_shape)
-                for k in range(len(first))
-            ]
-            return [cut(those, positions - start, headings) for those in lines]
-
-        first, last, is_there = self._segments(scene)
-        return compute_if_any(search, is_there.any(), first, last, is_there, scene.positions, scene.headings)
-
-    def _paint_beam(self, tiles: jax.Array, is_beam: jax.Array, name: str) -> jax.Array:
-        """Paints a beam, `[F, rows * cols]` uint8, but not over walls, which beams may pass, and not off the board."""
-        is_beam = is_beam.reshape(tiles.shape)
-        if not self.is_beam_blocked:
-            is_beam &= (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
-        return jnp.where(is_beam, self.tile_id(name), tiles)
-
-    def _paint_agents(
-        self, scene: Scene, tiles: jax.Array, frame: Frame, shape: tuple[int, int], is_self: jax.Array
-    ) -> jax.Array:
-        """Paints agents on tiles `[F, rows * cols]`, `[F, rows, cols]` uint8; `is_self` `[F, N]` marks the viewer."""
-        others = self.tile_id(OTHERS[0]) + frame.headings.astype(jnp.uint8)
-        agents = jnp.where(is_self, self.tile_id("self"), others)
+        height, width = self.shape
+        is_there = jnp.append(jnp.concatenate(scene.things), False)[self._thing_at]
+        tiles = jnp.where(is_there, self.static_tiles(are_there=True), self.static_tiles(are_there=False))
+        row, col = jnp.arange(height)[:, None, None], jnp.arange(width)[None, :, None]
+        kinds = [(name, beam.rays_of(kind)) for beam in scene.beams for kind, name in enumerate(beam.tiles)]
+        for name, rays in kinds:
+            first, last = beams.ray_segments(scene.positions, scene.headings, rays, self.side_start)
+            is_in_rows = (row >= first[None, None, :, 0]) & (row <= last[None, None, :, 0])
+            is_in_cols = (col >= first[None, None, :, 1]) & (col <= last[None, None, :, 1])
+            is_beam = (is_in_rows & is_in_cols & (rays > 0).reshape(1, 1, -1)).any(2)
+            if not self.is_beam_blocked:
+                is_beam &= (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
+            tiles = jnp.where(is_beam, self.tile_id(name), tiles)
+        agents = self.tile_id(OTHERS[0]) + scene.headings.astype(jnp.uint8)
         if scene.is_tagged is not None:
-            agents = jnp.where(scene.is_tagged[None, :] & ~is_self, self.tile_id("tagged"), agents)
-        rows = jnp.where(scene.is_drawn[None, :], frame.rows, NOWHERE)
-        return views.paint_agents(tiles, frame._replace(rows=rows), agents, shape).reshape(-1, *shape)
+            agents = jnp.where(scene.is_tagged, self.tile_id("tagged"), agents)
+        for agent in reversed(range(len(agents))):
+            row, col = scene.positions[agent]
+            tiles = tiles.at[row, col].set(jnp.where(scene.is_drawn[agent], agents[agent], tiles[row, col]))
+        return tiles

@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.environment import check_counts, check_numbers, require
 from jaxdilemmas.grid import beams, lab2d, movement
-from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits
-from jaxdilemmas.grid.geometry import cell_index
+from jaxdilemmas.grid.bits import WORD_BITS, count_bits, look_up_bits, mark_bits, nth_set_bit, pack_bits
+from jaxdilemmas.grid.geometry import cell_index, count_others, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells, read_river_layers
-from jaxdilemmas.grid.painting import OTHERS, PALETTE, Layer, Scene
+from jaxdilemmas.grid.painting import OTHERS, PALETTE, Beams, Layer, Scene
 
 TILES = ("void", "floor", "apple", "river", "waste", "stream", "wall", "clean_beam", "beam", *OTHERS, "self")
 """Names of tile ids in draw order, in games with a river."""
@@ -73,14 +74,23 @@ def rays_over(cells: np.ndarray, shape: tuple[int, int], length: int) -> np.ndar
 
 
 def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
-    """The river cells on the rays of all agents, `[N, 3, length]` int32.
+    """The river cells on the rays of all agents, `[N, 3, length, ...]` int32.
 
     Args:
       table: see `rays_over`.
       state: a `GridState`.
       width: columns of the board.
     """
-    return jnp.asarray(table)[cell_index(state.positions, width), state.headings]
+
+    def look(positions: jax.Array, headings: jax.Array) -> jax.Array:
+        cells = cell_index(positions, width)
+        rays = [
+            jnp.stack([jnp.asarray(table[:, :, ray, cell])[cells, headings] for cell in range(table.shape[3])], 1)
+            for ray in range(table.shape[2])
+        ]
+        return jnp.stack(rays, 1)
+
+    return compute_once(look)(state.positions, state.headings)
 
 
 class RiverParams(struct.PyTreeNode):
@@ -153,8 +163,8 @@ class BeamParams(RiverParams):
 
 
 def waste_fraction(waste: jax.Array, num_cells: int) -> jax.Array:
-    """The fraction of a river of `num_cells` cells that is under waste, `[]` float32 for packed bits `[W]` uint32."""
-    return _divide(jax.lax.population_count(waste).sum(dtype=jnp.int32).astype(jnp.float32), num_cells)
+    """The fraction of a river of `num_cells` cells under waste, `[...]` float32 for packed bits `[W, ...]` uint32."""
+    return _divide(count_bits(waste).astype(jnp.float32), num_cells)
 
 
 def growth_probability(waste: jax.Array, num_cells: int, params: RiverParams) -> jax.Array:
@@ -191,10 +201,15 @@ def new_waste(draws: Any, candidates: jax.Array, params: RiverParams) -> jax.Arr
     Returns:
       `[W]` uint32, that cell or none.
     """
-    count = jax.lax.population_count(candidates).sum(dtype=jnp.int32)
-    chosen = nth_set_bit(candidates, jnp.floor(draws.waste_choice * count.astype(jnp.float32)).astype(jnp.int32))
+    number = jnp.floor(draws.waste_choice * count_bits(candidates).astype(jnp.float32)).astype(jnp.int32)
     is_coming = draws.waste_gate < params.waste_probability
-    return jnp.where(is_coming, mark_bits(chosen[None], len(candidates))[0] & candidates, jnp.uint32(0))
+    marked = mark_bits(nth_set_bit(candidates, number), len(candidates))
+    return jnp.where(is_coming, marked & candidates, jnp.uint32(0))
+
+
+def grow_apples(uniforms: jax.Array, chance: jax.Array) -> jax.Array:
+    """The apples that grow, `[W, ...]` uint32 of packed bits, for `[A, ...]` and `[...]` float32."""
+    return compute_once(lambda uniforms, chance: pack_bits(uniforms < chance))(uniforms, chance)
 
 
 def grow_waste(waste: jax.Array, num_cells: int, draws: Any, num_steps: jax.Array, params: BeamParams) -> jax.Array:
@@ -210,7 +225,10 @@ def grow_waste(waste: jax.Array, num_cells: int, draws: Any, num_steps: jax.Arra
     Returns:
       `[W]` uint32.
     """
-    whole_river = pack_bits(jnp.ones(num_cells, bool))
+    words = [
+        (1 << min(max(num_cells - start, 0), WORD_BITS)) - 1 for start in range(0, len(waste) * WORD_BITS, WORD_BITS)
+    ]
+    whole_river = with_trailing_axes(np.array(words, np.uint32), waste.ndim)
     fresh = new_waste(draws, ~waste & whole_river, params)
     return jnp.where(num_steps > params.waste_start_steps, waste | fresh, waste)
 
@@ -220,7 +238,7 @@ class Shots(NamedTuple):
 
     Attributes:
       given: `[N, N]` bool, [i, j] is whether the fine of i hits j.
-      waste_met: `[N, W]` uint32, packed bits of the cells whose waste the cleaning beam of each agent meets.
+      waste_met: `[W, N, ...]` uint32, packed bits of the cells whose waste the cleaning beam of each agent meets.
     """
 
     given: jax.Array
@@ -249,11 +267,11 @@ def fire_beams(
       The state, with the beams to draw, and the targets that they meet.
     """
     chex.assert_equal_shape_prefix([actions, on_ray], 1)
-    chex.assert_rank([waste, actions, on_ray], [1, 1, 3])
+    chex.assert_rank([waste, on_ray], [actions.ndim, actions.ndim + 2])
     is_present = state.timeouts == 0
     wants = jnp.stack([actions == movement.BEAM, actions == movement.CLEAN], 1)
     longest = params.fine_cooldown, params.clean_cooldown
-    cooldown_steps = jnp.stack([jnp.asarray(steps, jnp.int32) for steps in longest])
+    cooldown_steps = jnp.stack([jnp.broadcast_to(jnp.asarray(steps, jnp.int32), wants.shape[2:]) for steps in longest])
     cooldowns, is_fired = lab2d.trigger(state.cooldowns, is_present, wants, cooldown_steps)
     fine_reach, clean_reach = (reach_of(state.positions, state.headings, is_fired[:, k]) for k in (FINE, CLEAN))
     given, fine_rays = lab2d.find_zaps(state.positions, state.headings, fine_reach, is_present)
@@ -274,9 +292,9 @@ def paint(scene: Scene, state: Any) -> Scene:
       scene: the scene of `GridEnvironment`.
       state: a `GridState` with `waste` `[R]`, `rays` `[N, 3]` and `cleaned_at` `[N]`.
     """
-    shots = (("clean_beam", state.cleaned_at), ("beam", state.fired))
-    painted = [(tile, jnp.where(is_fired[:, None], state.rays, 0)) for tile, is_fired in shots]
-    return scene._replace(things=[state.apples, state.waste], beams=painted)
+    rays = jnp.where((state.fired | state.cleaned_at)[:, None], state.rays, 0)
+    beams = Beams(("clean_beam", "beam"), state.fired.astype(jnp.int32), rays)
+    return scene._replace(things=[state.apples, state.waste], beams=[beams])
 
 
 def meet_waste(waste: jax.Array, on_ray: jax.Array, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -288,25 +306,29 @@ def meet_waste(waste: jax.Array, on_ray: jax.Array, reach: jax.Array) -> tuple[j
       reach: `[N, rays]` int32, the most cells that each ray covers; 0 for agents that do not clean.
 
     Returns:
-      The cells whose waste the rays of each agent meet, `[N, W]` uint32 of packed bits, and the cells that each ray
-      covers before it, `[N, rays]` int32.
+      The cells whose waste the rays of each agent meet, `[W, N, ...]` uint32 of packed bits, and the cells that each
+      ray covers before it, `[N, rays, ...]` int32.
     """
-    chex.assert_rank([waste, on_ray, reach], [1, 3, 2])
-    is_first, rays = beams.stop_at_marks(look_up_bits(waste, on_ray), reach)
+    chex.assert_rank([waste, on_ray, reach], [reach.ndim - 1, reach.ndim + 1, reach.ndim])
+    is_first, rays = compute_once(beams.stop_at_marks)(compute_once(look_up_bits)(waste, on_ray), reach)
     nowhere = WORD_BITS * len(waste)  # no bit of any word
-    met = jnp.where(is_first, on_ray, nowhere).min(-1)  # [N, rays]
-    return bitwise_or(mark_bits(met, len(waste)), 1), rays
+
+    def mark(is_first: jax.Array, on_ray: jax.Array) -> jax.Array:
+        met = fold(jnp.minimum, jnp.unstack(jnp.where(is_first, on_ray, nowhere), axis=2))  # [N, rays, ...]
+        return fold(jnp.bitwise_or, [mark_bits(cells, len(waste)) for cells in jnp.unstack(met, axis=1)])
+
+    return compute_once(mark)(is_first, on_ray), rays
 
 
 def count_cleaned(credited: jax.Array, waste: jax.Array) -> jax.Array:
-    """Cells of waste that each agent is credited for, `[N]` int32.
+    """Cells of waste that each agent is credited for, `[N, ...]` int32.
 
     Args:
-      credited: `[N, W]` uint32, packed bits.
-      waste: `[W]` uint32, before the beams.
+      credited: `[W, N, ...]` uint32, packed bits.
+      waste: `[W, ...]` uint32, before the beams.
     """
-    chex.assert_shape(credited, (None, len(waste)))
-    return jax.lax.population_count(credited & waste[None]).sum(1, dtype=jnp.int32)
+    chex.assert_equal_shape_prefix([credited, waste], 1)
+    return count_bits(credited & waste[:, None])
 
 
 def pay_for_fines(collected: jax.Array, given: jax.Array, params: RiverParams) -> jax.Array:
@@ -320,8 +342,8 @@ def pay_for_fines(collected: jax.Array, given: jax.Array, params: RiverParams) -
     Returns:
       `[N]` float32.
     """
-    chex.assert_shape(given, (len(collected), len(collected)))
-    sums = collected, given.sum(1, dtype=jnp.int32), given.sum(0, dtype=jnp.int32)
+    chex.assert_shape(given, (len(collected), len(collected), *collected.shape[1:]))
+    sums = collected, count_others(given), count_others(given, axis=0)
     apples, hits_given, hits_received = (counts.astype(jnp.float32) for counts in sums)
     return apples - params.fine_cost * hits_given - params.fine_penalty * hits_received
 

@@ -11,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.bits import bitwise_or, look_up_bits, mark_bits, nth_set_bit, pack_bits, unpack_bits
-from jaxdilemmas.grid.geometry import same_cell
+from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.grid.bits import count_bits, look_up_bits, mark_bits, nth_set_bit, pack_bits, unpack_bits
+from jaxdilemmas.grid.geometry import any_other, same_cell, take_agents, with_trailing_axes
+from jaxdilemmas.uniforms import uniform
 
 
 def sample_distinct(key: jax.Array, population: int, count: int) -> jax.Array:
     """Draws `count` distinct indices below `population`, every ordered choice equally likely, `[count]` int32."""
-    return choose_distinct(jax.random.uniform(key, (count,), jnp.float32), population)
+    return choose_distinct(uniform(key, count), population)
 
 
 def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Array:
@@ -27,14 +29,14 @@ def choose_distinct(uniforms: jax.Array, population: int | jax.Array) -> jax.Arr
     population is moved.
 
     Args:
-      uniforms: `[count]` float32 in [0, 1).
-      population: `[]` int32; from place `population` on the result has no meaning.
+      uniforms: `[count, ...]` float32 in [0, 1).
+      population: `[...]` int32; from place `population` on the result has no meaning.
 
     Returns:
-      `[count]` int32.
+      `[count, ...]` int32.
     """
     count = uniforms.shape[0]
-    places = jnp.arange(count, dtype=jnp.int32)
+    places = with_trailing_axes(np.arange(count, dtype=np.int32), uniforms.ndim)
     swaps = places + jnp.floor(uniforms * (population - places).astype(jnp.float32)).astype(jnp.int32)
     chosen = swaps
     for k in reversed(range(count)):
@@ -61,7 +63,7 @@ def return_agents(timeouts: jax.Array, cells: jax.Array, positions: jax.Array) -
     """
     chex.assert_shape([cells, positions], (timeouts.shape[0], 2, *timeouts.shape[1:]))
     chex.assert_type([timeouts, cells, positions], int)
-    is_taken = (same_cell(cells, positions) & (timeouts == 0)[None]).any(1)
+    is_taken = any_other(same_cell(cells, positions) & (timeouts == 0)[None])
     return jnp.maximum(timeouts - 1, (is_taken & (timeouts > 0)).astype(jnp.int32))
 
 
@@ -71,25 +73,30 @@ def place_agents(
     """Puts agents that return on distinct free cells, every choice equally likely.
 
     Args:
-      uniforms: `[N]` float32 in [0, 1).
-      is_returning: `[N]` bool.
-      positions: `[N, 2]` int32.
-      is_present: `[N]` bool, the agents on the board; a cell with such an agent is not free.
+      uniforms: `[N, ...]` float32 in [0, 1).
+      is_returning: `[N, ...]` bool.
+      positions: `[N, 2, ...]` int32.
+      is_present: `[N, ...]` bool, the agents on the board; a cell with such an agent is not free.
       cells: `[P, 2]` int32, the cells to which agents may return, P at least N.
 
     Returns:
-      `[N, 2]` int32, the positions of all agents.
+      `[N, 2, ...]` int32, the positions of all agents.
     """
     chex.assert_equal_shape([uniforms, is_returning, is_present])
-    chex.assert_shape(positions, (len(uniforms), 2))
-    is_free = ~(same_cell(jnp.asarray(cells), positions) & is_present[None, :]).any(1)
-    chosen = choose_distinct(uniforms, is_free.sum(dtype=jnp.int32))
-    agents = jnp.arange(len(uniforms), dtype=jnp.int32)
-    is_earlier = is_returning[None, :] & (agents[None, :] < agents[:, None])
-    order = is_earlier.sum(1, dtype=jnp.int32)  # among the agents that return
-    words = pack_bits(is_free)
-    free_cells = jax.vmap(lambda number: nth_set_bit(words, number))(chosen[order])
-    return jnp.where(is_returning[:, None], jnp.asarray(cells)[free_cells], positions)
+    chex.assert_shape(positions, (len(uniforms), 2, *uniforms.shape[1:]))
+
+    def find_free(positions: jax.Array, is_present: jax.Array) -> jax.Array:
+        all_cells = with_trailing_axes(cells, positions.ndim)
+        return pack_bits(~any_other(same_cell(all_cells, positions) & is_present[None]))
+
+    words = compute_once(find_free)(positions, is_present)
+    chosen = compute_once(choose_distinct)(uniforms, count_bits(words))
+    order, earlier = [], jnp.zeros(is_returning.shape[1:], jnp.int32)  # among the agents that return
+    for is_one in is_returning:
+        order.append(earlier)
+        earlier = earlier + is_one.astype(jnp.int32)
+    free_cells = compute_once(nth_set_bit)(words, take_agents(chosen, jnp.stack(order)))
+    return jnp.where(is_returning[:, None], jnp.moveaxis(jnp.asarray(cells)[free_cells], -1, 1), positions)
 
 
 def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -137,13 +144,13 @@ def neighbours_within(cells: np.ndarray, radius: float, norm: float = np.inf) ->
 
 
 def count_live_neighbours(alive: jax.Array, neighbours: np.ndarray) -> jax.Array:
-    """The number of live neighbours of each cell, `[A]` float32.
+    """The number of live neighbours of each cell, `[A, ...]` float32.
 
     Args:
-      alive: `[A]` bool.
+      alive: `[A, ...]` bool.
       neighbours: `[A, A]` bool, see `neighbours_within`.
     """
-    return jnp.asarray(neighbours, jnp.float32) @ alive.astype(jnp.float32)
+    return jnp.tensordot(jnp.asarray(neighbours, jnp.float32), alive.astype(jnp.float32), 1)
 
 
 def density_probability(
@@ -172,13 +179,13 @@ def regrow_by_density(
     """Regrows dead resources all at once, by the number of live neighbours that each had before.
 
     Args:
-      alive: `[A]` bool.
+      alive: `[A, ...]` bool.
       neighbours: `[A, A]` bool.
       probabilities: `[4]` float32, see `density_probability`.
-      uniforms: `[A]` float32 in [0, 1).
+      uniforms: `[A, ...]` float32 in [0, 1).
 
     Returns:
-      `[A]` bool.
+      `[A, ...]` bool.
     """
     chex.assert_equal_shape([alive, uniforms])
     chex.assert_shape(neighbours, (len(alive), len(alive)))
@@ -189,7 +196,7 @@ def regrow_by_density(
 def regrow_by_density_in_order(
     alive: jax.Array, neighbours: np.ndarray, probabilities: Sequence[float] | jax.Array, uniforms: jax.Array
 ) -> jax.Array:
-    """As `regrow_by_density`, `[A]` bool, but cell by cell, so that cells that regrew earlier in the scan count.
+    """As `regrow_by_density`, `[A, ...]` bool, but cell by cell, so that cells that regrew earlier in the scan count.
 
     Source: the density mode of vicgalle/llm-policies-social-dilemmas @ f5c5b2b.
     """
@@ -198,7 +205,8 @@ def regrow_by_density_in_order(
     table = jnp.asarray(neighbours)
 
     def regrow_one(alive: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
-        probability = density_probability((table[index] & alive).sum(dtype=jnp.int32), probabilities)
+        is_near = with_trailing_axes(table[index], alive.ndim) & alive
+        probability = density_probability(is_near.sum(0, dtype=jnp.int32), probabilities)
         is_alive = alive[index] | (uniforms[index] < probability)
         return alive.at[index].set(is_alive), None
 
@@ -211,24 +219,29 @@ def collect(
     """Agents take the resources on their cells; of several agents on one cell the lowest index gets the resource.
 
     Args:
-      words: `[W]` uint32, which of A resources are alive, see `bits.pack_bits`.
+      words: `[W, ...]` uint32, which of A resources are alive, see `bits.pack_bits`.
       index_at: `[H, W]` int32, the resource of each cell, A where there is none.
-      positions: `[N, 2]` int32.
-      can_collect: `[N]` bool.
+      positions: `[N, 2, ...]` int32.
+      can_collect: `[N, ...]` bool.
 
     Returns:
-      collected `[N]` bool and words `[W]` uint32.
+      collected `[N, ...]` bool and words `[W, ...]` uint32.
     """
-    chex.assert_rank([words, index_at, can_collect], [1, 2, 1])
-    chex.assert_shape(positions, (can_collect.shape[0], 2))
+    chex.assert_rank([words, index_at, can_collect], [positions.ndim - 1, 2, positions.ndim - 1])
+    chex.assert_shape(positions, (can_collect.shape[0], 2, *can_collect.shape[1:]))
     chex.assert_type([words, index_at, positions, can_collect], [jnp.uint32, int, int, bool])
-    index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
-    stands_on = look_up_bits(words, index) & can_collect
-    agents = jnp.arange(len(index), dtype=jnp.int32)
-    is_earlier = (index[None, :] == index[:, None]) & stands_on[None, :] & (agents[None, :] < agents[:, None])
-    collected = stands_on & ~is_earlier.any(1)
-    taken = jnp.where(collected[:, None], mark_bits(index, len(words)), jnp.uint32(0))
-    return collected, words & ~bitwise_or(taken, 0)
+
+    def find(words: jax.Array, positions: jax.Array, can_collect: jax.Array) -> tuple[jax.Array, jax.Array]:
+        index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
+        return index, look_up_bits(words, index) & can_collect
+
+    def take(words: jax.Array, index: jax.Array, stands_on: jax.Array) -> tuple[jax.Array, jax.Array]:
+        agent = with_trailing_axes(np.arange(len(index), dtype=np.int32), index.ndim)
+        is_earlier = [(index[k] == index) & stands_on[k] & (agent > k) for k in range(len(index))]
+        taken = [jnp.where(stands_on[k], mark_bits(index[k], len(words)), jnp.uint32(0)) for k in range(len(index))]
+        return stands_on & ~fold(jnp.logical_or, is_earlier), words & ~fold(jnp.bitwise_or, taken)
+
+    return compute_once(take)(words, *compute_once(find)(words, positions, can_collect))
 
 
 def collect_alive(
@@ -237,13 +250,13 @@ def collect_alive(
     """Does the same as `collect` for resources `[A]` bool instead of packed bits.
 
     Args:
-      alive: `[A]` bool.
+      alive: `[A, ...]` bool.
       index_at: `[H, W]` int32, see `collect`.
-      positions: `[N, 2]` int32.
-      can_collect: `[N]` bool.
+      positions: `[N, 2, ...]` int32.
+      can_collect: `[N, ...]` bool.
 
     Returns:
-      collected `[N]` int32 and alive `[A]` bool.
+      collected `[N, ...]` int32 and alive `[A, ...]` bool.
     """
-    collected, words = collect(pack_bits(alive), index_at, positions, can_collect)
+    collected, words = collect(compute_once(pack_bits)(alive), index_at, positions, can_collect)
     return collected.astype(jnp.int32), unpack_bits(words, len(alive))

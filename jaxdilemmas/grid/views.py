@@ -1,12 +1,16 @@
-"""Egocentric windows of agents, drawn for each viewer from a static layer and a few moving things.
+"""Egocentric windows of agents, drawn for each viewer from a static table and a few planes of bits.
 
-Nothing scatters into a board, and nothing gathers cell by cell. Static tiles are read from a table by the viewer's cell
-and heading. Resources are bits that are looked up by number. Agents and beams are compared with every cell of the
-window.
+Nothing scatters into a board, and nothing gathers cell by cell. The static part of a window is a row of a table, by the
+viewer's cell and heading. Things that come and go are bits of the lines of the board, from which each viewer's window
+is cut. Beams and agents are marked as bits in each window. At the end all bits are spread to bytes, four cells to a
+word.
+
+The viewers are on the first axis but for the rows or words of a window, which stand before them. Arrays may have extra
+axes behind the named ones; these axes are the same for all arguments.
 """
 
-import operator
-from functools import reduce
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import chex
@@ -14,17 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.grid.bits import WORD_BITS, bitwise_or, look_up_bits, range_bits, reverse_bits, shift_right
-from jaxdilemmas.grid.geometry import STEPS, relative_coordinates
-
-NOWHERE = np.int16(np.iinfo(np.int16).max)
-"""A row and column that no frame has."""
-
-SMALL_WINDOW = 4 * WORD_BITS
-"""A window of at most this many cells is stored as bits of a few words."""
-
-FEW_SEGMENTS = 12
-"""In a large window up to this many segments are compared with each cell, which is faster than to mark and cut them."""
+from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.grid.bits import WORD_BITS, reverse_bits, shift_right
+from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, steps_along, with_trailing_axes
 
 
 class Window(NamedTuple):
@@ -38,20 +34,6 @@ class Window(NamedTuple):
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of the window."""
         return self.ahead + self.behind + 1, 2 * self.side + 1
-
-
-class Frame(NamedTuple):
-    """Moving things in the coordinates of F drawings, one for each viewer; row 0 is the top, column 0 the left.
-
-    Attributes:
-      rows: `[F, N]` int16, the row of each agent, which may be outside the drawing.
-      cols: `[F, N]` int16, the column of each agent.
-      headings: `[F, N]` int32, headings with the drawing's up as north.
-    """
-
-    rows: jax.Array
-    cols: jax.Array
-    headings: jax.Array
 
 
 def window_table(layer: np.ndarray, window: Window, outside: int) -> np.ndarray:
@@ -79,105 +61,49 @@ def window_table(layer: np.ndarray, window: Window, outside: int) -> np.ndarray:
     return views.reshape(height * width * 4, -1)
 
 
-def window_frame(forward: jax.Array, right: jax.Array, headings: jax.Array, window: Window) -> Frame:
-    """The frame of every agent's own window.
-
-    Args:
-      forward: `[N, N]` int32, see `geometry.relative_coordinates`.
-      right: `[N, N]` int32, see `geometry.relative_coordinates`.
-      headings: `[N]` int32.
-      window: the part of the board that a viewer sees.
-    """
-    chex.assert_equal_shape([forward, right])
-    chex.assert_shape(forward, (len(headings), len(headings)))
-    rows = (window.ahead - forward).astype(jnp.int16)
-    cols = (window.side + right).astype(jnp.int16)
-    return Frame(rows, cols, (headings[None, :] - headings[:, None]) % 4)
-
-
-def board_frame(positions: jax.Array, headings: jax.Array) -> Frame:
-    """The one frame that shows the whole board, north at the top, for positions `[N, 2]` and headings `[N]` int32."""
-    return Frame(positions[None, :, 0].astype(jnp.int16), positions[None, :, 1].astype(jnp.int16), headings[None, :])
-
-
-def paint_agents(tiles: jax.Array, frame: Frame, agent_tiles: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """Draws agents, each on its own cell; if several stand on one cell, the one with the lowest index is drawn.
-
-    Args:
-      tiles: `[F, rows * cols]` uint8.
-      frame: the cells of the agents; an agent that must not be drawn stands at `NOWHERE`.
-      agent_tiles: `[F, N]` uint8, the tile of agent j in drawing i.
-      shape: (rows, cols).
-
-    Returns:
-      `[F, rows * cols]` uint8.
-    """
-    height, width = shape
-    chex.assert_equal_shape([frame.rows, frame.cols, agent_tiles])
-    chex.assert_shape(tiles, (len(agent_tiles), height * width))
-    is_inside = (frame.rows >= 0) & (frame.rows < height) & (frame.cols >= 0) & (frame.cols < width)
-    cells = jnp.where(is_inside, frame.rows * width + frame.cols, NOWHERE)
-    every_cell = jnp.arange(height * width, dtype=jnp.int16)
-    for j in reversed(range(agent_tiles.shape[1])):
-        tiles = jnp.where(every_cell[None, :] == cells[:, j, None], agent_tiles[:, j, None], tiles)
-    return tiles
-
-
 class Lines(NamedTuple):
-    """Marked cells of a board as bits, once for each heading, with that heading up.
-
-    A board of H by W cells needs K = 1 + (max(H, W) - 1) // 32 words for a line. Bit b of word k is column 32 k + b of
-    the turned board. If the turn mirrors the columns, they are counted from the far end of the words.
+    """Things on a board as the bits of its lines; bit b of word k is the cell 32 k + b of a line.
 
     Attributes:
-      north: `[K, H]` uint32, bit c of row r is cell (r, c).
-      east: `[K, W]` uint32.
-      south: `[K, H]` uint32.
-      west: `[K, W]` uint32.
+      rows: `[H, K, ...]` uint32, a line for each row; K words have a bit for each column.
+      cols: `[W, L, ...]` uint32, a line for each column; L words have a bit for each row.
     """
 
-    north: jax.Array
-    east: jax.Array
-    south: jax.Array
-    west: jax.Array
+    rows: jax.Array
+    cols: jax.Array
 
 
-def mark_segments(first: jax.Array, last: jax.Array, is_there: jax.Array, shape: tuple[int, int]) -> Lines:
-    """Marks the cells of straight segments, as far as they are on the board.
+def mark_lines(layers: Sequence[jax.Array], cells: np.ndarray, shape: tuple[int, int]) -> Lines:
+    """Marks things on the lines of a board.
 
     Args:
-      first: `[S, 2]` int32, the cell of each segment with the lowest row and column.
-      last: `[S, 2]` int32, the cell with the highest row and column.
-      is_there: `[S]` bool, the segments that exist.
+      layers: for each layer `[n, ...]` bool, which of its things are there; at least one thing in all.
+      cells: `[A, 2]` int32, the cells of the things of all layers; no cell has two things.
       shape: (H, W).
     """
-    chex.assert_shape([first, last], (len(is_there), 2))
-    lines = []
-    for axis in (0, 1):
-        start = np.arange(0, max(shape), WORD_BITS, dtype=np.int32)[:, None]
-        ends = jnp.minimum(last[:, 1 - axis], shape[1 - axis] - 1)
-        marked = range_bits(first[None, :, 1 - axis] - start, ends[None] - start)
-        bits = jnp.where(is_there[None], marked, jnp.uint32(0))
-        mark = jax.vmap(_mark_lines, (None, None, 0, None))  # one loop for all words, not a nested loop
-        lines.append(mark(first[:, axis], last[:, axis], bits, shape[axis]))
-    rows, cols = lines
-    return Lines(rows, cols[:, ::-1], reverse_bits(rows[::-1, ::-1]), reverse_bits(cols[::-1]))
+    num_rows, num_cols = shape
 
+    def mark_rows(layers: Sequence[jax.Array]) -> jax.Array:
+        things = [thing for layer in layers for thing in layer]
+        nothing = jnp.zeros(things[0].shape, jnp.uint32)
+        words = {(row, k): [nothing] for row in range(num_rows) for k in range(-(-num_cols // WORD_BITS))}
+        for (row, col), is_there in zip(cells.tolist(), things, strict=True):
+            words[row, col // WORD_BITS].append(is_there.astype(jnp.uint32) << np.uint32(col % WORD_BITS))
+        joined = jnp.stack([fold(jnp.bitwise_or, marks) for marks in words.values()])
+        return joined.reshape(num_rows, -1, *nothing.shape)
 
-def _mark_lines(first: jax.Array, last: jax.Array, bits: jax.Array, num_lines: int) -> jax.Array:
-    """Marks `bits` `[S]` uint32 on the lines from `first` to `last`, `[num_lines]` uint32.
+    def mark_cols(rows: jax.Array) -> jax.Array:
+        columns = [np.arange(start, min(start + WORD_BITS, num_cols)) for start in range(0, num_cols, WORD_BITS)]
+        places = [with_trailing_axes((part % WORD_BITS).astype(np.uint32), rows.ndim - 1) for part in columns]
+        nothing = jnp.zeros((num_cols, *rows.shape[2:]), jnp.uint32)
+        marks: dict[int, list[jax.Array]] = {k: [nothing] for k in range(-(-num_rows // WORD_BITS))}
+        for row in sorted({*cells[:, 0].tolist()}):
+            bits = jnp.concatenate([(rows[row, k : k + 1] >> place) & 1 for k, place in enumerate(places)])
+            marks[row // WORD_BITS].append(bits << np.uint32(row % WORD_BITS))
+        return jnp.stack([fold(jnp.bitwise_or, part) for part in marks.values()], 1)
 
-    It takes at most 24 segments at a time, and fewer if 9 to 17 would remain. XLA on a CPU unrolls a sum of 9 to 17
-    terms, which then takes up to five times as long; a sum of more than 30 terms takes twice as long.
-    """
-    group = 8 if 9 <= len(bits) % 24 <= 17 else 24
-    line = jnp.arange(num_lines, dtype=jnp.int32)[None]
-    marked = jnp.zeros(num_lines, jnp.uint32)
-    for start in range(0, len(bits), group):
-        those = slice(start, start + group)
-        is_on = (line >= first[those, None]) & (line <= last[those, None])
-        marked |= bitwise_or(jnp.where(is_on, bits[those, None], jnp.uint32(0)), 0)
-    return marked
+    rows = compute_once(mark_rows)(layers)
+    return Lines(rows, compute_once(mark_cols)(rows))
 
 
 def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window) -> jax.Array:
@@ -185,120 +111,215 @@ def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: W
 
     Args:
       lines: the marked cells of the board.
-      positions: `[N, 2]` int32, cells of the viewers.
-      headings: `[N]` int32.
+      positions: `[N, 2, ...]` int32, cells of the viewers.
+      headings: `[N, ...]` int32.
       window: the part of the board that a viewer sees, at most 32 columns.
 
     Returns:
-      `[N, rows]` uint32, bit c of row r is the cell in column c.
+      `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
     """
-    chex.assert_shape(positions, (len(headings), 2))
-    num_rows = window.shape[0]
-    num_words, height = lines.north.shape
-    width = lines.east.shape[1]
-    margin = max(window.ahead, window.behind)
-    table = jnp.concatenate([jnp.pad(part, ((0, 0), (margin, margin))) for part in lines], axis=1)
-    offsets = np.cumsum([0] + [part.shape[1] + 2 * margin for part in lines], dtype=np.int32)[:4]
-    row, col = positions.T
-    far_bit = WORD_BITS * num_words - 1
-    line = jnp.select([headings == k for k in range(4)], [row, width - 1 - col, height - 1 - row, col])
-    bit = jnp.select([headings == k for k in range(4)], [col, row, far_bit - col, far_bit - row])
-    first = jnp.asarray(offsets)[headings] + line - window.ahead + margin
-    words = jnp.zeros((len(headings), num_rows), jnp.uint32)
-    for k in range(num_words):
-        seen = jax.vmap(lambda start, k=k: jax.lax.dynamic_slice(table[k], (start,), (num_rows,)))(first)
-        words |= shift_right(seen, (bit - window.side - WORD_BITS * k)[:, None])
-    return words
+    chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
+    num_rows, num_cols = window.shape
+    near = compute_once(partial(_near_lines, window=window))(lines, positions, headings)
+
+    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> jax.Array:
+        start, is_upright, is_backward = _first_line(positions, headings, window)
+        seen = _take_lines(near, start, num_rows, range(FINE_BITS))  # [rows, K, N, ...]
+        seen = jnp.where(is_backward, seen[::-1], seen)
+        first = jnp.where(is_upright, positions[:, 1], positions[:, 0]) - window.side
+        words = [shift_right(seen[:, k], first - WORD_BITS * k) for k in range(seen.shape[1])]
+        row = fold(jnp.bitwise_or, words) & np.uint32(2**num_cols - 1)
+        return jnp.where(headings >= SOUTH, reverse_bits(row) >> np.uint32(WORD_BITS - num_cols), row)
+
+    return compute_once(cut)(near, positions, headings)
 
 
-def view_segments(
-    first: jax.Array, last: jax.Array, is_there: jax.Array, viewers: tuple[jax.Array, jax.Array], window: Window
-) -> jax.Array:
-    """The cells of straight segments that each viewer sees: every cell of a window is compared with every segment.
+FINE_BITS = 3
+"""Lines are taken in two stages: first by the high bits of their number, then by this many low bits."""
 
-    The result is the same as that of `cut_lines` after `mark_segments`. It is faster if `are_few` is True.
 
-    Args:
-      first: `[S, 2]` int32, one end of each segment.
-      last: `[S, 2]` int32, the other end.
-      is_there: `[S]` bool, the segments that exist.
-      viewers: their cells, `[N, 2]` int32, and their headings, `[N]` int32.
-      window: the part of the board that a viewer sees, at most 255 rows and columns.
+def _first_line(positions: jax.Array, headings: jax.Array, window: Window) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The lowest line that each viewer sees, counted with a margin before the board, and how the viewer sees lines.
 
     Returns:
-      `[N, rows * cols]` bool.
+      The number of the line, `[N, ...]` int32; whether lines are rows of the board, `[N, ...]` bool; and whether the
+      lowest line is at the bottom of the window, `[N, ...]` bool.
     """
-    chex.assert_shape([first, last], (len(is_there), 2))
-    chex.assert_shape(viewers[0], (len(viewers[1]), 2))
-    (forward, right), (last_forward, last_right) = (relative_coordinates(*viewers, end) for end in (first, last))
-    top, num_rows = _seen_part(window.ahead - forward, window.ahead - last_forward, window.shape[0])
-    left, num_cols = _seen_part(window.side + right, window.side + last_right, window.shape[1])
-    num_rows = jnp.where(is_there, num_rows, 0)
-    row, col = (jnp.asarray(index.reshape(1, -1), jnp.uint8) for index in np.indices(window.shape))
-    is_within = [
-        (row - top[:, s, None] < num_rows[:, s, None]) & (col - left[:, s, None] < num_cols[:, s, None])
-        for s in range(len(is_there))
-    ]
-    return reduce(operator.or_, is_within)
+    is_upright = headings % 2 == 0
+    is_backward = (headings == EAST) | (headings == SOUTH)
+    line = jnp.where(is_upright, positions[:, 0], positions[:, 1])
+    margin = max(window.ahead, window.behind)
+    return line + margin - jnp.where(is_backward, window.behind, window.ahead), is_upright, is_backward
 
 
-def _seen_part(first: jax.Array, last: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
-    """The first cell in a window of a range with these ends, in any order, and its number of cells there, uint8 both.
+def _near_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window) -> jax.Array:
+    """The lines of the board from the first one that each viewer may see, `[rows + 7, K, N, ...]` uint32."""
+    start, is_upright, _ = _first_line(positions, headings, window)
+    margin, num_lines = max(window.ahead, window.behind), max(lines.rows.shape[0], lines.cols.shape[0])
+    num_bits = (num_lines + margin - 1).bit_length()
+    num_words = max(lines.rows.shape[1], lines.cols.shape[1])
+    length = window.shape[0] + 2**num_bits - 1
 
-    Bytes wrap around, so index - start < count is True only for the cells of the range.
+    def pad(lines: jax.Array) -> jax.Array:
+        after = (length - margin - lines.shape[0], num_words - lines.shape[1])
+        return jnp.pad(lines, [(margin, after[0]), (0, after[1]), *[(0, 0)] * (lines.ndim - 2)])
+
+    rows, cols = compute_once(pad)(lines.rows), compute_once(pad)(lines.cols)
+    chosen = jnp.where(is_upright, rows[:, :, None], cols[:, :, None])
+    return _take_lines(chosen, start, window.shape[0] + 2**FINE_BITS - 1, range(FINE_BITS, num_bits))
+
+
+def _take_lines(lines: jax.Array, start: jax.Array, count: int, bits: range) -> jax.Array:
+    """Takes `count` lines `[L, K, N, ...]` from a line `[N, ...]` on, whose number has only these bits."""
+    for bit in reversed(bits):
+        keep = count + sum(2**b for b in bits if b < bit)
+        is_far = (start >> bit) & 1 != 0
+        lines = jnp.where(is_far, lines[2**bit : 2**bit + keep], lines[:keep])
+    return lines[:count]
+
+
+class Frame(NamedTuple):
+    """Where M agents are in the windows of N viewers; row 0 is the top, column 0 the left.
+
+    Attributes:
+      rows: `[M, N, ...]` int32, which may be outside the window.
+      cols: `[M, N, ...]` int32.
+      headings: `[M, N, ...]` int32, with the viewer's heading as north.
     """
-    start = jnp.maximum(jnp.minimum(first, last), 0)
-    end = jnp.minimum(jnp.maximum(first, last) + 1, side)
-    return start.astype(jnp.uint8), jnp.maximum(end - start, 0).astype(jnp.uint8)
+
+    rows: jax.Array
+    cols: jax.Array
+    headings: jax.Array
 
 
-def are_few(num_segments: int, window: Window) -> bool:
-    """Whether it is faster to compare segments one by one: in windows too large to be joined, see `show_window`."""
-    return num_segments <= FEW_SEGMENTS and window.shape[0] * window.shape[1] > SMALL_WINDOW
+def window_frame(
+    others: jax.Array, other_headings: jax.Array, positions: jax.Array, headings: jax.Array, window: Window
+) -> Frame:
+    """Where agents or things are in the windows of viewers.
+
+    Args:
+      others: `[M, 2, ...]` int32, their cells.
+      other_headings: `[M, ...]` int32.
+      positions: `[N, 2, ...]` int32, cells of the viewers.
+      headings: `[N, ...]` int32.
+      window: the part of the board that a viewer sees.
+    """
+    chex.assert_shape([positions, others], (None, 2, *headings.shape[1:]))
+    ahead = steps_along(headings)[None]
+    offsets = others[:, None] - positions[None]
+    forward = offsets[:, :, 0] * ahead[:, :, 0] + offsets[:, :, 1] * ahead[:, :, 1]
+    right = offsets[:, :, 1] * -ahead[:, :, 0] + offsets[:, :, 0] * ahead[:, :, 1]
+    return Frame(window.ahead - forward, window.side + right, (other_headings[:, None] - headings[None]) & 3)
+
+
+def mark_rays(
+    frame: Frame, rays: jax.Array, kinds: jax.Array, num_kinds: int, side_start: int, window: Window
+) -> list[jax.Array]:
+    """Marks the rays of beams in windows.
+
+    Args:
+      frame: where the shooters are.
+      rays: `[M, rays, ...]` int32, cells that each ray covers, 0 for agents that do not fire.
+      kinds: `[M, ...]` int32, the kind of each beam.
+      num_kinds: number of kinds.
+      side_start: where the rays beside the middle one start, see `beams`.
+      window: the part of the board that a viewer sees; all kinds must fit into a word of 32 columns.
+
+    Returns:
+      For each kind `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
+    """
+    num_rows, num_cols = window.shape
+    chex.assert_scalar_in(num_kinds * num_cols, 0, WORD_BITS)
+
+    def span(frame: Frame, rays: jax.Array, kinds: jax.Array) -> tuple[jax.Array, jax.Array]:
+        ahead_row = (frame.headings == SOUTH).astype(jnp.int32) - (frame.headings == NORTH).astype(jnp.int32)
+        ahead_col = (frame.headings == EAST).astype(jnp.int32) - (frame.headings == WEST).astype(jnp.int32)
+        in_rows, in_cols = [], []
+        for ray in range(rays.shape[1]):
+            right, length = ray - rays.shape[1] // 2, rays[:, ray, None]
+            distance = side_start if right else 1
+            row = frame.rows + distance * ahead_row + right * ahead_col
+            col = frame.cols + distance * ahead_col - right * ahead_row
+            in_rows.append(_bits_between(row, row + (length - 1) * ahead_row, num_rows))
+            cols = _bits_between(col, col + (length - 1) * ahead_col, num_cols)
+            in_cols.append(jnp.where(length > 0, cols << (kinds * num_cols).astype(jnp.uint32)[:, None], 0))
+        return jnp.stack(in_rows, 1), jnp.stack(in_cols, 1)
+
+    def fill(in_rows: jax.Array, in_cols: jax.Array) -> jax.Array:
+        row = np.uint32(1) << with_trailing_axes(np.arange(num_rows, dtype=np.uint32), frame.rows.ndim)
+        each = [(m, ray) for m in range(rays.shape[0]) for ray in range(rays.shape[1])]
+        return fold(jnp.bitwise_or, [jnp.where(in_rows[ray] & row != 0, in_cols[ray], jnp.uint32(0)) for ray in each])
+
+    filled = compute_once(fill)(*compute_once(span)(frame, rays, kinds))
+    return [(filled >> np.uint32(kind * num_cols)) & np.uint32(2**num_cols - 1) for kind in range(num_kinds)]
+
+
+def _bits_between(start: jax.Array, end: jax.Array, size: int) -> jax.Array:
+    """The bits below `size` between two numbers `[...]` int32, both included, in any order, `[...]` uint32."""
+    first, after = jnp.minimum(start, end), jnp.maximum(start, end) + 1
+    below_first, below_end = (jnp.uint32(1) << jnp.clip(bit, 0, size).astype(jnp.uint32) for bit in (first, after))
+    return below_end - below_first
 
 
 def join_rows(rows: jax.Array, num_cols: int) -> jax.Array:
-    """Joins the rows of a window.
-
-    A look-up in the result costs a fifth of a look-up in rows, because the row of a cell is not known when the loop
-    over all cells is compiled.
+    """Joins the rows of windows to words without gaps.
 
     Args:
-      rows: `[N, rows]` uint32, bit c of row r is the cell in column c.
-      num_cols: columns of the window; other bits are dropped.
+      rows: `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
+      num_cols: columns of the window; other bits are 0.
 
     Returns:
-      `[N, W]` uint32: packed bits of the cells in row-major order, see `bits`.
+      `[words, N, ...]` uint32, packed bits of the cells in row-major order.
     """
-    cells = rows & np.uint32(2**num_cols - 1)
     words = []
-    for start in range(0, rows.shape[1] * num_cols, WORD_BITS):
-        places = {row: row * num_cols - start for row in range(rows.shape[1])}
+    for start in range(0, rows.shape[0] * num_cols, WORD_BITS):
+        places = {row: row * num_cols - start for row in range(rows.shape[0])}
         parts = [
-            cells[:, row] << np.uint32(place) if place >= 0 else cells[:, row] >> np.uint32(-place)
+            rows[row] << np.uint32(place) if place >= 0 else rows[row] >> np.uint32(-place)
             for row, place in places.items()
             if -num_cols < place < WORD_BITS
         ]
-        words.append(reduce(operator.or_, parts))
-    return jnp.stack(words, 1)
+        words.append(fold(jnp.bitwise_or, parts))
+    return jnp.stack(words)
 
 
-def show_window(rows: jax.Array, num_cols: int) -> jax.Array:
-    """The bits of each window's rows, `[N, rows]` uint32 -> `[N, rows * num_cols]` bool.
+def mark_numbers(frame: Frame, numbers: jax.Array, num_bits: int, window: Window) -> list[jax.Array]:
+    """Marks agents or things in windows by numbers.
 
-    A small window is joined to a few words. With more words the choice between them would cost more time than it saves.
+    Args:
+      frame: where they are; those with a number are on distinct cells.
+      numbers: `[M, N, ...]` uint32, the number of each for viewer i; 0 if it is not drawn.
+      num_bits: bits of a number, at most 3.
+      window: the part of the board that a viewer sees.
+
+    Returns:
+      For each bit of a number `[words, N, ...]` uint32, that bit of each cell, packed in row-major order.
     """
-    num_cells = rows.shape[1] * num_cols
-    if num_cells > SMALL_WINDOW:
-        return show_bits(rows[..., None], num_cols).reshape(-1, num_cells)
-    return jax.vmap(look_up_bits, (0, None))(join_rows(rows, num_cols), jnp.arange(num_cells, dtype=jnp.int32))
+    num_rows, num_cols = window.shape
+
+    def find(frame: Frame, numbers: jax.Array) -> jax.Array:
+        row, col = frame.rows, frame.cols
+        is_inside = (row >= 0) & (row < num_rows) & (col >= 0) & (col < num_cols)
+        return jnp.where(is_inside, (row * num_cols + col).astype(jnp.uint32) << 3 | numbers, jnp.uint32(0))
+
+    def mark(places: jax.Array) -> list[jax.Array]:
+        num_words = -(-num_rows * num_cols // WORD_BITS)
+        word = with_trailing_axes(np.arange(num_words, dtype=np.uint32), places.ndim)
+        planes = []
+        for p in range(num_bits):
+            marks = []
+            for place in places:
+                is_in = (place >> 8 == word) & ((place >> p) & 1 != 0)
+                marks.append(jnp.where(is_in, jnp.uint32(1) << ((place >> 3) % WORD_BITS), jnp.uint32(0)))
+            planes.append(fold(jnp.bitwise_or, marks))
+        return planes
+
+    return compute_once(mark)(compute_once(find)(frame, numbers))
 
 
-def show_bits(words: jax.Array, num_cols: int) -> jax.Array:
-    """The bits of rows of words, `[..., rows, K]` uint32 -> `[..., rows, num_cols]` bool."""
-    parts = [
-        words[..., start // WORD_BITS, None]
-        >> np.expand_dims(np.arange(min(WORD_BITS, num_cols - start), dtype=np.uint32), tuple(range(words.ndim - 1)))
-        for start in range(0, num_cols, WORD_BITS)
-    ]
-    return jnp.concatenate(parts, -1) & 1 != 0
+def spread_bits(words: jax.Array) -> jax.Array:
+    """Spreads bits to bytes: `[..., W]` uint32 -> `[..., 8 W]` uint32 of four bytes, each of which is 0 or 255."""
+    shifts = np.arange(0, WORD_BITS, 4, dtype=np.uint32)
+    four = (words[..., None] >> jnp.expand_dims(shifts, range(words.ndim))) & np.uint32(15)
+    ones = (four * np.uint32(0x00204081)) & np.uint32(0x01010101)
+    return (ones * np.uint32(255)).reshape(*words.shape[:-1], -1)

@@ -60,7 +60,7 @@ def _kinds_of(env: GridEnvironment) -> tuple[list[str], bool]:
     """The tiles of its beams, and whether agents that are tagged stay on the board; found without playing."""
     scenes: list[Any] = []
     jax.eval_shape(lambda key: scenes.append(env.scene(env.initial_state(key, env.default_params))), jax.random.key(0))
-    return [name for name, _ in scenes[0].beams], scenes[0].is_tagged is not None
+    return [name for shot in scenes[0].beams for name in shot.tiles], scenes[0].is_tagged is not None
 
 
 def _ground(env: GridEnvironment, brush: Brush) -> list[Marks]:
@@ -89,7 +89,8 @@ def _beams(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:
     """Each ray as one long sign, cut off at the edge of the board."""
     parts = []
     most = np.array([env.painter.shape], np.int32) - 1
-    for name, rays in env.scene(state).beams:
+    kinds = [(name, shot.rays_of(kind)) for shot in env.scene(state).beams for kind, name in enumerate(shot.tiles)]
+    for name, rays in kinds:
         first, last = beams.ray_segments(state.positions, state.headings, rays, env.beam_side_start)
         first, last = jnp.maximum(first, 0), jnp.minimum(last, most)
         is_there = (rays.reshape(-1) > 0) & (last >= first).all(1)

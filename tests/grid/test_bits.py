@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from jaxdilemmas.grid.bits import (
-    bitwise_or,
+    count_bits,
     look_up_bits,
     mark_bits,
     nth_set_bit,
     pack_bits,
-    range_bits,
     reverse_bits,
     shift_right,
     unpack_bits,
@@ -43,9 +42,9 @@ def test_unpacking_undoes_packing(count: int) -> None:
 def test_each_marked_bit_is_alone_in_words_of_its_own(count: int) -> None:
     index = np.random.default_rng(0).integers(0, count + 1, (2, 9)).astype(np.int32)
     marked = np.asarray(mark_bits(jnp.asarray(index), count // 32 + 1))
-    assert marked.shape == (2, 9, count // 32 + 1)
+    assert marked.shape == (count // 32 + 1, 2, 9)
     assert marked.dtype == np.uint32
-    for words, bit in zip(marked.reshape(18, -1), index.ravel(), strict=True):
+    for words, bit in zip(marked.reshape(-1, 18).T, index.ravel(), strict=True):
         assert np.flatnonzero(unpack_bits(jnp.asarray(words), count + 1)).tolist() == [bit]
 
 
@@ -53,7 +52,7 @@ def test_each_marked_bit_is_alone_in_words_of_its_own(count: int) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32])
 def test_bits_are_looked_up_by_number_and_the_one_after_the_last_is_false(count: int, dtype: type) -> None:
     index: np.ndarray = np.random.default_rng(0).integers(0, min(count, np.iinfo(dtype).max) + 1, (3, 40)).astype(dtype)
-    look_up = jax.jit(lambda bits, index: look_up_bits(pack_bits(bits), index))
+    look_up = jax.jit(lambda bits, index: look_up_bits(pack_bits(bits), index.astype(jnp.int32)))
     for bits in some_bits(count):
         np.testing.assert_array_equal(look_up(bits, index), np.append(bits, False)[index])
 
@@ -71,16 +70,28 @@ def some_words(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 2**32, shape, dtype=np.uint32)
 
 
-def test_bit_is_set_in_the_union_when_it_is_anywhere_along_the_axis() -> None:
-    words = some_words(3, 4, 2)
-    for axis in range(3):
-        np.testing.assert_array_equal(bitwise_or(jnp.asarray(words), axis), np.bitwise_or.reduce(words, axis))
+@pytest.mark.parametrize("count", SIZES)
+def test_set_bits_are_counted(count: int) -> None:
+    for bits in some_bits(count):
+        assert count_bits(pack_bits(jnp.asarray(bits))) == bits.sum()
 
 
-def test_bits_of_a_range_are_those_that_the_word_has() -> None:
-    ends = np.array([(first, last) for first in range(-40, 80) for last in range(first - 1, 80)], np.int32)
-    expected = [sum(1 << bit for bit in range(max(first, 0), min(last, 31) + 1)) for first, last in ends.tolist()]
-    np.testing.assert_array_equal(jax.jit(range_bits)(ends[:, 0], ends[:, 1]), np.array(expected, np.uint32))
+def test_bits_with_extra_axes_are_those_of_each_place() -> None:
+    bits = np.stack([some_bits(70), some_bits(70)[::-1]], -1).transpose(1, 0, 2)  # [70, 5, 2]
+    words = pack_bits(jnp.asarray(bits))
+    number = np.random.default_rng(0).integers(0, 70, (4, 5, 2)).astype(np.int32)
+    looked_up, nth = (
+        look_up_bits(words, jnp.asarray(number)),
+        nth_set_bit(words, jnp.minimum(number[0], count_bits(words) - 1)),
+    )
+    np.testing.assert_array_equal(unpack_bits(words, 70), bits)
+    np.testing.assert_array_equal(count_bits(words), bits.sum(0))
+    for place in np.ndindex(5, 2):
+        own = (slice(None), *place)
+        np.testing.assert_array_equal(words[own], pack_bits(jnp.asarray(bits[own])))
+        np.testing.assert_array_equal(looked_up[own], bits[own][number[own]])
+        if bits[own].any():
+            assert nth[place] == np.flatnonzero(bits[own])[min(number[0][place], bits[own].sum() - 1)]
 
 
 def test_bits_are_reversed_end_to_end() -> None:

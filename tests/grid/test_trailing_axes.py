@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxdilemmas.grid import beams, geometry, lab2d, movement, spawning
+from jaxdilemmas.grid.maps import index_of_cells
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -46,6 +47,24 @@ def move(rule: str) -> Callable[..., jax.Array]:
     return apply
 
 
+APPLES, GROWTH = RNG.random((12, B)) < 0.5, RNG.random((12, B)).astype(np.float32)
+UNIFORMS, IS_RETURNING = RNG.random((N, B)).astype(np.float32), ~IS_PRESENT & (RNG.random((N, B)) < 0.5)
+OPEN_CELLS = np.argwhere(~WALLS).astype(np.int32)
+
+
+def place(uniforms: jax.Array, is_returning: jax.Array, positions: jax.Array, is_present: jax.Array) -> jax.Array:
+    return spawning.place_agents(uniforms, is_returning, positions, is_present, OPEN_CELLS)
+
+
+def collect(apples: jax.Array, positions: jax.Array, is_present: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return spawning.collect_alive(apples, index_of_cells(OPEN_CELLS, WALLS.shape), positions, is_present)
+
+
+def regrow(apples: jax.Array, uniforms: jax.Array) -> jax.Array:
+    neighbours = spawning.neighbours_within(OPEN_CELLS, 1)
+    return spawning.regrow_by_density(apples, neighbours, (0.0, 0.3, 0.5, 0.9), uniforms)
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "relative_coordinates": (geometry.relative_coordinates, (POSITIONS, HEADINGS, CELLS)),
     "cell_index": (lambda positions: geometry.cell_index(positions, 6), (POSITIONS,)),
@@ -61,6 +80,10 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "trigger": (lab2d.trigger, (COOLDOWNS, IS_PRESENT, WANTS, STEPS)),
     "return_agents": (spawning.return_agents, (COUNTS, CELLS, POSITIONS)),
     "count_down": (spawning.count_down, (ALIVE, TIMERS)),
+    "place_agents": (place, (UNIFORMS, IS_RETURNING, POSITIONS, IS_PRESENT)),
+    "collect_alive": (collect, (APPLES, POSITIONS, IS_PRESENT)),
+    "regrow_by_density": (regrow, (APPLES, GROWTH)),
+    "ray_segments": (beams.ray_segments, (POSITIONS, HEADINGS, REACH)),
     "start_timers": (lambda alive, timers: spawning.start_timers(alive, timers, 4), (ALIVE, TIMERS)),
 }
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ from jaxdilemmas.envs.gathering import Gathering
 from jaxdilemmas.grid import views
 from jaxdilemmas.grid.bits import WORD_BITS, unpack_bits
 from jaxdilemmas.grid.geometry import relative_coordinates
-from jaxdilemmas.grid.views import Frame, Window
+from jaxdilemmas.grid.views import Window
 from tests.reference.boards import draw_walls
 from tests.reference.gathering import Gathering as SlowGathering
 from tests.reference.rollouts import as_cells, start
@@ -40,9 +39,23 @@ def some_viewers(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return positions[keep], headings[keep]
 
 
-def frame_of(positions: np.ndarray, headings: np.ndarray, window: Window) -> Frame:
-    forward, right = relative_coordinates(jnp.asarray(positions), jnp.asarray(headings), jnp.asarray(positions))
-    return views.window_frame(forward, right, jnp.asarray(headings), window)
+def frame_of(
+    others: np.ndarray, other_headings: np.ndarray, positions: np.ndarray, headings: np.ndarray, window: Window
+) -> views.Frame:
+    cells, turns = jnp.asarray(others), jnp.asarray(other_headings)
+    return views.window_frame(cells, turns, jnp.asarray(positions), jnp.asarray(headings), window)
+
+
+def cells_of_words(words: jax.Array, window: Window) -> np.ndarray:
+    """The cells of windows, `[N, rows, cols]` bool, of packed bits `[words, N]`."""
+    rows, cols = window.shape
+    return np.asarray(unpack_bits(words, rows * cols)).T.reshape(-1, rows, cols)
+
+
+def cells_of_rows(rows: jax.Array, window: Window) -> np.ndarray:
+    """The cells of windows, `[N, rows, cols]` bool, of rows `[rows, N]`; bits beyond the window are 0."""
+    assert not np.asarray(rows >> np.uint32(window.shape[1])).any() or window.shape[1] == WORD_BITS
+    return ((np.asarray(rows).T[..., None] >> np.arange(window.shape[1], dtype=np.uint32)) & 1) != 0
 
 
 def garden_states(env: Gathering) -> list[dict[str, Any]]:
@@ -102,120 +115,87 @@ def test_forward_is_up_and_the_viewer_stands_in_the_middle_of_its_row() -> None:
 
 
 @pytest.mark.parametrize("window", [Window(5, 0, 3), Window(1, 4, 1)], ids=str)
-def test_agents_are_seen_where_they_stand_and_the_lowest_index_on_top(window: Window) -> None:
-    positions, headings = some_viewers(20, seed=0)
-    positions[3], positions[7] = positions[5], positions[5]
+def test_numbers_are_seen_where_their_agents_stand(window: Window) -> None:
+    positions, headings = some_viewers(60, seed=0)
+    others, first = np.unique(positions, axis=0, return_index=True)
+    numbers = np.random.default_rng(0).integers(0, 8, (len(others), 60)).astype(np.uint32)
 
     @jax.jit
-    def draw() -> jax.Array:
-        frame = frame_of(positions, headings, window)
-        blank = jnp.zeros((20, window.shape[0] * window.shape[1]), jnp.uint8)
-        return views.paint_agents(
-            blank, frame, (10 + 4 * jnp.arange(20) + frame.headings).astype(jnp.uint8), window.shape
-        )
+    def mark() -> tuple[jax.Array, list[jax.Array]]:
+        frame = frame_of(others, headings[first], positions, headings, window)
+        return frame.headings, views.mark_numbers(frame, jnp.asarray(numbers), 3, window)
 
-    drawn = np.asarray(draw()).reshape(-1, *window.shape)
+    seen_headings, planes = mark()
+    np.testing.assert_array_equal(seen_headings, (headings[first][:, None] - headings[None]) % 4)
+    drawn = np.sum([cells_of_words(plane, window).astype(int) << p for p, plane in enumerate(planes)], 0)
     for viewer, (position, heading) in enumerate(zip(positions, headings, strict=True)):
-        board = np.zeros(WALLS.shape, np.uint8)
-        for j in reversed(range(20)):
-            board[tuple(positions[j])] = 10 + 4 * j + (headings[j] - heading) % 4
+        board = np.zeros(WALLS.shape, int)
+        board[tuple(others.T)] = numbers[:, viewer]
         np.testing.assert_array_equal(drawn[viewer], egocentric_view(board, position, heading, window, 0))
-
-
-def test_agent_that_stands_nowhere_is_not_drawn() -> None:
-    rows = jnp.array([[1, views.NOWHERE]], jnp.int16)
-    frame = Frame(rows, jnp.array([[2, 1]], jnp.int16), jnp.zeros((1, 2), jnp.int32))
-    drawn = views.paint_agents(jnp.zeros((1, 12), jnp.uint8), frame, jnp.array([[5, 6]], jnp.uint8), (3, 4))
-    assert np.flatnonzero(drawn[0]).tolist() == [6]
 
 
 BOARDS = [(5, 7), (3, 40), (70, 33)]
 
 
-def lit_board(shape: tuple[int, int], first: np.ndarray, last: np.ndarray, is_there: np.ndarray) -> np.ndarray:
-    """The cells of segments, `[H, W]` bool."""
-    lit = np.zeros(shape, bool)
-    for (row, col), (last_row, last_col), is_one in zip(first, last, is_there, strict=True):
-        if is_one:
-            lit[max(row, 0) : max(last_row + 1, 0), max(col, 0) : max(last_col + 1, 0)] = True
-    return lit
-
-
-def some_segments(shape: tuple[int, int], count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Segments along rows and columns that begin and end anywhere on the board and around it, three in four there."""
-    rng = np.random.default_rng(seed)
-    first = rng.integers(-4, np.add(shape, 3), (count, 2)).astype(np.int32)
-    along = np.eye(2, dtype=np.int32)[rng.integers(0, 2, count)]
-    last = first + along * rng.integers(0, max(shape) + 4, (count, 1)).astype(np.int32)
-    return first, last, rng.random(count) < 0.75
-
-
-@pytest.mark.parametrize("shape", BOARDS)
-def test_segments_are_marked_as_far_as_they_are_on_the_board(shape: tuple[int, int]) -> None:
-    mark = jax.jit(views.mark_segments, static_argnums=3)
-    for seed in range(4):
-        segments = some_segments(shape, 6, seed)
-        marked = views.show_bits(mark(*segments, shape).north.T, shape[1])
-        np.testing.assert_array_equal(marked, lit_board(shape, *segments))
-
-
-def cut_from_board(
-    segments: tuple[jax.Array, ...], viewers: tuple[jax.Array, jax.Array], window: Window, shape: tuple[int, int]
-) -> jax.Array:
-    first, last, is_there = segments
-    words = views.cut_lines(views.mark_segments(first, last, is_there, shape), *viewers, window)
-    return views.show_bits(words[..., None], window.shape[1])
-
-
-def mark_in_view(
-    segments: tuple[jax.Array, ...], viewers: tuple[jax.Array, jax.Array], window: Window, shape: tuple[int, int]
-) -> jax.Array:
-    first, last, is_there = segments
-    return views.view_segments(last, first, is_there, viewers, window)
-
-
 @pytest.mark.parametrize("shape", BOARDS)
 @pytest.mark.parametrize("window", [Window(5, 1, 3), Window(0, 2, 0), Window(1, 0, 15)], ids=str)
-@pytest.mark.parametrize("view", [cut_from_board, mark_in_view])
-def test_segments_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
-    shape: tuple[int, int], window: Window, view: Callable[..., jax.Array]
+def test_things_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
+    shape: tuple[int, int], window: Window
 ) -> None:
-    segments = some_segments(shape, 6, seed=9)
+    rng = np.random.default_rng(9)
+    cells = np.argwhere(rng.random(shape) < 0.2).astype(np.int32)
+    is_there = rng.random(len(cells)) < 0.5
     positions, headings = all_viewers(shape)
-    keep = np.random.default_rng(0).permutation(len(positions))[:300]
+    keep = rng.permutation(len(positions))[:300]
     positions, headings = positions[keep], headings[keep]
 
     @jax.jit
-    def look(*segments: jax.Array) -> jax.Array:
-        seen = view(segments, (jnp.asarray(positions), jnp.asarray(headings)), window, shape)
-        return seen.reshape(-1, *window.shape)
+    def look(is_there: jax.Array) -> tuple[jax.Array, jax.Array]:
+        lines = views.mark_lines([is_there[:5], is_there[5:]], cells, shape)
+        rows = views.cut_lines(lines, jnp.asarray(positions), jnp.asarray(headings), window)
+        return rows, views.join_rows(rows, window.shape[1])
 
-    seen = np.asarray(look(*segments))
-    assert seen.shape == (len(positions), *window.shape)
-    lit = lit_board(shape, *segments)
-    for view, position, heading in zip(seen, positions, headings, strict=True):
-        is_on_board = egocentric_view(np.ones(shape, bool), position, heading, window, False)
-        expected = egocentric_view(lit, position, heading, window, False)
-        np.testing.assert_array_equal(view & is_on_board, expected, err_msg=f"{position} {heading}")
-
-
-@pytest.mark.parametrize("shape", [(1, 5), (4, 8), (11, 11), (3, 32)], ids=str)
-def test_joined_rows_hold_the_cells_of_the_window_in_order_and_nothing_from_beyond_it(shape: tuple[int, int]) -> None:
-    num_rows, num_cols = shape
-    rows = np.random.default_rng(0).integers(0, 2**32, (6, num_rows), dtype=np.uint32)
-    words = jax.jit(views.join_rows, static_argnums=1)(rows, num_cols)
-    cells = jax.vmap(lambda row: unpack_bits(row, row.size * WORD_BITS))(words)
-    expected = (rows[:, :, None] >> np.arange(num_cols, dtype=np.uint32)) & 1 != 0
-    np.testing.assert_array_equal(cells[:, : num_rows * num_cols], expected.reshape(6, -1))
-    assert not cells[:, num_rows * num_cols :].any()
+    rows, words = look(is_there)
+    board = np.zeros(shape, bool)
+    board[tuple(cells.T)] = is_there
+    expected = [egocentric_view(board, *viewer, window, False) for viewer in zip(positions, headings, strict=True)]
+    np.testing.assert_array_equal(cells_of_rows(rows, window), expected)
+    np.testing.assert_array_equal(cells_of_words(words, window), expected)
 
 
-@pytest.mark.parametrize("shape", [(11, 11), (16, 21)], ids=["joined", "row by row"])
-def test_a_window_shows_the_bits_of_its_rows(shape: tuple[int, int]) -> None:
-    rows = np.random.default_rng(1).integers(0, 2**32, (3, shape[0]), dtype=np.uint32)
-    seen = jax.jit(views.show_window, static_argnums=1)(rows, shape[1])
-    expected = (rows[:, :, None] >> np.arange(shape[1], dtype=np.uint32)) & 1 != 0
-    np.testing.assert_array_equal(seen, expected.reshape(3, -1))
+@pytest.mark.parametrize("side_start", [0, 1])
+@pytest.mark.parametrize("window", [Window(5, 1, 3), Window(0, 2, 1), Window(31, 0, 5)], ids=str)
+def test_rays_are_seen_in_their_kind_as_in_the_slow_view(window: Window, side_start: int) -> None:
+    shape, rng = (40, 40), np.random.default_rng(1)
+    positions = np.stack(np.unravel_index(rng.permutation(400)[:30], (20, 20)), 1).astype(np.int32) + 10
+    headings, kinds = rng.integers(0, 4, 30).astype(np.int32), rng.integers(0, 2, 30).astype(np.int32)
+    reach = (rng.integers(0, 6, (30, 3)) * (rng.random((30, 1)) < 0.3)).astype(np.int32)
+
+    @jax.jit
+    def look() -> list[jax.Array]:
+        frame = frame_of(positions, headings, positions, headings, window)
+        return views.mark_rays(frame, jnp.asarray(reach), jnp.asarray(kinds), 2, side_start, window)
+
+    for kind, rows in enumerate(look()):
+        board = np.zeros(shape, bool)
+        for position, heading, rays, own in zip(positions, headings, reach, kinds, strict=True):
+            for ray, length in enumerate(rays):
+                start = 1 if ray == 1 else side_start
+                for cell in range(length) if own == kind else ():
+                    board[cell_at(tuple(position), heading, start + cell, ray - 1)] = True
+        assert board.any()
+        expected = [egocentric_view(board, *viewer, window, False) for viewer in zip(positions, headings, strict=True)]
+        np.testing.assert_array_equal(cells_of_rows(rows, window), expected)
+
+
+def test_bits_are_spread_to_bytes_lowest_first() -> None:
+    words = np.random.default_rng(0).integers(0, 2**32, (3, 2), dtype=np.uint32)
+    spread = np.asarray(jax.jit(views.spread_bits)(words))
+    assert spread.shape == (3, 16)
+    np.testing.assert_array_equal(
+        spread.astype("<u4").view(np.uint8),
+        255 * np.unpackbits(words.astype("<u4").view(np.uint8), axis=1, bitorder="little"),
+    )
 
 
 def test_cells_are_ahead_and_to_the_right_as_a_walker_counts_them() -> None:
