@@ -202,8 +202,11 @@ def fold(operation: Callable[[jax.Array, jax.Array], jax.Array], parts: Iterable
     that are far apart; here the innermost loop stays the one over the last axis.
 
     Args:
-      operation: takes two arrays.
-      parts: at least one array.
+      operation: takes two arrays `[...]` and returns one.
+      parts: at least one array, `[...]` each.
+
+    Returns:
+      `[...]`, of the dtype that `operation` returns.
     """
     left = list(parts)
     while len(left) > 1:
