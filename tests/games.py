@@ -5,6 +5,7 @@ import pytest
 import jaxdilemmas
 
 SLOW_TO_COMPILE = (
+    "cleanup",
     "cleanup_gallego",
     "cleanup_meltingpot",
     "commons",

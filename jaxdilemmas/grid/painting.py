@@ -12,12 +12,12 @@ from jaxdilemmas.arguments import require
 from jaxdilemmas.batching import batch_last, compute_once, fold
 from jaxdilemmas.grid import beams, views
 from jaxdilemmas.grid.bits import WORD_BITS
-from jaxdilemmas.grid.geometry import cell_index, same_cell
+from jaxdilemmas.grid.geometry import cell_index, same_cell, with_trailing_axes
 from jaxdilemmas.grid.maps import index_of_cells
 from jaxdilemmas.grid.views import Window
 
 MOST_CHANGING = 4096
-"""The largest number of cells on which things come and go. They are bits, and words are read one after the other."""
+"""The largest number of cells on which things come and go; the operations that mark them are compiled one by one."""
 
 FEW_THINGS = 24
 """Up to this many things are marked in windows one by one."""
@@ -27,6 +27,9 @@ MOST_TILES = 16
 
 OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
 """Tiles of other agents by their heading relative to the viewer's."""
+
+AGENTS = (*OTHERS, "self", "tagged")
+"""Tiles of agents in the order of their numbers, from 1 on; not every game has the last one."""
 
 TILES = ("void", "floor", "apple", "wall", "beam", *OTHERS, "self")
 """Names of tile ids in draw order."""
@@ -115,7 +118,8 @@ class Painter:
       is_beam_blocked: whether walls block beams. Beams that pass walls are not painted over them.
 
     Raises:
-      ValueError: the window is too large, or things come and go on too many cells.
+      ValueError: the window is too large, there are too many tiles, those of agents are not in order, or things come
+        and go on too many cells.
 
     Attributes:
       shape: (H, W).
@@ -136,6 +140,10 @@ class Painter:
         largest = f"at most {WORD_BITS} rows and columns; it has {window.shape}"
         require(max(window.shape) <= WORD_BITS, "window", window, largest)
         require(len(tiles) <= MOST_TILES, "tiles", tiles, f"at most {MOST_TILES}")
+        in_order = [name for name in tiles if name in AGENTS]
+        start = tiles.index(OTHERS[0])
+        is_in_order = in_order == list(AGENTS[: len(in_order)]) == list(tiles[start : start + len(in_order)])
+        require(is_in_order, "tiles", tiles, f"the tiles of agents in the order {AGENTS}, one after the other")
         cells = np.concatenate([layer.cells for layer in layers])
         self.shape: tuple[int, int] = board["wall"].shape
         allowed = f"things come and go on at most {MOST_CHANGING} cells, here on {len(cells)}"
@@ -182,6 +190,9 @@ class Painter:
         """The tile ids in every agent's window, `[N, rows, cols]` uint8."""
         names = [tile for beam in scene.beams for tile in beam.tiles]
         num_kinds = [len(beam.tiles) for beam in scene.beams]
+        most = WORD_BITS // self.window.shape[1]
+        allowed = f"at most {most} kinds in one `Beams` for a window of {self.window.shape[1]} columns"
+        require(max(num_kinds, default=0) <= most, "beams", names, allowed)
         shots = [(beam.kinds, beam.rays) for beam in scene.beams]
         planes = batch_last(partial(self._mark_windows, num_kinds))(shots, scene._replace(beams=[]))
         index = cell_index(scene.positions, self.shape[1]) * 4 + scene.headings
@@ -217,22 +228,21 @@ class Painter:
             rows = views.cut_lines(lines, positions, headings, self.window)
             return compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))(rows)
         trailing = headings.shape[1:]
-        cells = jnp.broadcast_to(views.with_trailing_axes(self._cells, positions.ndim), (*self._cells.shape, *trailing))
+        cells = jnp.broadcast_to(with_trailing_axes(self._cells, positions.ndim), (*self._cells.shape, *trailing))
         look = compute_once(partial(views.window_frame, window=self.window))
         frame = look(cells, jnp.zeros((len(cells), *trailing), jnp.int32), positions, headings)
         is_there = jnp.concatenate(scene.things)[:, None].astype(jnp.uint32)
         return views.mark_numbers(frame, jnp.broadcast_to(is_there, frame.rows.shape), 1, self.window)[0]
 
     def _number_agents(self, scene: Scene) -> jax.Array:
-        """The number of the tile of each agent j for viewer i, `[N, N, ...]` uint32.
+        """The number of the tile of each agent j for viewer i, its place in `AGENTS` from 1 on, `[N, N, ...]` uint32.
 
-        It is 0 for agents that are not drawn. 1 to 4 are the tiles `OTHERS`, 5 is "self" and 6 is "tagged". Of several
-        agents on a cell the one with the lowest index is drawn.
+        It is 0 for agents that are not drawn. Of several agents on a cell the one with the lowest index is drawn.
         """
         headings = scene.headings
-        agent = views.with_trailing_axes(jnp.arange(headings.shape[0], dtype=jnp.int32), headings.ndim)
+        agent = with_trailing_axes(jnp.arange(headings.shape[0], dtype=jnp.int32), headings.ndim)
         is_covered = [
-            (same_cell(scene.positions, scene.positions[k : k + 1])[:, 0] & (agent > k) & scene.is_drawn[k])
+            same_cell(scene.positions, scene.positions[k : k + 1])[:, 0] & (agent > k) & scene.is_drawn[k]
             for k in range(len(agent))
         ]
         is_shown = scene.is_drawn & ~fold(jnp.logical_or, is_covered)
@@ -278,7 +288,8 @@ class Painter:
         height, width = self.shape
         is_there = jnp.append(jnp.concatenate(scene.things), False)[self._thing_at]
         tiles = jnp.where(is_there, self.static_tiles(are_there=True), self.static_tiles(are_there=False))
-        row, col = jnp.arange(height)[:, None, None], jnp.arange(width)[None, :, None]
+        row = jnp.arange(height, dtype=jnp.int32)[:, None, None]
+        col = jnp.arange(width, dtype=jnp.int32)[None, :, None]
         kinds = [(name, beam.rays_of(kind)) for beam in scene.beams for kind, name in enumerate(beam.tiles)]
         for name, rays in kinds:
             first, last = beams.ray_segments(scene.positions, scene.headings, rays, self.side_start)

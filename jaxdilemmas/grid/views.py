@@ -229,7 +229,6 @@ def mark_rays(
       For each kind `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
     """
     num_rows, num_cols = window.shape
-    chex.assert_scalar_in(num_kinds * num_cols, 0, WORD_BITS)
 
     def span(frame: Frame, rays: jax.Array, kinds: jax.Array) -> tuple[jax.Array, jax.Array]:
         ahead_row = (frame.headings == SOUTH).astype(jnp.int32) - (frame.headings == NORTH).astype(jnp.int32)

@@ -317,6 +317,7 @@ def play(env: Any, num_cooperators: list[int], num_episodes: int, num_steps: int
     return {"returns": returns, "cleaned": cleaned}
 
 
+@pytest.mark.slow
 def test_the_team_passes_the_best_published_policy_on_the_game_it_was_made_for() -> None:
     env = jaxdilemmas.make("cleanup_gallego", map="full", num_agents=10)
     returns = play(env, [10], num_episodes=2, num_steps=1000)["returns"].mean(-1)
