@@ -103,22 +103,24 @@ def batch_last(function: Callable[..., Any], is_read: bool = False) -> Callable[
         with jax.numpy_rank_promotion("allow"):
             return function(*operands)
 
+    ranks: Any = None  # of the results of one game, which is always traced before a batch of games is
+
     @jax.custom_batching.custom_vmap
     def compute(*operands: Any) -> Any:
-        return plain(*operands)
+        nonlocal ranks
+        results = plain(*operands)
+        ranks = jax.tree.map(jnp.ndim, results)
+        return results
 
     @compute.def_vmap
     def compute_batch(size: int, in_batched: Any, *operands: Any) -> tuple[Any, Any]:
-        one = jax.tree.map(lambda leaf, is_batched: leaf[0] if is_batched else leaf, operands, tuple(in_batched))
-        to_last = partial(_batch_to_last, size)
-
         def move(leaf: jax.Array, is_batched: bool) -> jax.Array:
             is_apart = is_read and is_batched and leaf.dtype == bool
-            return compute_once(lambda leaf: to_last(leaf, True))(leaf) if is_apart else to_last(leaf, is_batched)
+            to_last = partial(_batch_to_last, size, is_batched=is_batched)
+            return compute_once(to_last)(leaf) if is_apart else to_last(leaf)
 
         results = plain(*jax.tree.map(move, operands, tuple(in_batched)))
-        shapes = jax.eval_shape(plain, *one)
-        results = jax.tree.map(lambda leaf, shape: _batch_to_first(leaf, shape.ndim, size), results, shapes)
+        results = jax.tree.map(partial(_batch_to_first, size), results, ranks)
         return results, jax.tree.map(lambda _: True, results)
 
     call = jax.custom_jvp(compute)
@@ -137,7 +139,7 @@ def _batch_to_last(size: int, leaf: jax.Array, is_batched: bool) -> jax.Array:
     return jnp.broadcast_to(leaf[..., None], (*leaf.shape, size)) if jnp.ndim(leaf) else leaf
 
 
-def _batch_to_first(leaf: jax.Array, ndim: int, size: int) -> jax.Array:
+def _batch_to_first(size: int, leaf: jax.Array, ndim: int) -> jax.Array:
     """Moves the batch of a result to its front; `ndim` is the number of axes of the result of one game."""
     leaf = jnp.broadcast_to(leaf if leaf.ndim > ndim else leaf[..., None], (*leaf.shape[:ndim], size))
     return jnp.moveaxis(leaf, -1, 0)

@@ -269,7 +269,8 @@ class Painter:
         static = jnp.asarray(self._tile_table)[index]
         everywhere = np.uint32(0x01010101)
 
-        def choose(mask: jax.Array, those: jax.Array, tiles: jax.Array) -> jax.Array:
+        def choose(is_those: jax.Array, those: jax.Array, tiles: jax.Array) -> jax.Array:
+            mask = (is_those << 8) - is_those  # 255 for each byte that is 1
             return tiles ^ (mask & (tiles ^ those))
 
         things, *beams_of, first, second, third = (views.spread_bits(words.T) for words in planes)
@@ -279,7 +280,7 @@ class Painter:
             if not self.is_beam_blocked:
                 is_beam &= views.spread_bits(jnp.asarray(self._open_table)[index])
             tiles = choose(is_beam, jnp.asarray(everywhere * self.tile_id(name)), tiles)
-        number = (first & everywhere) | (second & (everywhere * 2)) | (third & (everywhere * 4))
+        number = first | second << 1 | third << 2
         tiles = choose(first | second | third, number + everywhere * (self.tile_id(OTHERS[0]) - 1), tiles)
         return jnp.where(can_see[:, None], tiles, everywhere * self.tile_id("void"))
 

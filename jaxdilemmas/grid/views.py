@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.grid.bits import WORD_BITS, reverse_bits, shift_right
-from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, steps_along, with_trailing_axes
+from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, relative_coordinates, with_trailing_axes
 
 
 class Window(NamedTuple):
@@ -204,11 +204,7 @@ def window_frame(
       headings: `[N, ...]` int32.
       window: the part of the board that a viewer sees.
     """
-    chex.assert_shape([positions, others], (None, 2, *headings.shape[1:]))
-    ahead = steps_along(headings)[None]
-    offsets = others[:, None] - positions[None]
-    forward = offsets[:, :, 0] * ahead[:, :, 0] + offsets[:, :, 1] * ahead[:, :, 1]
-    right = offsets[:, :, 1] * -ahead[:, :, 0] + offsets[:, :, 0] * ahead[:, :, 1]
+    forward, right = (part.swapaxes(0, 1) for part in relative_coordinates(positions, headings, others))
     return Frame(window.ahead - forward, window.side + right, (other_headings[:, None] - headings[None]) & 3)
 
 
@@ -317,8 +313,8 @@ def mark_numbers(frame: Frame, numbers: jax.Array, num_bits: int, window: Window
 
 
 def spread_bits(words: jax.Array) -> jax.Array:
-    """Spreads bits to bytes: `[..., W]` uint32 -> `[..., 8 W]` uint32 of four bytes, each of which is 0 or 255."""
+    """Spreads bits to bytes: `[..., W]` uint32 -> `[..., 8 W]` uint32 of four bytes, each of which is 0 or 1."""
     shifts = np.arange(0, WORD_BITS, 4, dtype=np.uint32)
     four = (words[..., None] >> jnp.expand_dims(shifts, range(words.ndim))) & np.uint32(15)
-    ones = (four * np.uint32(0x00204081)) & np.uint32(0x01010101)
-    return (ones * np.uint32(255)).reshape(*words.shape[:-1], -1)
+    two = four | four << np.uint32(14)
+    return ((two | two << np.uint32(7)) & np.uint32(0x01010101)).reshape(*words.shape[:-1], -1)

@@ -166,7 +166,8 @@ def test_a_page_whose_server_was_killed_says_so(browser: Any, started: Callable[
     process = started("--env", "common_pool", "--output", str(tmp_path / "played.demos"))
     page = visit(browser, process.addresses[0]).page
     process.end(signal.SIGKILL)
-    page.wait_for_function("() => document.querySelector('#message').textContent === 'not connected; trying again'")
+    page.wait_for_function("() => document.querySelector('#message').textContent.startsWith('not connected')")
+    assert page.text_content("#message") == "not connected; trying again"
     page.close()
 
 

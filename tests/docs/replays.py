@@ -55,7 +55,8 @@ def game_replays(env_id: str, runs: Path | None = None) -> Iterator[Replay]:
     run = find_run(env_id, runs) if runs else None
     titles = {policy: policy, "random": "random"}
     if run:
-        titles = {str(run): f"IPPO, {RunDirectory(run).read_record().config['reward']} reward"} | titles
+        config = RunDirectory(run).read_record().config
+        titles = {str(run): f"IPPO, {config['reward']} reward, {config['total_env_steps']:,} env steps"} | titles
     for name, title in titles.items():
         replay = play_replay(find_player(name, env_id, env_kwargs), jax.random.key(0), title)
         yield start_of(replay, MOST_STEPS)

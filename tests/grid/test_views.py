@@ -194,7 +194,7 @@ def test_bits_are_spread_to_bytes_lowest_first() -> None:
     assert spread.shape == (3, 16)
     np.testing.assert_array_equal(
         spread.astype("<u4").view(np.uint8),
-        255 * np.unpackbits(words.astype("<u4").view(np.uint8), axis=1, bitorder="little"),
+        np.unpackbits(words.astype("<u4").view(np.uint8), axis=1, bitorder="little"),
     )
 
 

@@ -66,6 +66,7 @@ def test_two_and_eight_devices_play_and_learn_as_one(case: str, tmp_path: Path, 
     train_on_devices((1, 2, 8), *options_of(case, tmp_path, demonstrations))
     for number in (2, 8):
         claim_same(directory_of(tmp_path, 1), directory_of(tmp_path, number))
+        assert directory_of(tmp_path, number).read_record().about["devices"] == str(number)
 
 
 def test_there_is_a_case_for_every_learner() -> None:
@@ -95,6 +96,12 @@ def test_settings_vary_on_several_devices(tmp_path: Path) -> None:
     for label in ("learning_rate_0.001", "learning_rate_0.01"):
         one, two = (RunDirectory(tmp_path / str(number) / label) for number in (1, 2))
         claim_same(one, two)
+        settings = [directory.read_record().config["learning_rate"] for directory in (one, two)]
+        assert settings == [float(label.removeprefix("learning_rate_"))] * 2
+    parameters = [np.load(path / "train_states.npz") for path in sorted((tmp_path / "2").glob("learning_rate_*"))]
+    names = [name for name in parameters[0] if "params" in name]
+    assert names
+    assert all((parameters[0][name] != parameters[1][name]).any() for name in names)
 
 
 def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str) -> str:
