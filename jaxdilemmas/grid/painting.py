@@ -156,24 +156,20 @@ class Painter:
                 self.codes[board[name]] = self.tile_id(name)
         self.codes[tuple(cells.T)] = len(self.tiles) + np.arange(len(cells))
         self._cells, self._thing_at = cells, index_of_cells(cells, self.shape)
-        self._tile_table, self._open_table = self._read_windows(outside)
+        self._tile_table = self._read_windows(outside)
 
-    def _read_windows(self, outside: str) -> tuple[np.ndarray, np.ndarray]:
-        """What every possible window shows, by row-major cell and heading.
+    def _read_windows(self, outside: str) -> np.ndarray:
+        """What every possible window shows, by row-major cell and heading, `[H * W * 4, words]` uint32.
 
-        Returns:
-          `[H * W * 4, words]` uint32, four cells to a word and a byte for each cell: the tile without its thing in the
-          low half, and with its thing in the high half; and `[H * W * 4, words]` uint32, the cells over which a beam is
-          painted, as packed bits.
+        A word has four cells, and a cell a byte: the tile without its thing is the low half of the byte, and the tile
+        with its thing the high half.
         """
         empty, full = self.static_tiles(are_there=False), self.static_tiles(are_there=True)
         nothing = int(self.tile_id(outside))
         codes = views.window_table(empty | full << 4, self.window, nothing | nothing << 4).astype(np.uint8)
         num_cells = -(-codes.shape[1] // WORD_BITS) * WORD_BITS
         codes = np.pad(codes, ((0, 0), (0, num_cells - codes.shape[1])))
-        never = [self.tile_id(name) for name in ("void", "wall")]
-        is_open = np.packbits(~np.isin(codes & 15, never), axis=1, bitorder="little")
-        return codes.view("<u4").astype(np.uint32), is_open.view("<u4").astype(np.uint32)
+        return codes.view("<u4").astype(np.uint32)
 
     def static_tiles(self, are_there: bool) -> np.ndarray:
         """The tile ids of a board without agents and beams, if all things are there, or none, `[H, W]` uint8."""
@@ -260,7 +256,7 @@ class Painter:
         Args:
           names: the tile of each kind of beam.
           planes: `[words, N]` each, see `_mark_windows`.
-          index: `[N]` int32, the row of the tables for each viewer.
+          index: `[N]` int32, the row of the table for each viewer.
           can_see: `[N]` bool.
 
         Returns:
@@ -273,12 +269,15 @@ class Painter:
             mask = (is_those << 8) - is_those  # 255 for each byte that is 1
             return tiles ^ (mask & (tiles ^ those))
 
+        def is_not(name: str, tiles: jax.Array) -> jax.Array:
+            return (((tiles ^ (everywhere * self.tile_id(name))) + everywhere * 15) >> 4) & everywhere
+
         things, *beams_of, first, second, third = (views.spread_bits(words.T) for words in planes)
         low, high = static & np.uint32(0x0F0F0F0F), (static >> 4) & np.uint32(0x0F0F0F0F)
         tiles = choose(things, high, low)
         for name, is_beam in zip(names, beams_of, strict=True):
             if not self.is_beam_blocked:
-                is_beam &= views.spread_bits(jnp.asarray(self._open_table)[index])
+                is_beam &= is_not("void", tiles) & is_not("wall", tiles)
             tiles = choose(is_beam, jnp.asarray(everywhere * self.tile_id(name)), tiles)
         number = first | second << 1 | third << 2
         tiles = choose(first | second | third, number + everywhere * (self.tile_id(OTHERS[0]) - 1), tiles)
