@@ -19,7 +19,7 @@ ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
     "jaxdilemmas.arguments": {"jax", "numpy"},
-    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
+    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy", "flax"},
     "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces"}
     | {"jax", "numpy", "flax"},
     "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
