@@ -140,7 +140,7 @@ def of_spaces() -> list[Case]:
     shape = (None, 5, "x", [2], (1.5,), (-1,), (True,), (2**31,), object())
     box: dict[str, Any] = {"low": 0.0, "high": 1.0, "shape": (2,)}
     dtype = ("x", 5, bool, str, complex, object())
-    extras = {"view": jaxdilemmas.Box(**box), "names": ("a", "b")}
+    extras: dict[str, Any] = {"view": jaxdilemmas.Box(**box), "names": ("a", "b")}
     return [
         Case(jaxdilemmas.Discrete, {"n": 3}, {"n": COUNT}),
         Case(jaxdilemmas.Box, box, {"low": bound, "high": bound, "shape": shape, "dtype": dtype}),
