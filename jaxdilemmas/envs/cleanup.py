@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxdilemmas.arguments import check_flag
-from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import goes_first, move_agents
 from jaxdilemmas.grid.painting import Scene

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.arguments import check_flag
-from jaxdilemmas.batching import fold
+from jaxdilemmas.batching import batched, fold
 from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.grid import lab2d, spawning
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, check_regrowth_probabilities, outcome
 from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
 from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.painting import Scene, one_kind

@@ -1,7 +1,7 @@
 """`GridEnvironment`, the base class of all grid games: static layers, kinds of observation and how they are painted."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import chex
@@ -100,19 +100,6 @@ def check_density_params(params: DensityParams) -> None:
     """Raises a ValueError if a number is outside its range."""
     check_counts(params, "timeout_steps", "hits_to_tag", "max_steps")
     check_regrowth_probabilities(params)
-
-
-def batched(transition: Callable[..., Transition]) -> Callable[..., Transition]:
-    """Makes a method `transition` be computed with the batch as the last axis of all its arrays, see `batch_last`.
-
-    So an array that `Environment.transition` calls `[N]` is `[N, ...]` in the method.
-    """
-
-    @wraps(transition)
-    def call(self: Any, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
-        return batch_last(partial(transition, self), is_read=True)(draws, state, actions, params)
-
-    return call
 
 
 def outcome(
