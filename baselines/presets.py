@@ -97,6 +97,15 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ippo", "intersection"): LOOKING_AHEAD,
     # tuned on common_pool with reward="common"
     **{("ippo", game): POOL for game in ("common_pool", "common_pool_network")},
+    # tuned on the iterated and the one-shot prisoner's dilemma, with both rewards
+    ("ippo", "matrix_game"): {
+        "num_envs": 32,
+        "rollout_steps": 25,
+        "num_minibatches": 2,
+        "learning_rate": 3e-3,
+        "reward_scale": 0.3,
+        "total_env_steps": 200_000,
+    },
     # tuned on 1,000 and 20,000 recorded transitions
     ("mamql", "gems"): GEMS_IMITATION,
     ("iq_learn", "gems"): GEMS_IMITATION,

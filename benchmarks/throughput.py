@@ -63,6 +63,10 @@ CASES: dict[str, list[Case]] = {
     "gems": [Case({}, observations=("entities", "planes"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "intersection": [Case({}, observations=(NUMBERS,))],
+    "matrix_game": [
+        Case({}, num_envs=4096, observations=(NUMBERS,)),
+        Case({"game": "public_goods"}, num_envs=4096, observations=(NUMBERS,)),
+    ],
     "overcooked": [Case({}, observations=(NUMBERS,))],
 }
 """By id of the game; a game that is not here is measured as `make` builds it."""

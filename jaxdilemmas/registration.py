@@ -29,6 +29,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "gems": "jaxdilemmas.envs.gems:Gems",
     "harvest": "jaxdilemmas.envs.harvest:Harvest",
     "intersection": "jaxdilemmas.envs.intersection:Intersection",
+    "matrix_game": "jaxdilemmas.envs.matrix_game:MatrixGame",
     "overcooked": "jaxdilemmas.envs.overcooked:Overcooked",
 }
 

@@ -19,9 +19,10 @@ ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
     "jaxdilemmas.arguments": {"jax", "numpy"},
-    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy", "flax"},
+    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces"}
     | {"jax", "numpy", "flax"},
+    "jaxdilemmas.payoff_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "jax", "flax"},
     "jaxdilemmas.graphs": {"jaxdilemmas.arguments", "numpy", "networkx"},
     "jaxdilemmas.preferences": {"jaxdilemmas.arguments", "jax", "numpy"},
     "jaxdilemmas.bonuses": {"jaxdilemmas.arguments", "jax"},
@@ -38,6 +39,8 @@ ALLOWED = {
     "jaxdilemmas.policies.common_pool_network": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
     "jaxdilemmas.policies.intersection": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
+    "jaxdilemmas.policies.matrix_game": CONTRACT
+    | {"jaxdilemmas.envs.matrix_game", "jaxdilemmas.payoff_environment", "jaxdilemmas.uniforms", "jax", "numpy"},
     "jaxdilemmas.policies.overcooked": CONTRACT
     | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.envs.overcooked", "jaxdilemmas.policies.routes"}
     | {"jaxdilemmas.grid", "jax", "numpy"},
@@ -54,6 +57,8 @@ ALLOWED = {
     "jaxdilemmas.pictures.*": GAME | {"jaxdilemmas.rendering", "jaxdilemmas.envs"},
     "jaxdilemmas.pictures.common_pool_network": GAME
     | {"jaxdilemmas.rendering", "jaxdilemmas.envs", "jaxdilemmas.pictures.common_pool"},
+    "jaxdilemmas.pictures.matrix_game": {"jaxdilemmas.envs.matrix_game", "jaxdilemmas.pictures.common_pool"}
+    | {"jaxdilemmas.rendering", "jax", "numpy"},
     "jaxdilemmas.adapters": set(),
     "jaxdilemmas.adapters.agents": CONTRACT | {"jaxdilemmas.wrappers"},
     "jaxdilemmas.adapters.jaxmarl": CONTRACT | {"jaxdilemmas.adapters.agents", "jax", "jaxmarl"},
@@ -77,9 +82,9 @@ ALLOWED = {
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.gems": CONTRACT | {"jaxdilemmas.grid", "chex", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.intersection": CONTRACT
-    | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
+    "jaxdilemmas.envs.matrix_game": CONTRACT | {"jaxdilemmas.payoff_environment", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},
 }
 """What a module imports at most beside the standard library; packages stand for their modules."""

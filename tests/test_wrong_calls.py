@@ -140,14 +140,11 @@ def of_spaces() -> list[Case]:
     shape = (None, 5, "x", [2], (1.5,), (-1,), (True,), (2**31,), object())
     box: dict[str, Any] = {"low": 0.0, "high": 1.0, "shape": (2,)}
     dtype = ("x", 5, bool, str, complex, object())
-    extras: dict[str, Any] = {"view": jaxdilemmas.Box(**box), "names": ("a", "b")}
     return [
         Case(jaxdilemmas.Discrete, {"n": 3}, {"n": COUNT}),
         Case(jaxdilemmas.Box, box, {"low": bound, "high": bound, "shape": shape, "dtype": dtype}),
         Case(jaxdilemmas.Discrete(3).sample, {"key": KEY}, {"key": NO_KEY}),
         Case(jaxdilemmas.Box(**box).sample, {"key": KEY}, {"key": NO_KEY}),
-        Case(jaxdilemmas.WithExtras, extras, {"view": (*GAME, 3), "names": ((), ("a", "a"), "a", (3,), ["a"], None)}),
-        Case(jaxdilemmas.WithExtras(**extras).sample, {"key": KEY}, {"key": NO_KEY}),
     ]
 
 
@@ -310,10 +307,11 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "harvest": CHOICE,
     "regrowth": CHOICE,
     "beam_enabled": FLAG,
-    "extras": FLAG,
     "beam_length": COUNT_OR_NONE,
     "graph": (*MATRIX[:3], "no such graph"),
     "num_nodes": (*COUNT_OR_NONE, 10**6),
+    "game": (None, 5, "no such game", [1.0, [2.0]], np.zeros((2, 3, 2)), np.full((2, 2, 2), NAN), {}),
+    "payoffs": (None, 5, "ab", [1.0, [2.0]], np.zeros((3, 3, 2)), np.full((2, 2, 2), INF), {}),
     "access": (5, "ab", [[1.0], [1.0, 2.0]], np.zeros((4, 4)), np.full((4, 4), 2), np.ones((1, 4)), {}),
     "most_gems": COUNT_FROM_0,
     "zap_cooldown": COUNT_FROM_0,
@@ -336,7 +334,7 @@ def of_game(env_id: str) -> list[Case]:
     fields = {field.name: getattr(env.default_params, field.name) for field in dataclasses.fields(env.default_params)}
     by_kind = {int: COUNT, float: POSITIVE_NUMBER, tuple: TABLE}
     wrong = {name: BY_NAME[name] for name in names} | {
-        name: BY_NAME.get(name, by_kind[type(value)]) for name, value in fields.items()
+        name: BY_NAME[name] if name in BY_NAME else by_kind[type(value)] for name, value in fields.items()
     }
     return [Case(game, {}, wrong)]
 
@@ -375,8 +373,7 @@ def test_every_public_function_has_a_case() -> None:
     without_arguments = {jaxdilemmas.registered_envs}
     abstract = {Environment}
     functions = {case.function for name, part in PARTS.items() if name != "adapters" for case in part()}
-    records = {jaxdilemmas.Observation}
-    assert public_functions() - functions == without_arguments | abstract | records
+    assert public_functions() - functions == without_arguments | abstract
 
 
 def test_there_are_at_least_500_wrong_calls() -> None:

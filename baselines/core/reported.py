@@ -30,6 +30,7 @@ EVENTS = {
     "useful_dish_taken": Reported(in_updates=True),
     "soup_taken": Reported(in_updates=True),
     "delivered": Reported(True, True),
+    "choice": Reported(in_updates=True),
     "effort": Reported(in_updates=True),  # of an episode restraint is reported
 }
 """By name in `info`, in the order of the reports. A game has some of them."""

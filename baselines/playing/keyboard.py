@@ -57,6 +57,7 @@ FAMILIES = {
     },
     "intersection": {"slower": "ArrowDown s", "idle": ".", "faster": "ArrowUp w"},
     "common_pool": {"wait": ".", "take": "Space"},
+    "matrix_game": {"cooperate": "c", "defect": "d"},
 }
 """Keys by the last name of `picture_module` and the name of the action; other actions are on the digits."""
 

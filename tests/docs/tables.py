@@ -17,7 +17,7 @@ import numpy as np
 import jaxdilemmas
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.registration import registered_class
-from jaxdilemmas.spaces import Discrete, extra_names, view_of
+from jaxdilemmas.spaces import Discrete
 from tests.docs.game_pages import GAME_PAGES, Cells, pages_by_game, read_cells, split_page
 from tests.docs.pages import ROOT
 
@@ -104,9 +104,11 @@ def meanings(params_class: type) -> Cells:
 
 
 def number(value: Any) -> str:
-    """A default value as pages show it: 1 for 1.0, and tuples in brackets."""
+    """A default value as pages show it: 1 for 1.0, tuples in brackets, the shape of an array."""
     if isinstance(value, Sequence):
         return f"({', '.join(map(number, value))})"
+    if isinstance(value, np.ndarray):
+        return f"{list(value.shape)} numbers"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -135,10 +137,9 @@ def actions(env: Environment) -> int:
 
 
 def space(env: Environment) -> str:
-    """Shape and dtype of the observations of all agents, and of the extras beside them."""
-    view, names = view_of(env.observation_space), extra_names(env.observation_space)
-    shape = ", ".join(map(str, ("N", *view.shape)))
-    return f"`[{shape}]` {np.dtype(view.dtype).name}" + (f" and `[N, {len(names)}]` float32" if names else "")
+    """Shape and dtype of the observations of all agents."""
+    shape = ", ".join(map(str, ("N", *env.observation_space.shape)))
+    return f"`[{shape}]` {np.dtype(env.observation_space.dtype).name}"
 
 
 def spaces(env_id: str) -> list[str]:
