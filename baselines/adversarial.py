@@ -237,8 +237,9 @@ def make_players(config: Config, env: Environment) -> Players:
 
 def action_logits(players: Players, policies: Any, obs: jax.Array) -> jax.Array:
     """The agents' logits, `[M, N, ...]` as the game shows them -> `[M, N, A]`."""
-    memory, starts = players.networks.initial_memory(len(obs)), jnp.zeros((1, len(obs)), bool)
-    return players.networks.apply(policies, memory, players.code.encode(obs)[None], starts).logits[0]
+    stored = players.code.encode(obs)
+    memory, starts = players.networks.initial_memory(len(stored)), jnp.zeros((1, len(stored)), bool)
+    return players.networks.apply(policies, memory, stored[None], starts).logits[0]
 
 
 def action_log_probs(players: Players, policies: Any, transitions: Transitions) -> jax.Array:

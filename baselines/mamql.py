@@ -81,7 +81,8 @@ def loss(config: SoftQConfig, critic: Critic, network_params: Any, batch: Batch)
     rows: Transitions = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
     num_expert, num_rows = len(batch.expert.actions), len(rows.actions)
     starts = [batch.initial_obs] if config.value_samples == "v0" else []
-    reading = critic.read(network_params, jnp.concatenate([rows.obs, rows.next_obs, *starts]))
+    seen = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), rows.obs, rows.next_obs, *starts)
+    reading = critic.read(network_params, seen)
     now, following, first = (
         jax.tree.map(lambda leaf, part=part: leaf[part], reading)
         for part in (slice(num_rows), slice(num_rows, 2 * num_rows), slice(2 * num_rows, None))

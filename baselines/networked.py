@@ -33,10 +33,10 @@ from baselines.networking.networked_rollout import (
     remember,
 )
 from baselines.networking.protocols import PROTOCOLS, Links, Memory, Network, Params, ProtocolName, cut
-from jaxdilemmas.arguments import check_choice, check_flag, require
+from jaxdilemmas.arguments import check_choice, check_flag, refusal, require
 from jaxdilemmas.environment import Environment, check_key
 from jaxdilemmas.graphs import GRAPHS, check_adjacency, edges_of, make_graph
-from jaxdilemmas.spaces import Discrete
+from jaxdilemmas.spaces import Box, Discrete
 from jaxdilemmas.wrappers import AutoReset, EpisodeStatistics
 
 Metrics = dict[str, jax.Array]
@@ -171,8 +171,8 @@ def make_network(config: Config, env: Environment, adjacency: ArrayLike | None =
     """The networks of all agents; see `make_trainer`."""
     check_arguments(config, Config, env)
     space, actions = env.observation_space, env.action_space
-    is_vector = len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating)
-    require(is_vector, "observation_space", space, "a vector of floats")
+    if not (isinstance(space, Box) and len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating)):
+        raise ValueError(refusal("observation_space", space, "a vector of floats"))
     if not isinstance(actions, Discrete):
         raise ValueError(f"action_space={actions!r} is not allowed: networked agents need a Discrete one")
     protocol = PROTOCOLS[config.protocol]

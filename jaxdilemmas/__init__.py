@@ -14,13 +14,15 @@ from jaxdilemmas.registration import make, register, registered_envs
 
 if TYPE_CHECKING:
     from jaxdilemmas.environment import Environment
-    from jaxdilemmas.spaces import Box, Discrete
+    from jaxdilemmas.spaces import Box, Discrete, Observation, WithExtras
     from jaxdilemmas.wrappers import AddBonus, AutoReset, EpisodeStatistics, TransformRewards
 
 _HOMES = {
     "Environment": "environment",
     "Box": "spaces",
     "Discrete": "spaces",
+    "Observation": "spaces",
+    "WithExtras": "spaces",
     "AddBonus": "wrappers",
     "AutoReset": "wrappers",
     "EpisodeStatistics": "wrappers",
@@ -35,7 +37,9 @@ __all__ = [
     "Discrete",
     "Environment",
     "EpisodeStatistics",
+    "Observation",
     "TransformRewards",
+    "WithExtras",
     "make",
     "register",
     "registered_envs",

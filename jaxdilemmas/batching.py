@@ -132,6 +132,19 @@ def batch_last(function: Callable[..., Any], is_read: bool = False) -> Callable[
     return wraps(function)(call)
 
 
+def batched(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes `transition` of a game be computed with the batch as the last axis of all its arrays, see `batch_last`.
+
+    So an array that `Environment.transition` calls `[N]` is `[N, ...]` in the method.
+    """
+
+    @wraps(method)
+    def call(self: Any, *operands: Any) -> Any:
+        return batch_last(partial(method, self), is_read=True)(*operands)
+
+    return call
+
+
 def _batch_to_last(size: int, leaf: jax.Array, is_batched: bool) -> jax.Array:
     """Moves the batch of an array to its end; an array without one is repeated, a number without one stays as it is."""
     if is_batched:

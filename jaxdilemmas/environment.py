@@ -22,11 +22,14 @@ from jaxdilemmas.arguments import refusal as refusal
 from jaxdilemmas.arguments import require as require
 from jaxdilemmas.arguments import show as show
 from jaxdilemmas.batching import vary_alike
-from jaxdilemmas.spaces import Space
+from jaxdilemmas.spaces import Space, WithExtras
 
 Info = dict[str, jax.Array]
 Transition = tuple[Any, jax.Array, jax.Array, Info]
-Step = tuple[jax.Array, Any, jax.Array, jax.Array, jax.Array, Info]
+Observed = Any
+"""One observation per agent: an array `[N, ...]` or, where the space of one is a `WithExtras`, an `Observation`."""
+
+Step = tuple[Observed, Any, jax.Array, jax.Array, jax.Array, Info]
 COMPILED = "_compiled_methods"
 """The name of the attribute in which an environment keeps its compiled functions."""
 
@@ -143,8 +146,8 @@ class Environment(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def observation_space(self) -> Space:
-        """The space of one agent's observation."""
+    def observation_space(self) -> Space | WithExtras:
+        """The space of one agent's observation: an array or, in a `WithExtras`, a view and numbers beside it."""
 
     @property
     @abc.abstractmethod
@@ -188,10 +191,10 @@ class Environment(abc.ABC):
         """
 
     @abc.abstractmethod
-    def observe(self, state: Any, params: Any) -> jax.Array:
-        """Returns one observation per agent, `[N, ...]`."""
+    def observe(self, state: Any, params: Any) -> Observed:
+        """Returns one observation per agent, `[N, ...]`; see `observation_space`."""
 
-    def reset(self, key: jax.Array, params: Any = None) -> tuple[jax.Array, Any]:
+    def reset(self, key: jax.Array, params: Any = None) -> tuple[Any, Any]:
         """Starts an episode. The method is compiled at its first call, once for each environment object.
 
         Args:
@@ -207,7 +210,7 @@ class Environment(abc.ABC):
         check_key(key)
         return self._compiled("_reset")(key, self.check_params(params))
 
-    def _reset(self, key: jax.Array, params: Any) -> tuple[jax.Array, Any]:
+    def _reset(self, key: jax.Array, params: Any) -> tuple[Any, Any]:
         """The part of `reset` that is compiled."""
         state = vary_alike(self.initial_state(key, params), (key, params))
         return self.observe(state, params), state

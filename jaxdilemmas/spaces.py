@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
 from jaxdilemmas.arguments import MOST_NUMBER, check_count, check_key, is_count, require
 
@@ -129,6 +130,65 @@ class Box:
         x = _array_from(x)
         ends_in_shape = x.shape[x.ndim - len(self.shape) :] == self.shape if x.ndim >= len(self.shape) else False
         return bool(x.dtype == np.dtype(self.dtype) and ends_in_shape and np.all((x >= self.low) & (x <= self.high)))
+
+
+class Observation(struct.PyTreeNode):
+    """What agents observe in games that show more than a view.
+
+    Attributes:
+      view: `[N, ...]`, what an agent sees of the board.
+      extras: `[N, k]` float32, numbers that no view shows, such as an inventory; see `WithExtras.names`.
+    """
+
+    view: jax.Array
+    extras: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class WithExtras:
+    """The space of an `Observation` of one agent: a view, and k float32 numbers beside it.
+
+    Args:
+      view: the space of the view.
+      names: the name of each of the k numbers.
+
+    Raises:
+      ValueError: `view` is not a Box or a Discrete, or `names` are not distinct names, at least one.
+    """
+
+    view: Space
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.view, Box | Discrete), "view", self.view, "a Box or a Discrete")
+        is_named = isinstance(self.names, tuple) and all(isinstance(name, str) and name for name in self.names)
+        allowed = "a tuple of distinct names, at least one"
+        require(is_named and len(set(self.names)) == len(self.names) > 0, "names", self.names, allowed)
+
+    @property
+    def extras(self) -> Box:
+        """The space of the numbers beside the view, `[k]` float32."""
+        return Box(-math.inf, math.inf, (len(self.names),), np.float32)
+
+    def sample(self, key: jax.Array) -> Observation:
+        """Draws a view uniformly and standard normal numbers; raises a ValueError unless `key` is one PRNG key."""
+        check_key(key)
+        key_view, key_extras = jax.random.split(key)
+        return Observation(self.view.sample(key_view), self.extras.sample(key_extras))
+
+    def contains(self, x: Any) -> bool:
+        """Whether `x` is an `Observation`, with any number of leading axes, that contains only members."""
+        return isinstance(x, Observation) and self.view.contains(x.view) and self.extras.contains(x.extras)
+
+
+def view_of(space: Space | WithExtras) -> Space:
+    """The space of the view: the space itself where nothing is shown beside it."""
+    return space.view if isinstance(space, WithExtras) else space
+
+
+def extra_names(space: Space | WithExtras) -> tuple[str, ...]:
+    """The names of the numbers beside the view: none where a space has no extras."""
+    return space.names if isinstance(space, WithExtras) else ()
 
 
 def _kind_of(dtype: Any) -> str:

@@ -1,4 +1,4 @@
-"""Uniform random numbers, with the bits of `jax.random.uniform`, in a third of its time in a batch on a CPU.
+"""Random numbers and split keys, bitwise those of `jax.random`, in a third of its time in a batch on a CPU.
 
 JAX computes threefry in a loop whose rounds read and write memory. Here the rounds are unrolled, behind
 `compute_once`, since XLA would repeat them for every reader.
@@ -35,10 +35,29 @@ def uniform(key: jax.Array, count: int) -> jax.Array:
     if not _is_threefry(key):
         return jax.random.uniform(key, (count,), jnp.float32)
 
+    return batch_last(compute_once(lambda key: _as_uniforms(_bits(key, count))))(jax.random.key_data(key))
+
+
+def normal(key: jax.Array, count: int) -> jax.Array:
+    """Draws from a normal distribution, bitwise as `jax.random.normal(key, (count,), jnp.float32)`."""
+    if not _is_threefry(key):
+        return jax.random.normal(key, (count,), jnp.float32)
+
+    least = np.nextafter(np.float32(-1), np.float32(0))
+    between = jnp.maximum(least, uniform(key, count) * (1 - least) + least)
+    return np.float32(np.sqrt(2)) * jax.lax.erf_inv(between)
+
+
+def integers(key: jax.Array, count: int, end: int) -> jax.Array:
+    """Draws whole numbers below `end`, bitwise as `jax.random.randint(key, (count,), 0, end, jnp.int32)`."""
+    if not _is_threefry(key):
+        return jax.random.randint(key, (count,), 0, end, jnp.int32)
+
+    weight = (2**16 % end) ** 2 % 2**32 % end  # of 2^32, as jax.random has it: 0 if `end` is above 2^16
+
     def draw(key: jax.Array) -> jax.Array:
-        first, second = _encipher_numbers(key, count)
-        mantissa = ((first ^ second) >> np.uint32(9)) | np.uint32(0x3F800000)
-        return jax.lax.bitcast_convert_type(mantissa, jnp.float32) - jnp.float32(1)
+        high, low = (_bits(half, count) % np.uint32(end) for half in _split(key))
+        return ((high * np.uint32(weight) + low) % np.uint32(end)).astype(jnp.int32)
 
     return batch_last(compute_once(draw))(jax.random.key_data(key))
 
@@ -48,7 +67,7 @@ def split(key: jax.Array) -> tuple[jax.Array, jax.Array]:
     if not _is_threefry(key):
         first, second = jax.random.split(key)
         return first, second
-    words = batch_last(compute_once(lambda key: jnp.stack(_encipher_numbers(key, 2), 1)))(jax.random.key_data(key))
+    words = batch_last(compute_once(_split))(jax.random.key_data(key))
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         return words[0], words[1]
     return jax.random.wrap_key_data(words[0]), jax.random.wrap_key_data(words[1])
@@ -60,6 +79,23 @@ def _is_threefry(key: jax.Array) -> bool:
     is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     kind = str(jax.random.key_impl(key)) if is_typed else options.jax_default_prng_impl
     return kind == "threefry2x32" and options.jax_threefry_partitionable and jax.default_backend() == "cpu"
+
+
+def _split(key: jax.Array) -> jax.Array:
+    """The words of two keys, `[2, 2, ...]` uint32, for those of one key, `[2, ...]`."""
+    return jnp.stack(_encipher_numbers(key, 2), 1)
+
+
+def _bits(key: jax.Array, count: int) -> jax.Array:
+    """The bits that `jax.random.bits` draws, `[count, ...]` uint32."""
+    first, second = _encipher_numbers(key, count)
+    return first ^ second
+
+
+def _as_uniforms(bits: jax.Array) -> jax.Array:
+    """The numbers in [0, 1) that `jax.random.uniform` makes of bits, `[...]` float32 for `[...]` uint32."""
+    mantissa = (bits >> np.uint32(9)) | np.uint32(0x3F800000)
+    return jax.lax.bitcast_convert_type(mantissa, jnp.float32) - jnp.float32(1)
 
 
 def _encipher_numbers(key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:

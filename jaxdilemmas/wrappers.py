@@ -13,9 +13,9 @@ from flax import struct
 from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import replace_if_any
 from jaxdilemmas.bonuses import Bonus, Signal, check_weight
-from jaxdilemmas.environment import Environment, Info, Step, Transition, check_game, require
+from jaxdilemmas.environment import Environment, Info, Observed, Step, Transition, check_game, require
 from jaxdilemmas.preferences import Preference
-from jaxdilemmas.spaces import Space
+from jaxdilemmas.spaces import Space, WithExtras
 from jaxdilemmas.uniforms import split
 
 
@@ -47,7 +47,7 @@ class Wrapper(Environment):
         return getattr(self.env, name)
 
     @property
-    def observation_space(self) -> Space:
+    def observation_space(self) -> Space | WithExtras:
         """The space of the inner environment."""
         return self.env.observation_space
 
@@ -72,7 +72,7 @@ class Wrapper(Environment):
         """Returns the transition of the inner environment."""
         return self.env.transition(draws, state, actions, params)
 
-    def observe(self, state: Any, params: Any) -> jax.Array:
+    def observe(self, state: Any, params: Any) -> Observed:
         """Returns the observation of the inner environment."""
         return self.env.observe(self.inner_state(state), params)
 

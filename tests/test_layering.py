@@ -19,7 +19,7 @@ ALLOWED = {
     "jaxdilemmas": {"jaxdilemmas.registration"},
     "jaxdilemmas.registration": {"jaxdilemmas.arguments", "jaxdilemmas.environment"},
     "jaxdilemmas.arguments": {"jax", "numpy"},
-    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy"},
+    "jaxdilemmas.spaces": {"jaxdilemmas.arguments", "jax", "numpy", "flax"},
     "jaxdilemmas.environment": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.spaces"}
     | {"jax", "numpy", "flax"},
     "jaxdilemmas.payoff_environment": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "jax", "flax"},
@@ -82,7 +82,8 @@ ALLOWED = {
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.gems": CONTRACT | {"jaxdilemmas.grid", "chex", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.intersection": CONTRACT | {"jaxdilemmas.batching", "chex", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.intersection": CONTRACT
+    | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.matrix_game": CONTRACT | {"jaxdilemmas.payoff_environment", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},

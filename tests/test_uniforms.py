@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.uniforms import split, uniform
+from jaxdilemmas.uniforms import integers, normal, split, uniform
 
 KEYS = {
     "typed": jax.random.key,
@@ -21,6 +21,16 @@ def test_uniforms_are_those_of_jax(kind: str, count: int) -> None:
     found = jax.jit(uniform, static_argnums=1)(key, count)
     assert found.dtype == jnp.float32
     np.testing.assert_array_equal(found, jax.random.uniform(key, (count,), jnp.float32))
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_normal_numbers_and_integers_are_those_of_jax(kind: str) -> None:
+    key = KEYS[kind](5)
+    np.testing.assert_array_equal(jax.jit(normal, static_argnums=1)(key, 999), jax.random.normal(key, (999,)))
+    for end in (3, 70_000):
+        found = jax.jit(integers, static_argnums=(1, 2))(key, 999, end)
+        assert found.dtype == jnp.int32
+        np.testing.assert_array_equal(found, jax.random.randint(key, (999,), 0, end))
 
 
 @pytest.mark.parametrize("kind", KEYS)

@@ -140,11 +140,14 @@ def of_spaces() -> list[Case]:
     shape = (None, 5, "x", [2], (1.5,), (-1,), (True,), (2**31,), object())
     box: dict[str, Any] = {"low": 0.0, "high": 1.0, "shape": (2,)}
     dtype = ("x", 5, bool, str, complex, object())
+    extras: dict[str, Any] = {"view": jaxdilemmas.Box(**box), "names": ("a", "b")}
     return [
         Case(jaxdilemmas.Discrete, {"n": 3}, {"n": COUNT}),
         Case(jaxdilemmas.Box, box, {"low": bound, "high": bound, "shape": shape, "dtype": dtype}),
         Case(jaxdilemmas.Discrete(3).sample, {"key": KEY}, {"key": NO_KEY}),
         Case(jaxdilemmas.Box(**box).sample, {"key": KEY}, {"key": NO_KEY}),
+        Case(jaxdilemmas.WithExtras, extras, {"view": (*GAME, 3), "names": ((), ("a", "a"), "a", (3,), ["a"], None)}),
+        Case(jaxdilemmas.WithExtras(**extras).sample, {"key": KEY}, {"key": NO_KEY}),
     ]
 
 
@@ -307,6 +310,7 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "harvest": CHOICE,
     "regrowth": CHOICE,
     "beam_enabled": FLAG,
+    "extras": FLAG,
     "beam_length": COUNT_OR_NONE,
     "graph": (*MATRIX[:3], "no such graph"),
     "num_nodes": (*COUNT_OR_NONE, 10**6),
@@ -373,7 +377,8 @@ def test_every_public_function_has_a_case() -> None:
     without_arguments = {jaxdilemmas.registered_envs}
     abstract = {Environment}
     functions = {case.function for name, part in PARTS.items() if name != "adapters" for case in part()}
-    assert public_functions() - functions == without_arguments | abstract
+    records = {jaxdilemmas.Observation}
+    assert public_functions() - functions == without_arguments | abstract | records
 
 
 def test_there_are_at_least_500_wrong_calls() -> None:

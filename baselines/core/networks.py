@@ -90,7 +90,13 @@ class ActorCritic(nn.Module):
         return Output(memory, logits, Dense(1)(critic)[..., 0])
 
     def read(self, stored: jax.Array) -> jax.Array:
-        """The first layers, `[M, ...]` -> `[M, hidden_size]`."""
+        """The first layers, `[M, ...]` -> `[M, hidden_size]`; extras follow behind them as they are."""
+        views, extras = self.code.split(stored)
+        read = self.read_views(views)
+        return read if extras is None else jnp.concatenate([read, extras], axis=-1)
+
+    def read_views(self, stored: jax.Array) -> jax.Array:
+        """The first layers on views, `[M, ...]` -> `[M, hidden_size]`."""
         if self.torso == "set":
             return EntityTorso(self.code.kinds, self.hidden_size)(self.code.numbers(stored))
         if self.torso != "conv":
@@ -126,7 +132,7 @@ def make_agent_networks(module: ActorCritic, num_agents: int, is_shared: bool) -
 
 def _init(module: ActorCritic, key: jax.Array) -> Any:
     """The parameters of one network."""
-    obs = module.code.encode(jnp.zeros((1, 1, *module.code.shape), jnp.uint8 if module.code.num_bits else jnp.float32))
+    obs = module.code.encode(module.code.example(1, 1))
     memory, starts = jnp.zeros((1, module.memory_size)), jnp.zeros((1, 1), bool)
     return module.init(key, memory, obs, starts, jnp.zeros(1, jnp.int32))
 

@@ -1,14 +1,14 @@
 """How observations are stored by a learner and read by a network: tile ids as packed bits, all else as it is."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.environment import Environment, require
-from jaxdilemmas.spaces import Space
+from jaxdilemmas.environment import Environment, Observed, require
+from jaxdilemmas.spaces import Observation, Space, WithExtras, extra_names, view_of
 
 Torso = Literal["mlp", "conv", "gru", "set"]
 WORD_BITS = 32
@@ -27,12 +27,16 @@ class ObservationCode:
     A network that reads P windows, overlapping squares of cells, is a convolution written as a product: for it tile ids
     are stored window by window, `[..., P, W]`.
 
+    An `Observation` is stored as one row: the stored view, flat, and behind it the bits of the extras in its dtype.
+
     Attributes:
       shape: the space's.
       num_bits: bits of a tile id; 0 if the space does not hold tile ids.
       scale: entries are divided by it: 255 for pixels, 1 for one-hot and float observations.
       in_windows: whether the network reads windows.
       kinds: of the slots of observations that are entities, for networks that read sets; see `entities.EntityTorso`.
+      dtype: the name of the space's.
+      num_extras: numbers beside the view.
     """
 
     shape: tuple[int, ...]
@@ -40,6 +44,8 @@ class ObservationCode:
     scale: float = 1.0
     in_windows: bool = False
     kinds: tuple[int, ...] = ()
+    dtype: str = "float32"
+    num_extras: int = 0
 
     @classmethod
     def for_network(cls, env: Environment, torso: Torso) -> "ObservationCode":
@@ -56,23 +62,46 @@ class ObservationCode:
         return dataclasses.replace(cls.of(env.observation_space), kinds=tuple(int(kind) for kind in kinds))
 
     @classmethod
-    def of(cls, space: Space, in_windows: bool = False) -> "ObservationCode":
+    def of(cls, space: Space | WithExtras, in_windows: bool = False) -> "ObservationCode":
         """The code for a space.
 
         Raises:
           ValueError: observations without rows and columns are to be read in windows.
         """
-        has_cells = len(space.shape) >= 2
-        require(has_cells or not in_windows, "network", "conv", f"mlp or gru for observations of shape {space.shape}")
-        if np.dtype(space.dtype) != np.uint8:
-            return cls(space.shape, in_windows=in_windows)
-        high = int(getattr(space, "high", 255))
-        if len(space.shape) == 2:
-            return cls(space.shape, num_bits=max(1, high.bit_length()), in_windows=in_windows)
-        return cls(space.shape, scale=float(high), in_windows=in_windows)
+        view, num_extras = view_of(space), len(extra_names(space))
+        has_cells = len(view.shape) >= 2
+        require(has_cells or not in_windows, "network", "conv", f"mlp or gru for observations of shape {view.shape}")
+        code = cls(view.shape, in_windows=in_windows, dtype=np.dtype(view.dtype).name, num_extras=num_extras)
+        high = int(getattr(view, "high", 255)) if code.dtype == "uint8" else 1
+        if code.dtype == "uint8" and len(view.shape) == 2:
+            return dataclasses.replace(code, num_bits=max(1, high.bit_length()))
+        return dataclasses.replace(code, scale=float(high))
 
-    def encode(self, obs: jax.Array) -> jax.Array:
+    def example(self, *axes: int) -> Observed:
+        """An observation of zeros with some leading axes."""
+        view = jnp.zeros((*axes, *self.shape), self.dtype)
+        return Observation(view, jnp.zeros((*axes, self.num_extras), jnp.float32)) if self.num_extras else view
+
+    def encode(self, obs: Any) -> jax.Array:
         """Observations `[..., *shape]` as they are stored."""
+        if not self.num_extras:
+            return self._encode_view(obs)
+        view = self._encode_view(obs.view).reshape(*obs.extras.shape[:-1], -1)
+        bits = jax.lax.bitcast_convert_type(obs.extras, view.dtype)
+        return jnp.concatenate([view, bits.reshape(*view.shape[:-1], -1)], axis=-1)
+
+    def split(self, stored: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """Stored observations `[..., *]` as stored views and extras `[..., k]` float32; None where there are none."""
+        if not self.num_extras:
+            return stored, None
+        view: Any = jax.eval_shape(self._encode_view, jnp.zeros(self.shape, self.dtype))
+        views, bits = jnp.split(stored, [view.size], axis=-1)
+        lead = stored.shape[:-1]
+        bits = bits.reshape(*lead, self.num_extras, *([] if view.dtype.itemsize == 4 else [-1]))
+        return views.reshape(*lead, *view.shape), jax.lax.bitcast_convert_type(bits, jnp.float32)
+
+    def _encode_view(self, obs: jax.Array) -> jax.Array:
+        """Views `[..., *shape]` as they are stored."""
         if not self.num_bits:
             return obs
         cells = obs.reshape(*obs.shape[: obs.ndim - 2], -1)

@@ -10,7 +10,7 @@ import numpy as np
 from baselines.core.players import Player, check_player, play_steps
 from baselines.demonstrations.files import BLOCK_BYTES
 from baselines.demonstrations.headers import Header, check_header, describe
-from baselines.demonstrations.records import ARRAYS, Demonstrations, from_arrays, to_arrays
+from baselines.demonstrations.records import ARRAYS, OBSERVED, Demonstrations, from_arrays, split_observed, to_arrays
 from baselines.disk.packing import pack
 from jaxdilemmas.arguments import check_flag, check_kind, is_count, require
 from jaxdilemmas.environment import check_key
@@ -99,7 +99,8 @@ def _play_blocks(
 def _play_arrays(player: Player, with_states: bool, key: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
     """An episode as arrays `[T, ...]` by name, without the number of the episode; and which steps were played."""
     steps = play_steps(player, key)
-    arrays = {name: getattr(steps, name) for name in ARRAYS if name != "episodes"}
+    arrays = {name: getattr(steps, name) for name in ARRAYS if name not in (*OBSERVED, "episodes")}
+    arrays |= split_observed("obs", steps.obs) | split_observed("next_obs", steps.next_obs)
     arrays |= {f"events.{name}": values.astype(jnp.float32) for name, values in steps.info.items()}
     if with_states:
         arrays |= {f"states.{name}": values for name, values in pack(steps.states).items()}

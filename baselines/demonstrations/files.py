@@ -104,7 +104,7 @@ class Writer:
         returns = episode_returns(demonstrations)
         written = Written(
             num_episodes=before.num_episodes + len(returns),
-            num_transitions=before.num_transitions + len(demonstrations.obs),
+            num_transitions=before.num_transitions + len(demonstrations.episodes),
             returns=before.returns + returns.sum(axis=0),
             last_episode=int(demonstrations.episodes[-1]),
         )
@@ -176,7 +176,7 @@ def load(
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     _check_end(contents, demonstrations)
-    if is_partial_allowed and num_whole(demonstrations) < len(demonstrations.obs):
+    if is_partial_allowed and num_whole(demonstrations) < len(demonstrations.episodes):
         demonstrations = take(demonstrations, slice(num_whole(demonstrations)))
     check_whole(demonstrations)
     _check_is_complete(contents, demonstrations.header, is_partial_allowed)
@@ -226,7 +226,7 @@ def save(path: str | Path, demonstrations: Demonstrations) -> None:
     num_rows = max(1, BLOCK_BYTES // sum(array[:1].nbytes for array in to_arrays(demonstrations).values()))
     with Writer(path, demonstrations.header, is_streamed=False) as writer:
         start = 0
-        while start < len(demonstrations.obs):
+        while start < len(demonstrations.episodes):
             block = last[(last >= start) & (last < start + num_rows)]
             stop = int(block[-1] if len(block) else last[last >= start][0]) + 1
             writer.write(take(demonstrations, slice(start, stop)))

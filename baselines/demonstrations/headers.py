@@ -16,7 +16,7 @@ from baselines.disk.schema import Allowed, Count, CountOrZero, Plain, as_tuples,
 from jaxdilemmas.arguments import MOST_AGENTS, check_kind, refusal, require
 from jaxdilemmas.environment import Environment, check_game
 from jaxdilemmas.registration import registered_class, registered_envs
-from jaxdilemmas.spaces import Discrete
+from jaxdilemmas.spaces import Discrete, extra_names, view_of
 
 MOST_AXES = 8
 MOST_LENGTH = 1_000_000
@@ -24,6 +24,9 @@ MOST_LENGTH = 1_000_000
 
 DTYPES = r"bool|u?int(8|16|32|64)|float(16|32|64)"
 """Names of the dtypes that observations may have, as a regular expression."""
+
+COMPARED = ("num_agents", "num_actions", "obs_shape", "obs_dtype", "obs_extras")
+"""Fields of a header that must be those of the game, whoever made the file."""
 
 GameId = Annotated[str, Field(pattern=r"^[\w.:-]*$"), Allowed("the id of a game, module:Class, or empty")]
 NumAgents = Annotated[int, Field(ge=1, le=MOST_AGENTS), Allowed(f"a whole number from 1 to {MOST_AGENTS:,}")]
@@ -53,8 +56,9 @@ class Origin:
       policy: who played.
       num_agents: N.
       num_actions: A.
-      obs_shape: of one agent's observation.
+      obs_shape: of one agent's observation, or of its view where there are extras.
       obs_dtype: the name of its dtype.
+      obs_extras: the names of the numbers beside the view.
     """
 
     env_id: GameId
@@ -66,6 +70,7 @@ class Origin:
     num_actions: Count
     obs_shape: Shape
     obs_dtype: DtypeName
+    obs_extras: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +141,7 @@ def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | No
     check_game(env)
     check_kind("env_kwargs", env_kwargs, (dict, type(None)), "a dict of keyword arguments, or None")
     check_kind("policy", policy, str, "text")
-    actions, obs = env.action_space, env.observation_space
+    actions, obs = env.action_space, view_of(env.observation_space)
     if not isinstance(actions, Discrete):
         raise ValueError(f"env={type(env).__name__} is not allowed: its actions are not numbered but a {actions}")
     names = [field.name for field in dataclasses.fields(env.default_params)]
@@ -150,6 +155,7 @@ def describe(env: Environment, env_id: str = "", env_kwargs: dict[str, Any] | No
         num_actions=actions.n,
         obs_shape=tuple(obs.shape),
         obs_dtype=np.dtype(obs.dtype).name,
+        obs_extras=extra_names(env.observation_space),
     )
     check_fields(header)
     return header
@@ -170,7 +176,7 @@ def check_header(header: Header, env: Environment, env_id: str | None = None) ->
     found = describe(env)
     _check_game(header, env, env_id)
     expected: dict[str, Any] = {"env_version": found.env_version}
-    expected |= {name: getattr(found, name) for name in ("num_agents", "num_actions", "obs_shape", "obs_dtype")}
+    expected |= {name: getattr(found, name) for name in COMPARED}
     for name, wanted in expected.items():
         value = getattr(header, name)
         header.require(value == wanted, name, value, f"{env_id or type(env).__name__} has {wanted!r}")

@@ -7,6 +7,7 @@ import numpy as np
 from baselines.demonstrations.headers import Header
 from jaxdilemmas.arguments import check_kind, is_count
 from jaxdilemmas.environment import Environment
+from jaxdilemmas.spaces import Observation, view_of
 
 BYTES_AT_ONCE = 2**24
 """So much of the observations is compared with the space of the game at a time."""
@@ -17,7 +18,7 @@ class Demonstrations(NamedTuple):
 
     Attributes:
       header: what they are of.
-      obs: `[M, N, ...]`, what agents saw.
+      obs: `[M, N, ...]`, what agents saw, an array or an `Observation` of two.
       actions: `[M, N]` int32, what they did.
       rewards: `[M, N]` float32, the game's own.
       next_obs: `[M, N, ...]`, what they saw then, before any reset.
@@ -29,10 +30,10 @@ class Demonstrations(NamedTuple):
     """
 
     header: Header
-    obs: np.ndarray
+    obs: Any
     actions: np.ndarray
     rewards: np.ndarray
-    next_obs: np.ndarray
+    next_obs: Any
     terminated: np.ndarray
     truncated: np.ndarray
     episodes: np.ndarray
@@ -42,6 +43,9 @@ class Demonstrations(NamedTuple):
 
 ARRAYS = Demonstrations._fields[1:8]
 GROUPS = Demonstrations._fields[8:]
+OBSERVED = ("obs", "next_obs")
+EXTRAS = {name: f"{name}_extras" for name in OBSERVED}
+"""The arrays of numbers beside the views, by the name of the array of views."""
 
 
 RENAMED = {"events.fined": "events.hits_received"}
@@ -50,10 +54,28 @@ RENAMED = {"events.fined": "events.hits_received"}
 
 def to_arrays(demonstrations: Demonstrations) -> dict[str, np.ndarray]:
     """All arrays by name, such as obs, events.collected and states.positions."""
-    arrays = {name: getattr(demonstrations, name) for name in ARRAYS}
+    arrays = {name: getattr(demonstrations, name) for name in ARRAYS if name not in OBSERVED}
+    for name in OBSERVED:
+        arrays |= split_observed(name, getattr(demonstrations, name))
     for group in GROUPS:
         arrays |= {f"{group}.{name}": array for name, array in getattr(demonstrations, group).items()}
     return arrays
+
+
+def split_observed(name: str, obs: Any) -> dict[str, Any]:
+    """Observations as arrays by name: views, and extras where there are some."""
+    return {name: obs.view, EXTRAS[name]: obs.extras} if isinstance(obs, Observation) else {name: obs}
+
+
+def _join_observed(header: Header, arrays: dict[str, np.ndarray], name: str) -> Any:
+    """The inverse of `split_observed`."""
+    found = EXTRAS[name] in arrays
+    header.require(
+        found == bool(header.obs_extras), "arrays", sorted(arrays), f"{EXTRAS[name]} if there are obs_extras"
+    )
+    views: Any = arrays[name]
+    extras: Any = arrays.get(EXTRAS[name])
+    return Observation(views, extras) if found else views
 
 
 def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations:
@@ -72,11 +94,14 @@ def from_arrays(header: Header, arrays: dict[str, np.ndarray]) -> Demonstrations
         group: {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{group}.")}
         for group in GROUPS
     }
-    fields: dict[str, Any] = {name: arrays[name] for name in ARRAYS} | groups
+    fields: dict[str, Any] = {name: arrays[name] for name in ARRAYS if name not in OBSERVED} | groups
+    fields |= {name: _join_observed(header, arrays, name) for name in OBSERVED}
     demonstrations = Demonstrations(header, **fields)
     check_contents(demonstrations)
     returns = episode_returns(demonstrations)
-    return demonstrations._replace(header=header.with_counts(len(returns), len(arrays["obs"]), returns.sum(axis=0)))
+    return demonstrations._replace(
+        header=header.with_counts(len(returns), len(arrays["episodes"]), returns.sum(axis=0))
+    )
 
 
 def take(demonstrations: Demonstrations, rows: np.ndarray | slice) -> Demonstrations:
@@ -135,9 +160,10 @@ def _most_steps(header: Header) -> float:
 
 def check_observations(demonstrations: Demonstrations, env: Environment) -> None:
     """Raises a ValueError that names the first observation that agents of a game cannot see."""
-    space = env.observation_space
-    for name in ("obs", "next_obs"):
-        array = getattr(demonstrations, name)
+    space = view_of(env.observation_space)  # extras are any finite numbers, which `check_contents` checks
+    for name in OBSERVED:
+        obs = getattr(demonstrations, name)
+        array = obs.view if isinstance(obs, Observation) else obs
         num_rows = max(1, BYTES_AT_ONCE // max(1, array[:1].nbytes))
         for start in range(0, len(array), num_rows):
             rows = array[start : start + num_rows]
@@ -172,7 +198,8 @@ def _check_arrays(demonstrations: Demonstrations) -> None:
     """Shape, dtype and values of each array alone."""
     header, M = demonstrations.header, len(demonstrations.episodes)
     per_agent, obs = (M, header.num_agents), (M, header.num_agents, *header.obs_shape)
-    layout = {"obs": (obs, header.obs_dtype), "next_obs": (obs, header.obs_dtype)}
+    layout: dict[str, Any] = dict.fromkeys(OBSERVED, (obs, header.obs_dtype))
+    layout |= dict.fromkeys(EXTRAS.values(), ((*per_agent, len(header.obs_extras)), "float32"))
     layout |= {"actions": (per_agent, "int32"), "rewards": (per_agent, "float32")}
     layout |= {"terminated": ((M,), "bool"), "truncated": ((M,), "bool"), "episodes": ((M,), "int32")}
     layout |= {f"events.{name}": (per_agent, "float32") for name in demonstrations.events}
@@ -192,4 +219,4 @@ def _check_arrays(demonstrations: Demonstrations) -> None:
 def _is_name(name: str) -> bool:
     """Whether an array may be called so."""
     group, _, rest = name.partition(".")
-    return name in ARRAYS or (group in GROUPS and rest != "" and rest.isprintable())
+    return name in ARRAYS or name in EXTRAS.values() or (group in GROUPS and rest != "" and rest.isprintable())

@@ -30,12 +30,15 @@ class CriticNetwork(nn.Module):
     num_outputs: int
 
     @nn.compact
-    def __call__(self, stored: jax.Array) -> jax.Array:
-        """`[M, ...]` -> `[M, K]` float32."""
+    def __call__(self, stored: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+        """Stored views `[M, ...]`, and extras `[M, k]` or None -> `[M, K]` float32."""
+        views, extras = stored
         if self.code.kinds:
-            x = EntityTorso(self.code.kinds, self.hidden_size)(self.code.numbers(stored))
+            x = EntityTorso(self.code.kinds, self.hidden_size)(self.code.numbers(views))
         else:
-            x = nn.relu(Dense(self.hidden_size)(nn.relu(FirstLayer(self.code, self.hidden_size)(stored))))
+            x = nn.relu(FirstLayer(self.code, self.hidden_size)(views))
+            x = x if extras is None else jnp.concatenate([x, extras], axis=-1)
+            x = nn.relu(Dense(self.hidden_size)(x))
         return Dense(self.num_outputs, kernel_init=nn.initializers.zeros)(x)
 
 
@@ -69,18 +72,16 @@ def make_critics(config: ImitationConfig, env: Environment, num_outputs: int | N
         kinds = tuple(kind + num_kinds * i for i in range(env.num_agents) for kind in code.kinds)
         code = dataclasses.replace(code, kinds=kinds)
     module = CriticNetwork(code, config.hidden_size, num_outputs or count_actions(env))
-    space = env.observation_space
 
-    def stored(obs: jax.Array) -> jax.Array:
-        encoded = code.encode(obs)
-        return side_by_side(encoded) if reads_all else encoded
+    def stored(obs: Any) -> tuple[jax.Array, jax.Array | None]:
+        parts = code.split(code.encode(obs))
+        return jax.tree.map(side_by_side, parts) if reads_all else parts
 
     def init(key: jax.Array) -> Any:
         keys = jax.random.split(key, env.num_agents)
-        example = jnp.zeros((1, env.num_agents, *space.shape), space.dtype)
-        return jax.vmap(module.init, in_axes=(0, 1))(keys, stored(example))
+        return jax.vmap(module.init, in_axes=(0, 1))(keys, stored(code.example(1, env.num_agents)))
 
-    def apply(network_params: Any, obs: jax.Array) -> jax.Array:
+    def apply(network_params: Any, obs: Any) -> jax.Array:
         q: Any = jax.vmap(module.apply, in_axes=(0, 1), out_axes=1)(network_params, stored(obs))
         return q
 

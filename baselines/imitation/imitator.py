@@ -75,7 +75,7 @@ def act_by(
     check_flag("greedy", greedy)
 
     def act(network_params: Any, obs: jax.Array, memory: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        values = action_values(network_params, obs[None])[0]
+        values = action_values(network_params, jax.tree.map(lambda leaf: leaf[None], obs))[0]
         if greedy:
             return jnp.argmax(values, axis=-1).astype(jnp.int32), memory
         policy = distrax.Categorical(logits=config.acting_inverse_temperature * values)

@@ -80,7 +80,7 @@ def choose(chances: jax.Array, number: int | jax.Array) -> jax.Array:
 
 def take_rows(transitions: Transitions, rows: jax.Array) -> Transitions:
     """Some transitions, by index `[K]` int32; leading axis K."""
-    return Transitions(*(leaf[rows] for leaf in transitions))
+    return jax.tree.map(lambda leaf: leaf[rows], transitions)
 
 
 def start(config: SoftQConfig, env: Environment, key: jax.Array, env_params: Any) -> Experience:
@@ -88,7 +88,7 @@ def start(config: SoftQConfig, env: Environment, key: jax.Array, env_params: Any
     obs, env_state = jax.vmap(_resetting(env).reset, in_axes=(0, None))(
         jax.random.split(key, config.num_envs), env_params
     )
-    kept = jnp.zeros((config.capacity, *obs.shape[1:]), obs.dtype)
+    kept = jax.tree.map(lambda leaf: jnp.zeros((config.capacity, *leaf.shape[1:]), leaf.dtype), obs)
     actions = jnp.zeros((config.capacity, env.num_agents), jnp.int32)
     empty = Transitions(kept, actions, kept, jnp.zeros(config.capacity, bool))
     return Experience(env_state, obs, Ring(empty, jnp.zeros((), jnp.int32)))

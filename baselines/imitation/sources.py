@@ -54,6 +54,6 @@ def choose_demonstrations(
 def make_sources(config: ImitationConfig, env: Environment, demonstrations: Demonstrations | None) -> Sources:
     """What to learn from; arguments and errors as of `choose_demonstrations`."""
     demonstrations = choose_demonstrations(config, env, demonstrations)
-    expert = Transitions(*(jnp.asarray(getattr(demonstrations, name)) for name in Transitions._fields))
+    expert = jax.tree.map(jnp.asarray, Transitions(*(getattr(demonstrations, name) for name in Transitions._fields)))
     starts = np.flatnonzero(np.diff(demonstrations.episodes, prepend=demonstrations.episodes[0] - 1))
     return Sources(expert, jnp.asarray(starts))

@@ -173,7 +173,8 @@ def draw_batch(learner: Learner, sources: Sources, played: Experience | None, ke
     expert = take_rows(recorded_rows, choose(chances[0], len(recorded_rows.actions)))
     if played is None:
         met = None
-        initial_obs = recorded_rows.obs[sources.starts[choose(chances[1], len(sources.starts))]]
+        first_rows = sources.starts[choose(chances[1], len(sources.starts))]
+        initial_obs = jax.tree.map(lambda leaf: leaf[first_rows], recorded_rows.obs)
     else:
         met = replay.draw(played.ring, chances[2])
         keys = jax.random.split(key_reset, config.batch_size)

@@ -13,7 +13,7 @@ from baselines.playing.keyboard import Keyboard
 from baselines.playing.session import MOST_STEPS_A_SECOND, Session
 from jaxdilemmas.arguments import MOST_COUNT, is_count, require
 from jaxdilemmas.rendering.picture import picture_of, show_states
-from jaxdilemmas.rendering.replay import MOST_OBSERVED, changes_between, describe_picture, quantize, words_of
+from jaxdilemmas.rendering.replay import changes_between, describe_picture, in_words, is_in_words, quantize, words_of
 
 MOST_BYTES = 4096
 """The length of a message from a page."""
@@ -61,12 +61,12 @@ class Scene(NamedTuple):
     Attributes:
       marks: `[M, 7]` int32, see `rendering.replay.quantize`.
       fields: of the frame, the same for all pages.
-      obs: `[N, ...]`, or None if agents see a board, whose window the page shows.
+      obs: of each agent, see `rendering.replay.in_words`; None if agents see a board, whose window the page shows.
     """
 
     marks: np.ndarray
     fields: dict[str, Any]
-    obs: np.ndarray | None
+    obs: list[Any] | None
 
 
 def look_at(session: Session) -> Scene:
@@ -86,8 +86,7 @@ def look_at(session: Session) -> Scene:
         "num_episodes": session.files.num_episodes,
         "is_over": session.is_over,
     }
-    is_small = int(np.prod(env.observation_space.shape)) <= MOST_OBSERVED
-    return Scene(quantize(shown.marks), fields, moment.obs if is_small else None)
+    return Scene(quantize(shown.marks), fields, in_words(env, moment.obs) if is_in_words(env) else None)
 
 
 def frame(scene: Scene, session: Session, seat: int, before: np.ndarray | None) -> dict[str, Any]:
@@ -97,7 +96,7 @@ def frame(scene: Scene, session: Session, seat: int, before: np.ndarray | None) 
         **scene.fields,
         "marks": scene.marks.ravel().tolist() if before is None else None,
         "changes": None if before is None else changes_between(before, scene.marks),
-        "observation": None if scene.obs is None else np.round(scene.obs[seat].astype(np.float64), 3).tolist(),
+        "observation": None if scene.obs is None else scene.obs[seat],
         "is_paused": session.is_paused,
         "rate": session.rate,
         "waiting_for": session.waiting_for,

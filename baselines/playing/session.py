@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baselines.core.players import Player, check_memory, check_player
+from baselines.demonstrations.records import split_observed
 from baselines.disk.packing import pack
 from baselines.playing.episode_files import EpisodeFiles
 from jaxdilemmas.arguments import check_count, is_count, require
@@ -184,7 +185,7 @@ class Session:
         """The episode so far as in `demonstrations.records.to_arrays`, without its number; it has at least one step."""
         before, steps = _stack(self.moments[:-1]), _stack(self.steps)
         arrays = {name: getattr(steps, name) for name in ("actions", "rewards", "terminated", "truncated")}
-        arrays |= {"obs": before.obs, "next_obs": _stack(self.moments[1:]).obs}
+        arrays |= split_observed("obs", before.obs) | split_observed("next_obs", _stack(self.moments[1:]).obs)
         arrays |= {f"events.{name}": values for name, values in steps.events.items()}
         return arrays | {f"states.{name}": np.asarray(values) for name, values in pack(before.state).items()}
 

@@ -15,7 +15,7 @@ from baselines.disk.schema import MOST_FLOAT32
 from baselines.imitation.imitator import RewardFunction
 from baselines.trained.load import load_run
 from jaxdilemmas.arguments import check_kind, numbers_from, refusal, require
-from jaxdilemmas.environment import Environment, Transition
+from jaxdilemmas.environment import Environment, Observed, Transition
 from jaxdilemmas.wrappers import Wrapper
 
 OWN_REWARD = "own_reward"
@@ -26,7 +26,7 @@ class RememberedState(struct.PyTreeNode):
     """The inner state and what agents see in it, `[N, ...]`."""
 
     env_state: Any
-    obs: jax.Array
+    obs: Observed
 
     @property
     def step_count(self) -> jax.Array:
@@ -53,10 +53,9 @@ class RecoveredRewards(Wrapper):
         super().__init__(env)
         allowed = "a function (obs, actions, next_obs, terminated) -> rewards [M, N]"
         require(callable(reward_function), "reward_function", reward_function, allowed)
-        seen, acts = (
-            jax.ShapeDtypeStruct((1, env.num_agents, *space.shape), space.dtype)
-            for space in (env.observation_space, env.action_space)
-        )
+        start, _ = jax.eval_shape(env.reset, jax.random.key(0))
+        acts = jax.ShapeDtypeStruct((env.num_agents, *env.action_space.shape), env.action_space.dtype)
+        seen, acts = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), (start, acts))
         found = jax.eval_shape(reward_function, seen, acts, seen, jax.ShapeDtypeStruct((1,), bool))
         shape = getattr(found, "shape", None)
         require(shape == (1, env.num_agents), "reward_function of shape", shape, f"{(1, env.num_agents)} for one step")
@@ -75,7 +74,8 @@ class RecoveredRewards(Wrapper):
         """The inner transition, paid by the reward function; a time limit is no end to it."""
         env_state, own, terminated, info = self.env.transition(draws, state.env_state, actions, params)
         obs = self.env.observe(env_state, params)
-        rewards = self.reward_function(state.obs[None], actions[None], obs[None], terminated[None])[0]
+        step = jax.tree.map(lambda leaf: leaf[None], (state.obs, actions, obs, terminated))
+        rewards = self.reward_function(*step)[0]
         return RememberedState(env_state, obs), rewards.astype(jnp.float32), terminated, info | {OWN_REWARD: own}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxdilemmas.environment import Environment, check_game, require
-from jaxdilemmas.spaces import Box, Discrete, Space
+from jaxdilemmas.spaces import Box, Discrete, Observation, Space, WithExtras
 from jaxdilemmas.wrappers import AutoReset
 
 
@@ -16,6 +16,13 @@ def agent_names(env: Environment) -> list[str]:
 def by_agent(agents: Sequence[str], values: Any) -> dict[str, Any]:
     """Splits values `[N, ...]` into a dict with one entry for each agent."""
     return {agent: values[i] for i, agent in enumerate(agents)}
+
+
+def observations_by_agent(agents: Sequence[str], obs: Any) -> dict[str, Any]:
+    """As `by_agent`; an `Observation` becomes a dict with the entries "view" and "extras" for each agent."""
+    if not isinstance(obs, Observation):
+        return by_agent(agents, obs)
+    return {agent: {"view": obs.view[i], "extras": obs.extras[i]} for i, agent in enumerate(agents)}
 
 
 def check_ends(env: Environment) -> None:
@@ -33,18 +40,20 @@ def check_agents(agents: Sequence[str], actions: Mapping[str, Any]) -> None:
     require(not missing and not unknown, "actions", dict(actions), allowed)
 
 
-def convert_space(space: Space, library: Any) -> Any:
+def convert_space(space: Space | WithExtras, library: Any) -> Any:
     """Returns the same space in another library.
 
     Args:
-      space: a `Discrete` or a `Box`.
-      library: a module with `Discrete(n)` and `Box(low, high, shape, dtype)`.
+      space: a `Discrete`, a `Box` or a `WithExtras`, which becomes a `Dict` of "view" and "extras".
+      library: a module with `Discrete(n)`, `Box(low, high, shape, dtype)` and `Dict(spaces)`.
 
     Raises:
-      ValueError: the space is neither a `Discrete` nor a `Box`.
+      ValueError: the space is none of these.
     """
+    if isinstance(space, WithExtras):
+        return library.Dict({name: convert_space(getattr(space, name), library) for name in ("view", "extras")})
     if isinstance(space, Discrete):
         return library.Discrete(space.n)
     if isinstance(space, Box):
         return library.Box(space.low, space.high, space.shape, space.dtype)
-    raise ValueError(f"space={space!r} is not allowed: adapters convert Discrete and Box")
+    raise ValueError(f"space={space!r} is not allowed: adapters convert Discrete, Box and WithExtras")

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxmarl.environments import spaces
 from jaxmarl.environments.multi_agent_env import MultiAgentEnv
 
-from jaxdilemmas.adapters.agents import by_agent, check_agents, check_ends, convert_space
+from jaxdilemmas.adapters.agents import by_agent, check_agents, check_ends, convert_space, observations_by_agent
 from jaxdilemmas.arguments import check_flag, check_key
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.spaces import Box, Discrete
@@ -35,7 +35,7 @@ class JaxMARLEnv(MultiAgentEnv):
         joins all observations along their last axis.
 
     Raises:
-      ValueError: `env` is not an environment or resets itself, one of its spaces is neither `Discrete` nor `Box`,
+      ValueError: `env` is not an environment or resets itself, `convert_space` refuses one of its spaces,
         `flatten` is not a bool, or observations that are not in a Box are to be flattened.
     """
 
@@ -116,5 +116,5 @@ class JaxMARLEnv(MultiAgentEnv):
             raise ValueError(f"action_space={space} is not allowed: only Discrete actions can be listed")
         return dict.fromkeys(self.agents, jnp.ones(space.n, bool))
 
-    def _split(self, obs: jax.Array) -> dict[str, jax.Array]:
-        return by_agent(self.agents, obs.reshape(self.num_agents, -1) if self.flatten else obs)
+    def _split(self, obs: Any) -> dict[str, Any]:
+        return observations_by_agent(self.agents, obs.reshape(self.num_agents, -1) if self.flatten else obs)

@@ -14,7 +14,14 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
-from jaxdilemmas.adapters.agents import agent_names, by_agent, check_agents, check_ends, convert_space
+from jaxdilemmas.adapters.agents import (
+    agent_names,
+    by_agent,
+    check_agents,
+    check_ends,
+    convert_space,
+    observations_by_agent,
+)
 from jaxdilemmas.arguments import check_choice, is_count, require
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.rendering import render_rgb
@@ -30,12 +37,14 @@ class PettingZooEnv(ParallelEnv):
 
     Params are `env.default_params`. Adapters of one and the same game share what is compiled.
 
+    Observations with extras are in a `Dict` space, with the entries "view" and "extras".
+
     Args:
       env: the game, wrapped or not.
       render_mode: None, or "rgb_array" for `render`, which needs a grid game.
 
     Raises:
-      ValueError: `env` resets itself or has a space other than `Discrete` and `Box`, or the render mode is unknown.
+      ValueError: `env` resets itself or has a space that `convert_space` refuses, or the render mode is unknown.
     """
 
     def __init__(self, env: Environment, render_mode: str | None = None) -> None:
@@ -89,7 +98,7 @@ class PettingZooEnv(ParallelEnv):
             self._key = jax.random.key(int(seed))
         self._key, self._state, obs = _reset(self.env, self._key)
         self.agents = self.possible_agents[:]
-        return by_agent(self.agents, np.array(obs)), {agent: {} for agent in self.agents}
+        return observations_by_agent(self.agents, jax.tree.map(np.array, obs)), {agent: {} for agent in self.agents}
 
     def step(self, actions: ByAgent) -> tuple[ByAgent, ByAgent, ByAgent, ByAgent, ByAgent]:
         """Plays one joint action.
@@ -111,7 +120,7 @@ class PettingZooEnv(ParallelEnv):
         if terminated or truncated:
             self.agents = []
         return (
-            by_agent(agents, obs),
+            observations_by_agent(agents, obs),
             by_agent(agents, rewards.tolist()),
             dict.fromkeys(agents, bool(terminated)),
             dict.fromkeys(agents, bool(truncated)),
@@ -138,7 +147,7 @@ class PettingZooEnv(ParallelEnv):
 
 
 @functools.partial(jax.jit, static_argnames="env")
-def _reset(env: Environment, key: jax.Array) -> tuple[jax.Array, Any, jax.Array]:
+def _reset(env: Environment, key: jax.Array) -> tuple[jax.Array, Any, Any]:
     key, key_reset = jax.random.split(key)
     obs, state = env.reset(key_reset)
     return key, state, obs

@@ -12,11 +12,12 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.arguments import check_flag
+from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import goes_first, move_agents
 from jaxdilemmas.grid.painting import Scene
@@ -87,6 +88,7 @@ class Cleanup(GridEnvironment):
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
+      extras: whether agents observe `river.EXTRAS` beside their view; observations are then an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -109,9 +111,17 @@ class Cleanup(GridEnvironment):
     boards: tuple[Mapping[str, str], Mapping[str, str]] = (MAPS, SYMBOLS)
     beam_length = 5
 
-    def __init__(self, num_agents: int = 5, observation: str = "tiles", map: Board = "default", **params: Any) -> None:
+    def __init__(
+        self,
+        num_agents: int = 5,
+        observation: str = "tiles",
+        map: Board = "default",
+        extras: bool = False,
+        **params: Any,
+    ) -> None:
+        check_flag("extras", extras)
         board, layer, self.starts_dirty = river.read_river(map, *self.boards)
-        super().__init__(board, num_agents, observation, [layer])
+        super().__init__(board, num_agents, observation, [layer], river.EXTRAS if extras else ())
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
         self.river_cells = layer.cells
@@ -161,6 +171,10 @@ class Cleanup(GridEnvironment):
         collected = eaten.astype(jnp.int32) + found.astype(jnp.int32)
         rewards = river.pay_for_fines(collected, shots.given, params)
         return outcome(state, collected, shots.given, rewards, cleaned=cleaned)
+
+    def observe_extras(self, state: State, params: Params) -> jax.Array:
+        """The numbers `river.EXTRAS`, `[N, 3]` float32."""
+        return lab2d.observe_beams(state.cooldowns, (params.fine_cooldown, params.clean_cooldown), state.timeouts)
 
     def scene(self, state: State) -> Scene:
         """Paints apples and waste, and beams of both kinds up to the cells that they reached."""

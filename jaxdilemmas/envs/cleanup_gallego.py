@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.batching import compute_once
+from jaxdilemmas.batching import batched, compute_once
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
 from jaxdilemmas.grid import one_by_one, river
 from jaxdilemmas.grid.beams import find_hits
 from jaxdilemmas.grid.bits import count_bits, pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, batched, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState, outcome
 from jaxdilemmas.grid.geometry import any_other, count_others, same_cell, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of
 from jaxdilemmas.grid.movement import CLEAN

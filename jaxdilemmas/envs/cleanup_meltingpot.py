@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.arguments import check_flag
+from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import lab2d, river
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import is_move, move_agents
 from jaxdilemmas.grid.painting import Scene
@@ -83,6 +84,7 @@ class CleanupMeltingPot(GridEnvironment):
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
         rule of the other games here.
+      extras: whether agents observe `river.EXTRAS` beside their view; observations are then an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -114,12 +116,14 @@ class CleanupMeltingPot(GridEnvironment):
         episode_ending: str = "clock",
         map: Board = "default",
         movement: str = "sequential",
+        extras: bool = False,
         **params: Any,
     ) -> None:
+        check_flag("extras", extras)
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         board, layer, self.starts_dirty = river.read_river(map, *self.boards)
-        super().__init__(board, num_agents, observation, [layer])
+        super().__init__(board, num_agents, observation, [layer], river.EXTRAS if extras else ())
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
         self.river_cells = layer.cells
@@ -169,6 +173,10 @@ class CleanupMeltingPot(GridEnvironment):
         is_over = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
         cleaned = river.count_cleaned(shots.waste_met, waste)
         return outcome(state, collected, shots.given, rewards, is_over, cleaned=cleaned)
+
+    def observe_extras(self, state: State, params: Params) -> jax.Array:
+        """The numbers `river.EXTRAS`, `[N, 3]` float32."""
+        return lab2d.observe_beams(state.cooldowns, (params.fine_cooldown, params.clean_cooldown), state.timeouts)
 
     def scene(self, state: State) -> Scene:
         """Paints apples and waste, and beams of both kinds up to the cells that they reached."""

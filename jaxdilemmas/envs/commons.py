@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from jaxdilemmas.batching import compute_once
+from jaxdilemmas.batching import batched, compute_once
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.beams import find_hits, tag_agents
@@ -18,7 +18,6 @@ from jaxdilemmas.grid.environment import (
     DensityParams,
     GridEnvironment,
     GridState,
-    batched,
     check_density_params,
     outcome,
 )

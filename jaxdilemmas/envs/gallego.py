@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxdilemmas.batching import batched
 from jaxdilemmas.environment import NoDraws, Transition
 from jaxdilemmas.envs.commons import MAPS as COMMONS_MAPS
 from jaxdilemmas.grid import one_by_one, spawning
@@ -19,7 +20,6 @@ from jaxdilemmas.grid.environment import (
     GridEnvironment,
     GridState,
     TimerParams,
-    batched,
     check_density_params,
     check_timer_params,
     outcome,

@@ -12,11 +12,11 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_flag
-from jaxdilemmas.batching import compute_once
+from jaxdilemmas.batching import batched, compute_once
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import spawning
 from jaxdilemmas.grid.beams import find_hits, tag_agents
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, TimerParams, batched, check_timer_params, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, TimerParams, check_timer_params, outcome
 from jaxdilemmas.grid.geometry import with_trailing_axes
 from jaxdilemmas.grid.maps import SYMBOLS, Board, read_layers
 from jaxdilemmas.grid.movement import BEAM, move_agents

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.batching import fold
+from jaxdilemmas.arguments import check_flag
+from jaxdilemmas.batching import batched, fold
 from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.grid import lab2d, spawning
-from jaxdilemmas.grid.environment import GridEnvironment, GridState, batched, check_regrowth_probabilities, outcome
+from jaxdilemmas.grid.environment import GridEnvironment, GridState, check_regrowth_probabilities, outcome
 from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
 from jaxdilemmas.grid.movement import BEAM, move_agents
 from jaxdilemmas.grid.painting import Scene, one_kind
@@ -86,6 +87,9 @@ WWWWWWWWWWWWWWWWWWWWWWWW
 """,
 }
 """Source: google-deepmind/meltingpot @ 81ee2e7 (Apache-2.0)."""
+
+EXTRAS = ("ready_to_zap", "is_out")
+"""The numbers that agents may observe beside their view; see `lab2d.observe_beams`."""
 
 NUM_INSIDE = 2
 """Number of agents that start close to the apples."""
@@ -164,6 +168,7 @@ class Harvest(GridEnvironment):
         describes, and is then `terminated`; `max_steps` is 5000.
       movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
         rule of the other games here.
+      extras: whether agents observe the numbers `EXTRAS` beside their view; observations are then an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -187,12 +192,14 @@ class Harvest(GridEnvironment):
         beam_length: int | None = None,
         episode_ending: str = "clock",
         movement: str = "sequential",
+        extras: bool = False,
         **params: Any,
     ) -> None:
+        check_flag("extras", extras)
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         variant, board = read_board(map, MAPS, parse_variant)
-        super().__init__(board, num_agents, observation)
+        super().__init__(board, num_agents, observation, extras=EXTRAS if extras else ())
         self.inside_cells = cells_of(board["inside"])
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(variant.beam_length if beam_length is None else beam_length, lab2d.NUM_RAYS // 2)
@@ -239,6 +246,10 @@ class Harvest(GridEnvironment):
         )
         is_over = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
         return outcome(state, collected, given, terminated=is_over)
+
+    def observe_extras(self, state: State, params: Params) -> jax.Array:
+        """The numbers `EXTRAS`, `[N, 2]` float32."""
+        return lab2d.observe_beams(state.cooldowns, (params.zap_cooldown,), state.timeouts)
 
     def scene(self, state: State) -> Scene:
         """Paints beams up to the cells that they reached."""

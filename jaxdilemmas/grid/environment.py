@@ -1,7 +1,7 @@
 """`GridEnvironment`, the base class of all grid games: static layers, kinds of observation and how they are painted."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import chex
@@ -12,13 +12,13 @@ from flax import struct
 
 from jaxdilemmas.arguments import check_choice, check_count, check_num_agents, numbers_from
 from jaxdilemmas.batching import batch_last, compute_once
-from jaxdilemmas.environment import Environment, Transition, check_counts, require
+from jaxdilemmas.environment import Environment, Observed, Transition, check_counts, require
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.geometry import cell_index, count_others
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
 from jaxdilemmas.grid.painting import PALETTE, TILES, Layer, Painter, Scene, one_kind
 from jaxdilemmas.grid.views import Window
-from jaxdilemmas.spaces import Box, Discrete, Space
+from jaxdilemmas.spaces import Box, Discrete, Observation, Space, WithExtras
 from jaxdilemmas.uniforms import uniform
 
 OBSERVATION_KINDS = ("tiles", "one_hot", "rgb")
@@ -102,19 +102,6 @@ def check_density_params(params: DensityParams) -> None:
     check_regrowth_probabilities(params)
 
 
-def batched(transition: Callable[..., Transition]) -> Callable[..., Transition]:
-    """Makes a method `transition` be computed with the batch as the last axis of all its arrays, see `batch_last`.
-
-    So an array that `Environment.transition` calls `[N]` is `[N, ...]` in the method.
-    """
-
-    @wraps(transition)
-    def call(self: Any, draws: Any, state: Any, actions: jax.Array, params: Any) -> Transition:
-        return batch_last(partial(transition, self), is_read=True)(draws, state, actions, params)
-
-    return call
-
-
 def outcome(
     state: Any,
     collected: jax.Array,
@@ -159,6 +146,7 @@ class GridEnvironment(Environment):
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
       layers: things other than apples that come and go.
+      extras: names of the numbers that agents observe beside their view, which `observe_extras` computes.
 
     Raises:
       ValueError: `observation` or `num_agents` is not allowed; see `Painter` for the board.
@@ -177,6 +165,7 @@ class GridEnvironment(Environment):
       palette: `[len(tiles), 3]` uint8.
       window: the part of the board that an agent sees.
       outside: name of the tile of cells off the board.
+      extras: names of the numbers that agents observe beside their view.
       painter: paints observations and boards.
     """
 
@@ -193,11 +182,17 @@ class GridEnvironment(Environment):
     is_beam_blocked: bool = True
 
     def __init__(
-        self, board: Mapping[str, np.ndarray], num_agents: int, observation: str, layers: Sequence[Layer] = ()
+        self,
+        board: Mapping[str, np.ndarray],
+        num_agents: int,
+        observation: str,
+        layers: Sequence[Layer] = (),
+        extras: tuple[str, ...] = (),
     ) -> None:
         check_choice("observation", observation, OBSERVATION_KINDS)
         self.num_agents = check_num_agents(num_agents)
         self.observation = observation
+        self.extras = extras
         self.walls = board["wall"]
         self.apple_cells = cells_of(board["apple"])
         self.spawn_cells = cells_of(board["spawn"])
@@ -235,8 +230,13 @@ class GridEnvironment(Environment):
         return Discrete(self.num_actions)
 
     @property
-    def observation_space(self) -> Space:
-        """Box of uint8: tile ids `[h, w]`, one-hot `[h, w, tiles]` or RGB `[h, w, 3]`."""
+    def observation_space(self) -> Space | WithExtras:
+        """Box of uint8: tile ids `[h, w]`, one-hot `[h, w, tiles]` or RGB `[h, w, 3]`; with extras a `WithExtras`."""
+        return WithExtras(self.view_space, self.extras) if self.extras else self.view_space
+
+    @property
+    def view_space(self) -> Space:
+        """The space of what an agent sees of the board."""
         if self.observation == "tiles":
             return Box(0, len(self.tiles) - 1, self.window.shape, np.uint8)
         if self.observation == "one_hot":
@@ -300,9 +300,17 @@ class GridEnvironment(Environment):
         reach = self.reach_of(state.positions, state.headings, state.fired)
         return Scene(state.positions, state.headings, is_present, is_present, [state.apples], [one_kind("beam", reach)])
 
-    def observe(self, state: Any, params: Any) -> jax.Array:
-        """Each agent's observation, in the kind that the game was made with, `[N, ...]` uint8."""
-        del params
+    def observe_extras(self, state: Any, params: Any) -> jax.Array:
+        """The numbers beside the views, `[N, k]` float32; a game whose agents observe such numbers defines them."""
+        raise NotImplementedError
+
+    def observe(self, state: Any, params: Any) -> Observed:
+        """Each agent's view, in the kind that the game was made with, `[N, ...]` uint8; with extras beside it."""
+        view = self.view(state)
+        return Observation(view, self.observe_extras(state, params)) if self.extras else view
+
+    def view(self, state: Any) -> jax.Array:
+        """What each agent sees of the board, `[N, ...]` uint8."""
         tiles = self.painter.paint_views(self.scene(state))
         if self.observation == "tiles":
             return tiles

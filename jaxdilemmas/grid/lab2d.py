@@ -122,6 +122,27 @@ def trigger(
     return jnp.where(is_fired, cooldown_steps[None], cooled).astype(jnp.int32), is_fired
 
 
+def observe_beams(cooldowns: jax.Array, cooldown_steps: tuple[jax.Array, ...], timeouts: jax.Array) -> jax.Array:
+    """What agents observe beside their view: how ready each of their beams is, and whether they are out.
+
+    Melting Pot has the first as READY_TO_SHOOT; that agents observe whether they are out is our choice.
+
+    Args:
+      cooldowns: `[N, beams]` int32, steps in which each beam cannot be fired yet.
+      cooldown_steps: of each beam, `[]` int32, steps after a shot in which it cannot be fired.
+      timeouts: `[N]` int32, 0 for agents on the board.
+
+    Returns:
+      `[N, beams + 1]` float32: 1 for a beam that is ready, less while it cools down, 0 for agents that are out; then 1
+      for agents that are out.
+    """
+    chex.assert_shape(cooldowns, (*timeouts.shape, len(cooldown_steps)))
+    longest = jnp.maximum(jnp.stack([jnp.asarray(steps, jnp.float32) for steps in cooldown_steps]), 1)
+    is_out = (timeouts > 0)[:, None]
+    readiness = jnp.where(is_out, 0.0, 1 - cooldowns / longest)
+    return jnp.concatenate([readiness, is_out.astype(jnp.float32)], axis=1)
+
+
 def find_zaps(
     positions: jax.Array, headings: jax.Array, reach: jax.Array, is_present: jax.Array
 ) -> tuple[jax.Array, jax.Array]:

@@ -36,6 +36,10 @@ FINE, CLEAN = range(2)
 """The beams of `fire_beams`."""
 
 
+EXTRAS = ("ready_to_fine", "ready_to_clean", "is_out")
+"""The numbers that agents may observe beside their view; see `lab2d.observe_beams`."""
+
+
 def read_river(
     board: Board, boards: Mapping[str, str], symbols: Mapping[str, str]
 ) -> tuple[dict[str, np.ndarray], Layer, np.ndarray]:

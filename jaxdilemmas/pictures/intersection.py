@@ -29,9 +29,9 @@ def picture(env: Intersection) -> Picture:
     def marks(state: Any, params: Any) -> Marks:
         del params
         number = jnp.arange(env.num_agents, dtype=jnp.int32)
-        positions, directions = pose(state.progress, state.turns, number)
-        x, y = (positions / LANE_WIDTH + REACH).T
-        turn = jnp.degrees(jnp.arctan2(directions[:, 0], -directions[:, 1]))
+        position, (east, south) = pose(state.progress, state.turns, number)
+        x, y = (part / LANE_WIDTH + REACH for part in position)
+        turn = jnp.degrees(jnp.arctan2(east, -south))
         size = {"width": CAR_WIDTH / LANE_WIDTH, "height": CAR_LENGTH / LANE_WIDTH}
         parts = [brush("car", x, y, turn, **size, agent=number, where=~state.arrived)]
         for name, way in (("arrow_left", LEFT), ("arrow_right", RIGHT)):

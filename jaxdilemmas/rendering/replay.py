@@ -8,6 +8,7 @@
 import base64
 import html
 import json
+import math
 import os
 import string
 import zlib
@@ -23,6 +24,7 @@ from jaxdilemmas.arguments import check_count, check_kind, require
 from jaxdilemmas.environment import Environment, Policy, check_key
 from jaxdilemmas.rendering.glyphs import AGENT_COLOURS
 from jaxdilemmas.rendering.picture import HIDDEN, Marks, Picture, picture_of, show_states, unwrap
+from jaxdilemmas.spaces import WithExtras
 
 UNIT = 100
 """Lengths in a replay are whole hundredths of a cell."""
@@ -263,8 +265,27 @@ def happened(values: np.ndarray) -> list[list[float]]:
 
 
 def observations_of(game: Environment, states: Any) -> list[Any] | None:
-    """What agents observe in each frame, `[T + 1, N, ...]`, or None if that is a board."""
-    if int(np.prod(game.observation_space.shape)) > MOST_OBSERVED:
+    """What agents observe in each frame, `[T + 1]` results of `in_words`, or None if that is a board."""
+    if not is_in_words(game):
         return None
     observed = jax.device_get(jax.jit(jax.vmap(lambda state: game.observe(state, game.default_params)))(states))
-    return np.round(np.asarray(observed, np.float64), 3).tolist()
+    return [in_words(game, jax.tree.map(lambda leaf, t=t: leaf[t], observed)) for t in range(len(states.step_count))]
+
+
+def is_in_words(game: Environment) -> bool:
+    """Whether people can read what agents observe, or a part of it."""
+    space = game.observation_space
+    return isinstance(space, WithExtras) or math.prod(space.shape) <= MOST_OBSERVED
+
+
+def in_words(game: Environment, obs: Any) -> list[Any]:
+    """The observation of each agent, for people to read: its numbers, or its extras by name.
+
+    Args:
+      game: see `is_in_words`.
+      obs: `[N, ...]`, or an `Observation`.
+    """
+    space = game.observation_space
+    numbers = obs.extras if isinstance(space, WithExtras) else obs
+    rounded = np.round(np.asarray(numbers, np.float64), 3).tolist()
+    return [dict(zip(space.names, own, strict=True)) for own in rounded] if isinstance(space, WithExtras) else rounded

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.environment import Step
+from jaxdilemmas.spaces import Observation, view_of
 from jaxdilemmas.testing.probe import (
     NUM_EPISODES,
     Check,
@@ -29,9 +30,10 @@ def spaces_contain_what_comes_out(probe: Probe) -> None:
     if "final_obs" in steps["info"]:
         seen["info['final_obs']"] = steps["info"]["final_obs"]
     for what, obs in seen.items():
-        num_axes = obs.ndim - len(space.shape)
-        claim(num_axes == 2 - (what == "obs after reset"), f"{what} is {kind_of(obs)}, not one {space} per agent")
-        claim(space.contains(obs), f"{what}, {kind_of(obs)} in [{obs.min()}, {obs.max()}], is not in {space}")
+        view = obs.view if isinstance(obs, Observation) else obs
+        num_axes = view.ndim - len(view_of(space).shape)
+        claim(num_axes == 2 - (what == "obs after reset"), f"{what} is {kind_of(view)}, not one {space} per agent")
+        claim(space.contains(obs), f"{what}, {kind_of(view)} in [{view.min()}, {view.max()}], is not in {space}")
     is_member = probe.env.action_space.contains(probe.batch.actions)
     claim(is_member, f"{probe.env.action_space} does not contain what it samples")
 

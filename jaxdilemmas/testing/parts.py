@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.arguments import is_count
+from jaxdilemmas.environment import Environment
+from jaxdilemmas.spaces import Observation, WithExtras, view_of
 from jaxdilemmas.testing.probe import (
     Check,
     Probe,
@@ -29,7 +31,7 @@ def the_environment_has_agents_and_spaces(probe: Probe) -> None:
     num_agents = getattr(env, "num_agents", None)
     claim(is_count(num_agents), f"num_agents is {kind_of(num_agents)}, not a whole number of at least 1")
     for name in ("action_space", "observation_space"):
-        space = getattr(env, name)
+        space = view_of(getattr(env, name)) if name == "observation_space" else getattr(env, name)
         missing = [part for part in ("shape", "dtype", "sample", "contains") if not hasattr(space, part)]
         has_parts = f"{name} is {kind_of(space)}, without {', '.join(missing)}; jaxdilemmas.Discrete and Box are spaces"
         claim(not missing, has_parts)
@@ -96,10 +98,10 @@ def info_has_fixed_keys_and_an_agent_axis(probe: Probe) -> None:
 
 
 def observe_returns_one_observation_for_each_agent(probe: Probe) -> None:
-    """`observe` returns one array `[N, ...]`."""
+    """`observe` returns one array `[N, ...]` or, where the space is a `WithExtras`, an `Observation` of two."""
     env = probe.env
     obs = probe.trace(lambda key, actions, params: env.observe(env.initial_state(key, params), params))
-    claim_agent_axis("obs", obs, env.num_agents)
+    claim_observed("obs", obs, env)
 
 
 def reset_and_step_return_what_the_contract_says(probe: Probe) -> None:
@@ -112,7 +114,7 @@ def reset_and_step_return_what_the_contract_says(probe: Probe) -> None:
     names = ("obs", "state", "rewards", "terminated", "truncated", "info")
     claim(isinstance(step, tuple) and len(step) == 6, f"step returns {kind_of(step)}, not ({', '.join(names)})")
     returned = dict(zip(names, step, strict=True))
-    claim_agent_axis("obs", returned["obs"], num_agents)
+    claim_observed("obs", returned["obs"], env)
     claim_array("rewards", returned["rewards"], (num_agents,), np.float32)
     for name in ("terminated", "truncated"):
         claim_array(name, returned[name], (), np.bool_)
@@ -157,6 +159,16 @@ def outcome_of(probe: Probe) -> tuple[Any, ...]:
     is_four = isinstance(outcome, tuple) and len(outcome) == 4
     claim(is_four, f"transition returns {kind_of(outcome)}, not (state, rewards, terminated, info)")
     return outcome
+
+
+def claim_observed(name: str, obs: Any, env: Environment) -> None:
+    """Claims that observations are one for each agent, and that they have extras if the space has them."""
+    space = env.observation_space
+    if not isinstance(space, WithExtras):
+        return claim_agent_axis(name, obs, env.num_agents)
+    claim(isinstance(obs, Observation), f"{name} is {kind_of(obs)}, not an Observation; the space has extras")
+    claim_agent_axis(f"{name}.view", obs.view, env.num_agents)
+    return claim_array(f"{name}.extras", obs.extras, (env.num_agents, len(space.names)), np.float32)
 
 
 def claim_dataclass(name: str, tree: Any) -> None:

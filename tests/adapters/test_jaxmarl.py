@@ -215,7 +215,7 @@ def test_wrong_actions_are_refused(env: JaxMARLEnv, actions: dict[str, Any], mes
 def test_a_game_that_cannot_be_adapted_is_refused(game: Environment) -> None:
     with pytest.raises(ValueError, match=r"AutoReset.*does not reset itself"):
         JaxMARLEnv(AutoReset(game))
-    with pytest.raises(ValueError, match=r"space='words' .* Discrete and Box"):
+    with pytest.raises(ValueError, match=r"space='words' .* Discrete, Box and WithExtras"):
         JaxMARLEnv(Words())
     with pytest.raises(ValueError, match=r"flatten=True .* Box"):
         JaxMARLEnv(Words(), flatten=True)

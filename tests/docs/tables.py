@@ -17,7 +17,7 @@ import numpy as np
 import jaxdilemmas
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.registration import registered_class
-from jaxdilemmas.spaces import Discrete
+from jaxdilemmas.spaces import Discrete, extra_names, view_of
 from tests.docs.game_pages import GAME_PAGES, Cells, pages_by_game, read_cells, split_page
 from tests.docs.pages import ROOT
 
@@ -137,9 +137,10 @@ def actions(env: Environment) -> int:
 
 
 def space(env: Environment) -> str:
-    """Shape and dtype of the observations of all agents."""
-    shape = ", ".join(map(str, ("N", *env.observation_space.shape)))
-    return f"`[{shape}]` {np.dtype(env.observation_space.dtype).name}"
+    """Shape and dtype of the observations of all agents, and of the extras beside them."""
+    view, names = view_of(env.observation_space), extra_names(env.observation_space)
+    shape = ", ".join(map(str, ("N", *view.shape)))
+    return f"`[{shape}]` {np.dtype(view.dtype).name}" + (f" and `[N, {len(names)}]` float32" if names else "")
 
 
 def spaces(env_id: str) -> list[str]:

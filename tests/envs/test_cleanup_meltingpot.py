@@ -7,6 +7,7 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas.envs.cleanup_meltingpot import CleanupMeltingPot
+from jaxdilemmas.spaces import view_of
 from tests.reference.crowds import MeltingPotYard, apples_on, play, scatter, slow_cleanup, waste_of, waste_on
 from tests.reference.rollouts import as_cells, observe, put, random_actions, random_draws, replay_like, start
 
@@ -72,7 +73,7 @@ def test_map_has_the_river_the_orchard_and_the_spawn_cells_of_melting_pot(env: C
     assert env.walls.shape == (21, 30)
     assert (len(env.river_cells), len(env.apple_cells), len(env.spawn_cells)) == (147, 122, 19)
     assert env.starts_dirty.sum() == 79
-    assert env.observation_space.shape == (11, 11)
+    assert view_of(env.observation_space).shape == (11, 11)
     params = CleanupMeltingPot().default_params
     assert CleanupMeltingPot().num_agents == 7
     assert (params.timeout_steps, params.waste_start_steps, params.fine_cost, params.fine_penalty) == (51, 49, 0, 0)

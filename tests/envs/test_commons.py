@@ -7,6 +7,7 @@ import pytest
 
 from jaxdilemmas.envs.commons import Commons, Draws
 from jaxdilemmas.grid.views import Window
+from jaxdilemmas.spaces import view_of
 from tests.reference.commons import Commons as SlowCommons
 from tests.reference.gathering import VOID
 from tests.reference.rollouts import (
@@ -116,7 +117,7 @@ def test_map_has_eighty_eight_apples_and_agents_start_along_the_wall(env: Common
     params = env.default_params
     assert tuple(params.regrowth_probabilities) == (0.0, 0.01, 0.05, 0.1)
     assert (params.timeout_steps, params.hits_to_tag, params.max_steps) == (25, 1, 1000)
-    assert env.observation_space.shape == (21, 21)
+    assert view_of(env.observation_space).shape == (21, 21)
     assert Commons().num_agents == 12
 
 

@@ -13,7 +13,7 @@ from baselines import ippo
 from baselines.cloning import Config
 from baselines.core.entities import EntityTorso
 from baselines.imitation import critics, joint_actions
-from jaxdilemmas.spaces import Box
+from jaxdilemmas.spaces import Box, view_of
 from tests.probes import Probe
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -87,7 +87,7 @@ def test_critics_read_their_own_observation_or_those_of_all(env: Any) -> None:
 def test_tile_ids_of_all_are_read_side_by_side() -> None:
     env = jaxdilemmas.make("gathering", num_agents=2)
     networks = critics.make_critics(Config(hidden_size=4, reads="all"), env)
-    obs = jnp.zeros((5, 2, *env.observation_space.shape), jnp.uint8)
+    obs = jnp.zeros((5, 2, *view_of(env.observation_space).shape), jnp.uint8)
     q = jax.eval_shape(lambda key: networks.apply(networks.init(key), obs), jax.random.key(0))
     assert q.shape == (5, 2, 8)
 
