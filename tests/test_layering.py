@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 CONTRACT = {"jaxdilemmas.arguments", "jaxdilemmas.environment", "jaxdilemmas.spaces"}
 GAME = CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.uniforms", "jax", "numpy", "flax", "chex"}
 MECHANICS = {
-    f"jaxdilemmas.grid.{name}" for name in ("beams", "bits", "geometry", "maps", "movement", "spawning", "views")
+    f"jaxdilemmas.grid.{name}"
+    for name in ("beams", "bits", "geometry", "items", "maps", "movement", "spawning", "views")
 }
 MECHANICS |= {"jaxdilemmas.batching", "jax", "numpy", "chex"}
 ALLOWED = {

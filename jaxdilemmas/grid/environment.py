@@ -16,7 +16,7 @@ from jaxdilemmas.environment import Environment, Observed, Transition, check_cou
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.geometry import cell_index, count_others
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
-from jaxdilemmas.grid.painting import PALETTE, TILES, Layer, Painter, Scene, one_kind
+from jaxdilemmas.grid.painting import PALETTE, TILES, KindLayer, Layer, Painter, Scene, one_kind
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import Box, Discrete, Observation, Space, WithExtras
 from jaxdilemmas.uniforms import uniform
@@ -142,7 +142,8 @@ class GridEnvironment(Environment):
     and go, the game gives their `Layer`s to the constructor, and its `scene` contains which of them are there.
 
     Args:
-      board: masks `[H, W]` bool by name, with "wall", "apple" and "spawn"; see `Painter` for other masks.
+      board: masks `[H, W]` bool by name, with "wall", "spawn" and, in games with the tile "apple", "apple"; see
+        `Painter` for other masks.
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
       layers: things other than apples that come and go.
@@ -186,7 +187,7 @@ class GridEnvironment(Environment):
         board: Mapping[str, np.ndarray],
         num_agents: int,
         observation: str,
-        layers: Sequence[Layer] = (),
+        layers: Sequence[Layer | KindLayer] = (),
         extras: tuple[str, ...] = (),
     ) -> None:
         check_choice("observation", observation, OBSERVATION_KINDS)
@@ -194,11 +195,12 @@ class GridEnvironment(Environment):
         self.observation = observation
         self.extras = extras
         self.walls = board["wall"]
-        self.apple_cells = cells_of(board["apple"])
+        has_apples = "apple" in self.tiles
+        self.apple_cells = cells_of(board["apple"] if has_apples else np.zeros_like(self.walls))
         self.spawn_cells = cells_of(board["spawn"])
         self.apple_index_at = index_of_cells(self.apple_cells, self.walls.shape)
         self.palette = np.array([self.colours[name] for name in self.tiles], np.uint8)
-        all_layers = [Layer("apple", "floor", self.apple_cells), *layers]
+        all_layers = [*[Layer("apple", "floor", self.apple_cells)] * has_apples, *layers]
         self.painter = Painter(
             board, all_layers, self.tiles, self.window, self.outside, self.beam_side_start, self.is_beam_blocked
         )

@@ -41,13 +41,12 @@ LONGEST_EPISODE = 5000
 """An episode with a stochastic ending is truncated after this many steps."""
 
 
-class MeltingPotParams(struct.PyTreeNode):
-    """The numbers in the rules of every game of Melting Pot.
+class EndingParams(struct.PyTreeNode):
+    """The numbers in the rules of every game of Melting Pot: when episodes end.
 
     With a stochastic ending the default of `max_steps` is 5000.
 
     Attributes:
-      timeout_steps: steps in which an agent cannot act after a hit. Melting Pot's `framesTillRespawn` is one less.
       min_steps: smallest number of steps of an episode with a stochastic ending.
       ending_interval: after `min_steps` an episode with a stochastic ending may end in the step before each multiple of
         this number.
@@ -55,11 +54,20 @@ class MeltingPotParams(struct.PyTreeNode):
       max_steps: length of an episode, in steps.
     """
 
-    timeout_steps: Any = 51
     min_steps: Any = 1000
     ending_interval: Any = 100
     ending_probability: Any = 0.2
     max_steps: Any = 1000
+
+
+class MeltingPotParams(EndingParams):
+    """The numbers in the rules of games of Melting Pot that remove agents: `EndingParams` and the time out.
+
+    Attributes:
+      timeout_steps: steps in which an agent cannot act after a hit. Melting Pot's `framesTillRespawn` is one less.
+    """
+
+    timeout_steps: Any = 51
 
 
 class BeamState(struct.PyTreeNode):
@@ -176,10 +184,16 @@ def ending_params(movement: str, episode_ending: str) -> dict[str, int]:
     return {"max_steps": LONGEST_EPISODE} if episode_ending == "stochastic" else {}
 
 
+def check_ending_params(params: Any) -> None:
+    """Raises a ValueError if a number of `EndingParams` is outside its range."""
+    check_counts(params, "min_steps", "ending_interval", "max_steps")
+    check_numbers(params, 1, "ending_probability")
+
+
 def check_meltingpot_params(params: Any) -> None:
     """Raises a ValueError if a number of `MeltingPotParams` is outside its range."""
-    check_counts(params, "timeout_steps", "min_steps", "ending_interval", "max_steps")
-    check_numbers(params, 1, "ending_probability")
+    check_counts(params, "timeout_steps")
+    check_ending_params(params)
 
 
 def split_uniforms(uniforms: jax.Array, num_agents: int) -> tuple[dict[str, jax.Array], jax.Array]:
@@ -221,7 +235,7 @@ def remove_and_return(
     )
 
 
-def may_end(draws: MeltingPotDraws, step_count: jax.Array, params: Any) -> jax.Array:
+def may_end(draws: Any, step_count: jax.Array, params: Any) -> jax.Array:
     """Whether an episode with a stochastic ending ends in this step, `[]` bool.
 
     Args:

@@ -59,6 +59,31 @@ class Layer(NamedTuple):
     tile_not_there: str
     cells: np.ndarray
 
+    @property
+    def tiles_by_kind(self) -> Sequence[Sequence[str]]:
+        """The tiles of nothing and of the thing, for all viewers."""
+        return ((self.tile_not_there, self.tile_there),)
+
+
+class KindLayer(NamedTuple):
+    """Items of several kinds that come and go, each on its own cell. A kind may have another tile for each viewer.
+
+    Attributes:
+      tiles_there: names of the tiles of each kind, from kind 1 on: a row for each viewer, or one row for all of them. A
+        board is painted by the first row.
+      tile_not_there: name of the tile of a cell without an item.
+      cells: `[n, 2]` int32 (row, col); no cell is in two layers.
+    """
+
+    tiles_there: Sequence[Sequence[str]]
+    tile_not_there: str
+    cells: np.ndarray
+
+    @property
+    def tiles_by_kind(self) -> Sequence[Sequence[str]]:
+        """The tiles of nothing and of each kind, by viewer."""
+        return [(self.tile_not_there, *row) for row in self.tiles_there]
+
 
 class Beams(NamedTuple):
     """Beams of one shape that agents fired; each agent fires at most one of them.
@@ -91,7 +116,8 @@ class Scene(NamedTuple):
       headings: `[N]` int32.
       is_drawn: `[N]` bool, the agents that are drawn.
       can_see: `[N]` bool, the agents that see anything.
-      things: for each layer of the board `[n]` bool, which of its things are there.
+      things: for each layer of the board which of its things are there, `[n]` bool, or for a `KindLayer` the kind of
+        each item, `[n]` int8, 0 for none.
       beams: the beams that agents fired; later ones are painted over earlier ones.
       is_tagged: `[N]` bool, the agents that have the tile "tagged" for others; None in games without that tile.
     """
@@ -130,7 +156,7 @@ class Painter:
     def __init__(
         self,
         board: Mapping[str, np.ndarray],
-        layers: Sequence[Layer],
+        layers: Sequence[Layer | KindLayer],
         tiles: Sequence[str],
         window: Window,
         outside: str = "void",
@@ -155,7 +181,10 @@ class Painter:
             if name in board:
                 self.codes[board[name]] = self.tile_id(name)
         self.codes[tuple(cells.T)] = len(self.tiles) + np.arange(len(cells))
-        self._cells, self._thing_at = cells, index_of_cells(cells, self.shape)
+        self._thing_at = index_of_cells(cells, self.shape)
+        is_plain = [isinstance(layer, Layer) for layer in layers]
+        self._plain = [k for k, plain in enumerate(is_plain) if plain and len(layers[k].cells)]
+        self._kind_layers = [k for k, plain in enumerate(is_plain) if not plain]
         self._tile_table = self._read_windows(outside)
 
     def _read_windows(self, outside: str) -> np.ndarray:
@@ -172,11 +201,19 @@ class Painter:
         return codes.view("<u4").astype(np.uint32)
 
     def static_tiles(self, are_there: bool) -> np.ndarray:
-        """The tile ids of a board without agents and beams, if all things are there, or none, `[H, W]` uint8."""
+        """The tile ids of a board without agents and beams, if all things are there, or none, `[H, W]` uint8.
+
+        Items of several kinds are not there.
+        """
         tiles = self.codes.astype(np.uint8)
         for layer in self.layers:
-            tiles[tuple(layer.cells.T)] = self.tile_id(layer.tile_there if are_there else layer.tile_not_there)
+            is_shown = are_there and isinstance(layer, Layer)
+            tiles[tuple(layer.cells.T)] = self.tile_ids(layer)[0, int(is_shown)]
         return tiles
+
+    def tile_ids(self, layer: Layer | KindLayer) -> np.ndarray:
+        """The tile ids of nothing and of each kind of a layer, by viewer, `[1 or N, 1 + kinds]` uint8."""
+        return np.array([[self.tile_id(name) for name in row] for row in layer.tiles_by_kind], np.uint8)
 
     def tile_id(self, name: str) -> np.uint8:
         """The id of a tile by its name."""
@@ -202,32 +239,47 @@ class Painter:
     ) -> list[jax.Array]:
         """What is in every agent's window, `[words, N, ...]` uint32 of packed bits for each plane.
 
-        The planes are the things that are there, the cells of each kind of beam, and three bits of the number of agents
-        (see `_number_agents`).
+        The planes are the things that are there (if the board has any), each kind of each `KindLayer`, the cells of
+        each kind of beam, and three bits of the number of agents (see `_number_agents`).
         """
         positions, headings = scene.positions, scene.headings
         frame = compute_once(partial(views.window_frame, window=self.window))(positions, headings, positions, headings)
         join = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))
-        planes = [self._mark_things(scene)]
+        planes = self._mark_layers(scene)
         for count, (kinds, rays) in zip(num_kinds, shots, strict=True):
             planes += map(join, views.mark_rays(frame, rays, kinds, count, self.side_start, self.window))
         return [*planes, *views.mark_numbers(frame, compute_once(self._number_agents)(scene), 3, self.window)]
 
-    def _mark_things(self, scene: Scene) -> jax.Array:
-        """The things that are in every agent's window, `[words, N, ...]` uint32 of packed bits.
+    def _mark_layers(self, scene: Scene) -> list[jax.Array]:
+        """The things that are in every agent's window, `[words, N, ...]` uint32 of packed bits for each plane."""
+        planes = []
+        if self._plain:
+            cells = np.concatenate([self.layers[k].cells for k in self._plain])
+            planes.append(self._mark_things([scene.things[k] for k in self._plain], cells, scene))
+        for k in self._kind_layers:
+            num_kinds = len(self.layers[k].tiles_by_kind[0]) - 1
+            is_set = [scene.things[k] >> np.int8(bit) & 1 != 0 for bit in range(num_kinds.bit_length())]
+            bits = [self._mark_things([those], self.layers[k].cells, scene) for those in is_set]
+            for kind in range(1, num_kinds + 1):
+                marks = [bit if kind >> place & 1 else ~bit for place, bit in enumerate(bits)]
+                planes.append(fold(jnp.bitwise_and, marks))
+        return planes
+
+    def _mark_things(self, things: Sequence[jax.Array], cells: np.ndarray, scene: Scene) -> jax.Array:
+        """The things on these cells that are in every agent's window, `[words, N, ...]` uint32 of packed bits.
 
         Few things are marked one by one, which is faster than to cut all windows from the lines of the board.
         """
         positions, headings = scene.positions, scene.headings
-        if len(self._cells) > FEW_THINGS:
-            lines = views.mark_lines(scene.things, self._cells, self.shape)
+        if len(cells) > FEW_THINGS:
+            lines = views.mark_lines(things, cells, self.shape)
             rows = views.cut_lines(lines, positions, headings, self.window)
             return compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))(rows)
         trailing = headings.shape[1:]
-        cells = jnp.broadcast_to(with_trailing_axes(self._cells, positions.ndim), (*self._cells.shape, *trailing))
+        at = jnp.broadcast_to(with_trailing_axes(cells, positions.ndim), (*cells.shape, *trailing))
         look = compute_once(partial(views.window_frame, window=self.window))
-        frame = look(cells, jnp.zeros((len(cells), *trailing), jnp.int32), positions, headings)
-        is_there = jnp.concatenate(scene.things)[:, None].astype(jnp.uint32)
+        frame = look(at, jnp.zeros((len(cells), *trailing), jnp.int32), positions, headings)
+        is_there = jnp.concatenate(things)[:, None].astype(jnp.uint32)
         return views.mark_numbers(frame, jnp.broadcast_to(is_there, frame.rows.shape), 1, self.window)[0]
 
     def _number_agents(self, scene: Scene) -> jax.Array:
@@ -272,10 +324,13 @@ class Painter:
         def is_not(name: str, tiles: jax.Array) -> jax.Array:
             return (((tiles ^ (everywhere * self.tile_id(name))) + everywhere * 15) >> 4) & everywhere
 
-        things, *beams_of, first, second, third = (views.spread_bits(words.T) for words in planes)
+        *marked, first, second, third = (views.spread_bits(words.T) for words in planes)
         low, high = static & np.uint32(0x0F0F0F0F), (static >> 4) & np.uint32(0x0F0F0F0F)
-        tiles = choose(things, high, low)
-        for name, is_beam in zip(names, beams_of, strict=True):
+        tiles = choose(marked.pop(0), high, low) if self._plain else low
+        ids = [self.tile_ids(self.layers[k])[:, 1:].astype(np.uint32) for k in self._kind_layers]
+        for of_kind in [everywhere * those[:, kind, None] for those in ids for kind in range(those.shape[1])]:
+            tiles = choose(marked.pop(0), jnp.asarray(of_kind), tiles)
+        for name, is_beam in zip(names, marked, strict=True):
             if not self.is_beam_blocked:
                 is_beam &= is_not("void", tiles) & is_not("wall", tiles)
             tiles = choose(is_beam, jnp.asarray(everywhere * self.tile_id(name)), tiles)
@@ -286,8 +341,11 @@ class Painter:
     def paint_board(self, scene: Scene) -> jax.Array:
         """The tile ids of the whole board, north at the top, `[H, W]` uint8; agents show their absolute heading."""
         height, width = self.shape
-        is_there = jnp.append(jnp.concatenate(scene.things), False)[self._thing_at]
-        tiles = jnp.where(is_there, self.static_tiles(are_there=True), self.static_tiles(are_there=False))
+        kinds = zip(self.layers, scene.things, strict=True)
+        ids = [jnp.asarray(self.tile_ids(layer)[0])[kind.astype(jnp.int32)] for layer, kind in kinds]
+        is_cell = self._thing_at < sum(len(layer.cells) for layer in self.layers)
+        things = jnp.append(jnp.concatenate(ids), jnp.uint8(0))[self._thing_at]
+        tiles = jnp.where(is_cell, things, self.static_tiles(are_there=False))
         row = jnp.arange(height, dtype=jnp.int32)[:, None, None]
         col = jnp.arange(width, dtype=jnp.int32)[None, :, None]
         kinds = [(name, beam.rays_of(kind)) for beam in scene.beams for kind, name in enumerate(beam.tiles)]

@@ -14,6 +14,7 @@ from jaxdilemmas.rendering.picture import Brush, Marks, Picture, degrees, join
 
 MEANINGS = {
     "apple": "apple",
+    "coin": "coin, in the colour of an agent",
     "waste": "waste",
     "beam": "beam that hits agents",
     "clean_beam": "beam that cleans",
@@ -22,6 +23,9 @@ MEANINGS = {
     "hit": "was hit",
 }
 """What the legend says about signs on boards."""
+
+OWNED = {"coin_own": "coin", "coin_other": "coin"}
+"""Signs of tiles that depend on the viewer; a sign has the colour of the agent whose kind it is."""
 
 ACTIONS = ("forward", "backward", "step left", "step right", "turn left", "turn right", "beam", "stand", "clean")
 """The numbers that all games on boards share, see `grid.movement`."""
@@ -33,7 +37,7 @@ def picture(env: GridEnvironment) -> Picture:
     Args:
       env: the game. Tiles without a sign of their own are squares in the colours of its observations.
     """
-    names = {layer.tile_there for layer in env.painter.layers} | {layer.tile_not_there for layer in env.painter.layers}
+    names = {OWNED.get(name, name) for layer in env.painter.layers for name in layer.tiles_by_kind[0]}
     names |= {env.tiles[code] for code in np.unique(env.painter.codes) if code < len(env.tiles)}
     beam_names, stays_if_tagged = _kinds_of(env)
     names |= {*beam_names}
@@ -81,8 +85,12 @@ def _ground(env: GridEnvironment, brush: Brush) -> list[Marks]:
 
 def _things(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:
     """The things of all layers that are there."""
-    shown = zip(env.painter.layers, env.scene(state).things, strict=True)
-    return [brush.at(layer.tile_there, layer.cells, where=is_there) for layer, is_there in shown if len(layer.cells)]
+    parts = []
+    for layer, things in zip(env.painter.layers, env.scene(state).things, strict=True):
+        for kind, name in enumerate(layer.tiles_by_kind[0][1:], start=1) if len(layer.cells) else ():
+            owner = {"agent": kind - 1} if name in OWNED else {}
+            parts.append(brush.at(OWNED.get(name, name), layer.cells, where=things.astype(jnp.int8) == kind, **owner))
+    return parts
 
 
 def _beams(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:

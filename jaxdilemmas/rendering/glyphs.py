@@ -98,6 +98,7 @@ GLYPHS = {
         ),
         " a",
     ),
+    "coin": Glyph((circle(0, 0, 0.28, AGENT, INK, 0.05), circle(0, 0, 0.17, "", "#ffffffaa", 0.05)), "No"),
     "river": Glyph(
         (square("#9cc9e8"), box(-0.4, -0.12, 0.1, -0.06, "#c3e0f3"), box(-0.1, 0.2, 0.4, 0.26, "#c3e0f3")), "~~"
     ),

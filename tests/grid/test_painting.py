@@ -1,4 +1,4 @@
-"""What a painter refuses; how it paints is tested on the games."""
+"""What a painter refuses, and how it paints items of several kinds; other painting is tested on the games."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from jaxdilemmas.envs.gathering import Gathering
-from jaxdilemmas.grid.painting import TILES, Beams, Layer, Painter
+from jaxdilemmas.grid.painting import TILES, Beams, KindLayer, Layer, Painter, Scene
 from jaxdilemmas.grid.views import Window
+from tests.reference.views import egocentric_view
 
 BOARD = {"wall": np.zeros((3, 4), bool)}
 WINDOW = Window(2, 1, 1)
@@ -46,3 +47,37 @@ def test_kinds_of_beam_that_do_not_fit_into_a_word_are_refused_with_the_number_t
     scene = env.scene(state)._replace(beams=[Beams(("beam", "apple"), jnp.zeros(2, jnp.int32), rays)])
     with pytest.raises(ValueError, match=r"beams=.*at most 1 kinds in one `Beams` for a window of 21 columns"):
         env.painter.paint_views(scene)
+
+
+KINDS = ("void", "floor", "apple", "wall", "ore", "gold", "gem", *TILES[5:])
+
+
+@pytest.mark.parametrize("size", [(4, 5), (7, 9)], ids=["few cells", "many cells"])
+@pytest.mark.parametrize("rows", [(("ore", "gold"), ("gold", "ore")), (("ore", "gold", "gem"),), (("gem",),)])
+def test_items_of_several_kinds_have_the_tiles_of_the_viewer(
+    size: tuple[int, int], rows: Sequence[Sequence[str]]
+) -> None:
+    rng = np.random.default_rng(0)
+    cells = np.argwhere(np.ones(size)).astype(np.int32)
+    layers = [Layer("apple", "floor", cells[:3]), KindLayer(rows, "floor", cells[3:])]
+    painter = Painter({"wall": np.zeros(size, bool)}, layers, KINDS, WINDOW)
+    for heading in range(4):
+        apples, items = rng.random(3) < 0.5, rng.integers(0, 1 + len(rows[0]), len(cells) - 3).astype(np.int8)
+        positions, headings = rng.permutation(cells)[:2], np.array([heading, 1], np.int32)
+        scene = Scene(*map(jnp.asarray, (positions, headings, np.array([True, True]), np.array([True, True]))), [], [])
+        scene = scene._replace(things=[jnp.asarray(apples), jnp.asarray(items)])
+        boards = [painter.paint_board(scene)] * 2
+        seen = painter.paint_views(scene)
+        for viewer in range(2):
+            board = np.full(size, painter.tile_id("floor"))
+            board.flat[:3] = np.where(apples, painter.tile_id("apple"), painter.tile_id("floor"))
+            names = ("floor", *rows[viewer % len(rows)])
+            board.flat[3:] = [painter.tile_id(names[kind]) for kind in items]
+            agents = tuple(positions.T)
+            if viewer == 0:
+                board[agents] = painter.tile_id(KINDS[7]) + headings
+                np.testing.assert_array_equal(boards[0], board)
+            board[agents] = painter.tile_id(KINDS[7]) + (headings - headings[viewer]) % 4
+            board[tuple(positions[viewer])] = painter.tile_id("self")
+            view = egocentric_view(board, positions[viewer], headings[viewer], WINDOW, 0)
+            np.testing.assert_array_equal(seen[viewer], view)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.grid import beams, geometry, lab2d, movement, spawning
+from jaxdilemmas.grid import beams, geometry, items, lab2d, movement, spawning
 from jaxdilemmas.grid.maps import index_of_cells
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -65,6 +65,13 @@ def regrow(apples: jax.Array, uniforms: jax.Array) -> jax.Array:
     return spawning.regrow_by_density(apples, neighbours, (0.0, 0.3, 0.5, 0.9), uniforms)
 
 
+KINDS, ITEM_GROWTH = RNG.integers(0, 4, (12, B)).astype(np.int8), RNG.random((12, B)).astype(np.float32)
+
+
+def take_items(kinds: jax.Array, positions: jax.Array, is_present: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return items.collect(kinds, index_of_cells(OPEN_CELLS, WALLS.shape), positions, is_present)
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "relative_coordinates": (geometry.relative_coordinates, (POSITIONS, HEADINGS, CELLS)),
     "cell_index": (lambda positions: geometry.cell_index(positions, 6), (POSITIONS,)),
@@ -82,6 +89,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "count_down": (spawning.count_down, (ALIVE, TIMERS)),
     "place_agents": (place, (UNIFORMS, IS_RETURNING, POSITIONS, IS_PRESENT)),
     "collect_alive": (collect, (APPLES, POSITIONS, IS_PRESENT)),
+    "items.grow": (lambda kinds, uniforms: items.grow(kinds, uniforms, (0.2, 0.3)), (KINDS, ITEM_GROWTH)),
+    "items.collect": (take_items, (KINDS, POSITIONS, IS_PRESENT)),
     "regrow_by_density": (regrow, (APPLES, GROWTH)),
     "ray_segments": (beams.ray_segments, (POSITIONS, HEADINGS, REACH)),
     "start_timers": (lambda alive, timers: spawning.start_timers(alive, timers, 4), (ALIVE, TIMERS)),
