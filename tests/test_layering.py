@@ -82,7 +82,8 @@ ALLOWED = {
     "jaxdilemmas.envs.gallego": GAME | {"jaxdilemmas.envs.commons"},
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
-    "jaxdilemmas.envs.gems": CONTRACT | {"jaxdilemmas.grid", "chex", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.gems": CONTRACT
+    | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.intersection": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},

@@ -4,6 +4,7 @@ The game of Haynam et al. 2025 (MAMQL, arXiv:2503.04679), by the code and the re
 7f3da20; docs/gems.md contains the rules, their sources and our own choices.
 """
 
+import math
 from typing import Any
 
 import chex
@@ -13,9 +14,13 @@ import numpy as np
 from flax import struct
 
 from jaxdilemmas.arguments import check_choice
+from jaxdilemmas.batching import batch_last, compute_once, fold
 from jaxdilemmas.environment import Environment, Info, Transition, check_counts, check_numbers, is_count, require
+from jaxdilemmas.grid.bits import WORD_BITS, mark_bits
 from jaxdilemmas.grid.symmetries import board_symmetries, turn_cells
+from jaxdilemmas.grid.views import spread_bits
 from jaxdilemmas.spaces import Box, Discrete, Space
+from jaxdilemmas.uniforms import uniform
 
 SIZE = 15
 """Rows and columns of the board."""
@@ -150,7 +155,7 @@ class Gems(Environment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Every player and every gem on its own random cell, uniform over the board."""
         del params
-        uniforms = jax.random.uniform(key, (NUM_PLAYERS + 3 * NUM_ALIKE, 2), jnp.float32)
+        uniforms = uniform(key, 2 * (NUM_PLAYERS + 3 * NUM_ALIKE)).reshape(-1, 2)
         cells = jnp.floor(uniforms * SIZE).astype(jnp.int32)
         gems = cells[NUM_PLAYERS:].reshape(3, NUM_ALIKE, 2)
         return State(cells[:NUM_PLAYERS], gems, jnp.float32(0), jnp.int32(0), jnp.int32(0))
@@ -158,7 +163,7 @@ class Gems(Environment):
     def draw(self, key: jax.Array, state: State, params: Params) -> Draws:
         """Draws the new cells of gems that may be taken in this step."""
         del state, params
-        uniforms = jax.random.uniform(key, (NUM_PLAYERS, NUM_ALIKE + 1, 2), jnp.float32)
+        uniforms = uniform(key, 2 * NUM_PLAYERS * (NUM_ALIKE + 1)).reshape(NUM_PLAYERS, -1, 2)
         return Draws(uniforms[:, :NUM_ALIKE], uniforms[:, NUM_ALIKE])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
@@ -313,7 +318,24 @@ def visible_gems(gems: jax.Array) -> jax.Array:
 
 def draw_planes(state: State) -> jax.Array:
     """The board as planes, `[5, 15, 15]` uint8: player 0, player 1, gems of player 0, of player 1, purple gems."""
-    board = np.moveaxis(np.indices((SIZE, SIZE), np.int32), 0, -1)
-    players = (board[None] == state.positions[:, None, None]).all(axis=-1)
-    gems = (board[None, None] == state.gems[:, :, None, None]).all(axis=-1).any(axis=1)
-    return jnp.concatenate([players, gems]).astype(jnp.uint8)
+    words = batch_last(compute_once(mark_planes))(state.positions, state.gems)
+
+    def spread(words: jax.Array) -> jax.Array:
+        return jax.lax.bitcast_convert_type(spread_bits(words), jnp.uint8).reshape(-1)[: math.prod(PLANES)]
+
+    return compute_once(spread)(words).reshape(PLANES)
+
+
+def mark_planes(positions: jax.Array, gems: jax.Array) -> jax.Array:
+    """The cells of all planes, one plane after the other, as packed bits.
+
+    Args:
+      positions: `[2, 2, ...]` int32 (row, col).
+      gems: `[3, 3, 2, ...]` int32, as in `State`.
+
+    Returns:
+      `[36, ...]` uint32.
+    """
+    planes = [*positions[:, None], *gems]
+    cells = [(plane * SIZE + row) * SIZE + col for plane, things in enumerate(planes) for row, col in things]
+    return fold(jnp.bitwise_or, [mark_bits(cell, math.prod(PLANES) // WORD_BITS + 1) for cell in cells])
