@@ -109,6 +109,7 @@ ENTRY_POINTS = {
     "baselines.play",
     "baselines.watch",
     "baselines.schelling",
+    "baselines.sweep",
     "baselines.studies.common_pool.__main__",
     "baselines.studies.mamql.__main__",
 }
@@ -118,6 +119,7 @@ PRINTERS = ENTRY_POINTS | {
     *(f"baselines.runs.{name}" for name in ("display", "interruption", "recording", "terminal")),
 }
 WRITERS = {"baselines.disk.writing", "jaxdilemmas.rendering", "jaxdilemmas.rendering.replay"}
+WRITERS |= {"baselines.sweeping.trial"}  # its process writes a log
 """Who reads the command line, shows something on the terminal, writes files; of benchmarks all do."""
 
 SHARED_NAMES = {"__init__.py", "__main__.py", "options.py"}
@@ -150,6 +152,8 @@ WINGS = {
     "demonstrate": COMMAND | {"demonstrations"},
     "schelling": COMMAND | {"analysis"},
     "compare": {"analysis", "core", "disk", "runs"},
+    "sweeping": {"analysis", "compare", "core", "disk", "runs", "trained"},
+    "sweep": {"analysis", "core", "disk", "presets", "runs", "sweeping", "trained"},
 }
 """What a wing of `baselines`, or a file beside them, imports of the others; studies import anything."""
 

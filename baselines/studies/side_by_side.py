@@ -8,11 +8,9 @@ other options ask for. Then the runner writes the tables and pictures of every s
 import dataclasses
 import datetime
 import json
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +23,7 @@ from baselines.disk.writing import check_links, hold, save_figure, write_file
 from baselines.presets import FIRST_REPORTED_SEED
 from baselines.runs.directory import describe_machine
 from baselines.runs.options import parse_env_kwargs
+from baselines.sweeping.engine import run_side_by_side
 from jaxdilemmas.arguments import require
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 FILE = "study.json"
 PAGE = "results.md"
-
-ONE_CORE = "--xla_cpu_multi_thread_eigen=false"
-"""A flag of XLA. Small networks are faster on one core than on several, so each process uses one core."""
 
 
 class Table(NamedTuple):
@@ -214,42 +210,6 @@ def work(stages: Sequence[Stage], options: Any, console: Console) -> None:
             seconds = (time.monotonic() - start_time) / (num_done - num_before) * (total - num_done)
             left = datetime.timedelta(seconds=round(seconds))
             console.print(f"{num_done}/{total} pieces, time left about {left}; done: {stage.name} {piece}")
-
-
-def run_side_by_side(work: Callable[[Any], None], pieces: Sequence[Any], jobs: int) -> Iterator[Any]:
-    """Does pieces of work in their order, and yields each that is done.
-
-    With one job the work is done in this process, else in processes of their own.
-
-    Args:
-      work: does a piece; it and the pieces can be pickled.
-      pieces: what is to be done.
-      jobs: the number of pieces at work at a time.
-
-    Raises:
-      Exception: what stopped a process; the other processes are stopped too.
-    """
-    if jobs == 1 or not pieces:
-        for piece in pieces:
-            work(piece)
-            yield piece
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(pieces)), context, _use_one_core) as pool:
-        futures = {pool.submit(work, piece): piece for piece in pieces}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-
-
-def _use_one_core() -> None:
-    """The first call in a process of a pool."""
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}"
 
 
 # The results

@@ -50,6 +50,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "baselines.demonstrate": {"policy": "random", "episodes": 1},
     "baselines.evaluate": {"run": Path("run")},
     "baselines.schelling": {"cooperate": "random", "defect": "random"},
+    "baselines.sweep": {"space": Path("space.toml")},
     "baselines.watch": {"players": ("random",)},
     "baselines.studies.mamql.options": {"experts": ("cooperative",)},
 }

@@ -39,6 +39,7 @@ from baselines.studies.common_pool.laboratory import (
     tag,
 )
 from baselines.studies.common_pool.options import Model, Options
+from baselines.sweeping import engine
 from jaxdilemmas import policies
 
 TINY = [
@@ -56,9 +57,10 @@ pytestmark = pytest.mark.usefixtures("quick_compiling")
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the tiny study, made by two processes."""
+    """The directory of the tiny study, made by two processes of the standard library."""
     path = tmp_path_factory.mktemp("runs") / "study"
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "is_installed", lambda library: False)
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
         common_pool_study.main([*TINY, "--jobs", "2", "--output", str(path)])
     return path
@@ -226,7 +228,19 @@ def test_damaged_or_forged_outcomes_are_refused_with_the_name_of_the_file(tmp_pa
         restraint.read_models(options)
 
 
-def test_what_stops_a_process_is_told(study: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_study_made_by_ray_has_the_same_tables(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
+    common_pool_study.main([*TINY, "--jobs", "2", "--output", str(tmp_path / "study")])
+    tables = sorted(study.glob("*.csv"))
+    assert tables
+    assert [(tmp_path / "study" / path.name).read_bytes() for path in tables] == [path.read_bytes() for path in tables]
+
+
+def test_what_stops_a_process_is_told(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "is_installed", lambda library: False)
     options = tiny(study)
     lost = dataclasses.replace(options, jobs=2, protocols=("ia2c",), output=tmp_path)
     for model in lost.models:

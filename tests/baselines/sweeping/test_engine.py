@@ -1,0 +1,95 @@
+"""Pieces of work in one process and in several, with Ray and with the standard library."""
+
+import os
+import signal
+import socket
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from baselines.sweeping import engine
+from baselines.sweeping.engine import check_address, run_side_by_side
+
+WAYS = [pytest.param(True, id="ray", marks=pytest.mark.slow), pytest.param(False, id="processes")]
+
+
+@pytest.fixture(params=WAYS)
+def has_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether Ray does the work of several processes; the standard library does it where Ray is not installed."""
+    monkeypatch.setattr(engine, "is_installed", lambda library: request.param)
+    return request.param
+
+
+def note(folder: Path, name: str) -> None:
+    """A piece of work: leaves a file with what it computes and the flags of XLA."""
+    (folder / name).write_text(f"{sum(map(ord, name))} {engine.ONE_CORE in os.environ['XLA_FLAGS']}")
+
+
+def fail_or_wait(marker: Path, name: str) -> None:
+    """A piece of work that fails, or one that would last for minutes; it leaves its process id."""
+    if name == "fails":
+        while not marker.exists():
+            time.sleep(0.01)
+        raise ValueError("nothing to learn")
+    marker.write_text(str(os.getpid()))
+    time.sleep(300)
+
+
+def die_once(folder: Path, name: str) -> None:
+    """A piece of work whose process is killed the first time."""
+    if not (folder / name).exists():
+        (folder / name).write_text("begun")
+        os.kill(os.getpid(), signal.SIGKILL)
+    (folder / name).write_text("done")
+
+
+def test_one_job_works_in_this_process_in_order() -> None:
+    done: list[str] = []
+    assert [*run_side_by_side(done.append, "abc", 1)] == done == [*"abc"]
+
+
+def test_both_ways_leave_the_same_results(has_ray: bool, tmp_path: Path) -> None:
+    assert sorted(run_side_by_side(partial(note, tmp_path), "abc", 2)) == [*"abc"]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "a": "97 True",
+        "b": "98 True",
+        "c": "99 True",
+    }
+
+
+def test_what_stops_a_piece_stops_the_others(has_ray: bool, tmp_path: Path) -> None:
+    start_time = time.monotonic()
+    with pytest.raises(ValueError, match=r"^nothing to learn$"):
+        list(run_side_by_side(partial(fail_or_wait, tmp_path / "marker"), ["waits", "fails"], 2))
+    assert time.monotonic() - start_time < 100
+    process = int((tmp_path / "marker").read_text())
+    for _ in range(1000):
+        try:
+            os.kill(process, 0)  # raises if there is no such process
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    pytest.fail("a process is still at work")
+
+
+@pytest.mark.slow
+def test_ray_replaces_a_process_that_was_killed(tmp_path: Path) -> None:
+    assert sorted(run_side_by_side(partial(die_once, tmp_path), "ab", 2)) == ["a", "b"]
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["done", "done"]
+
+
+@pytest.mark.parametrize("address", ["", "auto", "host", ":1", "host:x", "host:0", "host:99999"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"^address=.* is not allowed: host:port of a Ray cluster that runs"):
+        check_address(address)
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody else gets it, and it does not listen
+        with pytest.raises(ValueError, match=r"Ray cluster that runs; .*refused"):
+            check_address(f"127.0.0.1:{taken.getsockname()[1]}")
+        taken.listen()
+        check_address(f"127.0.0.1:{taken.getsockname()[1]}")
