@@ -28,6 +28,9 @@ from jaxdilemmas.arguments import is_number, require
 MOST_POINTS = 1000
 """Of a grid, and of the combinations of first and last values that are checked; our choice."""
 
+KINDS = ("uniform", "log_uniform", "integers")
+"""Of ranges."""
+
 ENTRY = "a list of different values, or one range {uniform = [low, high]}, {log_uniform = ...} or {integers = ...}"
 
 DIGITS = 3
@@ -137,7 +140,7 @@ def _dimension(name: str, entry: Any) -> Dimension:
         values = as_tuples(entry)
         require(len(set(map(repr, values))) == len(values) > 0, name, entry, ENTRY)
         return Dimension("choices", values)
-    is_range = isinstance(entry, dict) and len(entry) == 1 and set(entry) <= {"uniform", "log_uniform", "integers"}
+    is_range = isinstance(entry, dict) and len(entry) == 1 and set(entry) <= set(KINDS)
     require(is_range, name, entry, ENTRY)
     ((kind, ends),) = entry.items()
     is_pair = isinstance(ends, list) and len(ends) == 2 and all(is_number(end) for end in ends) and ends[0] < ends[1]

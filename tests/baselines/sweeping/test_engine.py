@@ -1,7 +1,6 @@
 """Pieces of work in one process and in several, with Ray and with the standard library."""
 
 import os
-import signal
 import socket
 import time
 from functools import partial
@@ -11,6 +10,7 @@ import pytest
 
 from baselines.sweeping import engine
 from baselines.sweeping.engine import check_address, run_side_by_side
+from tests.baselines.sweeping.pieces import die_once, fail_or_wait, note
 
 WAYS = [pytest.param(True, id="ray", marks=pytest.mark.slow), pytest.param(False, id="processes")]
 
@@ -20,29 +20,6 @@ def has_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Whether Ray does the work of several processes; the standard library does it where Ray is not installed."""
     monkeypatch.setattr(engine, "is_installed", lambda library: request.param)
     return request.param
-
-
-def note(folder: Path, name: str) -> None:
-    """A piece of work: leaves a file with what it computes and the flags of XLA."""
-    (folder / name).write_text(f"{sum(map(ord, name))} {engine.ONE_CORE in os.environ['XLA_FLAGS']}")
-
-
-def fail_or_wait(marker: Path, name: str) -> None:
-    """A piece of work that fails, or one that would last for minutes; it leaves its process id."""
-    if name == "fails":
-        while not marker.exists():
-            time.sleep(0.01)
-        raise ValueError("nothing to learn")
-    marker.write_text(str(os.getpid()))
-    time.sleep(300)
-
-
-def die_once(folder: Path, name: str) -> None:
-    """A piece of work whose process is killed the first time."""
-    if not (folder / name).exists():
-        (folder / name).write_text("begun")
-        os.kill(os.getpid(), signal.SIGKILL)
-    (folder / name).write_text("done")
 
 
 def test_one_job_works_in_this_process_in_order() -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from baselines.ippo import Config
-from baselines.sweeping.space import Dimension, Space, read_space
+from baselines.presets import preset
+from baselines.sweeping.space import KINDS, Dimension, Space, read_space
+from tests.docs.pages import ROOT, blocks
 
 TEXT = """
 [space]
@@ -76,6 +78,14 @@ def test_settings_at_a_point_have_the_values_of_the_point_and_of_the_file(tmp_pa
     config = space.config_at(point, {"discount": 0.5, "hidden_size": 16}, Config)
     assert {name: getattr(config, name) for name in point} == point
     assert (config.discount, config.hidden_size, config.num_envs) == (0.5, 8, Config.num_envs)
+
+
+def test_the_space_of_the_page_is_one_of_ippo(tmp_path: Path) -> None:
+    (text,) = [text for _, text in blocks(ROOT / "docs/runs.md", "toml")]
+    space = read(tmp_path, text)
+    assert {dimension.kind for dimension in space.dimensions.values()} == {*KINDS, "choices"}
+    for point in space.combinations:
+        assert space.config_at(point, preset("ippo", "common_pool"), Config).total_env_steps == 200_000
 
 
 RANGE = "a list of different values, or one range"
