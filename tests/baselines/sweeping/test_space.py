@@ -1,5 +1,6 @@
 """The file of a space: what it may contain, and which points a search draws from it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from baselines.ippo import Config
 from baselines.presets import preset
 from baselines.sweeping.space import KINDS, Dimension, Space, read_space
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT
 
 TEXT = """
 [space]
@@ -81,8 +82,8 @@ def test_settings_at_a_point_have_the_values_of_the_point_and_of_the_file(tmp_pa
 
 
 def test_the_space_of_the_page_is_one_of_ippo(tmp_path: Path) -> None:
-    (text,) = [text for _, text in blocks(ROOT / "docs/runs.md", "toml")]
-    space = read(tmp_path, text)
+    lines = re.findall(r"`((?:space|settings)\.\w+ = .*?)`", (ROOT / "docs/runs.md").read_text(encoding="utf-8"))
+    space = read(tmp_path, "\n".join(lines))
     assert {dimension.kind for dimension in space.dimensions.values()} == {*KINDS, "choices"}
     for point in space.combinations:
         assert space.config_at(point, preset("ippo", "common_pool"), Config).total_env_steps == 200_000
