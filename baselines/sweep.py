@@ -191,9 +191,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = tyro.cli(Options, prog="python -m baselines.sweep", description=__doc__, args=argv)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     sweep = prepare(options)
-    sweep.begin(options.resume)
-    console.print(f"{sweep.path}: the same command with --name {sweep.path.name} --resume continues this sweep")
+    if not options.resume:
+        sweep.begin()
     with hold(sweep.path):
+        sweep.read()
+        console.print(f"{sweep.path}: the same command with --name {sweep.path.name} --resume continues this sweep")
         if sweep.todo:
             from baselines.sweeping.tuning import train_all
 

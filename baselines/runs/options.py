@@ -351,4 +351,4 @@ def check_same(record: RunRecord, stored: RunRecord) -> None:
     new, old = (dataclasses.asdict(r) | r.config for r in (record, stored))
     for name in new:
         if name not in ("about", "config"):
-            require(new[name] == old[name], name, new[name], f"the run to resume has {old[name]!r}")
+            require(new[name] == old.get(name), name, new[name], f"the run to resume has {old.get(name)!r}")

@@ -21,6 +21,9 @@ CHECKPOINTS = 9
 Search = Literal["random", "grid", "asha", "optuna"]
 """Which points are tried: drawn; all combinations; drawn, but stopped early if they are behind; proposed by Optuna."""
 
+State = Literal["begun", "done", "stopped early", "failed"]
+"""How a trial stands."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrialRecord:
@@ -28,13 +31,13 @@ class TrialRecord:
 
     Attributes:
       values: of the settings that vary, by name.
-      state: how it stands.
+      state: see `State`.
       score: at its end, on the seeds for tuning; None if there is none.
       error: the line with which it failed.
     """
 
     values: Plain
-    state: Literal["begun", "done", "stopped early", "failed"] = "begun"
+    state: State = "begun"
     score: Finite | None = None
     error: Line = ""
 
@@ -106,11 +109,9 @@ class Sweep:
         """The values of a trial that has begun, or else those of a grid or a random search."""
         if number < len(self.record.trials):
             return self.record.trials[number].values
-        return (
-            self.space.grid[number]
-            if self.record.search == "grid"
-            else self.space.random_point(self.record.run.seed, number)
-        )
+        if self.record.search == "grid":
+            return self.space.grid[number]
+        return self.space.random_point(self.record.run.seed, number)
 
     def trial(self, name: str, values: dict[str, Any], **changes: Any) -> Trial:
         """The run with these values in the directory of this name; `changes` are of the record of the run."""
@@ -126,17 +127,18 @@ class Sweep:
         self.record = dataclasses.replace(self.record, trials=tuple(trials))
         save_json(self.path / FILE, self.record)
 
-    def begin(self, is_resumed: bool) -> None:
-        """Makes the directory, or reads what is known of the sweep to resume.
+    def begin(self) -> None:
+        """Makes the directory, with sweep.json; raises a ValueError if it exists."""
+        new = "a new directory; choose another --name, or continue the sweep in it with --resume"
+        require(not self.path.exists(), "name", str(self.path), new)
+        save_json(self.path / FILE, self.record)
+
+    def read(self) -> None:
+        """Reads what is known of the sweep.
 
         Raises:
-          ValueError: the directory exists, or holds another sweep or none.
+          ValueError: the directory holds no sweep, or another one.
         """
-        if not is_resumed:
-            new = "a new directory; choose another --name, or continue the sweep in it with --resume"
-            require(not self.path.exists(), "name", str(self.path), new)
-            save_json(self.path / FILE, self.record)
-            return
         require((self.path / FILE).is_file(), "name", str(self.path), f"the directory of a sweep, with {FILE}")
         check_links(self.path)
         stored = load_json(self.path / FILE, SweepRecord)

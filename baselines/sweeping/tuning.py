@@ -10,7 +10,7 @@ from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import Searcher
 
 from baselines.sweeping.engine import ray_started
-from baselines.sweeping.plan import Sweep, TrialRecord
+from baselines.sweeping.plan import State, Sweep, TrialRecord
 from baselines.sweeping.space import Dimension
 
 NUM_REPORTS = 9
@@ -98,14 +98,14 @@ class Proposals(Searcher):
 
 def ended(values: dict[str, Any], result: dict[str, Any] | None) -> TrialRecord:
     """The record of a trial that has ended with this last report, or none if its processes were lost too often."""
-    if result is None or result["error"]:
-        return TrialRecord(
-            values, "failed", None, result["error"] if result else "its process was lost again and again"
-        )
-    state, score = "done" if result["is_whole"] else "stopped early", float(result["score"])
-    if not math.isfinite(score):
-        return TrialRecord(values, state, None, "the score has no value, as where no episode ended")
-    return TrialRecord(values, state, score)
+    if result is None:
+        return TrialRecord(values, "failed", None, "its process was lost again and again")
+    if result["error"]:
+        return TrialRecord(values, "failed", None, result["error"])
+    state: State = "done" if result["is_whole"] else "stopped early"
+    if math.isfinite(result["score"]):
+        return TrialRecord(values, state, float(result["score"]))
+    return TrialRecord(values, state, None, "the score has no value, as where no episode ended")
 
 
 def mode_of(sweep: Sweep) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,8 @@ def test_random_points_cover_the_space_and_follow_from_seed_and_number(tmp_path:
     assert abs(np.log10(rates).mean() + 3) < 0.1  # the middle of the exponents
     values = np.array([point["value_coefficient"] for point in points])
     assert values.min() >= 0.25 and values.max() <= 1 and abs(values.mean() - 0.625) < 0.05
-    for name, possible in {"num_epochs": [1, 2, 3], "parameters": ["shared", "separate"]}.items():
+    choices: dict[str, list[Any]] = {"num_epochs": [1, 2, 3], "parameters": ["shared", "separate"]}
+    for name, possible in choices.items():
         counts = [sum(point[name] == value for point in points) for value in possible]
         assert sum(counts) == 400 and min(counts) > 100
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from baselines import ippo, presets, sweep
@@ -57,7 +58,7 @@ def options(folder: Path, text: str = RANGES, **changes: Any) -> sweep.Options:
 def prepared(folder: Path, *trials: TrialRecord, **changes: Any) -> Sweep:
     """A sweep with these trials in sweep.json."""
     found = sweep.prepare(options(folder, **changes))
-    found.begin(is_resumed=False)
+    found.begin()
     for number, trial in enumerate(trials):
         found.write(number, trial)
     return found
@@ -128,19 +129,20 @@ def test_an_engine_that_is_not_installed_is_refused_and_what_ran_is_kept(
 
 def test_only_the_same_sweep_is_resumed(tmp_path: Path) -> None:
     prepared(tmp_path, done(1.0))
-    for changes, message in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"text": RANGES.replace("1e-1", "1e-2")}, "space="),
         ({"text": RANGES.replace("= 8", "= 16")}, "hidden_size=16 is not allowed: the run to resume has 8"),
         ({"seed": 1}, "seed=1 is not allowed: the run to resume has 0"),
         ({"search": "asha"}, "search='asha' is not allowed: the sweep to resume has 'random'"),
         ({"minimize": True}, "minimize=True is not allowed: the sweep to resume has False"),
-    ]:
+    ]
+    for changes, message in refused:
         with pytest.raises(ValueError, match=re.escape(message)):
-            sweep.prepare(options(tmp_path, **changes)).begin(is_resumed=True)
+            sweep.prepare(options(tmp_path, **changes)).read()
     with pytest.raises(ValueError, match=r"tuned'.* is not allowed: a new directory; .*--resume"):
-        sweep.prepare(options(tmp_path)).begin(is_resumed=False)
+        sweep.prepare(options(tmp_path)).begin()
     with pytest.raises(ValueError, match=r"other'.* is not allowed: the directory of a sweep, with sweep\.json"):
-        sweep.prepare(options(tmp_path, name="other")).begin(is_resumed=True)
+        sweep.prepare(options(tmp_path, name="other")).read()
 
 
 def test_a_sweep_that_another_process_holds_is_refused(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_trials_that_have_begun_or_failed_come_first_and_then_new_ones(tmp_path:
     found = prepared(tmp_path, *trials, trials=6)
     assert found.todo == [1, 3, 4, 5]
     again = sweep.prepare(options(tmp_path, trials=5))
-    again.begin(is_resumed=True)
+    again.read()
     assert again.record == found.record and again.todo == [1, 3, 4]
     assert again.values_of(1) == trials[1].values
     assert again.values_of(4) == found.space.random_point(0, 4)
@@ -190,9 +192,9 @@ def test_the_table_has_a_row_for_each_trial(tmp_path: Path) -> None:
 def test_the_picture_has_a_panel_for_each_setting_and_a_point_for_each_score(tmp_path: Path) -> None:
     trials = [done(1.0, 1e-3), done(2.0, 1e-2), done(0.5, 1e-1, state="stopped early"), done(None)]
     rate, parameters = draw_trials(prepared(tmp_path, *trials)).axes
-    points = [tuple(map(float, dots.get_offsets()[0])) for dots in rate.collections]
+    points = [tuple(map(float, np.asarray(dots.get_offsets())[0])) for dots in rate.collections]
     assert points == [(1e-3, 1.0), (1e-2, 2.0), (1e-1, 0.5)]
-    sizes = [float(dots.get_sizes()[0]) for dots in rate.collections]
+    sizes = [dots.properties()["sizes"][0] for dots in rate.collections]
     assert sizes[1] > sizes[0] == sizes[2]  # the best one is a star
     assert rate.get_xscale() == "log"
     assert [tick.get_text() for tick in parameters.get_xticklabels()] == ["shared", "separate"]
@@ -227,7 +229,7 @@ def test_proposals_are_written_down_and_proposed_again_after_a_kill(tmp_path: Pa
     proposals.on_trial_complete("a", {"score": 2.0, "error": "", "is_whole": True})
     assert lines == ["trial_000: done, score 2.0"]
     again = sweep.prepare(options(tmp_path, trials=4, search="optuna"))
-    again.begin(is_resumed=True)  # as if the program had been killed
+    again.read()  # as if the program had been killed
     assert [trial.state for trial in again.record.trials] == ["done", "begun"]
     proposals = Proposals(again, lines.append)
     continued = proposals.suggest("x")["trial"]
