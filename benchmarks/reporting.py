@@ -43,13 +43,17 @@ class Program(NamedTuple):
         return self.planned_memory_mb if peak_bytes is None else peak_bytes / 1e6
 
 
-def compile_program(function: Callable[..., Any], *arguments: Any, num_devices: int = 1) -> Program:
+def compile_program(
+    function: Callable[..., Any], *arguments: Any, num_devices: int = 1, donated: tuple[int, ...] = ()
+) -> Program:
     """Compiles `function` for arguments like these, without calling it.
 
-    If there are several devices, each device runs the function on its own part of the arguments' first axis.
+    If there are several devices, each device runs the function on its own part of the arguments' first axis. The memory
+    of arguments whose numbers are `donated` is used for results.
     """
     start = time.perf_counter()
-    compiled = (jax.jit(function) if num_devices == 1 else jax.pmap(function)).lower(*arguments).compile()
+    transform = jax.jit if num_devices == 1 else jax.pmap
+    compiled = transform(function, donate_argnums=donated).lower(*arguments).compile()
     seconds = time.perf_counter() - start
     return Program(compiled, round(seconds, 3), _planned_bytes(compiled.memory_analysis()) / 1e6)
 

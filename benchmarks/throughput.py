@@ -9,6 +9,11 @@ steps of random actions as one compiled loop. The actions are drawn inside the l
 added up, so that the compiler cannot leave any of them out. Episodes start at random times on the clock, so that some
 end in every step. Compiling is timed apart. With `--peers` games of other libraries are measured in the same way
 (docs/performance.md, "Peers").
+
+    python -m benchmarks.throughput --keep calls
+
+measures an accelerator with stages that stay calls, as on a CPU; `branches` keeps what is computed only where it is
+needed. On a CPU both are kept always.
 """
 
 import argparse
@@ -21,6 +26,7 @@ from baselines.runs.terminal import as_command
 from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
 from benchmarks.reporting import count_from, make_parser, name_of, print_header, report
 from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game
+from jaxdilemmas import batching
 from jaxdilemmas.grid.environment import OBSERVATION_KINDS
 
 COLUMNS = ("game", "observation", "num_agents", "num_envs", "env_steps_per_second", "compile_seconds", "peak_memory_mb")
@@ -71,6 +77,10 @@ CASES: dict[str, list[Case]] = {
 }
 """By id of the game; a game that is not here is measured as `make` builds it."""
 
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+KEPT = {"branches": "BRANCHES_ON", "calls": "CALLS_ON"}
+"""What an accelerator may keep, and its constant in `jaxdilemmas.batching`."""
+
 OBSERVATIONS = {
     "tiles": "the tile id of each cell",
     "one_hot": "a channel per tile id",
@@ -116,10 +126,17 @@ def own_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 "num_agents": game.num_agents,
                 "observation": observation,
                 "observation_holds": OBSERVATIONS[observation],
+                "keep": options.keep,
             }
             row |= describe_observation(game)
             for num_envs in options.num_envs or [case.num_envs]:
                 yield row | measure(game, num_envs, options.num_steps, options.repeats)
+
+
+def keep_everywhere(names: Iterable[str]) -> None:
+    """Keeps `branches` or `calls` on every device in programs that this process traces from now on."""
+    for name in names:
+        setattr(batching, KEPT[name], PLATFORMS)
 
 
 def times_peer(row: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> float | None:
@@ -164,8 +181,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--num-steps", type=count_from(1), default=256, help="steps of each environment in one timed call"
     )
+    parser.add_argument("--keep", nargs="+", choices=list(KEPT), default=[], help="what stays on an accelerator")
     parser.add_argument("--peers", action="store_true", help="also SocialJax and JaxMARL, if they are installed")
     options = parser.parse_args(argv)
+    keep_everywhere(options.keep)
     found = installed(PEERS) if options.peers else []
     columns = (*COLUMNS, *PEER_COLUMNS) if options.peers else COLUMNS
     print_header(columns)

@@ -13,6 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
 
+BRANCHES_ON: tuple[str, ...] = ("cpu",)
+"""Platforms on which what is needed nowhere in the batch is not computed; elsewhere it is computed and not chosen."""
+
+CALLS_ON: tuple[str, ...] = ("cpu",)
+"""Platforms on which stages are computed once; elsewhere nobody measured it (`benchmarks.throughput --keep`)."""
+
 
 def compute_if_any(
     function: Callable[..., Any],
@@ -23,8 +29,9 @@ def compute_if_any(
     """Calls a function only if its result is needed anywhere in the batch.
 
     Under `jax.vmap` a `lax.cond` becomes a choice between two results that are both always computed. This function asks
-    whether the predicate is True anywhere in the batch, and computes nothing if it is not. It has no gradient in
-    reverse mode: use `jax.lax.stop_gradient` on operands of which a gradient is taken.
+    whether the predicate is True anywhere in the batch, and computes nothing if it is not, where branches are cheap
+    (`compute_if`). It has no gradient in reverse mode: use `jax.lax.stop_gradient` on operands of which a gradient is
+    taken.
 
     Args:
       function: a function of `operands` only; it must not close over traced arrays.
@@ -46,7 +53,7 @@ def compute_if_any(
 
     @jax.custom_batching.custom_vmap
     def compute(predicate: jax.Array, operands: Any) -> Any:
-        return jax.lax.cond(predicate, function, otherwise, *operands)
+        return compute_if(function, predicate, *operands, otherwise=otherwise)
 
     @compute.def_vmap
     def compute_batch(size: int, in_batched: Any, predicate: jax.Array, operands: Any) -> tuple[Any, Any]:
@@ -61,29 +68,63 @@ def compute_if_any(
     return compute(predicate, operands)
 
 
+def compute_if(
+    function: Callable[..., Any], predicate: jax.Array, *operands: Any, otherwise: Callable[..., Any]
+) -> Any:
+    """Calls a function only if its result is needed, where branches are cheap (`BRANCHES_ON`), and elsewhere always.
+
+    A branch on a scalar in a loop makes a GPU wait for its host. There the function is computed at every step.
+
+    Args:
+      function: a function of `operands`; its result is right, or is not used, also where the predicate is False.
+      predicate: `[]` bool.
+      *operands: pytrees of arrays.
+      otherwise: a cheap function of `operands` whose result has the same structure.
+
+    Returns:
+      `function(*operands)` where the predicate is True. Where it is False the result is either the same or that of
+      `otherwise`.
+    """
+    function = jax.jit(function)  # traced once for all platforms
+
+    def branch(*operands: Any) -> Any:
+        return jax.lax.cond(predicate, function, otherwise, *operands)
+
+    return _by_platform(BRANCHES_ON, branch, function, *operands)
+
+
 def compute_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function whose results XLA computes once, and not again in each loop that reads them.
 
-    On a CPU the function stays a call in the compiled program (`inlineable`), in a batch and in a loop as well. Its own
-    operations are fused as usual. The results are bitwise the same. On other devices this was not measured; there the
-    function is returned as it is.
+    On the platforms of `CALLS_ON` the function stays a call in the compiled program (`inlineable`), in a batch and in a
+    loop as well. Its own operations are fused as usual. Elsewhere it is a part of the program around it. The results
+    are bitwise the same.
 
     Args:
       function: a function of pytrees of arrays.
     """
+    stage = jax.jit(function)  # traced once for all platforms
 
     def inside(*operands: Any) -> Any:
         with set_xla_metadata(inlineable="true"):
-            return function(*operands)
+            return stage(*operands)
 
-    @wraps(function)
-    def call(*operands: Any) -> Any:
-        if jax.default_backend() != "cpu":
-            return function(*operands)
+    def kept(*operands: Any) -> Any:
         with set_xla_metadata(inlineable="false"):
             return jax.jit(inside)(*operands)
 
+    @wraps(function)
+    def call(*operands: Any) -> Any:
+        return _by_platform(CALLS_ON, kept, inside, *operands)
+
     return call
+
+
+def _by_platform(
+    platforms: Iterable[str], chosen: Callable[..., Any], default: Callable[..., Any], *operands: Any
+) -> Any:
+    """Calls one function where the program is compiled for one of these platforms, and elsewhere the other one."""
+    return jax.lax.platform_dependent(*operands, **dict.fromkeys(platforms, chosen), default=default)
 
 
 def batch_last(function: Callable[..., Any], is_read: bool = False) -> Callable[..., Any]:

@@ -74,11 +74,11 @@ def split(key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _is_threefry(key: jax.Array) -> bool:
-    """Whether the bits of a key are known here; other keys, and other devices than a CPU, are left to JAX."""
+    """Whether the bits of a key are known here; other keys are left to JAX."""
     options: Any = jax.config  # its fields are not declared
     is_typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     kind = str(jax.random.key_impl(key)) if is_typed else options.jax_default_prng_impl
-    return kind == "threefry2x32" and options.jax_threefry_partitionable and jax.default_backend() == "cpu"
+    return kind == "threefry2x32" and options.jax_threefry_partitionable
 
 
 def _split(key: jax.Array) -> jax.Array:

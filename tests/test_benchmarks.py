@@ -16,6 +16,7 @@ import jaxdilemmas
 from baselines import presets
 from baselines.runs.directory import RunDirectory
 from benchmarks import (
+    accelerator,
     compile_time,
     drawing,
     floor,
@@ -23,15 +24,17 @@ from benchmarks import (
     learning,
     learning_cases,
     learning_report,
+    memory,
     networked,
     policies,
     reporting,
     rollout,
+    roofline,
     throughput,
     training,
 )
 from benchmarks.throughput import CASES
-from jaxdilemmas import registration
+from jaxdilemmas import batching, registration
 from jaxdilemmas.spaces import Discrete
 from tests.probes import Probe
 
@@ -133,6 +136,101 @@ def test_drawing_measures_a_frame_a_gif_and_a_page(tmp_path: Path) -> None:
     (row,) = rows(output)
     assert (row["game"], row["steps"]) == ("common_pool", 4)
     assert min(row["frame_ms"], row["gif_seconds"], row["page_kilobytes"]) > 0
+
+
+def test_memory_is_that_of_a_program_and_of_its_process(tmp_path: Path) -> None:
+    output = tmp_path / "memory.jsonl"
+    memory.main(["--game", "probe", "--num-envs", "1000", "--num-steps", "2", "--output", str(output)])
+    (row,) = rows(output)
+    assert row["planned_memory_mb"] == row["peak_memory_mb"] > 0
+    assert 10 < row["resident_before_mb"] <= row["peak_resident_mb"]
+
+
+@pytest.fixture
+def accelerators_are_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a benchmark changes for its own process is undone after a test."""
+    for name in throughput.KEPT.values():
+        monkeypatch.setattr(batching, name, getattr(batching, name))
+
+
+@pytest.mark.usefixtures("accelerators_are_as_before")
+def test_an_accelerator_keeps_branches_and_calls_where_it_is_asked_for(tmp_path: Path) -> None:
+    def program() -> str:
+        def function(x: jax.Array) -> jax.Array:
+            return batching.compute_once(lambda x: x + 1)(batching.compute_if_any(lambda x: x, x > 1, x))
+
+        return jax.export.export(jax.jit(function), platforms=["cuda"])(1.0).mlir_module()
+
+    assert ("stablehlo.compare" in program(), 'inlineable = "false"' in program()) == (False, False)
+    output = tmp_path / "throughput.jsonl"
+    sizes = ["--num-envs", "2", "--num-steps", "2", "--repeats", "1", "--output", str(output)]
+    throughput.main(["--games", "probe", "--observations", "tiles", "--keep", "branches", "calls", *sizes])
+    assert rows(output)[0]["keep"] == ["branches", "calls"]
+    assert ("stablehlo.compare" in program(), 'inlineable = "false"' in program()) == (True, True)
+
+
+@pytest.mark.usefixtures("accelerators_are_as_before")
+def test_a_roofline_is_on_paper(tmp_path: Path) -> None:
+    output = tmp_path / "roofline.jsonl"
+    roofline.main(["--games", "common_pool", "--output", str(output)])
+    (row,) = rows(output)
+    state, read, seen, rewards, ends, info = 24, 4 * 4, 32, 4 * 4, 2, 4 * 4
+    assert row["bytes_per_step"] == 2 * state + read + seen + rewards + ends + info
+    assert row["operations_per_step"] > 0
+    assert row["is_measured"] is False
+
+
+def test_the_lower_of_two_bounds_counts() -> None:
+    found = roofline.bounds({"bytes_per_step": 4800, "operations_per_step": 197_000})
+    assert found["H200"] == {"median": round(67e12 / 197_000), "limit": "operations"}
+    assert found["TPU v5e"] == {"median": round(819e9 / 4800), "limit": "bytes"}
+
+
+TINY = ("--num-envs", "2", "--num-steps", "2")
+
+
+def test_an_accelerator_is_measured_case_by_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = [("throughput", "--games", name, *TINY) for name in ("nothing_like_it", "common_pool")]
+    monkeypatch.setattr(accelerator, "commands", lambda games, sizes: cases)
+    output = tmp_path / "accelerator.jsonl"
+    accelerator.main(["--repeats", "2", "--output", str(output)])
+    assert_is_rate(rows(output)[0]["env_steps_per_second"], repeats=2)
+    (row,) = rows(output)
+    table = output.with_suffix(".md").read_text()
+    assert table.startswith(f"Device: {row['device']}\n\n| measured | game |")
+    assert f"| {row['env_steps_per_second']['median']:,} |" in table
+    printed = capsys.readouterr().out
+    assert "nothing_like_it --num-envs 2 --num-steps 2 --repeats 2: exit code 1" in printed
+    assert printed.endswith(table)
+
+
+def test_a_measurement_ends_with_its_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert accelerator.measure(("throughput", *TINY), tmp_path / "rows.jsonl", seconds=0.01) == []
+    assert "not finished in 0 seconds" in capsys.readouterr().out
+
+
+def test_unknown_games_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="'harvests' is not allowed: it is unknown; did you mean 'harvest'"):
+        accelerator.main(["--games", "gems", "harvests", "--output", str(tmp_path / "rows.jsonl")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_game_is_measured_on_an_accelerator() -> None:
+    assert sorted(accelerator.GAMES) == sorted(set(jaxdilemmas.registered_envs()) - {"probe"})
+    found = accelerator.commands(accelerator.GAMES, accelerator.FULL)
+    assert {command[2] for command in found} == set(accelerator.GAMES)
+    assert {command[2] for command in found[:7]} == {accelerator.GAMES[0]}
+
+
+@pytest.mark.slow
+def test_an_accelerator_is_measured_quickly_in_every_way(tmp_path: Path) -> None:
+    output = tmp_path / "accelerator.jsonl"
+    accelerator.main(["--quick", "--games", "gathering", "common_pool", "--output", str(output)])
+    lines = output.with_suffix(".md").read_text().splitlines()[4:]
+    kinds = {line.split("|")[1].strip() for line in lines}
+    assert kinds == {"throughput", "throughput branches", "throughput calls", "training", "floor", "memory"}
 
 
 def test_growth_adds_a_row_for_each_size_and_draws_them(tmp_path: Path) -> None:

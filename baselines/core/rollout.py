@@ -11,6 +11,7 @@ from flax import struct
 from baselines.core import devices
 from baselines.core.networks import AgentNetworks
 from baselines.core.observations import ObservationCode
+from jaxdilemmas.batching import compute_if
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.metrics import social_metrics
 
@@ -166,10 +167,10 @@ def _step(
     step = jax.vmap(players.env.step, in_axes=(0, 0, 0, None))
     obs, env_state, rewards, terminated, truncated, info = step(keys_env, carry.env_state, actions, env_params)
     final_obs = info.pop("final_obs")
-    next_values = jax.lax.cond(
-        truncated.any(),
+    next_values = compute_if(
         lambda: _values(players, network_params, memory, players.code.encode(final_obs)),
-        lambda: jnp.zeros_like(rewards),
+        truncated.any(),
+        otherwise=lambda: jnp.zeros_like(rewards),
     )
     taken = Trajectory(
         obs=carry.obs,

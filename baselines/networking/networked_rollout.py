@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from baselines.core import devices
 from baselines.core.rollout import CARRY_AXES, RolloutCarry
 from baselines.networking.protocols import Memory, Network, Params, advance
+from jaxdilemmas.batching import compute_if
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.metrics import social_metrics
 
@@ -180,10 +181,10 @@ def next_values(
     last = look_ahead(*jax.tree.map(lambda leaf: leaf[-1], what_follows))
     following = jnp.concatenate([values[1:], last[None]])
     is_cut = trajectory.truncated.at[-1].set(False)
-    return jax.lax.cond(
-        is_cut.any(),
+    return compute_if(
         lambda: jnp.where(is_cut[..., None], look_ahead(*what_follows), following),
-        lambda: following,
+        is_cut.any(),
+        otherwise=lambda: following,
     )
 
 
@@ -203,4 +204,4 @@ def episode_means(trajectory: NetworkedRollout) -> dict[str, jax.Array]:
     def nothing(info: dict[str, jax.Array]) -> dict[str, jax.Array]:
         return jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan), jax.eval_shape(mean, info))
 
-    return jax.lax.cond(ended.any(), mean, nothing, info)
+    return compute_if(mean, ended.any(), info, otherwise=nothing)
