@@ -46,7 +46,7 @@ def count(env_id: str) -> dict[str, Any]:
     keys = jax.random.split(jax.random.key(0), NUM_ENVS)
     actions = jnp.zeros((NUM_ENVS, env.num_agents, *env.action_space.shape), env.action_space.dtype)
     _, state = jax.eval_shape(jax.vmap(env.reset), keys)
-    lowered = jax.jit(jax.vmap(env.step)).lower(keys, state, actions)
+    lowered: Any = jax.jit(jax.vmap(env.step)).lower(keys, state, actions)
     written = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(lowered.out_info))
     state_bytes = sizes_of(inner)["state_bytes"]
     return {
