@@ -33,6 +33,7 @@ ALLOWED = {
     "jaxdilemmas.policies.cleanup": GAME
     | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.cleanup"}
     | {"jaxdilemmas.envs.cleanup_gallego", "jaxdilemmas.envs.cleanup_meltingpot"},
+    "jaxdilemmas.policies.coins": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.coins"},
     "jaxdilemmas.policies.by_name": CONTRACT | {"jaxdilemmas.policies.chance", "jax"},
     "jaxdilemmas.policies.chance": CONTRACT | {"jax", "numpy"},
     "jaxdilemmas.policies.routes": GAME,

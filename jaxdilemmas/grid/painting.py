@@ -341,8 +341,8 @@ class Painter:
     def paint_board(self, scene: Scene) -> jax.Array:
         """The tile ids of the whole board, north at the top, `[H, W]` uint8; agents show their absolute heading."""
         height, width = self.shape
-        kinds = zip(self.layers, scene.things, strict=True)
-        ids = [jnp.asarray(self.tile_ids(layer)[0])[kind.astype(jnp.int32)] for layer, kind in kinds]
+        shown = zip(self.layers, scene.things, strict=True)
+        ids = [jnp.asarray(self.tile_ids(layer)[0])[kind.astype(jnp.int32)] for layer, kind in shown]
         is_cell = self._thing_at < sum(len(layer.cells) for layer in self.layers)
         things = jnp.append(jnp.concatenate(ids), jnp.uint8(0))[self._thing_at]
         tiles = jnp.where(is_cell, things, self.static_tiles(are_there=False))

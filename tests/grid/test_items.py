@@ -11,7 +11,7 @@ INDEX_AT = index_of_cells(CELLS, (3, 4))
 
 
 def test_the_kind_is_the_part_of_the_unit_interval_in_which_the_uniform_is() -> None:
-    just_below = np.nextafter(np.float32([0.25, 0.75]), np.float32(0))
+    just_below = np.nextafter(np.array([0.25, 0.75], np.float32), np.float32(0))
     uniforms = jnp.array([0.0, just_below[0], 0.25, just_below[1], 0.75, 0.99], jnp.float32)
     kinds = items.choose_kinds(uniforms, (0.25, 0.5))
     assert kinds.dtype == jnp.int8

@@ -12,6 +12,8 @@ from jaxdilemmas.grid.painting import TILES, Beams, KindLayer, Layer, Painter, S
 from jaxdilemmas.grid.views import Window
 from tests.reference.views import egocentric_view
 
+pytestmark = pytest.mark.usefixtures("quick_compiling")
+
 BOARD = {"wall": np.zeros((3, 4), bool)}
 WINDOW = Window(2, 1, 1)
 CELLS = np.array([[1, 1]], np.int32)
@@ -59,15 +61,15 @@ def test_items_of_several_kinds_have_the_tiles_of_the_viewer(
 ) -> None:
     rng = np.random.default_rng(0)
     cells = np.argwhere(np.ones(size)).astype(np.int32)
-    layers = [Layer("apple", "floor", cells[:3]), KindLayer(rows, "floor", cells[3:])]
+    layers: list[Layer | KindLayer] = [Layer("apple", "floor", cells[:3]), KindLayer(rows, "floor", cells[3:])]
     painter = Painter({"wall": np.zeros(size, bool)}, layers, KINDS, WINDOW)
+    paint_views, paint_board = jax.jit(painter.paint_views), jax.jit(painter.paint_board)
     for heading in range(4):
         apples, items = rng.random(3) < 0.5, rng.integers(0, 1 + len(rows[0]), len(cells) - 3).astype(np.int8)
         positions, headings = rng.permutation(cells)[:2], np.array([heading, 1], np.int32)
-        scene = Scene(*map(jnp.asarray, (positions, headings, np.array([True, True]), np.array([True, True]))), [], [])
-        scene = scene._replace(things=[jnp.asarray(apples), jnp.asarray(items)])
-        boards = [painter.paint_board(scene)] * 2
-        seen = painter.paint_views(scene)
+        is_there, things = jnp.ones(2, bool), [jnp.asarray(apples), jnp.asarray(items)]
+        scene = Scene(jnp.asarray(positions), jnp.asarray(headings), is_there, is_there, things, [])
+        seen = paint_views(scene)
         for viewer in range(2):
             board = np.full(size, painter.tile_id("floor"))
             board.flat[:3] = np.where(apples, painter.tile_id("apple"), painter.tile_id("floor"))
@@ -76,7 +78,7 @@ def test_items_of_several_kinds_have_the_tiles_of_the_viewer(
             agents = tuple(positions.T)
             if viewer == 0:
                 board[agents] = painter.tile_id(KINDS[7]) + headings
-                np.testing.assert_array_equal(boards[0], board)
+                np.testing.assert_array_equal(paint_board(scene), board)
             board[agents] = painter.tile_id(KINDS[7]) + (headings - headings[viewer]) % 4
             board[tuple(positions[viewer])] = painter.tile_id("self")
             view = egocentric_view(board, positions[viewer], headings[viewer], WINDOW, 0)

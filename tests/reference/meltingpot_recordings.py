@@ -47,6 +47,18 @@ def make(substrate: str, movement: str) -> Any:
     return jaxdilemmas.make("harvest", map=board, **settings)
 
 
+def read_arrays(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The configuration and the arrays of a file, bits unpacked."""
+    with np.load(path) as file:
+        packed = {key: file[key] for key in file.files}
+    config = json.loads(str(packed.pop("config")))
+    arrays = {key: values for key, values in packed.items() if not key.endswith("_bits")}
+    for key, shape in config["shapes"].items():
+        bits = np.unpackbits(packed[f"{key}_bits"], axis=1)[:, : int(np.prod(shape[1:]))]
+        arrays[key] = bits.reshape(shape).astype(bool)
+    return config, arrays
+
+
 @dataclasses.dataclass
 class Recording:
     """T recorded steps of one episode, and the game that has to play them alike.
@@ -64,13 +76,7 @@ class Recording:
     @classmethod
     def load(cls, name: str, movement: str) -> "Recording":
         """Reads a recording by the name of its file."""
-        with np.load(DATA / f"{name}.npz") as file:
-            packed = {key: file[key] for key in file.files}
-        config = json.loads(str(packed.pop("config")))
-        arrays = {key: values for key, values in packed.items() if not key.endswith("_bits")}
-        for key, shape in config["shapes"].items():
-            bits = np.unpackbits(packed[f"{key}_bits"], axis=1)[:, : int(np.prod(shape[1:]))]
-            arrays[key] = bits.reshape(shape).astype(bool)
+        config, arrays = read_arrays(DATA / f"{name}.npz")
         env = make(config["substrate"], movement)
         change = CHANGES.get((config["substrate"].partition("__")[0], config["note"]), {})
         return cls(arrays, env, env.default_params.replace(**change))
