@@ -84,6 +84,14 @@ PEERS = (
         like="harvest",
     ),
     Peer(
+        SOCIALJAX,
+        "coin_game",
+        {"num_agents": 2},
+        length="num_inner_steps",
+        observation=f"per cell: its content, one of 4, as one-hot; {_ABOUT_AGENTS}",
+        like="coins",
+    ),
+    Peer(
         JAXMARL,
         "overcooked",
         {},

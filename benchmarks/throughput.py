@@ -66,6 +66,7 @@ CASES: dict[str, list[Case]] = {
     "cleanup": [Case({"num_agents": 5})],
     "cleanup_gallego": [Case({"map": "full", "num_agents": 10})],
     "cleanup_meltingpot": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
+    "coins": [Case({})],
     "gems": [Case({}, observations=("entities", "planes"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "intersection": [Case({}, observations=(NUMBERS,))],
