@@ -41,7 +41,7 @@ from benchmarks.reporting import RESULTS, count_from, print_header, report, roun
 from jaxdilemmas.environment import require
 from jaxdilemmas.policies import scripted_policies
 
-COOPERATIVE = ("cooperative", "cautious", "tit_for_tat", "win_stay_lose_shift", "grim")
+COOPERATIVE = ("cooperative", "cautious", "tit_for_tat", "win_stay_lose_shift", "grim", "reciprocal")
 """Scripted policies that hold back for the good of the group, some if others do. All others but random are selfish."""
 
 IMAGES = RESULTS.parents[1] / "docs" / "images"

@@ -40,6 +40,8 @@ EXPERIMENTS = {
     "common_pool_network_common": Experiment("--env common_pool_network --reward common"),
     "matrix_game_individual": Experiment("--env matrix_game", DILEMMA),
     "matrix_game_common": Experiment("--env matrix_game --reward common"),
+    "coins_individual": Experiment("--env coins", DILEMMA),
+    "coins_common": Experiment("--env coins --reward common"),
     "commons_individual": Experiment("--env commons", DILEMMA),
     "commons_common": Experiment("--env commons --reward common"),
     "cleanup_individual": Experiment("--env cleanup", DILEMMA),

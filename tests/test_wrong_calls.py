@@ -309,6 +309,8 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "effort": CHOICE,
     "harvest": CHOICE,
     "regrowth": CHOICE,
+    "width": (*COUNT, 9, 16),
+    "height": (*COUNT, 9, 16),
     "beam_enabled": FLAG,
     "extras": FLAG,
     "beam_length": COUNT_OR_NONE,

@@ -120,7 +120,7 @@ class Coins(GridEnvironment):
         width, height = (
             check_count(name, side, LEAST_SIDE, MOST_SIDE) for name, side in (("width", width), ("height", height))
         )
-        require(is_count(num_agents) and num_agents == NUM_PLAYERS, "num_agents", num_agents, str(NUM_PLAYERS))
+        require(is_count(num_agents) and num_agents == NUM_PLAYERS, "num_agents", num_agents, "2, one for each colour")
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         board = make_board(width, height)
