@@ -126,6 +126,8 @@ def board(env: Environment) -> str:
     if not hasattr(env, "walls"):
         return ""
     size = " x ".join(map(str, np.shape(env.walls)))
+    if hasattr(env, "coin_cells"):
+        return f"{size}, {len(env.coin_cells)} coin cells"
     river, apples = (len(getattr(env, name, ())) for name in ("river_cells", "apple_cells"))
     return f"{size}, {f'{river} river cells, ' if river else ''}{apples} apples"
 
