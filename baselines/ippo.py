@@ -131,12 +131,9 @@ def run_epochs(learner: Learner, train_state: TrainState, batch: Batch, key: jax
         "entropy_coefficient": interpolate(config.entropy_coefficient, config.final_entropy_coefficient, progress),
     }
 
-    def descend_on(carry: tuple[Any, Any], minibatch: Batch) -> tuple[tuple[Any, Any], Metrics]:
-        return descend(learner, carry, minibatch._replace(obs=minibatches.words_last(minibatch.obs)), rates)
-
     def run_epoch(carry: tuple[Any, Any], key: jax.Array) -> tuple[tuple[Any, Any], Metrics]:
         deck = minibatches.shuffle(key, batch, config.num_minibatches)
-        return jax.lax.scan(descend_on, carry, deck._replace(obs=minibatches.words_first(deck.obs)))
+        return jax.lax.scan(lambda carry, minibatch: descend(learner, carry, minibatch, rates), carry, deck)
 
     start = (train_state.network_params, train_state.opt_state)
     (network_params, opt_state), losses = jax.lax.scan(run_epoch, start, jax.random.split(key, config.num_epochs))
@@ -283,6 +280,11 @@ class Config(RolloutBudget):
         units = "num_envs" if self.network == "gru" else "num_envs * rollout_steps"
         total = self.num_envs if self.network == "gru" else self.env_steps_per_update
         return super().split_over_devices | {f"{units} / num_minibatches": total // self.num_minibatches}
+
+    @property
+    def without_effect(self) -> dict[str, str]:
+        """The settings that nothing reads, each with the settings with which it is read."""
+        return {} if self.reward == "inequity_averse" else dict.fromkeys(("envy", "guilt"), "reward='inequity_averse'")
 
 
 def make_trainer(config: Config, env: Environment, preference: Preference | None = None) -> Trainer:

@@ -62,15 +62,12 @@ def integers(key: jax.Array, count: int, end: int) -> jax.Array:
     return batch_last(compute_once(draw))(jax.random.key_data(key))
 
 
-def split(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Splits a key in two, bitwise as `jax.random.split(key)`."""
+def split(key: jax.Array, num: int = 2) -> jax.Array:
+    """Splits a key, bitwise as `jax.random.split(key, num)`; returns as many keys on a leading axis."""
     if not _is_threefry(key):
-        first, second = jax.random.split(key)
-        return first, second
-    words = batch_last(compute_once(_split))(jax.random.key_data(key))
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return words[0], words[1]
-    return jax.random.wrap_key_data(words[0]), jax.random.wrap_key_data(words[1])
+        return jax.random.split(key, num)
+    words = batch_last(compute_once(lambda key: _split(key, num)))(jax.random.key_data(key))
+    return jax.random.wrap_key_data(words) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else words
 
 
 def _is_threefry(key: jax.Array) -> bool:
@@ -81,9 +78,9 @@ def _is_threefry(key: jax.Array) -> bool:
     return kind == "threefry2x32" and options.jax_threefry_partitionable
 
 
-def _split(key: jax.Array) -> jax.Array:
-    """The words of two keys, `[2, 2, ...]` uint32, for those of one key, `[2, ...]`."""
-    return jnp.stack(_encipher_numbers(key, 2), 1)
+def _split(key: jax.Array, num: int = 2) -> jax.Array:
+    """The words of several keys, `[num, 2, ...]` uint32, for those of one key, `[2, ...]`."""
+    return jnp.stack(_encipher_numbers(key, num), 1)
 
 
 def _bits(key: jax.Array, count: int) -> jax.Array:

@@ -34,9 +34,10 @@ def test_normal_numbers_and_integers_are_those_of_jax(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_keys_are_split_as_by_jax(kind: str) -> None:
+@pytest.mark.parametrize("num", [1, 2, 130])
+def test_keys_are_split_as_by_jax(kind: str, num: int) -> None:
     key = KEYS[kind](3)
-    for found, expected in zip(jax.jit(split)(key), jax.random.split(key), strict=True):
+    for found, expected in zip(jax.jit(split, static_argnums=1)(key, num), jax.random.split(key, num), strict=True):
         assert found.dtype == expected.dtype
         assert (found == expected).all()
 

@@ -11,11 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from baselines.core.observations import WORD_BITS, ObservationCode
 
 INITIAL_KERNEL = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
 Dense = partial(nn.Dense, kernel_init=INITIAL_KERNEL)
+
+
+def turn(rows: jax.Array) -> jax.Array:
+    """Transposes rows, `[M, D]` -> `[D, M]`, as a step of its own; XLA would make it a part of the loop that reads."""
+    return with_layout_constraint(rows.T, Layout((0, 1)))
 
 
 def unpack_bits(words: jax.Array) -> jax.Array:
@@ -35,14 +41,14 @@ def multiply_bits(words: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _multiply_bits_forward(words: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return multiply_bits(words, kernel), words
+    return multiply_bits(words, kernel), turn(words)
 
 
 def _multiply_bits_backward(words: jax.Array, gradient: jax.Array) -> tuple[np.ndarray, jax.Array]:
-    bits = (words.T[:, None, :] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)[:, None]) & 1
-    bits = bits.astype(jnp.bfloat16).reshape(-1, len(words))
+    bits = (words[:, None, :] >> jnp.arange(WORD_BITS, dtype=jnp.uint32)[:, None]) & 1
+    bits = bits.astype(jnp.bfloat16).reshape(-1, words.shape[1])
     kernel_gradient = jnp.dot(bits, gradient.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
-    return np.zeros(words.shape, jax.dtypes.float0), kernel_gradient
+    return np.zeros(words.shape[::-1], jax.dtypes.float0), kernel_gradient
 
 
 multiply_bits.defvjp(_multiply_bits_forward, _multiply_bits_backward)

@@ -26,19 +26,17 @@ def shuffle(key: jax.Array, batch: Any, num_minibatches: int) -> Any:
       The pytree with leaves `[num_minibatches, T, B / num_minibatches, ...]`.
     """
     num_sequences = jax.tree.leaves(batch)[0].shape[1]
-    order = jnp.argsort(jax.random.bits(key, (num_sequences,))).reshape(num_minibatches, -1)
+    order = random_order(key, num_sequences).reshape(num_minibatches, -1)
     batch = devices.whole(batch)
     return devices.split(jax.tree.map(lambda x: jnp.moveaxis(x[:, order], 1, 0), batch), axis=2)
 
 
-def words_first(obs: jax.Array) -> jax.Array:
-    """Lays shuffled observations out for the gradient of the first layer: `[K, T, M, ..., W]` -> `[K, W, T, M, ...]`.
+def random_order(key: jax.Array, size: int) -> jax.Array:
+    """The numbers from 0 to `size - 1` in random order, `[size]` int32: the `argsort` of as many random words.
 
-    Left to itself XLA transposes them inside the loop that unpacks their bits, which takes twice as long.
+    A word and its number are sorted as one number of 64 bits, which takes a CPU a quarter of the time of `argsort`.
     """
-    return jnp.moveaxis(obs, -1, 1)
-
-
-def words_last(obs: jax.Array) -> jax.Array:
-    """The observations of one minibatch with their axes named as usual: `[W, T, M, ...]` -> `[T, M, ..., W]`."""
-    return jnp.moveaxis(obs, 0, -1)
+    words = jax.random.bits(key, (size,))
+    with jax.enable_x64(True):
+        numbered = (words.astype(jnp.uint64) << jnp.uint64(32)) | jax.lax.iota(jnp.uint64, size)
+        return (jnp.sort(numbered) & jnp.uint64(2**32 - 1)).astype(jnp.int32)

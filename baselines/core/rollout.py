@@ -1,5 +1,6 @@
 """Playing many games at once with the current networks."""
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from baselines.core.observations import ObservationCode
 from jaxdilemmas.batching import compute_if
 from jaxdilemmas.environment import Environment
 from jaxdilemmas.metrics import social_metrics
+from jaxdilemmas.uniforms import split, uniform
 
 
 class RolloutCarry(struct.PyTreeNode):
@@ -151,7 +153,8 @@ def sample_actions(key: jax.Array, policy: distrax.Categorical) -> jax.Array:
     """
     cumulative = jnp.cumsum(policy.probs, axis=-1)
     num_rows, *others = policy.batch_shape
-    uniforms = devices.own_rows(jax.random.uniform(key, (devices.num_rows(num_rows), *others, 1), jnp.float32))
+    shape = (devices.num_rows(num_rows), *others, 1)
+    uniforms = devices.own_rows(uniform(key, math.prod(shape)).reshape(shape))
     return jnp.minimum(jnp.sum(cumulative <= uniforms, axis=-1, dtype=jnp.int32), policy.num_categories - 1)
 
 
@@ -159,7 +162,7 @@ def _step(
     players: Players, network_params: Any, env_params: Any, carry: RolloutCarry, _: None
 ) -> tuple[RolloutCarry, Trajectory]:
     """One step in every environment; `next_values` is filled in only where the clock ended an episode."""
-    keys = jax.random.split(carry.key, devices.num_rows(len(carry.starts)) + 2)
+    keys = split(carry.key, devices.num_rows(len(carry.starts)) + 2)
     keys_env = devices.own_rows(keys[2:])
     memory, logits, values = players.networks.apply(network_params, carry.memory, carry.obs[None], carry.starts[None])
     policy = distrax.Categorical(logits=logits[0])

@@ -58,8 +58,9 @@ class Algorithm:
     Attributes:
       name: its module in `baselines`, which is its command, and its name in the record of a run.
       config_class: its settings, a frozen dataclass with a property or field `num_updates`, `env_steps_per_update`:
-        joint actions played by one seed in an update, 0 if nothing is played or the number differs, and
-        `split_over_devices`: the numbers by name that several devices share out evenly, such as {"num_envs": 128}.
+        joint actions played by one seed in an update, 0 if nothing is played or the number differs,
+        `split_over_devices`: the numbers by name that several devices share out evenly, such as {"num_envs": 128}, and
+        `without_effect`: the settings by name that nothing reads, each with the settings with which it is read.
       make_trainer: (config, env) -> `Trainer`; it may have further arguments.
       make_policy: (config, env, greedy=False) -> `Policy`, what a trained run plays.
       default_env: id of the game that the command plays where no game is named.
@@ -174,6 +175,11 @@ class RolloutBudget:
     def split_over_devices(self) -> dict[str, int]:
         """The numbers that several devices share out."""
         return {"num_envs": self.num_envs}
+
+    @property
+    def without_effect(self) -> dict[str, str]:
+        """The settings that nothing reads, each with the settings with which it is read."""
+        return {}
 
     @property
     def num_updates(self) -> int:

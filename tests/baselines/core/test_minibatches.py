@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from baselines.core import minibatches
 
@@ -46,8 +47,12 @@ def test_joined_time_keeps_empty_leaves() -> None:
     assert minibatches.join_time(jnp.zeros((3, 8, 2, 0))).shape == (1, 24, 2, 0)
 
 
-def test_words_come_back_to_their_place() -> None:
-    obs = jnp.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6)
-    first = minibatches.words_first(obs)
-    assert first.shape == (2, 6, 3, 4, 5)
-    np.testing.assert_array_equal(minibatches.words_last(first[1]), obs[1])
+@pytest.mark.parametrize("size", [1, 7, 70_000])
+def test_the_random_order_is_that_of_the_random_words(size: int) -> None:
+    key = jax.random.key(3)
+    expected = jnp.argsort(jax.random.bits(key, (size,)))
+    order = jax.jit(minibatches.random_order, static_argnums=1)(key, size)
+    assert order.dtype == jnp.int32
+    np.testing.assert_array_equal(order, expected)
+    both = jax.vmap(minibatches.random_order, (0, None))(jnp.stack([key, key]), size)
+    np.testing.assert_array_equal(both, [expected, expected])
