@@ -86,6 +86,11 @@ class Config(RolloutBudget):
         check_choice("graph", self.graph, GRAPHS)
         check_budget(self)
 
+    @property
+    def without_effect(self) -> dict[str, str]:
+        """The settings that nothing reads, each with the settings with which it is read."""
+        return {"reward_sharing": "another protocol than 'ia2c'"} if self.protocol == "ia2c" else {}
+
 
 class TrainState(struct.PyTreeNode):
     """Everything that training goes on from.

@@ -47,6 +47,11 @@ class ImitationConfig:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @property
+    def without_effect(self) -> dict[str, str]:
+        """The settings that nothing reads: none."""
+        return {}
+
 
 @dataclasses.dataclass(frozen=True)
 class GradientConfig(ImitationConfig):

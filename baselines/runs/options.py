@@ -155,6 +155,7 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
         check_tensorboard()
     check_has_demonstrations(algorithm, options, config, env)
     if not early.resume:
+        check_has_effect(config)
         base.check_is_new()
     mesh = hosts.choose_devices(options.devices)
     check_split(config, 1 if mesh is None else mesh.size)
@@ -176,6 +177,13 @@ def prepare(algorithm: Algorithm, argv: Sequence[str]) -> Job:
     make = partial(jaxdilemmas.make, options.env)
     each = [make_combination(v, config, env, single.record.env_kwargs, make) for v in combinations]
     return side_by_side(single, each, vary(algorithm.bind_later(config, env), config))
+
+
+def check_has_effect(config: Any) -> None:
+    """Raises a ValueError if a setting that nothing reads is not the default."""
+    for field in dataclasses.fields(config):
+        needed, value = config.without_effect.get(field.name), getattr(config, field.name)
+        require(needed is None or value == field.default, field.name, value, f"left out, or with {needed}")
 
 
 def check_has_demonstrations(algorithm: Algorithm, options: RunOptions, config: Any, env: Environment) -> None:

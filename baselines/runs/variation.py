@@ -103,6 +103,8 @@ def make_combination(
         require(not (name in settings and name in fields), "vary", name, both)
         known = f"one of the settings {', '.join(sorted(settings))} or of the rules {', '.join(sorted(fields)) or '-'}"
         require(name in settings | fields, "vary", f"{name}={value!r}", known)
+        needed = config.without_effect.get(name)
+        require(needed is None, "vary", f"{name}={value!r}", f"a setting that something reads; {name} needs {needed}")
     config = dataclasses.replace(config, **{name: float(value) for name, value in values.items() if name in settings})
     kwargs = dict(env_kwargs) | {name: value for name, value in values.items() if name in fields}
     env_params = make(**kwargs).default_params if kwargs != env_kwargs else env.default_params

@@ -29,6 +29,7 @@ class Config:
     sizes: tuple[int, ...] = (1, 2)
     env_steps_per_update: ClassVar[int] = 0
     split_over_devices: ClassVar[dict[str, int]] = {}
+    without_effect: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self) -> None:
         require(self.size >= 1, "size", self.size, "at least 1")

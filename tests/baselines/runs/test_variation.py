@@ -13,7 +13,7 @@ import pytest
 
 import jaxdilemmas
 from baselines import ippo, networked
-from baselines.core.trainer import Varied
+from baselines.core.trainer import Algorithm, Varied
 from baselines.demonstrate import main as demonstrate
 from baselines.runs.command import train_command
 from baselines.runs.directory import RunDirectory
@@ -98,6 +98,8 @@ def test_combinations_are_resumed_together_from_the_last_checkpoint_that_all_hav
         (["num_envs=4,8"], "vary='num_envs=4' is not allowed: one of the settings clip_range"),
         (["max_steps=0,8"], "max_steps=0 is not allowed"),
         (["apples=1,2"], "vary='apples=1' is not allowed: one of the settings"),
+        (["envy=1,2"], "vary='envy=1' is not allowed: .* envy needs reward='inequity_averse'"),
+        (["guilt=0,2"], "vary='guilt=0' is not allowed: .* guilt needs reward='inequity_averse'"),
     ],
 )
 def test_what_cannot_vary_is_refused(texts: list[str], message: str, tmp_path: Path) -> None:
@@ -105,6 +107,25 @@ def test_what_cannot_vary_is_refused(texts: list[str], message: str, tmp_path: P
     with pytest.raises(SystemExit, match=message):
         train_command(ippo.ALGORITHM, options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options", "with_effect"),
+    [
+        (ippo.ALGORITHM, ("--envy", "2.0"), ("--reward", "inequity_averse")),
+        (ippo.ALGORITHM, ("--guilt", "2.0"), ("--reward", "inequity_averse")),
+        (networked.ALGORITHM, ("--reward-sharing", "0.3"), ("--protocol", "na2c")),
+        (networked.ALGORITHM, ("--vary", "reward_sharing=0,1"), ("--protocol", "na2c")),
+    ],
+)
+def test_settings_that_nothing_reads_are_refused(
+    algorithm: Algorithm, options: tuple[str, ...], with_effect: tuple[str, ...], tmp_path: Path
+) -> None:
+    options = ("--env", "common_pool", "--runs-dir", str(tmp_path), *options)
+    with pytest.raises(ValueError, match=f"is not allowed: .*{with_effect[0][2:]}"):
+        prepare(algorithm, options)
+    assert not list(tmp_path.iterdir())
+    assert prepare(algorithm, [*options, *with_effect]).num_updates >= 1
 
 
 def test_names_of_a_setting_and_of_a_rule_are_refused(tmp_path: Path) -> None:
