@@ -4,15 +4,19 @@
 
 The settings are those of `python -m baselines.ippo` for the game, with fewer updates.
 
-    python -m benchmarks.training --games cleanup_meltingpot --devices 1 2 --repeats 9
+    python -m benchmarks.training --games gathering cleanup_meltingpot --devices 1 2 --turns 5
 
-measures one device on one core and two devices on two cores of a CPU, each in a process of its own: the environment
-alone (1,024 of them, as `benchmarks.throughput`) and training. The last lines have the ratios of the medians.
+measures the environment alone (1,024 of them, as `benchmarks.throughput`) and training on one device and on two. What
+is compared: one device in a process that may use one core alone, and two devices in a process that may use two.
+Without this limit XLA divides large operations of one device among all cores. Processes take turns, since a shared
+machine is faster in one minute than in the next. The last lines have the median over turns of the ratio to one device.
 """
 
 import dataclasses
 import json
+import operator
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -73,23 +77,26 @@ def measure(config: ippo.Config, env: Environment, repeats: int, num_devices: in
     return speed | {"num_devices": num_devices}
 
 
-def measure_on_cores(argv: Sequence[str], numbers: Sequence[int], output: Path) -> None:
-    """Measures each number of devices in a process with as many cores, and prints how the medians grow."""
+def measure_on_cores(argv: Sequence[str], numbers: Sequence[int], turns: int, output: Path) -> None:
+    """Measures each number of devices in processes with as many cores, by turns, and prints how the medians grow."""
     first = len(output.read_text().splitlines()) if output.exists() else 0
     cores = sorted(os.sched_getaffinity(0))
     most = f"at most the cores of this machine, {len(cores)}"
     require(max(numbers) <= len(cores), "devices", max(numbers), most)
-    for number in numbers:
+    for number in [*numbers] * turns:
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={number}"
         variables = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
         command = [sys.executable, "-m", "benchmarks.training", *argv, "--devices", str(number)]
         pin = ["taskset", "-c", ",".join(map(str, cores[:number]))]
         subprocess.run([*pin, *command], env=variables, check=True)
-    rows = [json.loads(line) for line in output.read_text().splitlines()[first:]]
-    for row in rows:
-        same = [r for r in rows if all(r[name] == row[name] for name in ("measured", "game", "network"))]
-        ratio = row["env_steps_per_second"]["median"] / same[0]["env_steps_per_second"]["median"]
-        print(f"{row['measured']} {row['game']} {row['network']}, {row['num_devices']} devices: {ratio:.2f} times")
+    medians: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    for row in map(json.loads, output.read_text().splitlines()[first:]):
+        by_number = medians.setdefault((row["measured"], row["game"], row["network"]), {})
+        by_number.setdefault(row["num_devices"], []).append(row["env_steps_per_second"]["median"])
+    for measured, by_number in medians.items():
+        for number, speeds in by_number.items():
+            ratio = statistics.median(map(operator.truediv, speeds, by_number[numbers[0]]))
+            print(f"{' '.join(measured)}, {number} devices: {ratio:.2f} times in the median of {turns} turns")
 
 
 @as_command
@@ -100,11 +107,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--networks", nargs="+", default=["mlp"], help="mlp, conv, gru")
     parser.add_argument("--num-updates", type=count_from(1), default=20, help="updates of each timed run")
     parser.add_argument("--devices", nargs="+", type=count_from(1), default=[], help="how many share the work")
+    parser.add_argument("--turns", type=count_from(1), default=3, help="processes of each number of devices")
     options = parser.parse_args(argv)
     if len(options.devices) > 1:
         same = ["--games", *options.games, "--networks", *options.networks, "--output", str(options.output)]
         same += ["--num-updates", str(options.num_updates), "--repeats", str(options.repeats)]
-        return measure_on_cores(same, options.devices, options.output)
+        return measure_on_cores(same, options.devices, options.turns, options.output)
     print_header(COLUMNS)
     for game in options.games:
         env_id, kwargs = GAMES[game]

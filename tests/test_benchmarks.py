@@ -100,12 +100,14 @@ def test_training_adds_a_row_with_its_settings(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
 def test_devices_are_measured_on_as_many_cores(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "training.jsonl"
-    options = ["--devices", "1", "2", "--num-updates", "1", "--repeats", "1", "--output", str(output)]
+    options = ["--devices", "1", "2", "--num-updates", "1", "--repeats", "1", "--turns", "2", "--output", str(output)]
     training.main(["--games", "gathering", *options])
     kinds = [(row["measured"], row["num_devices"], row["num_envs"]) for row in rows(output)]
     expected = [("environment", 1, 1024), ("training", 1, 128), ("environment", 2, 1024), ("training", 2, 128)]
-    assert kinds == expected
-    assert "training gathering mlp, 2 devices: " in capfd.readouterr().out
+    assert kinds == expected * 2
+    printed = capfd.readouterr().out
+    assert "training gathering mlp, 1 devices: 1.00 times in the median of 2 turns" in printed
+    assert "training gathering mlp, 2 devices: " in printed
 
 
 def test_more_devices_than_cores_are_not_measured(tmp_path: Path) -> None:
