@@ -13,6 +13,7 @@ import numpy as np
 from flax import linen as nn
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from baselines.core import devices
 from baselines.core.observations import WORD_BITS, ObservationCode
 
 INITIAL_KERNEL = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
@@ -21,7 +22,7 @@ Dense = partial(nn.Dense, kernel_init=INITIAL_KERNEL)
 
 def turn(rows: jax.Array) -> jax.Array:
     """Transposes rows, `[M, D]` -> `[D, M]`, as a step of its own; XLA would make it a part of the loop that reads."""
-    return with_layout_constraint(rows.T, Layout((0, 1)))
+    return devices.in_parts(lambda rows: with_layout_constraint(rows.T, Layout((0, 1))), (0,), 1)(rows)
 
 
 def unpack_bits(words: jax.Array) -> jax.Array:
