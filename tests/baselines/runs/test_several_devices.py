@@ -1,6 +1,9 @@
 """A run on several devices plays and learns as on one, for every learner, and goes on on another number of devices."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from baselines.runs.directory import RunDirectory
 from baselines.runs.table import TIMING_COLUMNS, read_metrics
 from baselines.trained.algorithms import ALGORITHMS
 from tests.baselines import fake_algorithm as fake
-from tests.baselines.runs.on_devices import claim_same, directory_of, train_on_devices
+from tests.baselines.runs.on_devices import claim_same, directory_of, environment, train_on_devices
 
 PLAY = ("--num-envs", "8", "--rollout-steps", "10", "--total-env-steps", "1600", "--hidden-size", "16")
 POOL = (*PLAY, "--env", "common_pool", "--env-kwargs", "max_steps=25")
@@ -67,6 +70,16 @@ def test_two_and_eight_devices_play_and_learn_as_one(case: str, tmp_path: Path, 
     for number in (2, 8):
         claim_same(directory_of(tmp_path, 1), directory_of(tmp_path, number))
         assert directory_of(tmp_path, number).read_record().about["devices"] == str(number)
+
+
+@pytest.mark.slow
+def test_gradients_on_tiles_are_those_of_one_device_but_for_rounding() -> None:
+    command = [sys.executable, "-m", "tests.baselines.runs.gradients_on_devices"]
+    run = subprocess.run(command, env=environment(8), capture_output=True, text=True, timeout=900)
+    assert run.returncode == 0, run.stderr
+    apart = json.loads(run.stdout)
+    assert len(apart) == 2
+    assert max(apart) < 1e-6
 
 
 def test_there_is_a_case_for_every_learner() -> None:
