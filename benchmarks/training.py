@@ -9,7 +9,8 @@ The settings are those of `python -m baselines.ippo` for the game, with fewer up
 measures the environment alone (1,024 of them, as `benchmarks.throughput`) and training on one device and on two. What
 is compared: one device in a process that may use one core alone, and two devices in a process that may use two.
 Without this limit XLA divides large operations of one device among all cores. Processes take turns, since a shared
-machine is faster in one minute than in the next. The last lines have the median over turns of the ratio to the first number.
+machine is faster in one minute than in the next. The last lines have the ratios to the first number of devices, in the
+median of the turns.
 """
 
 import dataclasses
