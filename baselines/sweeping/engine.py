@@ -22,6 +22,7 @@ RAY_VARIABLES = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths mean the same in every process
     "RAY_AIR_NEW_OUTPUT": "0",  # the commands print the progress themselves
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several processes may share the memory of a GPU
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 
