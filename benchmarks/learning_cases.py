@@ -62,6 +62,8 @@ EXPERIMENTS = {
         "--env harvest --reward inequity_averse",
         "Envy and guilt do not solve the dilemma: agents collect less than random play, and seeds differ a lot.",
     ),
+    "coop_mining_individual": Experiment("--env coop_mining"),
+    "coop_mining_common": Experiment("--env coop_mining --reward common"),
     "gathering_gallego": Experiment("--env gathering_gallego"),
     "commons_gallego_individual": Experiment("--env commons_gallego", DILEMMA),
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),

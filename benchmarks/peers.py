@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from benchmarks.reporting import commit_of
 from benchmarks.rollout import Playable
@@ -92,6 +93,14 @@ PEERS = (
         like="coins",
     ),
     Peer(
+        SOCIALJAX,
+        "coop_mining",
+        {"num_agents": 6},
+        length="num_inner_steps",
+        observation="per cell: its content, one of 6, as one-hot; self, other, other's heading (4)",
+        like="coop_mining",
+    ),
+    Peer(
         JAXMARL,
         "overcooked",
         {},
@@ -147,8 +156,21 @@ def version_of(peer: Peer) -> str:
     return f"{peer.library.name} {module.__version__}{commit}"
 
 
+def _accept_old_names() -> None:
+    """Lets `jax.numpy.clip` take `a_min` and `a_max`, as it did when SocialJax was written."""
+    clip = jnp.clip
+
+    def clip_by_old_names(arr: Any, *bounds: Any, a_min: Any = None, a_max: Any = None, **named: Any) -> jax.Array:
+        named |= {} if a_min is None and a_max is None else {"min": a_min, "max": a_max}
+        return clip(arr, *bounds, **named)
+
+    jnp.clip = clip_by_old_names  # type: ignore[assignment]
+
+
 def peer_game(peer: Peer) -> Playable:
     """The game of another library, with the automatic resets of its own `step`."""
+    if peer.game == "coop_mining":
+        _accept_old_names()
     env = importlib.import_module(peer.library.module).make(peer.game, **peer.env_kwargs)
     episode_steps = getattr(env, peer.length)
     are_named = isinstance(env.agents[0], str)

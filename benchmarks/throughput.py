@@ -67,6 +67,7 @@ CASES: dict[str, list[Case]] = {
     "cleanup_gallego": [Case({"map": "full", "num_agents": 10})],
     "cleanup_meltingpot": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "coins": [Case({})],
+    "coop_mining": [Case({"num_agents": 6}, observations=("tiles", "one_hot"))],
     "gems": [Case({}, observations=("entities", "planes"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "intersection": [Case({}, observations=(NUMBERS,))],

@@ -25,6 +25,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "common_pool_network": "jaxdilemmas.envs.common_pool_network:CommonPoolNetwork",
     "commons": "jaxdilemmas.envs.commons:Commons",
     "commons_gallego": "jaxdilemmas.envs.gallego:CommonsGallego",
+    "coop_mining": "jaxdilemmas.envs.coop_mining:CoopMining",
     "gathering": "jaxdilemmas.envs.gathering:Gathering",
     "gathering_gallego": "jaxdilemmas.envs.gallego:GatheringGallego",
     "gems": "jaxdilemmas.envs.gems:Gems",

@@ -11,10 +11,11 @@ SLOW_TO_COMPILE = (
     "coins",
     "commons",
     "commons_gallego",
+    "coop_mining",
     "gathering_gallego",
     "harvest",
 )
-"""Games with many agents or things: a test of one is slow, so the README's test command leaves it out; .ci/run does not."""
+"""Games with many agents or things: one test is slow. The README's test command leaves it out; .ci/run does not."""
 
 EVERY_GAME = [
     pytest.param(env_id, marks=pytest.mark.slow if env_id in SLOW_TO_COMPILE else ())

@@ -29,6 +29,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "cleanup_meltingpot": TWO | {"timeout_steps": 1},
     "commons": BUSY,
     "commons_gallego": BUSY | {"observation": "one_hot"},
+    "coop_mining": TWO | {"mining_cooldown": 0, "iron_growth": 0.5},
     "gathering": BUSY | {"apple_respawn_steps": 1},
     "gathering_gallego": BUSY | {"apple_respawn_steps": 1, "map": "small", "observation": "rgb"},
     "harvest": TWO | {"timeout_steps": 1},

@@ -39,6 +39,7 @@ ALLOWED = {
     "jaxdilemmas.policies.routes": GAME,
     "jaxdilemmas.policies.common_pool": CONTRACT | {"jaxdilemmas.envs.common_pool", "jax"},
     "jaxdilemmas.policies.common_pool_network": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
+    "jaxdilemmas.policies.coop_mining": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.coop_mining"},
     "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
     "jaxdilemmas.policies.intersection": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
     "jaxdilemmas.policies.matrix_game": CONTRACT
@@ -70,6 +71,7 @@ ALLOWED = {
     "jaxdilemmas.grid": set(),
     "jaxdilemmas.grid.*": {"jaxdilemmas.batching", "jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits"}
     | {"jaxdilemmas.uniforms", "jax", "numpy", "chex"},
+    "jaxdilemmas.grid.items": MECHANICS,
     "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
     "jaxdilemmas.grid.painting": MECHANICS | {"jaxdilemmas.arguments"},
     "jaxdilemmas.grid.environment": MECHANICS
@@ -80,6 +82,7 @@ ALLOWED = {
     "jaxdilemmas.grid.river": MECHANICS | CONTRACT | {"jaxdilemmas.grid.lab2d", "jaxdilemmas.grid.painting", "flax"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,
+    "jaxdilemmas.envs.coop_mining": GAME | {"jaxdilemmas.envs.mines"},
     "jaxdilemmas.envs.gallego": GAME | {"jaxdilemmas.envs.commons"},
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},

@@ -321,6 +321,7 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "access": (5, "ab", [[1.0], [1.0, 2.0]], np.zeros((4, 4)), np.full((4, 4), 2), np.ones((1, 4)), {}),
     "most_gems": COUNT_FROM_0,
     "zap_cooldown": COUNT_FROM_0,
+    "mining_cooldown": COUNT_FROM_0,
     "waste_start_steps": COUNT_FROM_0,
     "fine_cooldown": COUNT_FROM_0,
     "clean_cooldown": COUNT_FROM_0,

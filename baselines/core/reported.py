@@ -24,6 +24,8 @@ class Reported(NamedTuple):
 EVENTS = {
     "collected": Reported(True, True, "apples per step"),
     "cleaned": Reported(True, True, "cells cleaned per step"),
+    "iron": Reported(True, True, "iron per step"),
+    "gold": Reported(True, True, "gold per step"),
     "hits_received": Reported(True, True, "hits per step"),
     "hits_given": Reported(in_episodes=True),
     "potted": Reported(in_updates=True),

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
-from jaxdilemmas.grid import lab2d, river
+from jaxdilemmas.grid import beams, lab2d, river
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
 from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.maps import Board
@@ -158,7 +158,7 @@ class Cleanup(GridEnvironment):
         waste = river.grow_waste(waste, num_river, draws, state.step_count, params)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
         eaten, apples = collect(apples, self.apple_index_at, state.positions, everybody)
-        on_ray = river.look_along_rays(self.river_rays, state, self.walls.shape[1])
+        on_ray = beams.look_along_rays(self.river_rays, state, self.walls.shape[1])
         state, shots = river.fire_beams(state, waste, actions, self.reach_of, on_ray, params)
         apples = apples | river.grow_apples(draws.apple_growth, chance)
         found, apples = collect(apples, self.apple_index_at, state.positions, everybody)

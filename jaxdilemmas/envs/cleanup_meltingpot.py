@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
-from jaxdilemmas.grid import lab2d, river
+from jaxdilemmas.grid import beams, lab2d, river
 from jaxdilemmas.grid.bits import pack_bits, unpack_bits
 from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.maps import Board
@@ -158,7 +158,7 @@ class CleanupMeltingPot(GridEnvironment):
         found, left = collect(apples, self.apple_index_at, state.positions, is_present)
         state = move_agents(state, draws.priorities, actions, self.walls, self.movement)
         entered, left_after = collect(apples, self.apple_index_at, state.positions, is_present & is_move(actions))
-        on_ray = river.look_along_rays(self.river_rays, state, self.walls.shape[1])
+        on_ray = beams.look_along_rays(self.river_rays, state, self.walls.shape[1])
         state, shots = river.fire_beams(state, waste, actions, self.reach_of, on_ray, params)
         state = lab2d.remove_and_return(
             state, fold(jnp.logical_or, shots.given), draws, params.timeout_steps, self.spawn_cells

@@ -14,8 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.batching import fold
-from jaxdilemmas.grid.geometry import STEPS, count_others, relative_coordinates, steps_along, with_trailing_axes
+from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.grid.geometry import (
+    STEPS,
+    cell_index,
+    count_others,
+    relative_coordinates,
+    steps_along,
+    with_trailing_axes,
+)
 
 
 class Hits(NamedTuple):
@@ -58,6 +65,29 @@ def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0,
         step = distance * STEPS[heading] + right * STEPS[(heading + 1) % 4]
         table[:, :, heading, ray, cell] = padded[rows + step[0], cols + step[1]]
     return table.reshape(height * width, *table.shape[2:])
+
+
+def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
+    """Reads a table along the rays of all agents.
+
+    Args:
+      table: `[H * W, 4, rays, length]` int32, see `ray_table`.
+      state: a `GridState`.
+      width: columns of the board.
+
+    Returns:
+      `[N, rays, length, ...]` int32.
+    """
+
+    def look(positions: jax.Array, headings: jax.Array) -> jax.Array:
+        cells = cell_index(positions, width)
+        rays = [
+            jnp.stack([jnp.asarray(table[:, :, ray, cell])[cells, headings] for cell in range(table.shape[3])], 1)
+            for ray in range(table.shape[2])
+        ]
+        return jnp.stack(rays, 1)
+
+    return compute_once(look)(state.positions, state.headings)
 
 
 def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: int = 1) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.grid import beams
 from jaxdilemmas.grid.geometry import with_trailing_axes
 
 
@@ -49,6 +50,54 @@ def grow(kinds: jax.Array, uniforms: jax.Array, probabilities: Sequence[jax.Arra
     return jnp.where(kinds == 0, choose_kinds(uniforms, probabilities), kinds)
 
 
+def grow_apart(
+    kinds: jax.Array,
+    uniforms: jax.Array,
+    probabilities: Sequence[jax.Array | float],
+    index_at: np.ndarray,
+    positions: jax.Array,
+) -> jax.Array:
+    """The items that grow: on empty cells on which no agent stands.
+
+    Args:
+      kinds: `[A, ...]` int8, the items before.
+      uniforms: `[A, ...]` float32 in [0, 1).
+      probabilities: of each kind, see `choose_kinds`.
+      index_at: `[H, W]` int32, see `look_up`.
+      positions: `[N, 2, ...]` int32.
+
+    Returns:
+      `[A, ...]` int8, 0 where nothing grows.
+    """
+    chex.assert_equal_shape([kinds, uniforms])
+    below = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
+    is_free = put(kinds == 0, below, jnp.zeros(below.shape, bool))
+    return jnp.where(is_free, choose_kinds(uniforms, probabilities), jnp.int8(0))
+
+
+def take(kinds: jax.Array, index: jax.Array) -> jax.Array:
+    """The kinds `[A, ...]` of the items with these indices `[n, ...]` int32, `[n, ...]`; 0 for the index A."""
+    found = jnp.take_along_axis(kinds, index, 0, mode="clip")
+    return jnp.where(index < len(kinds), found, jnp.zeros((), kinds.dtype))
+
+
+def put(values: jax.Array, index: jax.Array, new: jax.Array) -> jax.Array:
+    """Replaces entries of items; of several entries with one index the last one counts.
+
+    Args:
+      values: `[A, ...]`.
+      index: `[n, ...]` int32, the items; nothing happens to the index A.
+      new: `[n, ...]` of the dtype of `values`.
+
+    Returns:
+      `[A, ...]`.
+    """
+    place = with_trailing_axes(np.arange(len(values), dtype=np.int32), values.ndim)
+    for k in range(len(index)):
+        values = jnp.where(place == index[None, k], new[None, k], values)
+    return values
+
+
 def look_up(kinds: jax.Array, index_at: np.ndarray, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The items on the cells of agents.
 
@@ -64,8 +113,7 @@ def look_up(kinds: jax.Array, index_at: np.ndarray, positions: jax.Array) -> tup
     chex.assert_rank([kinds, index_at], [positions.ndim - 1, 2])
     chex.assert_type([kinds, index_at, positions], [jnp.int8, int, int])
     index = jnp.asarray(index_at)[positions[:, 0], positions[:, 1]]
-    found = jnp.take_along_axis(kinds, index, 0, mode="clip")
-    return jnp.where(index < len(kinds), found, jnp.int8(0)), index
+    return take(kinds, index), index
 
 
 def collect(
@@ -85,6 +133,23 @@ def collect(
     chex.assert_shape(positions, (len(can_collect), 2, *can_collect.shape[1:]))
     found, index = compute_once(lambda *operands: look_up(operands[0], index_at, operands[1]))(kinds, positions)
     taken = jnp.where(can_collect, found, jnp.int8(0))
-    place = with_trailing_axes(np.arange(len(kinds), dtype=np.int32), kinds.ndim)
-    is_taken = fold(jnp.logical_or, [(place == index[None, k]) & (taken[None, k] > 0) for k in range(len(index))])
-    return taken, jnp.where(is_taken, jnp.int8(0), kinds)
+    return taken, put(kinds, jnp.where(taken > 0, index, np.int32(len(kinds))), jnp.zeros_like(taken))
+
+
+def first_on_rays(kinds: jax.Array, on_ray: jax.Array, reach: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Beams of one ray end at the first item that they meet.
+
+    Args:
+      kinds: `[A, ...]` int8.
+      on_ray: `[N, 1, length, ...]` int32, the items on each ray, A for cells without one; see `beams.look_along_rays`.
+      reach: `[N, 1, ...]` int32, the most cells that each ray covers; 0 for agents that do not fire.
+
+    Returns:
+      The item that each beam meets, `[N, ...]` int32, A if none, and the cells that each ray covers before it, `[N, 1,
+      ...]` int32.
+    """
+    chex.assert_equal_shape_prefix([on_ray, reach], 2)
+    is_item = take(kinds, on_ray.reshape(-1, *kinds.shape[1:])).reshape(on_ray.shape) > 0
+    is_first, rays = beams.stop_at_marks(is_item, reach)
+    met = jnp.where(is_first, on_ray, np.int32(len(kinds)))
+    return fold(jnp.minimum, jnp.unstack(met[:, 0], axis=1)), rays

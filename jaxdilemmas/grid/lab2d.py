@@ -83,21 +83,29 @@ class BeamState(struct.PyTreeNode):
     rays: jax.Array
 
 
-class MeltingPotDraws(struct.PyTreeNode):
+class EndingDraws(struct.PyTreeNode):
     """The random numbers of one step in all games of Melting Pot; float32 in [0, 1).
 
     Attributes:
       priorities: `[N]`; they decide which agent moves first or, with simultaneous movement, which of several agents
         gets a cell.
-      respawns: `[N]`, where agents return: the first entry for the first agent that returns, and so on.
-      respawn_headings: `[N]`, the heading of each agent if it returns.
       episode_end: `[]`, whether the episode ends.
     """
 
     priorities: jax.Array
+    episode_end: jax.Array
+
+
+class MeltingPotDraws(EndingDraws):
+    """The random numbers of one step in games of Melting Pot that remove agents: `EndingDraws` and their return.
+
+    Attributes:
+      respawns: `[N]`, where agents return: the first entry for the first agent that returns, and so on.
+      respawn_headings: `[N]`, the heading of each agent if it returns.
+    """
+
     respawns: jax.Array
     respawn_headings: jax.Array
-    episode_end: jax.Array
 
 
 def ready_beams(num_agents: int, num_beams: int) -> dict[str, jax.Array]:

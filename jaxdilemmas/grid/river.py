@@ -17,7 +17,7 @@ from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.environment import check_counts, check_numbers, require
 from jaxdilemmas.grid import beams, lab2d, movement
 from jaxdilemmas.grid.bits import WORD_BITS, count_bits, look_up_bits, mark_bits, nth_set_bit, pack_bits
-from jaxdilemmas.grid.geometry import cell_index, count_others, with_trailing_axes
+from jaxdilemmas.grid.geometry import count_others, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells, read_river_layers
 from jaxdilemmas.grid.painting import OTHERS, PALETTE, Beams, Layer, Scene
 
@@ -75,26 +75,6 @@ def rays_over(cells: np.ndarray, shape: tuple[int, int], length: int) -> np.ndar
     """
     index_at = index_of_cells(cells, shape)
     return beams.ray_table(index_at, len(cells), length, lab2d.NUM_RAYS // 2, lab2d.SIDE_START)
-
-
-def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
-    """The river cells on the rays of all agents, `[N, 3, length, ...]` int32.
-
-    Args:
-      table: see `rays_over`.
-      state: a `GridState`.
-      width: columns of the board.
-    """
-
-    def look(positions: jax.Array, headings: jax.Array) -> jax.Array:
-        cells = cell_index(positions, width)
-        rays = [
-            jnp.stack([jnp.asarray(table[:, :, ray, cell])[cells, headings] for cell in range(table.shape[3])], 1)
-            for ray in range(table.shape[2])
-        ]
-        return jnp.stack(rays, 1)
-
-    return compute_once(look)(state.positions, state.headings)
 
 
 class RiverParams(struct.PyTreeNode):
@@ -264,7 +244,7 @@ def fire_beams(
       waste: `[W]` uint32, packed bits.
       actions: `[N]` int32.
       reach_of: positions, headings and which agents fire -> `[N, 3]` int32, see `GridEnvironment.reach_of`.
-      on_ray: `[N, 3, length]` int32, the river cells on each ray, see `look_along_rays`.
+      on_ray: `[N, 3, length]` int32, the river cells on each ray, see `beams.look_along_rays`.
       params: has the cooldowns.
 
     Returns:

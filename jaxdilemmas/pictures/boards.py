@@ -16,6 +16,7 @@ MEANINGS = {
     "apple": "apple",
     "coin": "coin, in the colour of an agent",
     "waste": "waste",
+    "partial_gold": "gold that waits for a second miner",
     "beam": "beam that hits agents",
     "clean_beam": "beam that cleans",
     "out": "out of the game",

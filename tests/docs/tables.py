@@ -126,8 +126,9 @@ def board(env: Environment) -> str:
     if not hasattr(env, "walls"):
         return ""
     size = " x ".join(map(str, np.shape(env.walls)))
-    if hasattr(env, "coin_cells"):
-        return f"{size}, {len(env.coin_cells)} coin cells"
+    for name in ("coin", "ore"):
+        if hasattr(env, f"{name}_cells"):
+            return f"{size}, {len(getattr(env, f'{name}_cells'))} {name} cells"
     river, apples = (len(getattr(env, name, ())) for name in ("river_cells", "apple_cells"))
     return f"{size}, {f'{river} river cells, ' if river else ''}{apples} apples"
 

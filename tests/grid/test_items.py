@@ -40,3 +40,23 @@ def test_items_are_looked_up_with_their_index() -> None:
     found, index = items.look_up(kinds, INDEX_AT, jnp.array([[0, 3], [2, 2], [1, 2]], jnp.int32))
     assert found.tolist() == [1, 0, 0]
     assert index.tolist() == [1, len(CELLS), 3]
+
+
+def test_items_are_put_and_taken_by_their_index() -> None:
+    kinds = jnp.array([2, 1, 3, 0, 1], jnp.int8)
+    assert items.take(kinds, jnp.array([4, 5, 2], jnp.int32)).tolist() == [1, 0, 3]
+    assert items.put(kinds, jnp.array([3, 5, 3, 0]), jnp.array([9, 8, 7, 6], jnp.int8)).tolist() == [6, 1, 3, 7, 1]
+
+
+def test_items_do_not_grow_where_agents_stand() -> None:
+    kinds, uniforms = jnp.array([0, 0, 3, 0, 0], jnp.int8), jnp.array([0.1, 0.3, 0.1, 0.1, 0.9], jnp.float32)
+    grown = items.grow_apart(kinds, uniforms, (0.2, 0.2), INDEX_AT, jnp.array([[1, 2], [2, 0]], jnp.int32))
+    assert grown.tolist() == [1, 2, 0, 0, 0]
+
+
+def test_beam_ends_at_the_first_item_within_its_reach() -> None:
+    kinds = jnp.array([0, 1, 0, 2], jnp.int8)
+    on_ray = jnp.array([[[0, 1, 3]], [[0, 1, 3]], [[4, 2, 4]], [[3, 4, 4]]], jnp.int32)
+    met, rays = items.first_on_rays(kinds, on_ray, jnp.array([[3], [1], [3], [0]], jnp.int32))
+    assert met.tolist() == [1, 4, 4, 4]
+    assert rays.tolist() == [[1], [1], [3], [0]]

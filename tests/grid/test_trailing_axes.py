@@ -65,11 +65,16 @@ def regrow(apples: jax.Array, uniforms: jax.Array) -> jax.Array:
     return spawning.regrow_by_density(apples, neighbours, (0.0, 0.3, 0.5, 0.9), uniforms)
 
 
+ON_RAYS = RNG.integers(0, 13, (N, 1, 3, B)).astype(np.int32)
 KINDS, ITEM_GROWTH = RNG.integers(0, 4, (12, B)).astype(np.int8), RNG.random((12, B)).astype(np.float32)
 
 
 def take_items(kinds: jax.Array, positions: jax.Array, is_present: jax.Array) -> tuple[jax.Array, jax.Array]:
     return items.collect(kinds, index_of_cells(OPEN_CELLS, WALLS.shape), positions, is_present)
+
+
+def grow_apart(kinds: jax.Array, uniforms: jax.Array, positions: jax.Array) -> jax.Array:
+    return items.grow_apart(kinds, uniforms, (0.2, 0.3), index_of_cells(OPEN_CELLS, WALLS.shape), positions)
 
 
 CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
@@ -90,6 +95,8 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "place_agents": (place, (UNIFORMS, IS_RETURNING, POSITIONS, IS_PRESENT)),
     "collect_alive": (collect, (APPLES, POSITIONS, IS_PRESENT)),
     "items.grow": (lambda kinds, uniforms: items.grow(kinds, uniforms, (0.2, 0.3)), (KINDS, ITEM_GROWTH)),
+    "items.grow_apart": (grow_apart, (KINDS, ITEM_GROWTH, POSITIONS)),
+    "items.first_on_rays": (items.first_on_rays, (KINDS, ON_RAYS, REACH[:, :1])),
     "items.collect": (take_items, (KINDS, POSITIONS, IS_PRESENT)),
     "regrow_by_density": (regrow, (APPLES, GROWTH)),
     "ray_segments": (beams.ray_segments, (POSITIONS, HEADINGS, REACH)),

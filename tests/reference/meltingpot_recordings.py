@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -69,16 +69,20 @@ class Recording:
       params: its params with the numbers of the recording.
     """
 
+    folder: ClassVar[pathlib.Path] = DATA
+    changes: ClassVar[dict[tuple[str, str], dict[str, Any]]] = CHANGES
+    make: ClassVar[Any] = staticmethod(make)
+
     arrays: dict[str, np.ndarray]
     env: Any
     params: Any
 
     @classmethod
-    def load(cls, name: str, movement: str) -> "Recording":
+    def load(cls, name: str, movement: str) -> Self:
         """Reads a recording by the name of its file."""
-        config, arrays = read_arrays(DATA / f"{name}.npz")
-        env = make(config["substrate"], movement)
-        change = CHANGES.get((config["substrate"].partition("__")[0], config["note"]), {})
+        config, arrays = read_arrays(cls.folder / f"{name}.npz")
+        env = cls.make(config["substrate"], movement)
+        change = cls.changes.get((config["substrate"].partition("__")[0], config["note"]), {})
         return cls(arrays, env, env.default_params.replace(**change))
 
     def __post_init__(self) -> None:
@@ -116,12 +120,7 @@ class Recording:
 
     def infer(self, t: int) -> dict[str, Any]:
         """The chance under which step t happens as recorded, by names of `Draws`."""
-        order = find_order(self.moves(t))
-        assert order is not None, f"no order of the agents explains their moves in step {t}"
-        num_agents = self.arrays["actions"].shape[1]
-        rank = [order.index(i) if i in order else len(order) for i in range(num_agents)]
-        chance = {
-            "priorities": 1 - np.array(rank) / (num_agents + 1),
+        chance = self.infer_moves(t) | {
             "respawns": self.infer_respawns(t),
             "respawn_headings": (self.arrays["headings"][t + 1] + 0.5) / 4,
             "episode_end": YES if self.arrays["done"][t] else NO,
@@ -132,6 +131,14 @@ class Recording:
             place = clean[: born.argmax()].sum()
             chance |= {"waste_gate": YES if born.any() else NO, "waste_choice": (place + 0.5) / max(clean.sum(), 1)}
         return chance
+
+    def infer_moves(self, t: int) -> dict[str, Any]:
+        """Priorities under which the agents move as in step t."""
+        order = find_order(self.moves(t))
+        assert order is not None, f"no order of the agents explains their moves in step {t}"
+        num_agents = self.arrays["actions"].shape[1]
+        rank = [order.index(i) if i in order else len(order) for i in range(num_agents)]
+        return {"priorities": 1 - np.array(rank) / (num_agents + 1)}
 
     def moves(self, t: int) -> dict[int, tuple[Cell, Cell, bool]]:
         """Who is on the board in step t: from which cell to which it wants to go, and whether it got there."""
@@ -192,8 +199,9 @@ class Recording:
         lit = np.zeros((len(is_seen), *self.arrays["walls"].shape), bool)
         for t, i in np.argwhere(is_seen):
             for ray, length in enumerate(given["rays"][t, i]):
+                right = ray - len(given["rays"][t, i]) // 2
                 for distance in range(length):
-                    forward, right = distance + (ray == 1), ray - 1
+                    forward = distance + (right == 0)
                     lit[t][cell_at(given["positions"][t, i], given["headings"][t, i], forward, right)] = True
         return lit
 
