@@ -137,8 +137,10 @@ def prepare(options: Options) -> Sweep:
 def check_points(options: Options, algorithm: Algorithm, space: Space, base: dict[str, Any], env: Environment) -> Any:
     """Raises a ValueError that names the file if a point of the space is not allowed; returns the first settings."""
     singles = [space.config_at(point, base, algorithm.config_class) for point in space.single_points]
-    for point in space.combinations:
-        space.config_at(point, base, algorithm.config_class)
+    configs = [space.config_at(point, base, algorithm.config_class) for point in space.combinations]
+    for name in (*space.dimensions, *space.settings):
+        needed = [config.without_effect.get(name) for config in configs]
+        require(None in needed, f"{space.path}: {name}", getattr(configs[0], name), f"left out, or with {needed[0]}")
     try:
         for config in singles:
             check_has_demonstrations(algorithm, options.of_a_run, config, env)

@@ -88,6 +88,8 @@ REFUSED = {
     "[space]\nnetwork = ['mlp', 'mpl']": "network='mpl' is not allowed: one of",
     "[space]\nnetwork = ['mlp', 'conv']": "network",
     "[space]\nnum_epochs = [1]\n[settings]\nhidden_sise = 8": "the field 'hidden_sise' is unknown",
+    "space.envy = [1.0, 5.0]": "envy=1.0 is not allowed: left out, or with reward='inequity_averse'",
+    "space.discount = [0.9]\nsettings.envy = 5.0": "envy=5.0 is not allowed: left out, or with reward",
     "[space]\nnum_envs = [1, 64]\nnum_minibatches = [1, 100]\n[settings]\nrollout_steps = 1": "num_minibatches=100",
 }
 
@@ -98,6 +100,11 @@ def test_a_space_that_the_algorithm_does_not_allow_is_refused(text: str, tmp_pat
     with no_compiling(text), pytest.raises(ValueError, match=f"{where}.*{REFUSED[text]}") as caught:
         sweep.prepare(options(tmp_path, text))
     assert "\n" not in str(caught.value) and not (tmp_path / "runs").exists()
+
+
+def test_a_setting_that_has_an_effect_at_some_points_may_vary(tmp_path: Path) -> None:
+    text = "space.reward = ['individual', 'inequity_averse']\nspace.envy = [1.0, 5.0]"
+    assert len(sweep.prepare(options(tmp_path, text, search="grid")).todo) == 4
 
 
 WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
