@@ -99,6 +99,15 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ippo", "intersection"): LOOKING_AHEAD,
     # tuned on common_pool with reward="common"
     **{("ippo", game): POOL for game in ("common_pool", "common_pool_network")},
+    # tuned with both rewards
+    ("ippo", "coin_game"): {
+        "num_envs": 64,
+        "rollout_steps": 50,
+        "discount": 0.9,
+        "gae_lambda": 0.9,
+        "learning_rate": 2e-3,
+        "total_env_steps": 600_000,
+    },
     # tuned on the iterated and the one-shot prisoner's dilemma, with both rewards
     ("ippo", "matrix_game"): {
         "num_envs": 32,

@@ -38,6 +38,8 @@ EXPERIMENTS = {
     "common_pool_common": Experiment("--env common_pool --reward common"),
     "common_pool_network_individual": Experiment("--env common_pool_network", DILEMMA),
     "common_pool_network_common": Experiment("--env common_pool_network --reward common"),
+    "coin_game_individual": Experiment("--env coin_game", DILEMMA),
+    "coin_game_common": Experiment("--env coin_game --reward common"),
     "matrix_game_individual": Experiment("--env matrix_game", DILEMMA),
     "matrix_game_common": Experiment("--env matrix_game --reward common"),
     "coins_individual": Experiment("--env coins", DILEMMA),

@@ -111,6 +111,15 @@ PEERS = (
     ),
     Peer(
         JAXMARL,
+        "coin_game",
+        {},
+        length="num_inner_steps",
+        observation="per cell: oneself, the other, the own coin, the other coin",
+        like="coin_game",
+        cpu_env_steps=1_048_576,
+    ),
+    Peer(
+        JAXMARL,
         "storm_np",
         {"num_agents": 7},
         length="num_inner_steps",
@@ -128,8 +137,8 @@ PEERS = (
 )
 """The games of other libraries.
 
-STORM has the social dilemmas of JaxMARL, `storm_np` is its version for any number of agents. The rules of JaxMARL's
-Overcooked are close to ours. The particles of MPE are a light game for comparison.
+The coin game of JaxMARL has the rules of ours. `storm_np`, its other social dilemma, is STORM for any number of agents.
+The rules of JaxMARL's Overcooked are close to ours. The particles of MPE are a light game for comparison.
 """
 
 

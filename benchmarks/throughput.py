@@ -71,6 +71,7 @@ CASES: dict[str, list[Case]] = {
     "gems": [Case({}, observations=("entities", "planes"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "intersection": [Case({}, observations=(NUMBERS,))],
+    "coin_game": [Case({}, num_envs=4096, observations=(NUMBERS,))],
     "matrix_game": [
         Case({}, num_envs=4096, observations=(NUMBERS,)),
         Case({"game": "public_goods"}, num_envs=4096, observations=(NUMBERS,)),

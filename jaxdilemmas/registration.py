@@ -20,6 +20,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "cleanup": "jaxdilemmas.envs.cleanup:Cleanup",
     "cleanup_gallego": "jaxdilemmas.envs.cleanup_gallego:CleanupGallego",
     "cleanup_meltingpot": "jaxdilemmas.envs.cleanup_meltingpot:CleanupMeltingPot",
+    "coin_game": "jaxdilemmas.envs.coin_game:CoinGame",
     "coins": "jaxdilemmas.envs.coins:Coins",
     "common_pool": "jaxdilemmas.envs.common_pool:CommonPool",
     "common_pool_network": "jaxdilemmas.envs.common_pool_network:CommonPoolNetwork",

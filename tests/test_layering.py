@@ -37,6 +37,7 @@ ALLOWED = {
     "jaxdilemmas.policies.by_name": CONTRACT | {"jaxdilemmas.policies.chance", "jax"},
     "jaxdilemmas.policies.chance": CONTRACT | {"jax", "numpy"},
     "jaxdilemmas.policies.routes": GAME,
+    "jaxdilemmas.policies.coin_game": CONTRACT | {"jaxdilemmas.envs.coin_game", "jax", "numpy"},
     "jaxdilemmas.policies.common_pool": CONTRACT | {"jaxdilemmas.envs.common_pool", "jax"},
     "jaxdilemmas.policies.common_pool_network": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.policies.coop_mining": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.coop_mining"},
@@ -84,6 +85,7 @@ ALLOWED = {
     "jaxdilemmas.envs.*": GAME,
     "jaxdilemmas.envs.coop_mining": GAME | {"jaxdilemmas.envs.mines"},
     "jaxdilemmas.envs.gallego": GAME | {"jaxdilemmas.envs.commons"},
+    "jaxdilemmas.envs.coin_game": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool": CONTRACT | {"jax", "numpy", "flax"},
     "jaxdilemmas.envs.common_pool_network": CONTRACT | {"jaxdilemmas.graphs", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.gems": CONTRACT

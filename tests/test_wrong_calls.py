@@ -312,6 +312,8 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "width": (*COUNT, 9, 16),
     "height": (*COUNT, 9, 16),
     "beam_enabled": FLAG,
+    "egocentric": FLAG,
+    "coins": CHOICE,
     "extras": FLAG,
     "beam_length": COUNT_OR_NONE,
     "graph": (*MATRIX[:3], "no such graph"),

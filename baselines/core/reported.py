@@ -32,6 +32,8 @@ EVENTS = {
     "useful_dish_taken": Reported(in_updates=True),
     "soup_taken": Reported(in_updates=True),
     "delivered": Reported(True, True),
+    "own_coins": Reported(True, True),
+    "other_coins": Reported(True, True),
     "choice": Reported(in_updates=True),
     "effort": Reported(in_updates=True),  # of an episode restraint is reported
 }

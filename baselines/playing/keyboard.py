@@ -47,6 +47,13 @@ FAMILIES = {
         "clean": "c",
     },
     "gems": {"right": "ArrowRight d", "down": "ArrowDown s", "left": "ArrowLeft a", "up": "ArrowUp w", "stay": "."},
+    "coin_game": {
+        "right": "ArrowRight d",
+        "left": "ArrowLeft a",
+        "down": "ArrowDown s",
+        "up": "ArrowUp w",
+        "stay": ".",
+    },
     "overcooked": {
         "north": "ArrowUp w",
         "south": "ArrowDown s",

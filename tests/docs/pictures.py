@@ -31,6 +31,7 @@ PICTURES: dict[str, tuple[dict[str, Any], str, int]] = {
     "gems": ({}, "greedy", 4),
     "overcooked": ({}, "greedy", 40),
     "intersection": ({}, "random", 3),
+    "coin_game": ({}, "random", 3),
     "matrix_game": ({}, "random", 5),
 }
 """Keyword arguments, policy and number of steps by the id of a game."""

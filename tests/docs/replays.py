@@ -28,7 +28,8 @@ SCRIPTED: dict[str, tuple[dict[str, Any], str]] = {
     env_id: ({}, "cooperative") for env_id in jaxdilemmas.registered_envs()
 }
 SCRIPTED |= {env_id: picture[:2] for env_id, picture in PICTURES.items()} | {"intersection": ({}, "cautious")}
-SCRIPTED |= {"coins": ({}, "cooperative"), "matrix_game": ({"trembles": 0.05}, "tit_for_tat")}
+SCRIPTED |= {"coins": ({}, "cooperative"), "coin_game": ({}, "cooperative")}
+SCRIPTED |= {"matrix_game": ({"trembles": 0.05}, "tit_for_tat")}
 """Keyword arguments and scripted policy by the id of a game."""
 
 
