@@ -229,7 +229,7 @@ def test_every_game_is_measured_on_an_accelerator() -> None:
 @pytest.mark.slow
 def test_an_accelerator_is_measured_quickly_in_every_way(tmp_path: Path) -> None:
     output = tmp_path / "accelerator.jsonl"
-    accelerator.main(["--quick", "--games", "gathering", "common_pool", "--output", str(output)])
+    accelerator.main(["--quick", "--minutes", "60", "--games", "common_pool", "gathering", "--output", str(output)])
     lines = output.with_suffix(".md").read_text().splitlines()[4:]
     kinds = {line.split("|")[1].strip() for line in lines}
     assert kinds == {"throughput", "throughput branches", "throughput calls", "training", "floor", "memory"}
