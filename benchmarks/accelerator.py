@@ -110,7 +110,7 @@ def table_row(command: Sequence[str], row: dict[str, Any]) -> dict[str, Any]:
 
 def write_table(path: Path, device: str, rows: Sequence[dict[str, Any]]) -> str:
     """Writes and returns the table, under a line with the name of the device."""
-    text = f"Device: {device}\n\n{markdown_table(rows)}\n"
+    text = f"Device: {device}\n\n{markdown_table(rows)}"
     path.write_text(text, encoding="utf-8")
     return text
 
