@@ -16,7 +16,9 @@ import jaxdilemmas
 from baselines.runs.terminal import as_command
 from benchmarks.reporting import count_from, make_parser, print_header, report
 from benchmarks.rollout import Playable, measure, own_game
+from jaxdilemmas.batching import batch_last, compute_once, fold
 from jaxdilemmas.environment import Environment
+from jaxdilemmas.uniforms import uniform
 
 COLUMNS = ("game", "random_words", "state_bytes", "observation_bytes", "env_steps_per_second", "times_slower")
 
@@ -41,11 +43,17 @@ def floor_game(env: Environment, random_words: int, state_bytes: int, observatio
         return jnp.zeros(observation_bytes, jnp.uint8), state
 
     def step(key: jax.Array, state: jax.Array, actions: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
-        chance = jax.random.bits(key, (random_words,)).sum(dtype=jnp.uint32) if random_words else key_word(key)
+        chance = sum_of_uniforms(key, random_words) if random_words else key_word(key)
         state = state + (chance + actions.sum().astype(jnp.uint32)).astype(jnp.uint8)
         return state[0] + jnp.arange(observation_bytes).astype(jnp.uint8), state, chance
 
     return Playable(start, step, env.num_agents, getattr(env.action_space, "n", 2))
+
+
+def sum_of_uniforms(key: jax.Array, count: int) -> jax.Array:
+    """Draws numbers as the games do and combines them, `[]` uint32."""
+    words = jax.lax.bitcast_convert_type(uniform(key, count), jnp.uint32)
+    return batch_last(compute_once(lambda words: fold(jnp.add, words)))(words)
 
 
 def key_word(key: jax.Array) -> jax.Array:
