@@ -23,27 +23,34 @@ FEW_THINGS = 24
 """Up to this many things are marked in windows one by one."""
 
 MOST_TILES = 16
-"""The largest number of kinds of tile."""
+"""The largest number of kinds of tile, without those of agents."""
 
 OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
 """Tiles of other agents by their heading relative to the viewer's."""
 
-AGENTS = (*OTHERS, "self", "tagged")
-"""Tiles of agents in the order of their numbers, from 1 on; not every game has the last one."""
+MARKED_OTHERS = tuple(name.replace("other", "marked") for name in OTHERS)
+"""Tiles of other agents with a mark, in the order of `OTHERS`; the game defines the mark."""
+
+AGENTS = ((*OTHERS, "self"), (*OTHERS, "self", "tagged"), (*OTHERS, "self", *MARKED_OTHERS))
+"""Tiles of agents in the order of their numbers, from 1 on; a game has one of these rows."""
 
 TILES = ("void", "floor", "apple", "wall", "beam", *OTHERS, "self")
 """Names of tile ids in draw order."""
 
-PALETTE = {
-    "void": (40, 40, 40),
-    "floor": (0, 0, 0),
-    "apple": (0, 200, 0),
-    "wall": (127, 127, 127),
-    "beam": (255, 255, 60),
-    "self": (50, 100, 255),
-    "tagged": (100, 100, 100),
-} | dict.fromkeys(OTHERS, (220, 50, 50))
-"""RGB by tile name. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; void is our choice."""
+PALETTE = (
+    {
+        "void": (40, 40, 40),
+        "floor": (0, 0, 0),
+        "apple": (0, 200, 0),
+        "wall": (127, 127, 127),
+        "beam": (255, 255, 60),
+        "self": (50, 100, 255),
+        "tagged": (100, 100, 100),
+    }
+    | dict.fromkeys(OTHERS, (220, 50, 50))
+    | dict.fromkeys(MARKED_OTHERS, (255, 150, 150))
+)
+"""RGB by tile name. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; void and marked agents are our choice."""
 
 
 class Layer(NamedTuple):
@@ -120,6 +127,7 @@ class Scene(NamedTuple):
         each item, `[n]` int8, 0 for none.
       beams: the beams that agents fired; later ones are painted over earlier ones.
       is_tagged: `[N]` bool, the agents that have the tile "tagged" for others; None in games without that tile.
+      is_marked: `[N]` bool, the agents that have the tiles `MARKED_OTHERS` for others; None in games without them.
     """
 
     positions: jax.Array
@@ -129,6 +137,12 @@ class Scene(NamedTuple):
     things: Sequence[jax.Array]
     beams: Sequence[Beams]
     is_tagged: jax.Array | None = None
+    is_marked: jax.Array | None = None
+
+    @property
+    def number_bits(self) -> int:
+        """Bits of the number of an agent's tile."""
+        return 3 if self.is_marked is None else 4
 
 
 class Painter:
@@ -165,11 +179,12 @@ class Painter:
     ) -> None:
         largest = f"at most {WORD_BITS} rows and columns; it has {window.shape}"
         require(max(window.shape) <= WORD_BITS, "window", window, largest)
-        require(len(tiles) <= MOST_TILES, "tiles", tiles, f"at most {MOST_TILES}")
-        in_order = [name for name in tiles if name in AGENTS]
+        of_agents = [name for name in tiles if name in (*OTHERS, *MARKED_OTHERS, "self", "tagged")]
         start = tiles.index(OTHERS[0])
-        is_in_order = in_order == list(AGENTS[: len(in_order)]) == list(tiles[start : start + len(in_order)])
-        require(is_in_order, "tiles", tiles, f"the tiles of agents in the order {AGENTS}, one after the other")
+        is_in_order = of_agents == list(tiles[start : start + len(of_agents)]) and tuple(of_agents) in AGENTS
+        require(is_in_order, "tiles", tiles, f"the tiles of agents in one of the orders {AGENTS}, one after the other")
+        are_few = all(name in of_agents for name in tiles[MOST_TILES:])
+        require(are_few, "tiles", tiles, f"at most {MOST_TILES} before those of agents")
         cells = np.concatenate([layer.cells for layer in layers])
         self.shape: tuple[int, int] = board["wall"].shape
         allowed = f"things come and go on at most {MOST_CHANGING} cells, here on {len(cells)}"
@@ -229,7 +244,8 @@ class Painter:
         shots = [(beam.kinds, beam.rays) for beam in scene.beams]
         planes = batch_last(partial(self._mark_windows, num_kinds))(shots, scene._replace(beams=[]))
         index = cell_index(scene.positions, self.shape[1]) * 4 + scene.headings
-        words = compute_once(partial(self._paint_words, names))(planes, index, scene.can_see)
+        paint = compute_once(partial(self._paint_words, names, scene.number_bits))
+        words = paint(planes, index, scene.can_see)
         tiles = jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(len(words), -1)
         num_rows, num_cols = self.window.shape
         return tiles[:, : num_rows * num_cols].reshape(-1, num_rows, num_cols)
@@ -240,7 +256,7 @@ class Painter:
         """What is in every agent's window, `[words, N, ...]` uint32 of packed bits for each plane.
 
         The planes are the things that are there (if the board has any), each kind of each `KindLayer`, the cells of
-        each kind of beam, and three bits of the number of agents (see `_number_agents`).
+        each kind of beam, and the bits of the number of agents (see `_number_agents`).
         """
         positions, headings = scene.positions, scene.headings
         frame = compute_once(partial(views.window_frame, window=self.window))(positions, headings, positions, headings)
@@ -248,7 +264,8 @@ class Painter:
         planes = self._mark_layers(scene)
         for count, (kinds, rays) in zip(num_kinds, shots, strict=True):
             planes += map(join, views.mark_rays(frame, rays, kinds, count, self.side_start, self.window))
-        return [*planes, *views.mark_numbers(frame, compute_once(self._number_agents)(scene), 3, self.window)]
+        numbers = compute_once(self._number_agents)(scene)
+        return [*planes, *views.mark_numbers(frame, numbers, scene.number_bits, self.window)]
 
     def _mark_layers(self, scene: Scene) -> list[jax.Array]:
         """The things that are in every agent's window, `[words, N, ...]` uint32 of packed bits for each plane."""
@@ -283,7 +300,7 @@ class Painter:
         return views.mark_numbers(frame, jnp.broadcast_to(is_there, frame.rows.shape), 1, self.window)[0]
 
     def _number_agents(self, scene: Scene) -> jax.Array:
-        """The number of the tile of each agent j for viewer i, its place in `AGENTS` from 1 on, `[N, N, ...]` uint32.
+        """The number of the tile of each agent j for viewer i, see `AGENTS`, `[N, N, ...]` uint32.
 
         It is 0 for agents that are not drawn. Of several agents on a cell the one with the lowest index is drawn.
         """
@@ -297,16 +314,19 @@ class Painter:
         number = 1 + ((headings[:, None] - headings[None]) & 3)
         if scene.is_tagged is not None:
             number = jnp.where(scene.is_tagged[:, None], 6, number)
+        if scene.is_marked is not None:
+            number = jnp.where(scene.is_marked[:, None], number + 5, number)
         number = jnp.where(agent[:, None] == agent[None], 5, number)
         return jnp.where(is_shown[:, None], number, 0).astype(jnp.uint32)
 
     def _paint_words(
-        self, names: Sequence[str], planes: Sequence[jax.Array], index: jax.Array, can_see: jax.Array
+        self, names: Sequence[str], num_bits: int, planes: Sequence[jax.Array], index: jax.Array, can_see: jax.Array
     ) -> jax.Array:
         """Paints windows, four cells to a word.
 
         Args:
           names: the tile of each kind of beam.
+          num_bits: bits of the number of an agent's tile.
           planes: `[words, N]` each, see `_mark_windows`.
           index: `[N]` int32, the row of the table for each viewer.
           can_see: `[N]` bool.
@@ -324,7 +344,8 @@ class Painter:
         def is_not(name: str, tiles: jax.Array) -> jax.Array:
             return (((tiles ^ (everywhere * self.tile_id(name))) + everywhere * 15) >> 4) & everywhere
 
-        *marked, first, second, third = (views.spread_bits(words.T) for words in planes)
+        bits = [views.spread_bits(words.T) for words in planes]
+        marked, of_agents = bits[:-num_bits], bits[-num_bits:]
         low, high = static & np.uint32(0x0F0F0F0F), (static >> 4) & np.uint32(0x0F0F0F0F)
         tiles = choose(marked.pop(0), high, low) if self._plain else low
         ids = [self.tile_ids(self.layers[k])[:, 1:].astype(np.uint32) for k in self._kind_layers]
@@ -334,8 +355,9 @@ class Painter:
             if not self.is_beam_blocked:
                 is_beam &= is_not("void", tiles) & is_not("wall", tiles)
             tiles = choose(is_beam, jnp.asarray(everywhere * self.tile_id(name)), tiles)
-        number = first | second << 1 | third << 2
-        tiles = choose(first | second | third, number + everywhere * (self.tile_id(OTHERS[0]) - 1), tiles)
+        number = fold(jnp.bitwise_or, [bit << np.uint32(place) for place, bit in enumerate(of_agents)])
+        is_agent = fold(jnp.bitwise_or, of_agents)
+        tiles = choose(is_agent, number + everywhere * (self.tile_id(OTHERS[0]) - 1), tiles)
         return jnp.where(can_see[:, None], tiles, everywhere * self.tile_id("void"))
 
     def paint_board(self, scene: Scene) -> jax.Array:
@@ -360,6 +382,8 @@ class Painter:
         agents = self.tile_id(OTHERS[0]) + scene.headings.astype(jnp.uint8)
         if scene.is_tagged is not None:
             agents = jnp.where(scene.is_tagged, self.tile_id("tagged"), agents)
+        if scene.is_marked is not None:
+            agents = jnp.where(scene.is_marked, agents + jnp.uint8(5), agents)
         for agent in reversed(range(len(agents))):
             row, col = scene.positions[agent]
             tiles = tiles.at[row, col].set(jnp.where(scene.is_drawn[agent], agents[agent], tiles[row, col]))

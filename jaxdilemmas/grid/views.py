@@ -284,7 +284,7 @@ def mark_numbers(frame: Frame, numbers: jax.Array, num_bits: int, window: Window
     Args:
       frame: where they are; those with a number are on distinct cells.
       numbers: `[M, N, ...]` uint32, the number of each for viewer i; 0 if it is not drawn.
-      num_bits: bits of a number, at most 3.
+      num_bits: bits of a number, at most 4.
       window: the part of the board that a viewer sees.
 
     Returns:
@@ -295,7 +295,7 @@ def mark_numbers(frame: Frame, numbers: jax.Array, num_bits: int, window: Window
     def find(frame: Frame, numbers: jax.Array) -> jax.Array:
         row, col = frame.rows, frame.cols
         is_inside = (row >= 0) & (row < num_rows) & (col >= 0) & (col < num_cols)
-        return jnp.where(is_inside, (row * num_cols + col).astype(jnp.uint32) << 3 | numbers, jnp.uint32(0))
+        return jnp.where(is_inside, (row * num_cols + col).astype(jnp.uint32) << 4 | numbers, jnp.uint32(0))
 
     def mark(places: jax.Array) -> list[jax.Array]:
         num_words = -(-num_rows * num_cols // WORD_BITS)
@@ -304,8 +304,8 @@ def mark_numbers(frame: Frame, numbers: jax.Array, num_bits: int, window: Window
         for p in range(num_bits):
             marks = []
             for place in places:
-                is_in = (place >> 8 == word) & ((place >> p) & 1 != 0)
-                marks.append(jnp.where(is_in, jnp.uint32(1) << ((place >> 3) % WORD_BITS), jnp.uint32(0)))
+                is_in = (place >> 9 == word) & ((place >> p) & 1 != 0)
+                marks.append(jnp.where(is_in, jnp.uint32(1) << ((place >> 4) % WORD_BITS), jnp.uint32(0)))
             planes.append(fold(jnp.bitwise_or, marks))
         return planes
 

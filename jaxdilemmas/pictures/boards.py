@@ -22,6 +22,7 @@ MEANINGS = {
     "out": "out of the game",
     "frozen": "tagged, cannot act",
     "hit": "was hit",
+    "marked": "has a mark",
 }
 """What the legend says about signs on boards."""
 
@@ -40,9 +41,9 @@ def picture(env: GridEnvironment) -> Picture:
     """
     names = {OWNED.get(name, name) for layer in env.painter.layers for name in layer.tiles_by_kind[0]}
     names |= {env.tiles[code] for code in np.unique(env.painter.codes) if code < len(env.tiles)}
-    beam_names, stays_if_tagged = _kinds_of(env)
+    beam_names, stays_if_tagged, has_marks = _kinds_of(env)
     names |= {*beam_names}
-    signs = ["agent", "timer", "hit", "apple_cell", "frozen" if stays_if_tagged else "out"]
+    signs = ["agent", "timer", "hit", "apple_cell", "frozen" if stays_if_tagged else "out", *["marked"] * has_marks]
     unknown = {name: tile(env.colours[name], name) for name in sorted(names - set(GLYPHS))}
     brush = Brush(*sorted((names & set(GLYPHS)) | {*signs, "floor"}), **unknown)
     height, width = env.painter.shape
@@ -61,11 +62,12 @@ def picture(env: GridEnvironment) -> Picture:
     )
 
 
-def _kinds_of(env: GridEnvironment) -> tuple[list[str], bool]:
-    """The tiles of its beams, and whether agents that are tagged stay on the board; found without playing."""
+def _kinds_of(env: GridEnvironment) -> tuple[list[str], bool, bool]:
+    """The tiles of its beams, whether agents that are tagged stay on the board, and whether agents may have a mark."""
     scenes: list[Any] = []
     jax.eval_shape(lambda key: scenes.append(env.scene(env.initial_state(key, env.default_params))), jax.random.key(0))
-    return [name for shot in scenes[0].beams for name in shot.tiles], scenes[0].is_tagged is not None
+    beam_names = [name for shot in scenes[0].beams for name in shot.tiles]
+    return beam_names, scenes[0].is_tagged is not None, scenes[0].is_marked is not None
 
 
 def _ground(env: GridEnvironment, brush: Brush) -> list[Marks]:
@@ -125,6 +127,9 @@ def _agents(env: GridEnvironment, brush: Brush, state: Any, params: Any) -> list
         parts.insert(0, brush.at("out", scene.positions, agent=number, where=~scene.is_drawn))
     else:
         parts.append(brush.at("frozen", scene.positions, agent=number, where=scene.is_tagged))
+    if scene.is_marked is not None:
+        is_marked = scene.is_drawn & scene.is_marked
+        parts.append(brush("marked", col - 0.32, row - 0.3, 0.0, 0.45, 0.45, where=is_marked))
     parts.append(brush("hit", col + 0.32, row - 0.3, 0.0, 0.45, 0.45, where=(state.hits > 0) & ~is_waiting))
     parts.append(brush("timer", col, row + 0.42, 0.0, 0.8 * left, 0.14, where=is_waiting))
     return parts

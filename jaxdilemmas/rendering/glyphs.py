@@ -124,6 +124,7 @@ GLYPHS = {
     "out": Glyph((circle(0, 0, 0.36, "", AGENT, 0.07), *cross("#22262b66", 0.22, 0.03)), "Nx", is_numbered=True),
     "frozen": Glyph((circle(0, 0.06, 0.46, "", "#4dabf7", 0.1), *cross("#e7f5ffcc", 0.3, 0.05)), "Nx"),
     "hit": Glyph((Shape(_STAR, "#ffd43b", INK, stroke_width=0.05),), ""),
+    "marked": Glyph((circle(0, 0, 0.4, "#ffffff", INK, 0.12),), ""),
     "timer": Glyph((square("#e03131"),), ""),
     "gauge": Glyph((square("#1c7ed6"),), ""),
     "counter": Glyph((square("#b08968", 1.0, "#8d6b4d", 0.04),), "##"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxdilemmas.envs.gathering import Gathering
-from jaxdilemmas.grid.painting import TILES, Beams, KindLayer, Layer, Painter, Scene
+from jaxdilemmas.grid.painting import MARKED_OTHERS, TILES, Beams, KindLayer, Layer, Painter, Scene
 from jaxdilemmas.grid.views import Window
 from tests.reference.views import egocentric_view
 
@@ -25,8 +25,14 @@ def painter(tiles: Sequence[str] = TILES, window: Window = WINDOW) -> Painter:
 
 @pytest.mark.parametrize(
     "tiles",
-    [("self", *TILES[:-1]), (*TILES[:-1], "gap", "self"), (*TILES, "gap", "tagged"), (*TILES[:-1], "tagged", "self")],
-    ids=["self first", "a gap", "a gap before tagged", "another order"],
+    [
+        ("self", *TILES[:-1]),
+        (*TILES[:-1], "gap", "self"),
+        (*TILES, "gap", "tagged"),
+        (*TILES, "tagged", *MARKED_OTHERS),
+        (*TILES[:-1], "tagged", "self"),
+    ],
+    ids=["self first", "a gap", "a gap before tagged", "both", "another order"],
 )
 def test_tiles_of_agents_stand_in_order_one_after_the_other(tiles: Sequence[str]) -> None:
     with pytest.raises(ValueError, match=r"tiles=.* is not allowed.*one after the other"):
@@ -35,8 +41,9 @@ def test_tiles_of_agents_stand_in_order_one_after_the_other(tiles: Sequence[str]
 
 def test_a_painter_has_tiles_for_half_a_byte_and_windows_for_a_word() -> None:
     assert painter((*TILES, "tagged")).tile_id("tagged") == len(TILES)
-    with pytest.raises(ValueError, match=r"tiles=.*at most 16"):
-        painter((*map(str, range(7)), *TILES))
+    assert painter((*map(str, range(11)), *TILES, *MARKED_OTHERS)).tile_id("marked_facing_left") == 24
+    with pytest.raises(ValueError, match=r"tiles=.*at most 16 before those of agents"):
+        painter((*map(str, range(12)), *TILES))
     for window in (Window(32, 0, 1), Window(1, 1, 16)):
         with pytest.raises(ValueError, match=r"window=.*at most 32 rows and columns"):
             painter(window=window)
