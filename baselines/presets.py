@@ -97,6 +97,7 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "reward_scale": 0.1,
     },
     ("ippo", "intersection"): LOOKING_AHEAD,
+    ("ippo", "in_the_matrix"): LOOKING_AHEAD | {"entropy_coefficient": 0.02, "total_env_steps": 3_000_000},
     # tuned on common_pool with reward="common"
     **{("ippo", game): POOL for game in ("common_pool", "common_pool_network")},
     # tuned with both rewards

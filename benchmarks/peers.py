@@ -101,6 +101,14 @@ PEERS = (
         like="coop_mining",
     ),
     Peer(
+        SOCIALJAX,
+        "pd_arena",
+        {"num_agents": 8},
+        length="num_inner_steps",
+        observation="per cell: its content as one-hot, and about agents; as the library has it",
+        like="in_the_matrix",
+    ),
+    Peer(
         JAXMARL,
         "overcooked",
         {},

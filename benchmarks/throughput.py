@@ -70,6 +70,10 @@ CASES: dict[str, list[Case]] = {
     "coop_mining": [Case({"num_agents": 6}, observations=("tiles", "one_hot"))],
     "gems": [Case({}, observations=("entities", "planes"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
+    "in_the_matrix": [
+        Case({}),
+        Case({"map": "arena"}, observations=("tiles", "one_hot")),
+    ],
     "intersection": [Case({}, observations=(NUMBERS,))],
     "coin_game": [Case({}, num_envs=4096, observations=(NUMBERS,))],
     "matrix_game": [

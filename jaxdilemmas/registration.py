@@ -31,6 +31,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "gathering_gallego": "jaxdilemmas.envs.gallego:GatheringGallego",
     "gems": "jaxdilemmas.envs.gems:Gems",
     "harvest": "jaxdilemmas.envs.harvest:Harvest",
+    "in_the_matrix": "jaxdilemmas.envs.in_the_matrix:InTheMatrix",
     "intersection": "jaxdilemmas.envs.intersection:Intersection",
     "matrix_game": "jaxdilemmas.envs.matrix_game:MatrixGame",
     "overcooked": "jaxdilemmas.envs.overcooked:Overcooked",

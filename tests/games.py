@@ -14,6 +14,7 @@ SLOW_TO_COMPILE = (
     "coop_mining",
     "gathering_gallego",
     "harvest",
+    "in_the_matrix",
 )
 """Games with many agents or things: one test is slow. The README's test command leaves it out; .ci/run does not."""
 

@@ -42,6 +42,7 @@ ALLOWED = {
     "jaxdilemmas.policies.common_pool_network": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.policies.coop_mining": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.coop_mining"},
     "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
+    "jaxdilemmas.policies.in_the_matrix": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.in_the_matrix"},
     "jaxdilemmas.policies.intersection": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
     "jaxdilemmas.policies.matrix_game": CONTRACT
     | {"jaxdilemmas.envs.matrix_game", "jaxdilemmas.payoff_environment", "jaxdilemmas.uniforms", "jax", "numpy"},
@@ -73,6 +74,7 @@ ALLOWED = {
     "jaxdilemmas.grid.*": {"jaxdilemmas.batching", "jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits"}
     | {"jaxdilemmas.uniforms", "jax", "numpy", "chex"},
     "jaxdilemmas.grid.items": MECHANICS,
+    "jaxdilemmas.grid.barriers": MECHANICS,
     "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
     "jaxdilemmas.grid.painting": MECHANICS | {"jaxdilemmas.arguments"},
     "jaxdilemmas.grid.environment": MECHANICS
@@ -92,6 +94,8 @@ ALLOWED = {
     | {"jaxdilemmas.batching", "jaxdilemmas.grid", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.intersection": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
+    "jaxdilemmas.envs.in_the_matrix": GAME | {"jaxdilemmas.envs.matrices"},
+    "jaxdilemmas.envs.matrices": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.matrix_game": CONTRACT | {"jaxdilemmas.payoff_environment", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},

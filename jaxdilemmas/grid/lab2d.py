@@ -155,7 +155,7 @@ def observe_beams(cooldowns: jax.Array, cooldown_steps: tuple[jax.Array, ...], t
     chex.assert_shape(cooldowns, (*timeouts.shape, len(cooldown_steps)))
     longest = jnp.maximum(jnp.stack([jnp.asarray(steps, jnp.float32) for steps in cooldown_steps]), 1)
     is_out = (timeouts > 0)[:, None]
-    readiness = jnp.where(is_out, 0.0, 1 - cooldowns / longest)
+    readiness = jnp.where(is_out, 0.0, 1 - cooldowns.astype(jnp.float32) / longest[None])
     return jnp.concatenate([readiness, is_out.astype(jnp.float32)], axis=1)
 
 

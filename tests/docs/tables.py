@@ -126,11 +126,10 @@ def board(env: Environment) -> str:
     if not hasattr(env, "walls"):
         return ""
     size = " x ".join(map(str, np.shape(env.walls)))
-    for name in ("coin", "ore"):
-        if hasattr(env, f"{name}_cells"):
-            return f"{size}, {len(getattr(env, f'{name}_cells'))} {name} cells"
-    river, apples = (len(getattr(env, name, ())) for name in ("river_cells", "apple_cells"))
-    return f"{size}, {f'{river} river cells, ' if river else ''}{apples} apples"
+    names = {"river": "river cells", "apple": "apples", "resource": "resources"}
+    names |= {"coin": "coin cells", "ore": "ore cells"}
+    counts = {name: len(getattr(env, f"{name}_cells", ())) for name in names}
+    return ", ".join([size, *(f"{counts[name]} {words}" for name, words in names.items() if counts[name])])
 
 
 def actions(env: Environment) -> int:
