@@ -31,7 +31,7 @@ def sizes_of(env: Environment) -> dict[str, int]:
     return {
         "random_words": sum(leaf.size for leaf in jax.tree.leaves(draws)),
         "state_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)),
-        "observation_bytes": obs.size * obs.dtype.itemsize,
+        "observation_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(obs)),
     }
 
 
