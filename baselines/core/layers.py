@@ -21,8 +21,15 @@ Dense = partial(nn.Dense, kernel_init=INITIAL_KERNEL)
 
 
 def turn(rows: jax.Array) -> jax.Array:
-    """Transposes rows, `[M, D]` -> `[D, M]`, as a step of its own; XLA would make it a part of the loop that reads."""
-    return devices.in_parts(lambda rows: with_layout_constraint(rows.T, Layout((0, 1))), (0,), 1)(rows)
+    """Transposes rows, `[M, D]` -> `[D, M]`; on a CPU as a step of its own, and not as a part of the loop that reads.
+
+    A program with a constraint on the layout cannot be exported, so other platforms have none.
+    """
+
+    def apart(rows: jax.Array) -> jax.Array:
+        return with_layout_constraint(rows.T, Layout((0, 1)))
+
+    return devices.in_parts(partial(jax.lax.platform_dependent, cpu=apart, default=jnp.transpose), (0,), 1)(rows)
 
 
 def unpack_bits(words: jax.Array) -> jax.Array:
