@@ -195,7 +195,8 @@ def peer_game(peer: Peer) -> Playable:
     def start(key: jax.Array) -> tuple[Any, Any]:
         key_reset, key_clock = jax.random.split(key)
         obs, state = env.reset(key_reset)
-        return obs, state.replace(**{peer.library.clock: jax.random.randint(key_clock, (), 0, episode_steps)})
+        dtype = jax.dtypes.canonicalize_dtype(getattr(getattr(state, peer.library.clock), "dtype", int))
+        return obs, state.replace(**{peer.library.clock: jax.random.randint(key_clock, (), 0, episode_steps, dtype)})
 
     def step(key: jax.Array, state: Any, actions: jax.Array) -> tuple[Any, Any, Any]:
         taken = dict(zip(env.agents, actions, strict=True)) if are_named else actions

@@ -34,6 +34,7 @@ EVENTS = {
     "delivered": Reported(True, True),
     "own_coins": Reported(True, True),
     "other_coins": Reported(True, True),
+    "interactions": Reported(True, True),
     "choice": Reported(in_updates=True),
     "effort": Reported(in_updates=True),  # of an episode restraint is reported
 }
