@@ -105,7 +105,7 @@ PEERS = (
         "pd_arena",
         {"num_agents": 8},
         length="num_inner_steps",
-        observation="per cell: its content as one-hot, and about agents; as the library has it",
+        observation="30 channels per cell: its content as one-hot, agents, headings, inventories",
         like="in_the_matrix",
     ),
     Peer(
