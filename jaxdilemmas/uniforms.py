@@ -39,7 +39,7 @@ def uniform(key: jax.Array, count: int) -> jax.Array:
 
 
 def normal(key: jax.Array, count: int) -> jax.Array:
-    """Draws from a normal distribution, bitwise as `jax.random.normal(key, (count,), jnp.float32)`."""
+    """Draws `[count]` float32 of a standard normal distribution, bitwise as `jax.random.normal` with this dtype."""
     if not _is_threefry(key):
         return jax.random.normal(key, (count,), jnp.float32)
 
@@ -49,7 +49,7 @@ def normal(key: jax.Array, count: int) -> jax.Array:
 
 
 def integers(key: jax.Array, count: int, end: int) -> jax.Array:
-    """Draws whole numbers below `end`, bitwise as `jax.random.randint(key, (count,), 0, end, jnp.int32)`."""
+    """Draws `[count]` int32 from 0 to `end - 1`, bitwise as `jax.random.randint(key, (count,), 0, end, jnp.int32)`."""
     if not _is_threefry(key):
         return jax.random.randint(key, (count,), 0, end, jnp.int32)
 
@@ -63,7 +63,7 @@ def integers(key: jax.Array, count: int, end: int) -> jax.Array:
 
 
 def split(key: jax.Array, num: int = 2) -> jax.Array:
-    """Splits a key, bitwise as `jax.random.split(key, num)`; returns as many keys on a leading axis."""
+    """Splits a key into keys `[num]`, bitwise as `jax.random.split(key, num)`."""
     if not _is_threefry(key):
         return jax.random.split(key, num)
     words = batch_last(compute_once(lambda key: _split(key, num)))(jax.random.key_data(key))
