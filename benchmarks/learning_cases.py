@@ -66,6 +66,8 @@ EXPERIMENTS = {
     ),
     "coop_mining_individual": Experiment("--env coop_mining"),
     "coop_mining_common": Experiment("--env coop_mining --reward common"),
+    "gift_refinements_individual": Experiment("--env gift_refinements"),
+    "gift_refinements_common": Experiment("--env gift_refinements --reward common"),
     "gathering_gallego": Experiment("--env gathering_gallego"),
     "commons_gallego_individual": Experiment("--env commons_gallego", DILEMMA),
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),

@@ -109,6 +109,14 @@ PEERS = (
         like="in_the_matrix",
     ),
     Peer(
+        SOCIALJAX,
+        "gift",
+        {"num_agents": 6},
+        length="num_inner_steps",
+        observation="per cell: its content as one-hot; self, other, other's heading (4), and more",
+        like="gift_refinements",
+    ),
+    Peer(
         JAXMARL,
         "overcooked",
         {},
@@ -186,7 +194,7 @@ def _accept_old_names() -> None:
 
 def peer_game(peer: Peer) -> Playable:
     """The game of another library, with the automatic resets of its own `step`."""
-    if peer.game == "coop_mining":
+    if peer.game in ("coop_mining", "gift"):
         _accept_old_names()
     env = importlib.import_module(peer.library.module).make(peer.game, **peer.env_kwargs)
     episode_steps = getattr(env, peer.length)

@@ -69,6 +69,7 @@ CASES: dict[str, list[Case]] = {
     "coins": [Case({})],
     "coop_mining": [Case({"num_agents": 6}, observations=("tiles", "one_hot"))],
     "gems": [Case({}, observations=("entities", "planes"))],
+    "gift_refinements": [Case({"num_agents": 6}, observations=("tiles", "one_hot"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "in_the_matrix": [
         Case({}),

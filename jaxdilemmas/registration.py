@@ -30,6 +30,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "gathering": "jaxdilemmas.envs.gathering:Gathering",
     "gathering_gallego": "jaxdilemmas.envs.gallego:GatheringGallego",
     "gems": "jaxdilemmas.envs.gems:Gems",
+    "gift_refinements": "jaxdilemmas.envs.gift_refinements:GiftRefinements",
     "harvest": "jaxdilemmas.envs.harvest:Harvest",
     "in_the_matrix": "jaxdilemmas.envs.in_the_matrix:InTheMatrix",
     "intersection": "jaxdilemmas.envs.intersection:Intersection",

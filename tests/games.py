@@ -12,6 +12,7 @@ SLOW_TO_COMPILE = (
     "commons",
     "commons_gallego",
     "coop_mining",
+    "gift_refinements",
     "gathering_gallego",
     "harvest",
     "in_the_matrix",

@@ -31,6 +31,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "commons_gallego": BUSY | {"observation": "one_hot"},
     "coop_mining": TWO | {"mining_cooldown": 0, "iron_growth": 0.5},
     "gathering": BUSY | {"apple_respawn_steps": 1},
+    "gift_refinements": TWO | {"gift_cooldown": 0, "token_growth": 0.5},
     "gathering_gallego": BUSY | {"apple_respawn_steps": 1, "map": "small", "observation": "rgb"},
     "harvest": TWO | {"timeout_steps": 1},
 }

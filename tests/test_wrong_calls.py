@@ -326,6 +326,7 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "zap_cooldown": COUNT_FROM_0,
     "mining_cooldown": COUNT_FROM_0,
     "regrowth_delay": COUNT_FROM_0,
+    "gift_cooldown": COUNT_FROM_0,
     "waste_start_steps": COUNT_FROM_0,
     "fine_cooldown": COUNT_FROM_0,
     "clean_cooldown": COUNT_FROM_0,

@@ -26,6 +26,8 @@ EVENTS = {
     "cleaned": Reported(True, True, "cells cleaned per step"),
     "iron": Reported(True, True, "iron per step"),
     "gold": Reported(True, True, "gold per step"),
+    "gifts_given": Reported(True, True, "gifts per step"),
+    "consumed": Reported(True, True, "tokens eaten per step"),
     "hits_received": Reported(True, True, "hits per step"),
     "hits_given": Reported(in_episodes=True),
     "potted": Reported(in_updates=True),

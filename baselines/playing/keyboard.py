@@ -45,6 +45,7 @@ FAMILIES = {
         "beam": "Space",
         "stand": ".",
         "clean": "c",
+        "consume": "c",
     },
     "gems": {"right": "ArrowRight d", "down": "ArrowDown s", "left": "ArrowLeft a", "up": "ArrowUp w", "stay": "."},
     "coin_game": {

@@ -160,6 +160,7 @@ class GridEnvironment(Environment):
       beam_reach: `[H * W, 4, rays]` int32, see `beams.open_reach`.
       beam_side_start: where the rays beside the middle one start, see `beams`.
       is_beam_blocked: whether walls block beams.
+      second_action: the name of action 8, in games that have it.
       movement: how moves are decided, a name in `grid.movement.RULES`.
       tiles: names of the tile ids, in draw order.
       colours: RGB of each tile by its name.
@@ -175,6 +176,7 @@ class GridEnvironment(Environment):
     window: Window
     outside: str = "void"
     num_actions: int = 8
+    second_action: str = "clean"
     movement: str = "simultaneous"
     tiles: tuple[str, ...] = TILES
     colours: Mapping[str, tuple[int, int, int]] = PALETTE

@@ -57,7 +57,7 @@ def picture(env: GridEnvironment) -> Picture:
         marks,
         legend={name: MEANINGS.get(name, name) for name in brush.glyphs if name in MEANINGS or name in unknown},
         num_agents=env.num_agents,
-        actions=ACTIONS[: env.num_actions],
+        actions=(*ACTIONS[:-1], env.second_action)[: env.num_actions],
         status=lambda state, params: {"tagged" if stays_if_tagged else "out": state.timeouts > 0},
     )
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.coop_mining import GOLD, IRON, PARTIAL, CoopMining
@@ -31,8 +30,7 @@ def cooperative(env: CoopMining) -> Policy:
     Source: our rule.
     """
     ways = routes.find_ways(env.walls, env.ore_cells)
-    agent = np.arange(env.num_agents)
-    partner = np.minimum(agent ^ 1, max(env.num_agents - 2, 0))
+    partner = routes.pair_agents(env.num_agents)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:
         own_ways = jnp.asarray(ways)[cell_index(state.positions, env.walls.shape[1])]

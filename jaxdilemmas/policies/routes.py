@@ -108,6 +108,12 @@ def beam_first(env: GridEnvironment, state: Any, otherwise: jax.Array) -> jax.Ar
     return jnp.select([is_ahead, is_left, is_right], [BEAM, TURN_LEFT, TURN_RIGHT], otherwise)
 
 
+def pair_agents(num_agents: int) -> np.ndarray:
+    """The partner of each agent, `[N]`: 0 and 1, 2 and 3, ...; the last of an odd number has the one before it."""
+    agent = np.arange(num_agents)
+    return np.where(agent ^ 1 < num_agents, agent ^ 1, num_agents - 2)
+
+
 def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Searches the shortest way from every cell to each target cell, breadth first over floor cells.
 

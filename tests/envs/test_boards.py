@@ -15,6 +15,7 @@ from jaxdilemmas.grid.environment import GridEnvironment
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 NAMED = {
     "coop_mining": mines.MAPS,
+    "gift_refinements": mines.MAPS,
     "gathering": gathering.MAPS,
     "commons": commons.MAPS,
     "harvest": harvest.MAPS,
@@ -30,6 +31,7 @@ APPLES = "@@@@@@@\n@P.AA.@\n@.@A@P@\n@..P..A"
 PATCHES = APPLES.replace("@", "W").replace(".", " ")
 OWN = {
     "coop_mining": PATCHES,
+    "gift_refinements": PATCHES,
     "gathering": APPLES,
     "commons": APPLES,
     "harvest": PATCHES,
@@ -41,10 +43,10 @@ OWN = {
 }
 """A small board for each game."""
 
-ITEM_CELLS = {"coop_mining": "ore_cells"}
+ITEM_CELLS = {"coop_mining": "ore_cells", "gift_refinements": "token_cells"}
 """The attribute with the cells that are drawn as letters, of games without apples."""
 
-RARE = {"coop_mining": {"iron_growth": 0.05}}
+RARE = {"coop_mining": {"iron_growth": 0.05}, "gift_refinements": {"token_growth": 0.05}}
 """Arguments of games in which rewards are rare."""
 
 
@@ -107,7 +109,10 @@ WRONG = [
     ("unknown map symbol '\\?' at row 1, col 2", lambda text: text[:10] + "?" + text[11:]),
     ("map row 2 has 6 columns: every row needs 7", lambda text: text[:22] + text[23:]),
     ("it has no spawn cell, which is drawn as 'P'", lambda text: text.replace("P", text[-1])),
-    ("it has no (apple|ore) cell, which is drawn as '[AB]'", lambda text: text.translate(str.maketrans("ABT", "PPP"))),
+    (
+        "it has no (apple|ore|token) cell, which is drawn as '[AB]'",
+        lambda text: text.translate(str.maketrans("ABT", "PPP")),
+    ),
     ("num_agents=3 is not allowed: at most 1", lambda text: text.replace("P", text[0], text.count("P") - 1)),
     ("at most 100 rows and columns, this one has 404 x 7", lambda text: text + ("\n" + text) * 100),
     (

@@ -6,6 +6,7 @@ import pytest
 
 from jaxdilemmas import policies
 from jaxdilemmas.envs.coop_mining import GOLD, IRON, PARTIAL, CoopMining
+from jaxdilemmas.policies import routes
 from tests.reference.rollouts import put
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -25,6 +26,11 @@ def act(env: CoopMining, name: str, ore: list[int], **fields: Any) -> list[int]:
     """What both agents do; agent 0 looks east from (1, 1), agent 1 looks north from (2, 7)."""
     state = put(env, [[1, 1], [2, 7]], [EAST, NORTH], ore=np.array(ore, np.int8), **fields)
     return jax.jit(policies.scripted(env, name))(jax.random.key(0), state).tolist()
+
+
+def test_agents_are_paired_and_the_last_of_an_odd_number_joins_the_pair_before_it() -> None:
+    assert routes.pair_agents(6).tolist() == [1, 0, 3, 2, 5, 4]
+    assert routes.pair_agents(3).tolist() == [1, 0, 1]
 
 
 def test_the_greedy_mine_iron_and_leave_gold(env: CoopMining) -> None:

@@ -10,7 +10,16 @@ from baselines.core.reported import EVENTS, event_rates, event_sums
 
 def test_every_event_of_the_table_is_one_of_a_game_and_is_reported() -> None:
     found: set[str] = set()
-    for env_id in ("cleanup", "overcooked", "common_pool", "matrix_game", "coin_game", "coop_mining", "in_the_matrix"):
+    for env_id in (
+        "cleanup",
+        "overcooked",
+        "common_pool",
+        "matrix_game",
+        "coin_game",
+        "coop_mining",
+        "gift_refinements",
+        "in_the_matrix",
+    ):
         env = jaxdilemmas.make(env_id)
         _, state = jax.eval_shape(env.reset, jax.random.key(0))
         actions = jax.eval_shape(env.action_space.sample, jax.random.key(0))
