@@ -20,7 +20,7 @@ from rich.console import Console
 import jaxdilemmas
 from baselines.analysis.tables import format_value
 from baselines.core.trainer import Algorithm, Trainer
-from baselines.disk.schema import Allowed, Count, CountOrZero, FilePath, Line, NumSeeds, check_fields
+from baselines.disk.schema import MOST_SEEDS, Allowed, Count, FilePath, Line, NumSeeds, check_fields
 from baselines.disk.writing import hold
 from baselines.presets import FIRST_REPORTED_SEED, preset
 from baselines.runs.curves import COUNTS, over_agents, title_of
@@ -47,6 +47,10 @@ NUM_TRIALS = 16
 TuningSeed = Annotated[
     int, Field(ge=0, lt=FIRST_REPORTED_SEED), Allowed(f"a whole number from 0 to {FIRST_REPORTED_SEED - 1}")
 ]
+
+MOST_TRIALS = 100_000
+NumTrials = Annotated[int, Field(ge=1, le=MOST_TRIALS), Allowed(f"a whole number from 1 to {MOST_TRIALS:,}")]
+ConfirmingSeeds = Annotated[int, Field(ge=0, le=MOST_SEEDS), Allowed(f"a whole number from 0 to {MOST_SEEDS:,}")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,14 +88,14 @@ class Options:
     name: str | None = None
     runs_dir: FilePath = Path("runs")
     search: Search = "random"
-    trials: Count | None = None
+    trials: NumTrials | None = None
     seed: TuningSeed = 0
     num_seeds: NumSeeds = 1
     metric: Line = "return_collective"
     minimize: bool = False
     workers: Count = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
     address: Line | None = None
-    confirm: CountOrZero = 0
+    confirm: ConfirmingSeeds = 0
     resume: bool = False
 
     def __post_init__(self) -> None:
@@ -193,7 +197,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = tyro.cli(Options, prog="python -m baselines.sweep", description=__doc__, args=argv)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     sweep = prepare(options)
-    if not options.resume:
+    if options.resume:
+        sweep.check_there()
+    else:
         sweep.begin()
     with hold(sweep.path):
         sweep.read()

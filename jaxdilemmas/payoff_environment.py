@@ -88,7 +88,7 @@ class PayoffEnvironment(Environment):
         return compute_if_any(lambda key: self.draws_from(uniform(key, self.num_uniforms)), self.is_chancy(params), key)
 
     def transition(self, draws: Any, state: RoundState, actions: jax.Array, params: Any) -> Transition:
-        """One round: all choose at once and are paid; then the game goes on with a probability."""
+        """One round: all choose at once and get rewards; then the game goes on with a probability."""
         choices = self.choices_from(draws, actions, params)
         state = RoundState(choices, state.step_count + 1)
         info = {"choice": choices.astype(jnp.float32)}

@@ -178,7 +178,11 @@ class WithExtras:
 
     def contains(self, x: Any) -> bool:
         """Whether `x` is an `Observation`, with any number of leading axes, that contains only members."""
-        return isinstance(x, Observation) and self.view.contains(x.view) and self.extras.contains(x.extras)
+        if not isinstance(x, Observation):
+            return False
+        num_axes = np.ndim(x.view) - len(self.view.shape)
+        is_one_batch = num_axes >= 0 and np.shape(x.view)[:num_axes] == np.shape(x.extras)[:-1]
+        return is_one_batch and self.view.contains(x.view) and self.extras.contains(x.extras)
 
 
 def view_of(space: Space | WithExtras) -> Space:

@@ -32,7 +32,14 @@ def test_a_space_contains_what_it_samples_and_batches_of_it() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [observation(view=6), observation(dtype=np.int32), observation(extras_dtype=np.int32), observation().view, None],
+    [
+        observation(view=6),
+        observation(dtype=np.int32),
+        observation(extras_dtype=np.int32),
+        observation().replace(extras=np.zeros((5, 2), np.float32)),
+        observation().view,
+        None,
+    ],
 )
 def test_a_space_contains_nothing_else(wrong: Any) -> None:
     assert not SPACE.contains(wrong)

@@ -29,6 +29,15 @@ RANDOM_PLAY = {
 Source: google-deepmind/meltingpot @ 81ee2e7, run with actions that are equally likely.
 """
 
+INTERACTIONS = {
+    "prisoners_dilemma": 0.67,
+    "stag_hunt": 1.0,
+    "chicken": 0.83,
+    "pure_coordination": 0.5,
+    "bach_or_stravinsky": 0.92,
+}
+"""Interactions of an agent in these episodes."""
+
 NUM_EPISODES = 256
 
 
@@ -67,15 +76,16 @@ def test_random_play_gives_what_it_gives_in_the_original(game: str) -> None:
         key_act, key_step = jax.random.split(key)
         actions = jax.random.randint(key_act, (env.num_agents,), 0, 8, jnp.int32)
         draws = env.draw(key_step, state, env.default_params)
-        state, rewards, _, _ = env.transition(draws, state, actions, env.default_params)
-        return state, rewards.mean()
+        state, rewards, _, info = env.transition(draws, state, actions, env.default_params)
+        return state, jnp.stack([rewards.mean(), info["interactions"].astype(jnp.float32).mean()])
 
     def play(key: jax.Array) -> jax.Array:
         start = env.initial_state(key, env.default_params)
-        return jax.lax.scan(step, start, jax.random.split(jax.random.fold_in(key, 1), 1000))[1].sum()
+        return jax.lax.scan(step, start, jax.random.split(jax.random.fold_in(key, 1), 1000))[1].sum(0)
 
     keys = jax.random.split(jax.random.key(100), NUM_EPISODES)
-    returns = np.asarray(jax.jit(jax.vmap(play), compiler_options=USUAL_OPTIONS)(keys))
+    returns, interactions = np.asarray(jax.jit(jax.vmap(play), compiler_options=USUAL_OPTIONS)(keys)).T
     mean, error = RANDOM_PLAY[game]
     ours, our_error = returns.mean(), returns.std(ddof=1) / NUM_EPISODES**0.5
     assert abs(ours - mean) < 3 * np.hypot(error, our_error), f"{ours} +- {our_error}, not {mean} +- {error}"
+    assert 0.4 < interactions.mean() / INTERACTIONS[game] < 2.5  # 24 episodes of the original have 12 to 24 of them

@@ -119,7 +119,7 @@ class Sweep:
         every = -(-config.num_updates // CHECKPOINTS)
         settings = dataclasses.asdict(config)
         record = dataclasses.replace(self.record.run, config=settings, checkpoint_every=every, **changes)
-        return Trial(self.path / name, record, config.num_updates)
+        return Trial((self.path / name).absolute(), record, config.num_updates)  # workers may have other directories
 
     def write(self, number: int, trial: TrialRecord) -> None:
         """Writes into sweep.json how a trial stands."""
@@ -133,17 +133,24 @@ class Sweep:
         require(not self.path.exists(), "name", str(self.path), new)
         save_json(self.path / FILE, self.record)
 
+    def check_there(self) -> None:
+        """Raises a ValueError if the directory holds no sweep; writes nothing."""
+        require((self.path / FILE).is_file(), "name", str(self.path), f"the directory of a sweep, with {FILE}")
+
     def read(self) -> None:
         """Reads what is known of the sweep.
 
         Raises:
-          ValueError: the directory holds no sweep, or another one.
+          ValueError: the directory holds another sweep, or values that are not in the space.
         """
-        require((self.path / FILE).is_file(), "name", str(self.path), f"the directory of a sweep, with {FILE}")
         check_links(self.path)
         stored = load_json(self.path / FILE, SweepRecord)
         check_same(self.record.run, stored.run)
         for name in ("space", "search", "metric", "minimize"):
             new, old = getattr(self.record, name), getattr(stored, name)
             require(new == old, name, new, f"the sweep to resume has {old!r}")
+        for number, trial in enumerate(stored.trials):
+            is_fit = trial.values.keys() == self.space.dimensions.keys()
+            is_fit = is_fit and all(self.space.dimensions[name].has(value) for name, value in trial.values.items())
+            require(is_fit, f"{self.path / FILE}: the values of trial {number}", trial.values, "those of the space")
         self.record = stored

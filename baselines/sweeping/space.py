@@ -26,7 +26,7 @@ from baselines.disk.writing import read_file
 from jaxdilemmas.arguments import is_number, require
 
 MOST_POINTS = 1000
-"""Of a grid, and of the combinations of first and last values that are checked; our choice."""
+"""Of a grid, and of the combinations of values and ends that are checked; our choice."""
 
 KINDS = ("uniform", "log_uniform", "integers")
 """Of ranges."""
@@ -51,6 +51,12 @@ class Dimension(NamedTuple):
         if self.kind == "integers":
             return low + int(share * (high - low + 1))
         return self.rounded(low * (high / low) ** share if self.kind == "log_uniform" else low + (high - low) * share)
+
+    def has(self, value: Any) -> bool:
+        """Whether a value is among those of the choices, or in the range."""
+        if self.kind == "choices":
+            return value in self.values
+        return is_number(value) and self.values[0] <= value <= self.values[1]
 
     def rounded(self, value: float) -> float:
         """A number of the range with few digits."""
@@ -94,9 +100,13 @@ class Space(NamedTuple):
 
     @property
     def combinations(self) -> list[dict[str, Any]]:
-        """The first ones of all combinations of values and ends, at most `MOST_POINTS`."""
-        values = itertools.product(*(dimension.values for dimension in self.dimensions.values()))
-        return [dict(zip(self.dimensions, each, strict=True)) for each in itertools.islice(values, MOST_POINTS)]
+        """All combinations of values and ends; if there are more than `MOST_POINTS`, so many that are drawn."""
+        values = [dimension.values for dimension in self.dimensions.values()]
+        sizes = [len(each) for each in values]
+        if math.prod(sizes) <= MOST_POINTS:
+            return [dict(zip(self.dimensions, each, strict=True)) for each in itertools.product(*values)]
+        drawn = np.random.default_rng(0).integers(sizes, size=(MOST_POINTS, len(sizes)))
+        return [{name: each[i] for name, each, i in zip(self.dimensions, values, row, strict=True)} for row in drawn]
 
     def config_at(self, point: dict[str, Any], base: dict[str, Any], config_class: type) -> Any:
         """The settings of a learner at a point.
@@ -119,9 +129,10 @@ def read_space(path: Path) -> Space:
       ValueError: it is no TOML, or an entry is not as it should be; the message names the file and the entry.
       OSError: it cannot be read.
     """
+    content = read_file(path)
     try:
-        found = tomllib.loads(read_file(path).decode())
-    except ValueError as error:  # not UTF-8, or not TOML
+        found = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or too deep
         raise ValueError(f"{path} is not TOML: {error}") from None
     for name, table in found.items():
         require(name in ("space", "settings"), f"{path}: table", name, "space or settings")

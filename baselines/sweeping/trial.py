@@ -61,7 +61,7 @@ class Trial:
             code = self._process.poll()
             if code == 0:
                 return ""
-            if code == 1:
+            if code in (1, 2):
                 lines = self.log.read_text("utf-8", "replace").strip().splitlines()
                 return printable(lines[-1] if lines else "no message")
             if code is not None:
@@ -90,7 +90,13 @@ class Trial:
     def _start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "baselines.sweeping.trial"]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the trial in good order
+            )
         assert process.stdin is not None
         task = {"path": str(self.directory.path), "record": dataclasses.asdict(self.record)}
         process.stdin.write(f"{json.dumps(task)}\n".encode())

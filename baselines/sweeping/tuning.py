@@ -53,41 +53,54 @@ class Proposals(Searcher):
 
     Args:
       sweep: whose trials are trained.
-      tell: receives a line about each trial that has ended.
+      report: receives a line about each trial that has ended.
     """
 
-    def __init__(self, sweep: Sweep, tell: Callable[[str], None]) -> None:
+    def __init__(self, sweep: Sweep, report: Callable[[str], None]) -> None:
         super().__init__(metric="score", mode=mode_of(sweep))
-        self._sweep, self._tell = sweep, tell
+        self._sweep, self._report = sweep, report
         self._todo = sweep.todo
         self._numbers: dict[str, int] = {}
         self._optuna = make_optuna(sweep) if sweep.record.search == "optuna" else None
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial."""
-        if not self._todo:
-            return Searcher.FINISHED
-        number = self._numbers[trial_id] = self._todo.pop(0)
-        proposed = self._optuna.suggest(trial_id) if self._optuna else {}
+        """The next trial whose settings are allowed; a trial with others has failed."""
+        while self._todo:
+            number = self._numbers[trial_id] = self._todo.pop(0)
+            values = self._propose(number)
+            try:
+                trial = self._sweep.trial(f"trial_{number:03}", values)
+            except ValueError as error:
+                self._write(trial_id, TrialRecord(values, "failed", None, str(error)))
+                continue
+            self._sweep.write(number, TrialRecord(values))
+            return {"trial": trial, "metric": self._sweep.record.metric}
+        return Searcher.FINISHED
+
+    def _propose(self, number: int) -> dict[str, Any]:
+        """The values of a trial."""
+        proposed = self._optuna.suggest(str(number)) if self._optuna else {}
         dimensions = self._sweep.space.dimensions
         values = {name: _from_optuna(dimensions[name], value) for name, value in proposed.items()}
-        if not values or number < len(self._sweep.record.trials):
-            values = self._sweep.values_of(number)
-        self._sweep.write(number, TrialRecord(values))
-        return {"trial": self._sweep.trial(f"trial_{number:03}", values), "metric": self._sweep.record.metric}
+        is_known = number < len(self._sweep.record.trials)
+        return self._sweep.values_of(number) if is_known or not values else values
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Scores before the end are for "asha"."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial has ended: it is done, was stopped early, or failed."""
+        values = self._sweep.record.trials[self._numbers[trial_id]].values
+        self._write(trial_id, ended(values, result))
+
+    def _write(self, trial_id: str, trial: TrialRecord) -> None:
+        """Writes down how a trial has ended."""
         number = self._numbers[trial_id]
-        trial = ended(self._sweep.record.trials[number].values, result)
         self._sweep.write(number, trial)
         if self._optuna:
             is_done = trial.state == "done" and trial.score is not None
-            self._optuna.on_trial_complete(trial_id, {"score": trial.score} if is_done else None, error=not is_done)
-        self._tell(f"trial_{number:03}: {trial.state}, score {trial.score}{trial.error and f', {trial.error}'}")
+            self._optuna.on_trial_complete(str(number), {"score": trial.score} if is_done else None, error=not is_done)
+        self._report(f"trial_{number:03}: {trial.state}, score {trial.score}{trial.error and f', {trial.error}'}")
 
     def save(self, checkpoint_path: str) -> None:
         """Does nothing: all that a sweep needs is in sweep.json."""
@@ -157,14 +170,14 @@ def _from_optuna(dimension: Dimension, value: Any) -> Any:
     return value if dimension.kind == "integers" else dimension.rounded(value)
 
 
-def train_all(sweep: Sweep, workers: int, address: str | None, tell: Callable[[str], None]) -> None:
+def train_all(sweep: Sweep, workers: int, address: str | None, report: Callable[[str], None]) -> None:
     """Trains the trials of a sweep that are left to do.
 
     Args:
       sweep: its directory is there.
       workers: trials at work at a time.
       address: of a cluster; see `engine.ray_started`.
-      tell: receives a line about each trial that has ended.
+      report: receives a line about each trial that has ended.
     """
     scheduler = ASHAScheduler(max_t=NUM_REPORTS, grace_period=1, reduction_factor=REDUCTION)
     with ray_started(workers, address) as ray, tempfile.TemporaryDirectory() as folder:
@@ -173,7 +186,7 @@ def train_all(sweep: Sweep, workers: int, address: str | None, tell: Callable[[s
             TrialOnRay,
             metric="score",
             mode=mode_of(sweep),
-            search_alg=Proposals(sweep, tell),
+            search_alg=Proposals(sweep, report),
             scheduler=scheduler if sweep.record.search == "asha" else None,
             num_samples=len(sweep.todo),
             max_concurrent_trials=workers,

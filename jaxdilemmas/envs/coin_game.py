@@ -35,7 +35,7 @@ class Params(struct.PyTreeNode):
     Attributes:
       coin_reward: reward of an agent for each coin that it takes, at least 0.
       theft_cost: cost of an agent if the other takes a coin of its colour, at least 0.
-      inner_steps: steps of a round; after each round everything is placed anew, and its last step pays nothing.
+      inner_steps: steps of a round; after each round everything is placed anew, and the rewards of its last step are 0.
       max_steps: length of an episode, in steps.
     """
 
@@ -120,7 +120,7 @@ class CoinGame(Environment):
         return Draws(uniforms[:2], uniforms[2:])
 
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
-        """Both move, take coins and are paid; then coins come back, or a new round begins."""
+        """Both move and take coins for rewards; then coins come back, or a new round begins."""
         return batch_last(self._play)(draws, state, actions, params)
 
     def _play(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
@@ -153,10 +153,15 @@ class CoinGame(Environment):
         return jnp.where(taken, jnp.int32(NOWHERE), jnp.where(taken[::-1], comes, coins))
 
     def place(self, uniforms: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Positions and coins, `[2]` int32 each, at the start of a round, from `[4]` uniforms."""
+        """Positions and coins, `[2]` int32 each, at the start of a round, from `[4]` uniforms.
+
+        With one coin, agents start on different cells.
+        """
         positions = random_cells(uniforms[:2])
         if self.coins == "two":
             return positions, random_cells(uniforms[2:])
+        red, other = positions[RED], jnp.floor(uniforms[BLUE] * (NUM_CELLS - 1)).astype(jnp.int32)
+        positions = jnp.stack([red, other + (other >= red).astype(jnp.int32)])
         cell, is_red = free_cells(uniforms[2:3], positions)[0], uniforms[3] < 0.5
         nowhere = jnp.full_like(cell, NOWHERE)
         return positions, jnp.stack([jnp.where(is_red, cell, nowhere), jnp.where(is_red, nowhere, cell)])

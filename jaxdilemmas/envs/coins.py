@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from jaxdilemmas.arguments import check_count, is_count, require
 from jaxdilemmas.batching import batched
@@ -64,19 +63,14 @@ class State(GridState):
     mismatches: jax.Array
 
 
-class Draws(struct.PyTreeNode):
-    """The random numbers of one step; float32 in [0, 1).
+class Draws(lab2d.EndingDraws):
+    """The random numbers of one step: those of `EndingDraws`, and those of coins; float32 in [0, 1).
 
     Attributes:
-      priorities: `[N]`; they decide which agent moves first or, with simultaneous movement, which of several agents
-        gets a cell.
-      episode_end: `[]`, whether the episode ends.
       coin_growth: `[C]`; below half of the probability a coin of colour 1 appears on the cell, below all of it one of
         colour 2.
     """
 
-    priorities: jax.Array
-    episode_end: jax.Array
     coin_growth: jax.Array
 
 

@@ -101,7 +101,7 @@ class InTheMatrix(GridEnvironment):
         means those of the game.
       rules: the name of the numbers in `matrices.RULES`. None means those of the map, and "arena" for your own board.
       episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is 5000.
+        describes, and is then `terminated`; `max_steps` is that of the rules, mostly 5000.
       movement: "sequential" or "simultaneous", see docs/harvest.md.
       extras: whether agents observe numbers beside their view; see `observe_extras`.
       **params: fields of `Params`.
@@ -120,7 +120,6 @@ class InTheMatrix(GridEnvironment):
       ends_by_chance: whether the episode ending is stochastic.
     """
 
-    version = "1"
     beam_side_start = lab2d.SIDE_START
     policy_module = "jaxdilemmas.policies.in_the_matrix"
 
@@ -139,7 +138,7 @@ class InTheMatrix(GridEnvironment):
     ) -> None:
         check_choice("game", game, GAMES)
         check_flag("extras", extras)
-        numbers = lab2d.ending_params(movement, episode_ending)
+        lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         self.payoffs = check_payoffs(GAMES[game].payoffs if payoffs is None else payoffs)
         self.num_classes = len(self.payoffs[0])
@@ -162,7 +161,8 @@ class InTheMatrix(GridEnvironment):
         self._on_rays = beams.ray_table(
             self._index_at, len(self.resource_cells), BEAM_LENGTH, lab2d.NUM_RAYS // 2, lab2d.SIDE_START
         )
-        self.default_params = self.params_from(Params, numbers | own | params)
+        numbers = own if self.ends_by_chance else own | {"max_steps": Params.max_steps}
+        self.default_params = self.params_from(Params, numbers | params)
         check_params(self.default_params)
 
     def _name_extras(self) -> tuple[str, ...]:
@@ -201,6 +201,7 @@ class InTheMatrix(GridEnvironment):
     def transition(self, draws: Draws, state: State, actions: jax.Array, params: Params) -> Transition:
         """One step: look, move, collect, fire, settle, appear, return. `Environment.transition` explains the result."""
         is_present, is_empty = state.timeouts == 0, fold(jnp.logical_and, state.timeouts > 0)
+        has_met = fold(jnp.logical_or, state.timeouts > 0)
         actions = jnp.where(can_act(state), actions, STAND)
         there = compute_once(pack_bits)(state.resources)
         appears = self._look_at_resources(draws, state, there, is_empty, params)
@@ -224,7 +225,7 @@ class InTheMatrix(GridEnvironment):
             step_count=state.step_count + 1,
         )
         ends = lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance
-        ends |= is_empty & (self.when_empty == "end")
+        ends |= has_met & (self.when_empty == "end")
         events = {f"collected_{k + 1}": got[:, k] for k in range(self.num_classes)}
         events |= {f"played_{k + 1}": played[:, k] for k in range(self.num_classes)}
         interactions = fold(jnp.add, jnp.unstack(played, axis=1))

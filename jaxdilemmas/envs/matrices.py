@@ -10,10 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.arguments import MOST_NUMBER, check_choice, numbers_from, require
+from jaxdilemmas.arguments import check_choice, numbers_from, require
 from jaxdilemmas.batching import fold
+from jaxdilemmas.grid.lab2d import LONGEST_EPISODE
 from jaxdilemmas.grid.maps import parse_map
 from jaxdilemmas.grid.views import Window
+
+MOST_PAYOFF = 1e30
+"""The largest payoff: products with numbers of resources are finite in float32. Our choice."""
 
 MOST_CLASSES = 9
 """The largest number of classes: a board has one digit for each."""
@@ -185,7 +189,9 @@ class Rules(NamedTuple):
       regrowth_probability: probability that a missing resource appears in a step.
       regrowth_delay: steps after a resource went in which it cannot appear.
       ending_probability: probability that an episode with a stochastic ending ends in a step in which it may.
-      when_empty: the consequence if nobody is on the board: "nothing", "restore" all resources, or "end" the episode.
+      when_empty: the consequence if nobody is on the board: "nothing" or "restore" all resources; or "end", the episode
+        ends after the first interaction.
+      max_steps: length of an episode with a stochastic ending.
     """
 
     num_agents: int
@@ -195,6 +201,7 @@ class Rules(NamedTuple):
     regrowth_delay: int
     ending_probability: float
     when_empty: str
+    max_steps: int = LONGEST_EPISODE
 
 
 NEAR, FAR = Window(ahead=3, behind=1, side=2), Window(ahead=9, behind=1, side=5)
@@ -202,7 +209,7 @@ NEAR, FAR = Window(ahead=3, behind=1, side=2), Window(ahead=9, behind=1, side=5)
 RULES = {
     "repeated": Rules(2, NEAR, 6, 0.02, 10, 0.1, "restore"),
     "arena": Rules(8, FAR, 51, 0.04, 10, 0.2, "nothing"),
-    "one_shot": Rules(2, NEAR, 101, 0.0, 10, 0.0, "end"),
+    "one_shot": Rules(2, NEAR, 101, 0.0, 10, 0.0, "end", 1000),
 }
 
 
@@ -234,7 +241,7 @@ GAMES = {
     "stag_hunt": Game(
         _symmetric((4, 0), (2, 2)),
         {"repeated": REPEATED_STAG_HUNT, "arena": ARENA_STAG_HUNT},
-        {"arena": {"ending_probability": 0.1}},
+        {"arena": {"ending_probability": 0.1}, "repeated": {"max_steps": 2500}},
     ),
     "chicken": Game(_symmetric((3, 2), (5, 0)), TWO, {}),
     "bach_or_stravinsky": Game((((3, 0), (0, 2)), ((2, 0), (0, 3))), TWO, {}, has_roles=True),
@@ -253,6 +260,8 @@ Stravinsky; rock, paper and scissors."""
 def choose_rules(game: str, board: Any, rules: Any) -> tuple[Rules, dict[str, Any]]:
     """The rules by the name of the board, or by their own name, and the numbers of `Params` that they contain.
 
+    Their `max_steps` is for a stochastic ending.
+
     Args:
       game: a name in `GAMES`.
       board: the argument `map`; other boards than those of the game have the rules "arena".
@@ -265,7 +274,7 @@ def choose_rules(game: str, board: Any, rules: Any) -> tuple[Rules, dict[str, An
     name = rules if rules is not None else str(board) if is_named else "arena"
     check_choice("rules", name, RULES)
     changes = GAMES[game].changes.get(name, {}) if is_named and name == board else {}
-    fields = ("timeout_steps", "regrowth_probability", "regrowth_delay", "ending_probability")
+    fields = ("timeout_steps", "regrowth_probability", "regrowth_delay", "ending_probability", "max_steps")
     return RULES[name], {field: getattr(RULES[name], field) for field in fields} | dict(changes)
 
 
@@ -280,8 +289,8 @@ def check_payoffs(payoffs: Any) -> np.ndarray:
     is_pair = numbers.ndim == 3 and len(numbers) == 2
     is_pair = is_pair and numbers.shape[1] == numbers.shape[2] and 1 <= numbers.shape[1] <= MOST_CLASSES
     allowed = f"two matrices of one size K x K, of the row and of the column player, K from 1 to {MOST_CLASSES}"
-    is_finite = is_pair and bool(np.all(np.abs(numbers) <= MOST_NUMBER))
-    require(is_finite, "payoffs", payoffs, f"{allowed}, of numbers that are finite in float32")
+    is_finite = is_pair and bool(np.all(np.abs(numbers) <= MOST_PAYOFF))
+    require(is_finite, "payoffs", payoffs, f"{allowed}, of numbers from -{MOST_PAYOFF:g} to {MOST_PAYOFF:g}")
     return numbers.astype(np.float32)
 
 

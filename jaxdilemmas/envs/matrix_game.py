@@ -37,7 +37,7 @@ class Params(RoundParams):
 
 
 class Draws(struct.PyTreeNode):
-    """The uniform numbers of a round, all 0 in a game that leaves nothing to chance.
+    """The uniform numbers of a round; not used, and perhaps 0, in a game that leaves nothing to chance.
 
     Attributes:
       episode_end: `[]` float32, the game ends if it is not below `continuation`.

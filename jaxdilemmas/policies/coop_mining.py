@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdilemmas.arguments import check_kind
 from jaxdilemmas.environment import Policy
 from jaxdilemmas.envs.coop_mining import GOLD, IRON, PARTIAL, CoopMining
 from jaxdilemmas.grid import beams, items
@@ -27,8 +28,12 @@ def cooperative(env: CoopMining) -> Policy:
     Returns:
       `policy(key, state) -> actions [N] int32`.
 
+    Raises:
+      ValueError: `env` is not the game `coop_mining`.
+
     Source: our rule.
     """
+    check_kind("env", env, CoopMining, "the game `coop_mining`")
     ways = routes.find_ways(env.walls, env.ore_cells)
     partner = routes.pair_agents(env.num_agents)
 
@@ -51,8 +56,12 @@ def greedy(env: CoopMining) -> Policy:
     Returns:
       `policy(key, state) -> actions [N] int32`.
 
+    Raises:
+      ValueError: `env` is not the game `coop_mining`.
+
     Source: our rule.
     """
+    check_kind("env", env, CoopMining, "the game `coop_mining`")
     ways = routes.find_ways(env.walls, env.ore_cells)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:

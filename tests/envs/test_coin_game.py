@@ -236,6 +236,11 @@ def test_a_cooperative_agent_goes_around_the_coin_of_the_other(env: CoinGame) ->
     assert taken[0] == DOWN
 
 
+def test_an_exploitative_agent_prefers_its_own_coin_among_the_nearest(env: CoinGame) -> None:
+    state = State(jnp.array([4, 8]), jnp.array([5, 3]), jnp.int32(0))
+    assert policies.scripted(env, "exploitative")(jax.random.key(0), state)[0] == RIGHT
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

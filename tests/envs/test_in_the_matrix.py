@@ -7,7 +7,7 @@ import pytest
 
 import jaxdilemmas
 from jaxdilemmas.envs.in_the_matrix import InTheMatrix, choose_meetings
-from jaxdilemmas.envs.matrices import GAMES, pay
+from jaxdilemmas.envs.matrices import GAMES, check_payoffs, pay
 from jaxdilemmas.grid.barriers import Struck
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import extra_names, view_of
@@ -379,8 +379,8 @@ def test_nothing_is_promoted_by_itself() -> None:
         ({"payoffs": [[[1, 2], [3, 4]]]}, "payoffs=.* is not allowed: two matrices of one size K x K"),
         ({"payoffs": [[[1, 2, 3], [3, 4, 5]]] * 2}, "payoffs=.*K x K"),
         ({"payoffs": [[[1, 2], [3]], [[1, 2], [3, 4]]]}, "payoffs=.*K x K"),
-        ({"payoffs": [[[1, 2], [3, np.nan]]] * 2}, "payoffs=.*finite in float32"),
-        ({"payoffs": [[[1, 2], [3, 1e39]]] * 2}, "payoffs=.*finite in float32"),
+        ({"payoffs": [[[1, 2], [3, np.nan]]] * 2}, r"payoffs=.*from -1e\+30 to 1e\+30"),
+        ({"payoffs": [[[1, 2], [3, 1e31]]] * 2}, r"payoffs=.*from -1e\+30 to 1e\+30"),
         ({"payoffs": np.zeros((2, 10, 10))}, "payoffs=.*K from 1 to 9"),
         ({"payoffs": "abc"}, "payoffs='abc' is not allowed"),
         ({"payoffs": np.zeros((2, 1, 1))}, "unknown map symbol '2' at row 3, col 14"),
@@ -401,3 +401,18 @@ def test_wrong_arguments_are_refused_in_one_line(arguments: dict[str, Any], mess
     with pytest.raises(ValueError, match=message) as error:
         jaxdilemmas.make("in_the_matrix", **arguments)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("game", "map", "longest"),
+    [("stag_hunt", "repeated", 2500), ("running_with_scissors", "one_shot", 1000), ("chicken", "repeated", 5000)],
+)
+def test_an_episode_that_ends_by_chance_is_as_long_as_in_the_original(game: str, map: str, longest: int) -> None:
+    assert InTheMatrix(game=game, map=map, episode_ending="stochastic").default_params.max_steps == longest
+    assert InTheMatrix(game=game, map=map).default_params.max_steps == 1000
+
+
+def test_payoffs_of_the_largest_size_are_numbers() -> None:
+    payoffs = check_payoffs([[[1e30, -1e30], [-1e30, 1e30]]] * 2)
+    due = pay(jnp.array([[30, 20], [20, 30]]), jnp.array([[20, 30], [30, 20]]), jnp.array([True, False]), payoffs)
+    np.testing.assert_allclose(due, -0.04e30, rtol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxdilemmas.envs.gathering import Gathering
-from jaxdilemmas.grid.painting import MARKED_OTHERS, TILES, Beams, KindLayer, Layer, Painter, Scene
+from jaxdilemmas.grid.painting import MARKED_OTHERS, OTHERS, TILES, Beams, KindLayer, Layer, Painter, Scene
 from jaxdilemmas.grid.views import Window
 from tests.reference.views import egocentric_view
 
@@ -56,6 +56,19 @@ def test_kinds_of_beam_that_do_not_fit_into_a_word_are_refused_with_the_number_t
     scene = env.scene(state)._replace(beams=[Beams(("beam", "apple"), jnp.zeros(2, jnp.int32), rays)])
     with pytest.raises(ValueError, match=r"beams=.*at most 1 kinds in one `Beams` for a window of 21 columns"):
         env.painter.paint_views(scene)
+
+
+@pytest.mark.parametrize("heading", range(4))
+def test_marked_agents_on_a_board_have_tiles_by_heading(heading: int) -> None:
+    tiles = (*TILES, *MARKED_OTHERS)
+    cells = np.array([[0, 0]], np.int32)
+    painter = Painter({"wall": np.zeros((2, 3), bool)}, [Layer("apple", "floor", cells)], tiles, WINDOW)
+    positions, headings = jnp.array([[1, 0], [1, 2]]), jnp.array([heading, heading])
+    is_there = jnp.ones(2, bool)
+    scene = Scene(positions, headings, is_there, is_there, [jnp.ones(1, bool)], [])
+    board = painter.paint_board(scene._replace(is_marked=jnp.array([True, False])))
+    assert tiles[int(board[1, 0])] == MARKED_OTHERS[heading]
+    assert tiles[int(board[1, 2])] == OTHERS[heading]
 
 
 KINDS = ("void", "floor", "apple", "wall", "ore", "gold", "gem", *TILES[5:])

@@ -57,6 +57,8 @@ class CoinGame:
         cells = [divmod(math.floor(u * 9), 3) for u in draws]
         self.positions = cells[:2]
         if self.is_one:
+            others = [cell for cell in ((row, col) for row in range(3) for col in range(3)) if cell != cells[0]]
+            self.positions[1] = others[math.floor(draws[1] * 8)]
             coin = self.free_cell(draws[2])
             self.coins = [coin, None] if draws[3] < 0.5 else [None, coin]
         else:

@@ -87,7 +87,7 @@ class InTheMatrix(MeltingPot):
     def step(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> tuple[list[float], dict[str, Any]]:
         """Plays one step with a dict of draws; returns rewards and info."""
         agents = range(len(self.positions))
-        is_nobody_there = not self.at()
+        has_met = any(not self.is_on_board(i) for i in agents)
         appears = [self.is_appearing(a, draws) for a in range(len(self.apples))]
         actions = [int(action) if self.is_active(i) else 7 for i, action in enumerate(actions)]
         was_there = self.apples.copy()
@@ -107,7 +107,7 @@ class InTheMatrix(MeltingPot):
         ]
         self.step_count += 1
         self.end_by_chance(draws)
-        self.terminated = self.terminated or (self.ends and is_nobody_there)
+        self.terminated = self.terminated or (self.ends and has_met)
         received = [sum(target == i for _, target in hits) for i in agents]
         given = [sum(shooter == i for shooter, _ in hits) for i in agents]
         interactions = [sum(i in pair for pair in met) for i in agents]

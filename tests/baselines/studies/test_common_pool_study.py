@@ -239,7 +239,7 @@ def test_the_study_made_by_ray_has_the_same_tables(
     assert [(tmp_path / "study" / path.name).read_bytes() for path in tables] == [path.read_bytes() for path in tables]
 
 
-def test_what_stops_a_process_is_told(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stops_a_process_is_reported(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "is_installed", lambda library: False)
     options = tiny(study)
     lost = dataclasses.replace(options, jobs=2, protocols=("ia2c",), output=tmp_path)

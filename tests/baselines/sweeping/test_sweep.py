@@ -105,6 +105,11 @@ def test_a_space_that_the_algorithm_does_not_allow_is_refused(text: str, tmp_pat
 def test_a_setting_that_has_an_effect_at_some_points_may_vary(tmp_path: Path) -> None:
     text = "space.reward = ['individual', 'inequity_averse']\nspace.envy = [1.0, 5.0]"
     assert len(sweep.prepare(options(tmp_path, text, search="grid")).todo) == 4
+    names = ("num_epochs", "hidden_size", "num_envs", "discount", "gae_lambda", "clip_range", "value_coefficient",
+             "entropy_coefficient", "max_gradient_norm", "learning_rate")  # fmt: skip
+    values = ([1, 2], [8, 16], [32, 64], *[[0.5, 0.25]] * 7)
+    many = "".join(f"\nspace.{name} = {two}" for name, two in zip(names, values, strict=True))
+    assert len(sweep.prepare(options(tmp_path, text + many, trials=2)).todo) == 2  # of 4,096 combinations
 
 
 WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
@@ -117,6 +122,8 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"search": "grid"}, "a grid needs a list of values"),
     ({"search": "grid", "text": GRID, "trials": 5}, "trials=5 is not allowed: 16, all of the grid"),
     ({"metric": "return_collectiv"}, "metric='return_collectiv' is not allowed: one of .*return_collective"),
+    ({"confirm": 20_000}, "confirm=20000 is not allowed: a whole number from 0 to 10,000"),
+    ({"trials": 2_000_000_000}, "trials=2000000000 is not allowed: a whole number from 1 to 100,000"),
     ({"confirm": 0, "address": "nowhere"}, "address='nowhere' is not allowed: host:port"),
     ({"algorithm": "mamql", "env": "gems", "text": "[space]\nlearning_rate = [1e-3]"}, "--demonstrations is needed"),
 ]
@@ -157,7 +164,26 @@ def test_only_the_same_sweep_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"tuned'.* is not allowed: a new directory; .*--resume"):
         sweep.prepare(options(tmp_path)).begin()
     with pytest.raises(ValueError, match=r"other'.* is not allowed: the directory of a sweep, with sweep\.json"):
-        sweep.prepare(options(tmp_path, name="other")).read()
+        sweep.prepare(options(tmp_path, name="other")).check_there()
+
+
+def test_a_directory_without_a_sweep_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "tuned").mkdir(parents=True)
+    (tmp_path / "space.toml").write_text(RANGES)
+    with pytest.raises(SystemExit) as caught:
+        sweep.main([str(tmp_path / "space.toml"), *command(tmp_path), "--resume"])
+    assert "the directory of a sweep, with sweep.json" in str(caught.value.code)
+    assert not list((tmp_path / "runs" / "tuned").iterdir())
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"learning_rate": 0.01}, {"learning_rate": 2.0, "parameters": "shared"}, {"x": 1, "y": 2},
+               {"learning_rate": 0.01, "parameters": "mine"}]
+)  # fmt: skip
+def test_values_of_a_trial_that_are_not_in_the_space_are_refused(values: dict[str, Any], tmp_path: Path) -> None:
+    prepared(tmp_path, TrialRecord(values, "done", 1.0))
+    with pytest.raises(ValueError, match=r"sweep\.json: the values of trial 0=.* those of the space"):
+        sweep.prepare(options(tmp_path)).read()
 
 
 def test_a_sweep_that_another_process_holds_is_refused(tmp_path: Path) -> None:
@@ -259,6 +285,22 @@ def test_proposals_are_written_down_and_proposed_again_after_a_kill(tmp_path: Pa
 @pytest.mark.parametrize(("num_gpus", "workers", "share"), [(0, 2, 0), (1, 2, 0.5), (4, 2, 2), (3, 2, 1), (1, 1, 1)])
 def test_gpus_are_shared_in_parts_or_as_a_whole(num_gpus: float, workers: int, share: float) -> None:
     assert share_of_gpus(num_gpus, workers) == share
+
+
+@pytest.mark.parametrize("search", ["random", "optuna"])
+def test_a_point_that_is_not_allowed_is_a_failed_trial_and_the_next_one_follows(search: Any, tmp_path: Path) -> None:
+    text = f"space.num_minibatches = {{integers = [1, 4]}}\n{TINY}"  # 3 is no divisor
+    lines: list[str] = []
+    found = sweep.prepare(options(tmp_path, text, trials=30, search=search))
+    found.begin()
+    proposals = Proposals(found, lines.append)
+    for number in range(31):
+        if proposals.suggest(str(number)) == Proposals.FINISHED:
+            break
+    failed = [trial for trial in found.record.trials if trial.state == "failed"]
+    assert len(found.record.trials) == 30 and 0 < len(failed) == len(lines) < 30
+    assert all(trial.values == {"num_minibatches": 3} and "a divisor of" in trial.error for trial in failed)
+    assert {trial.values["num_minibatches"] for trial in found.record.trials if trial.state == "begun"} == {1, 2, 4}
 
 
 def test_a_trial_is_recorded_with_its_settings_and_nine_checkpoints(tmp_path: Path) -> None:
