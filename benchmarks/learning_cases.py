@@ -66,6 +66,8 @@ EXPERIMENTS = {
     ),
     "coop_mining_individual": Experiment("--env coop_mining"),
     "coop_mining_common": Experiment("--env coop_mining --reward common"),
+    "in_the_matrix_individual": Experiment("--env in_the_matrix"),
+    "in_the_matrix_common": Experiment("--env in_the_matrix --reward common"),
     "gift_refinements_individual": Experiment("--env gift_refinements"),
     "gift_refinements_common": Experiment("--env gift_refinements --reward common"),
     "gathering_gallego": Experiment("--env gathering_gallego"),

@@ -16,6 +16,7 @@ SLOW_TO_COMPILE = (
     "gathering_gallego",
     "harvest",
     "in_the_matrix",
+    "intersection",
 )
 """Games with many agents or things: one test is slow. The README's test command leaves it out; .ci/run does not."""
 

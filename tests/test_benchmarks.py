@@ -116,6 +116,7 @@ def test_more_devices_than_cores_are_not_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_networked_adds_a_row_for_each_number_of_agents(tmp_path: Path) -> None:
     output = tmp_path / "networked.jsonl"
     small = ["--num-agents", "3", "4", "--num-envs", "2", "--hidden-size", "4", "--repeats", "2"]
@@ -127,6 +128,7 @@ def test_networked_adds_a_row_for_each_number_of_agents(tmp_path: Path) -> None:
         assert row.keys() >= MEASURED_ON | {"protocol", "graph", "compile_seconds", "peak_memory_mb"}
 
 
+@pytest.mark.slow
 def test_compile_times_are_positive_and_of_training_and_step() -> None:
     assert compile_time.compile_step("probe", num_envs=2) > 0
     assert compile_time.compile_training("probe") > 0
@@ -235,6 +237,7 @@ def test_an_accelerator_is_measured_quickly_in_every_way(tmp_path: Path) -> None
     assert kinds == {"throughput", "throughput branches", "throughput calls", "training", "floor", "memory"}
 
 
+@pytest.mark.slow
 def test_growth_adds_a_row_for_each_size_and_draws_them(tmp_path: Path) -> None:
     output, image = tmp_path / "growth.jsonl", tmp_path / "growth.png"
     sizes = ["--agents", "2", "3", "--num-envs", "2", "4", "--num-steps", "16", "--repeats", "1"]
@@ -247,6 +250,7 @@ def test_growth_adds_a_row_for_each_size_and_draws_them(tmp_path: Path) -> None:
     assert image.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_floor_makes_and_moves_as_much_as_the_game(tmp_path: Path) -> None:
     output = tmp_path / "floor.jsonl"
     floor.main(

@@ -72,6 +72,7 @@ def test_the_carry_of_a_bonus_starts_anew_with_the_episode(env: Environment) -> 
     assert (rewards[:, 0] == np.arange(60) % LENGTH).all()
 
 
+@pytest.mark.slow
 def test_a_game_with_a_bonus_keeps_the_contract(env: Environment) -> None:
     check_environment(with_events(env))
 

@@ -43,6 +43,7 @@ def test_every_registered_game_keeps_the_contract(env_id: str) -> None:
     check_environment(jaxdilemmas.make(env_id, **KEYWORDS.get(env_id, {})), num_steps=2)
 
 
+@pytest.mark.slow
 def test_a_wrapped_game_keeps_the_contract() -> None:
     env = EpisodeStatistics(jaxdilemmas.make("gathering", **KEYWORDS["gathering"]))
     check_environment(AutoReset(TransformRewards(env, preferences.common()), final_observation=True), num_steps=2)

@@ -61,6 +61,7 @@ def test_wrong_parts_of_a_space_are_refused(view: Any, names: Any, message: str)
         WithExtras(view, names)
 
 
+@pytest.mark.slow
 def test_a_game_with_extras_keeps_the_contract_alone_and_with_resets() -> None:
     check_environment(CueBeside(), num_steps=2)
     check_environment(AutoReset(CueBeside(), final_observation=True), num_steps=2)

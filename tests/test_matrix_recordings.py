@@ -57,6 +57,7 @@ def replay(name: str, num_steps: int) -> None:
 
 
 @pytest.mark.parametrize("name", SHORT)
+@pytest.mark.slow
 def test_every_step_of_the_repeated_dilemma_is_that_of_the_original(name: str) -> None:
     replay(name, SHORT[name])
 

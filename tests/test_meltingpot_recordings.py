@@ -34,6 +34,7 @@ def test_all_recordings_are_there_and_small() -> None:
 
 
 @pytest.mark.parametrize("name", SHORT)
+@pytest.mark.slow
 def test_every_step_of_the_first_ones_is_that_of_the_original(name: str) -> None:
     recording = Recording.load(name, "sequential")
     for key in ("walls", "apple_cells", *["river_cells"] * recording.has_river):

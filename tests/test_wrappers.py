@@ -149,6 +149,7 @@ def test_nothing_goes_around_auto_reset(wrap: Any) -> None:
         wrap(AutoReset(jaxdilemmas.make("gathering")))
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_steps_that_may_reset() -> None:
     env = AutoReset(jaxdilemmas.make("cleanup", num_agents=2))
     key, params = jax.random.key(0), env.default_params

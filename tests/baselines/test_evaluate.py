@@ -109,6 +109,7 @@ def test_a_game_without_a_picture_has_no_replay(tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
+@pytest.mark.slow
 def test_a_gif_and_an_mp4_are_written_if_they_are_asked_for(
     trained: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:

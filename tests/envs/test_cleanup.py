@@ -47,6 +47,7 @@ def test_game_plays_like_the_slow_one_on_its_map(env: Cleanup) -> None:
         {"depletion_threshold": 0.8, "restoration_threshold": 0.3, "apple_growth_rate": 0.2},
     ],
 )
+@pytest.mark.slow
 def test_crowd_plays_like_the_slow_game_in_a_yard(yard: Yard, rules: dict[str, Any]) -> None:
     params, counts = yard.default_params.replace(**rules), np.zeros(3)
     for seed in range(3):

@@ -165,6 +165,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("map_name", "num_agents"), [("small", 7), ("full", 14)])
+@pytest.mark.slow
 def test_crowds_larger_than_the_spawn_cells_play_like_the_slow_game(map_name: str, num_agents: int) -> None:
     env = CleanupGallego(map=map_name, num_agents=num_agents, observation="rgb", **RULES[map_name])
     assert num_agents > len(env.spawn_cells)

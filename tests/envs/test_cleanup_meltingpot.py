@@ -33,6 +33,7 @@ def at_once() -> CleanupMeltingPot:
 
 
 @pytest.mark.parametrize("movement", ["sequential", "simultaneous"])
+@pytest.mark.slow
 def test_game_plays_like_the_slow_one_on_its_map(movement: str) -> None:
     env, counts = CleanupMeltingPot(movement=movement), np.zeros(3)
     for seed in range(3):

@@ -65,6 +65,7 @@ def play_all(env: CoopMining, state: Any, *steps: tuple[int, ...]) -> tuple[Any,
 
 
 @pytest.mark.parametrize("movement", ["sequential", "simultaneous"])
+@pytest.mark.slow
 def test_crowd_plays_like_the_slow_game(movement: str) -> None:
     env = Pit(map=PIT, num_agents=6, movement=movement, episode_ending="stochastic", extras=False)
     gold, iron, ends = 0, 0, 0

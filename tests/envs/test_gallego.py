@@ -121,6 +121,7 @@ def slow_game(recorded: dict[str, np.ndarray], config: dict[str, Any]) -> Game:
 
 
 @pytest.mark.parametrize("env_id", ["gathering_gallego", "commons_gallego"])
+@pytest.mark.slow
 def test_random_games_in_a_crowd_play_like_the_slow_one(env_id: str) -> None:
     """What no recording counts: hits given, and more agents on one cell than the recordings hold."""
     options: dict[str, Any] = {"map": "small"} if env_id == "gathering_gallego" else {}

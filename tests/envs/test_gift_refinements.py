@@ -59,6 +59,7 @@ def pair(env: GiftRefinements, *inventories: list[int], **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("movement", ["sequential", "simultaneous"])
+@pytest.mark.slow
 def test_crowd_plays_like_the_slow_game(movement: str) -> None:
     env = Pit(map=PIT, num_agents=6, movement=movement, episode_ending="stochastic", extras=False)
     gifts, consumed, ends = 0, 0, 0

@@ -92,6 +92,7 @@ def compare(env: InTheMatrix, seed: int, num_steps: int, **rules: Any) -> dict[s
 
 
 @pytest.mark.parametrize("game", ["prisoners_dilemma", "bach_or_stravinsky"])
+@pytest.mark.slow
 def test_crowd_plays_like_the_slow_game_in_a_yard(game: str) -> None:
     env = Yard(game=game, num_agents=5)
     totals = [compare(env, seed, 200, freeze_steps=1 + 2 * seed, timeout_steps=2) for seed in range(3)]

@@ -116,6 +116,7 @@ def test_a_trailing_axis_is_a_batch(name: str) -> None:
         np.testing.assert_array_equal(leaf[..., 7], single)
 
 
+@pytest.mark.slow
 def test_two_trailing_axes_are_as_good_as_one() -> None:
     arrays = PRIORITIES, POSITIONS, HEADINGS, ACTIONS, IS_PRESENT
     for rule in movement.RULES:

@@ -65,6 +65,7 @@ def play(first: str, second: str) -> np.ndarray:
     return np.asarray(jax.jit(jax.vmap(episode))(jax.random.split(jax.random.key(0), 32))).mean(0)
 
 
+@pytest.mark.slow
 def test_cooperation_is_a_dilemma_that_reciprocity_solves() -> None:
     both, lone = play("cooperative", "cooperative"), play("cooperative", "greedy")
     neither, answered = play("greedy", "greedy"), play("reciprocal", "greedy")

@@ -76,6 +76,7 @@ def test_shaping_of_any_form_is_taken_away_without_knowing_it(watchful: Player, 
     np.testing.assert_allclose(weights_of(watchful, states), [list(WEIGHTS.values())] * 2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_price_of_time_is_told_from_events(watchful: Player, states: Any) -> None:
     def slow(obs: jax.Array, actions: jax.Array, next_obs: jax.Array, terminated: jax.Array) -> jax.Array:
         return shaped(obs, actions, next_obs, terminated) - 0.75
@@ -125,6 +126,7 @@ def test_sums_do_not_depend_on_how_many_are_played_at_once(
     np.testing.assert_allclose(sample(states, 0, [0, 2], jax.random.key(6)), whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_games_of_more_agents_have_a_row_of_weights_for_each() -> None:
     env = jaxdilemmas.make("commons", num_agents=3)
     player = scripted_player(env, policies.random(env))

@@ -244,6 +244,7 @@ def test_too_few_demonstrations_are_refused_before_anything_is_written(recording
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_mamql_is_resumed_bitwise_and_plays_without_its_demonstrations(recording: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(recording, tmp_path / "moved.demos"))
     play = ("--num-envs=4", "--rollout-steps=2", "--capacity=16")

@@ -60,6 +60,7 @@ def assert_dying_while_resuming_is_harmless(
         assert_same_run(whole, train(run.path, "--resume"))
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_while_it_is_resumed_is_resumed_bitwise(
     whole: RunDirectory, killed: RunDirectory, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def assert_dying_while_training_is_harmless(whole: RunDirectory, tmp_path: Path,
         assert_same_run(whole, train(run.path, *again))
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_is_resumed_bitwise_or_is_not_there(whole: RunDirectory, tmp_path: Path) -> None:
     assert_dying_while_training_is_harmless(whole, tmp_path, SOME)
 
