@@ -53,6 +53,7 @@ def test_without_jit_python_runs_each_time() -> None:
     assert (env.views, env.steps) == (4, 2)
 
 
+@pytest.mark.slow
 def test_an_outer_jit_costs_what_it_costs_without_the_inner_one() -> None:
     env = jaxdilemmas.make("gathering")
     keys, (_, state) = jax.random.split(KEY, 2), env.reset(KEY)

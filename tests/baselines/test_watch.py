@@ -21,6 +21,7 @@ def pages(path: Path) -> Any:
     return data_in(path.read_text())
 
 
+@pytest.mark.slow
 def test_scripted_players_stand_side_by_side_under_the_same_draws(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     gathering = ["--env", "gathering", "--env-kwargs", "max_steps=12"]

@@ -28,6 +28,7 @@ def yard() -> Yard:
     return Yard(num_agents=6)
 
 
+@pytest.mark.slow
 def test_game_plays_like_the_slow_one_on_its_map(env: Cleanup) -> None:
     counts = np.zeros(3)
     for seed in range(3):

@@ -93,6 +93,7 @@ def test_default_numbers_are_the_recorded_ones(recording: Recording) -> None:
     assert tuple(recording.env.window) == (recording.config["obs_ahead"], 0, recording.config["obs_side"])
 
 
+@pytest.mark.slow
 def test_every_state_is_the_recorded_one(recording: Recording) -> None:
     for field, key in FIELDS.items():
         np.testing.assert_array_equal(getattr(recording.rollout.states, field), recording.arrays[key][1:], err_msg=key)

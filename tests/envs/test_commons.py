@@ -69,6 +69,7 @@ def play(
     return act(env, state, list(actions), Draws(priorities, jnp.full(len(env.apple_cells), growth)))
 
 
+@pytest.mark.slow
 def test_game_plays_like_the_slow_one_on_its_map() -> None:
     env = Commons()
     for seed in range(2):

@@ -324,6 +324,7 @@ def test_the_team_passes_the_best_published_policy_on_the_game_it_was_made_for()
     assert returns.min() > 275  # what the optimised policy of the reference reaches is 144
 
 
+@pytest.mark.slow
 def test_one_agent_of_five_that_cooperates_keeps_the_river_clean_for_the_others() -> None:
     env = jaxdilemmas.make("cleanup")
     found = play(env, [0, 1, 5], num_episodes=2, num_steps=500)

@@ -87,6 +87,7 @@ def test_values_are_those_of_the_table_for_every_pair_of_policies() -> None:
         np.testing.assert_allclose(values / 0.04, [totals[i, j], totals[j, i]], atol=5e-5)
 
 
+@pytest.mark.slow
 def test_games_that_end_by_chance_return_the_discounted_totals_of_every_pair_of_policies() -> None:
     env = MatrixGame(IPD, continuation=0.96)
     pairs = list(itertools.product(NAMES, repeat=2))

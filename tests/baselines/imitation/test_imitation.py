@@ -162,6 +162,7 @@ def test_so_many_env_steps_are_played_for_so_many_gradient_steps(demonstrations:
     assert metrics["episode_return"].shape == (4, 2)
 
 
+@pytest.mark.slow
 def test_iq_learn_of_own_actions_that_plays_is_mamql_with_sampled_marginals(demonstrations: Demonstrations) -> None:
     settings = {name: value for name, value in vars(ONLINE).items() if name != "marginalisation"}
     same = iq_learn.Config(**settings, critic="independent")

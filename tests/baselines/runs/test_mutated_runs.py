@@ -163,6 +163,7 @@ def check_mutations(unfinished: RunDirectory, tmp_path: Path, numbers: range) ->
     assert num_refused > len(numbers) / 2
 
 
+@pytest.mark.slow
 def test_altered_runs_are_refused_in_a_line_or_read_as_they_were(unfinished: RunDirectory, tmp_path: Path) -> None:
     check_mutations(unfinished, tmp_path, range(24))
 

@@ -52,7 +52,7 @@ FILES = {
     *(f"{name}.png" for name in ("heat_map", "restraint_of_seeds", "schelling", "phase")),
     *(".lock", "models", "teams", "study.json", "results.md"),
 }
-pytestmark = pytest.mark.usefixtures("quick_compiling")
+pytestmark = [pytest.mark.usefixtures("quick_compiling"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

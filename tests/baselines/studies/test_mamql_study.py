@@ -34,7 +34,7 @@ TINY = [
     *("--experts", "cooperative", "--methods", "mamql", "cloning", "--sizes", "150", "--seeds", "1"),
     *("--settings", *TINY_SETTINGS, "--episodes", "4", "--states", "16", "--jobs", "1"),
 ]
-pytestmark = pytest.mark.usefixtures("quick_compiling")
+pytestmark = [pytest.mark.usefixtures("quick_compiling"), pytest.mark.slow]
 
 
 def tiny(path: Path, **changes: Any) -> Options:
