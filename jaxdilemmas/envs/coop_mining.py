@@ -144,12 +144,11 @@ class CoopMining(GridEnvironment):
     def initial_state(self, key: jax.Array, params: Params) -> State:
         """Agents on distinct random spawn cells with random headings, and no ore."""
         del params
-        nothing = jnp.zeros((self.num_agents, 1), jnp.int32)
         num_cells = len(self.ore_cells)
         return State(
             **self.start(*self.random_spawns(key)),
-            cooldowns=nothing,
-            rays=nothing,
+            cooldowns=jnp.zeros((self.num_agents, 1), jnp.int32),
+            rays=jnp.zeros((self.num_agents, 1), jnp.int32),
             ore=jnp.zeros(num_cells, jnp.int8),
             miners=jnp.full(num_cells, NOBODY, jnp.int16),
             windows=jnp.zeros(num_cells, jnp.int8),
