@@ -42,7 +42,7 @@ def cooperative(env: CoopMining) -> Policy:
         steps = jnp.where(own_ways < routes.NEVER, own_ways // 4, env.walls.size)
         is_gold = state.ore >= GOLD
         is_wanted = jnp.where(is_gold.any(), is_gold, state.ore == IRON)
-        return _mine(env, key, state, own_ways, steps + steps[partner] * is_gold, is_wanted)
+        return _mine(env, key, state, own_ways, jnp.where(is_gold, steps + steps[partner], steps), is_wanted)
 
     return policy
 
@@ -90,12 +90,14 @@ def _mine(
     Returns:
       `[N]` int32.
     """
-    goal = jnp.argmin(jnp.where(is_wanted[None], costs, routes.NEVER), axis=1)
+    goal = jnp.argmin(jnp.where(is_wanted[None], costs, routes.NEVER), axis=1).astype(jnp.int32)
     way = jnp.where(is_wanted[goal], jnp.take_along_axis(ways, goal[:, None], 1)[:, 0], routes.NEVER)
     goal = jnp.where(is_wanted[goal], goal, -1)
     ahead, left, right, behind = (_first_ore(env, state, turns) for turns in (0, 3, 1, 2))
     kind, owner = items.take(state.ore, ahead), items.take(state.miners, ahead)
-    is_welcome = (kind == IRON) | ((kind == PARTIAL) & (owner != jnp.arange(env.num_agents)))
+    is_welcome = (kind == IRON) | (
+        (kind == PARTIAL) & (owner.astype(jnp.int32) != jnp.arange(env.num_agents, dtype=jnp.int32))
+    )
     is_ready = state.cooldowns[:, 0] == 0
     actions = jnp.select(
         [is_ready & ((ahead == goal) | is_welcome), ahead == goal, left == goal, (right == goal) | (behind == goal)],

@@ -72,12 +72,12 @@ def collectors(env: InTheMatrix, choose: Callable[[State], jax.Array]) -> Policy
     require(isinstance(env, InTheMatrix), "env", env, "the game in_the_matrix")
     cells = cells_of(~env.walls)
     ways = np.stack([_find_ways(env, cells, k) for k in range(1, env.num_classes + 1)])
-    resource = np.argmax((cells[None] == env.resource_cells[:, None]).all(-1), axis=1)
+    resource = np.argmax((cells[None] == env.resource_cells[:, None]).all(-1), axis=1).astype(np.int32)
 
     def policy(key: jax.Array, state: State) -> jax.Array:
         kind = choose(state)
         own_ways = jnp.asarray(ways)[kind, cell_index(state.positions, env.walls.shape[1])]  # [N, C]
-        is_goal = state.resources[None] & (state.classes[None] == kind[:, None] + 1)
+        is_goal = state.resources[None] & (state.classes.astype(jnp.int32)[None] == kind[:, None] + 1)
         to_resource = jnp.where(is_goal, own_ways[:, resource], routes.NEVER).min(1)
         is_target = is_ready(state) & (state.frozen == 0) & (state.timeouts == 0)
         stands_on = same_cell(state.positions, jnp.asarray(cells)) & is_target[:, None]

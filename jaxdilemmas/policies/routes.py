@@ -110,8 +110,8 @@ def beam_first(env: GridEnvironment, state: Any, otherwise: jax.Array) -> jax.Ar
 
 def pair_agents(num_agents: int) -> np.ndarray:
     """The partner of each agent, `[N]`: 0 and 1, 2 and 3, ...; the last of an odd number has the one before it."""
-    agent = np.arange(num_agents)
-    return np.where(agent ^ 1 < num_agents, agent ^ 1, num_agents - 2)
+    agent = np.arange(num_agents, dtype=np.int32)
+    return np.where(agent ^ 1 < num_agents, agent ^ 1, num_agents - 2).astype(np.int32)
 
 
 def find_ways(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:

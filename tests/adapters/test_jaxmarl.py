@@ -14,7 +14,7 @@ from jaxmarl.environments.multi_agent_env import MultiAgentEnv
 from jaxmarl.wrappers.baselines import CTRolloutManager, LogWrapper
 
 import jaxdilemmas
-from jaxdilemmas import AutoReset, Environment
+from jaxdilemmas import AutoReset, Environment, WithExtras
 from jaxdilemmas.adapters.jaxmarl import JaxMARLEnv
 from tests import probes
 from tests.adapters.real_actions import RealActions
@@ -82,7 +82,10 @@ def train(env: JaxMARLEnv, num_updates: int, num_steps: int) -> tuple[jax.Array,
 
 @pytest.mark.parametrize("env_id", EVERY_GAME)
 def test_a_training_loop_within_jaxmarls_wrappers_runs_on_every_game(env_id: str) -> None:
-    env = JaxMARLEnv(jaxdilemmas.make(env_id, num_agents=2, max_steps=NUM_STEPS), flatten=True)
+    game = jaxdilemmas.make(env_id, num_agents=2, max_steps=NUM_STEPS)
+    if isinstance(game.observation_space, WithExtras):  # is no vector
+        game = jaxdilemmas.make(env_id, num_agents=2, max_steps=NUM_STEPS, extras=False)
+    env = JaxMARLEnv(game, flatten=True)
     weights, steps = train(env, 2, NUM_STEPS)
     rewards, infos = steps["rewards"], steps["infos"]
     assert np.isfinite(weights).all()
