@@ -84,6 +84,7 @@ ALLOWED = {
     | {"jaxdilemmas.grid.painting", "jaxdilemmas.uniforms", "flax"},
     "jaxdilemmas.grid.one_by_one": MECHANICS | {"jaxdilemmas.grid.painting", "jaxdilemmas.uniforms"},
     "jaxdilemmas.grid.lab2d": MECHANICS | CONTRACT | {"flax"},
+    "jaxdilemmas.grid.sanctions": CONTRACT | {"jaxdilemmas.grid.movement", "jax", "numpy", "chex", "flax"},
     "jaxdilemmas.grid.river": MECHANICS | CONTRACT | {"jaxdilemmas.grid.lab2d", "jaxdilemmas.grid.painting", "flax"},
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,

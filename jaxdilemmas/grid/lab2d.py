@@ -149,13 +149,13 @@ def observe_beams(cooldowns: jax.Array, cooldown_steps: tuple[jax.Array, ...], t
       timeouts: `[N]` int32, 0 for agents on the board.
 
     Returns:
-      `[N, beams + 1]` float32: 1 for a beam that is ready, less while it cools down, 0 for agents that are out; then 1
-      for agents that are out.
+      `[N, beams + 1]` float32: 1 for a beam that is ready, less while it cools down, 0 for agents that are out and for
+      a longer delay; then 1 for agents that are out.
     """
     chex.assert_shape(cooldowns, (*timeouts.shape, len(cooldown_steps)))
     longest = jnp.maximum(jnp.stack([jnp.asarray(steps, jnp.float32) for steps in cooldown_steps]), 1)
     is_out = (timeouts > 0)[:, None]
-    readiness = jnp.where(is_out, 0.0, 1 - cooldowns.astype(jnp.float32) / longest[None])
+    readiness = jnp.where(is_out, 0.0, jnp.maximum(1 - cooldowns.astype(jnp.float32) / longest[None], 0))
     return jnp.concatenate([readiness, is_out.astype(jnp.float32)], axis=1)
 
 
@@ -214,10 +214,10 @@ def split_uniforms(uniforms: jax.Array, num_agents: int) -> tuple[dict[str, jax.
 def remove_and_return(
     state: Any, is_hit: jax.Array, draws: MeltingPotDraws, timeout_steps: jax.Array, spawn_cells: np.ndarray
 ) -> Any:
-    """Removes agents that are hit. Agents whose time is over return on free spawn cells with new headings.
+    """Removes agents that are hit. Agents whose time is over return, see `come_back`.
 
     An agent that is hit in step t cannot act in the next `timeout_steps` steps. It returns at the end of the last of
-    them. A cell is free if no agent was on it before the hits of this step.
+    them.
 
     Args:
       state: a `GridState` after the beams.
@@ -229,9 +229,27 @@ def remove_and_return(
     Returns:
       The state. An agent that is out keeps the position and the heading that it had when it was hit.
     """
-    chex.assert_equal_shape([state.timeouts, is_hit, draws.respawns, draws.respawn_headings])
-    was_present = state.timeouts == 0
+    chex.assert_equal_shape([state.timeouts, is_hit])
     timeouts = jnp.where(is_hit, timeout_steps, jnp.maximum(state.timeouts - 1, 0)).astype(jnp.int32)
+    return come_back(state, timeouts, draws, spawn_cells)
+
+
+def come_back(state: Any, timeouts: jax.Array, draws: MeltingPotDraws, spawn_cells: np.ndarray) -> Any:
+    """Puts agents whose time is over on free spawn cells, with new headings.
+
+    A cell is free if no agent was on it before the hits of this step.
+
+    Args:
+      state: a `GridState` after the beams, with the timeouts before this step.
+      timeouts: `[N]` int32, the timeouts after this step.
+      draws: where agents return, and their headings.
+      spawn_cells: `[P, 2]` int32.
+
+    Returns:
+      The state with the new timeouts.
+    """
+    chex.assert_equal_shape([state.timeouts, timeouts, draws.respawns, draws.respawn_headings])
+    was_present = state.timeouts == 0
     is_back = ~was_present & (timeouts == 0)
     place = partial(spawning.place_agents, cells=spawn_cells)
     places = compute_if_any(place, is_back.any(), draws.respawns, is_back, state.positions, was_present)

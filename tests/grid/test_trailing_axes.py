@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.grid import beams, geometry, items, lab2d, movement, spawning
+from jaxdilemmas.grid import beams, geometry, items, lab2d, movement, sanctions, spawning
 from jaxdilemmas.grid.maps import index_of_cells
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -31,6 +31,13 @@ COUNTS, ALIVE = RNG.integers(0, 3, (N, B)).astype(np.int32), RNG.random((A, B)) 
 MARKED, TIMERS = RNG.random((N, 3, 3, B)) < 0.3, RNG.integers(0, 3, (A, B)).astype(np.int32)
 COOLDOWNS, WANTS = RNG.integers(0, 2, (N, 2, B)).astype(np.int32), RNG.random((N, 2, B)) < 0.7
 STEPS = np.stack([np.full(B, 3), np.full(B, 5)]).astype(np.int32)
+
+
+class SimpleState(sanctions.SanctionState):
+    """What sanctions read and write."""
+
+    cooldowns: jax.Array
+    timeouts: jax.Array
 
 
 def propose(positions: jax.Array, headings: jax.Array, actions: jax.Array) -> jax.Array:
@@ -77,6 +84,18 @@ def grow_apart(kinds: jax.Array, uniforms: jax.Array, positions: jax.Array) -> j
     return items.grow_apart(kinds, uniforms, (0.2, 0.3), index_of_cells(OPEN_CELLS, WALLS.shape), positions)
 
 
+FROZEN, MARKED_FOR, LEAVES = RNG.integers(0, 3, (N, B)).astype(np.int32), COUNTS[::-1], ~IS_PRESENT
+
+
+def play_sanctions(*fields: jax.Array) -> tuple[jax.Array, ...]:
+    """A step of the functions for agents that want `actions` and that `received` beams hit."""
+    frozen, marked_for, leaves, cooldowns, actions, received = fields
+    state = SimpleState(frozen, marked_for, leaves, cooldowns[:, :1], jnp.zeros_like(frozen))
+    state, held = sanctions.hold(sanctions.begin(state, 52), actions)
+    state = sanctions.sanction(state, received, sanctions.SanctionParams())
+    return state.frozen, state.marked_for, state.leaves, state.cooldowns, state.timeouts, held
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "relative_coordinates": (geometry.relative_coordinates, (POSITIONS, HEADINGS, CELLS)),
     "cell_index": (lambda positions: geometry.cell_index(positions, 6), (POSITIONS,)),
@@ -98,6 +117,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "items.grow_apart": (grow_apart, (KINDS, ITEM_GROWTH, POSITIONS)),
     "items.first_on_rays": (items.first_on_rays, (KINDS, ON_RAYS, REACH[:, :1])),
     "items.collect": (take_items, (KINDS, POSITIONS, IS_PRESENT)),
+    "sanctions": (play_sanctions, (FROZEN, MARKED_FOR, LEAVES, COOLDOWNS, ACTIONS, COUNTS)),
     "regrow_by_density": (regrow, (APPLES, GROWTH)),
     "ray_segments": (beams.ray_segments, (POSITIONS, HEADINGS, REACH)),
     "start_timers": (lambda alive, timers: spawning.start_timers(alive, timers, 4), (ALIVE, TIMERS)),
