@@ -109,6 +109,8 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "learning_rate": 2e-3,
         "total_env_steps": 600_000,
     },
+    # tried with both rewards
+    ("ippo", "level_based_foraging"): LOOKING_AHEAD | {"rollout_steps": 50, "total_env_steps": 600_000},
     # tuned on the iterated and the one-shot prisoner's dilemma, with both rewards
     ("ippo", "matrix_game"): {
         "num_envs": 32,

@@ -40,6 +40,8 @@ EXPERIMENTS = {
     "common_pool_network_common": Experiment("--env common_pool_network --reward common"),
     "coin_game_individual": Experiment("--env coin_game", DILEMMA),
     "coin_game_common": Experiment("--env coin_game --reward common"),
+    "level_based_foraging_individual": Experiment("--env level_based_foraging"),
+    "level_based_foraging_common": Experiment("--env level_based_foraging --reward common"),
     "matrix_game_individual": Experiment("--env matrix_game", DILEMMA),
     "matrix_game_common": Experiment("--env matrix_game --reward common"),
     "coins_individual": Experiment("--env coins", DILEMMA),

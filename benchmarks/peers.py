@@ -4,6 +4,8 @@ A library is imported only if one of its games is requested. No other part of th
 """
 
 import importlib
+import importlib.metadata
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from benchmarks.reporting import commit_of
+from benchmarks.reporting import commit_of, rates
 from benchmarks.rollout import Playable
 
 
@@ -31,6 +33,8 @@ class Library(NamedTuple):
 
 SOCIALJAX = Library("SocialJax", "socialjax", clock="inner_t")
 JAXMARL = Library("JaxMARL", "jaxmarl", clock="step")
+JUMANJI = Library("jumanji", "jumanji", clock="step_count")
+LB_FORAGING = Library("lb-foraging", "lbforaging", clock="current_step")
 
 
 class Peer(NamedTuple):
@@ -135,6 +139,24 @@ PEERS = (
         cpu_env_steps=1_048_576,
     ),
     Peer(
+        JUMANJI,
+        "LevelBasedForaging-v0",
+        {"time_limit": 50},
+        length="time_limit",
+        observation="numbers: (row, col, level) of food, oneself and the other",
+        like="level_based_foraging",
+        cpu_env_steps=131_072,
+    ),
+    Peer(
+        LB_FORAGING,
+        "Foraging-8x8-2p-2f-coop-v3",
+        {},
+        length="_max_episode_steps",
+        observation="numbers: (row, col, level) of food, oneself and the other",
+        like="level_based_foraging",
+        cpu_env_steps=4096,
+    ),
+    Peer(
         JAXMARL,
         "storm_np",
         {"num_agents": 7},
@@ -154,7 +176,8 @@ PEERS = (
 """The games of other libraries.
 
 The coin game of JaxMARL has the rules of ours. `storm_np`, its other social dilemma, is STORM for any number of agents.
-The rules of JaxMARL's Overcooked are close to ours. The particles of MPE are a light game for comparison.
+The rules of JaxMARL's Overcooked are close to ours. The particles of MPE are a light game for comparison. The games of
+lb-foraging are no programs of JAX: one environment plays in Python.
 """
 
 
@@ -178,7 +201,8 @@ def version_of(peer: Peer) -> str:
     module = importlib.import_module(peer.library.module)
     clone = Path(str(module.__file__)).parent.parent
     commit = f" ({commit_of(clone)})" if (clone / ".git").exists() else ""
-    return f"{peer.library.name} {module.__version__}{commit}"
+    found = module.__version__ if hasattr(module, "__version__") else importlib.metadata.version(peer.library.module)
+    return f"{peer.library.name} {found}{commit}"
 
 
 def _accept_old_names() -> None:
@@ -194,6 +218,8 @@ def _accept_old_names() -> None:
 
 def peer_game(peer: Peer) -> Playable:
     """The game of another library, with the automatic resets of its own `step`."""
+    if peer.library is JUMANJI:
+        return jumanji_game(peer)
     if peer.game in ("coop_mining", "gift"):
         _accept_old_names()
     env = importlib.import_module(peer.library.module).make(peer.game, **peer.env_kwargs)
@@ -212,3 +238,54 @@ def peer_game(peer: Peer) -> Playable:
         return obs, state, outcomes
 
     return Playable(start, step, env.num_agents, int(env.action_space(env.agents[0]).n))
+
+
+def jumanji_game(peer: Peer) -> Playable:
+    """A game of jumanji, with the resets of its `AutoResetWrapper`; its masks of actions are not computed."""
+    game = importlib.import_module(peer.library.module).make(peer.game, **peer.env_kwargs)
+    env = importlib.import_module("jumanji.wrappers").AutoResetWrapper(game)
+
+    def start(key: jax.Array) -> tuple[Any, Any]:
+        key_reset, key_clock = jax.random.split(key)
+        state, timestep = env.reset(key_reset)
+        clock = jax.random.randint(key_clock, (), 0, getattr(game, peer.length))
+        return timestep.observation.agents_view, state.replace(**{peer.library.clock: clock})
+
+    def step(key: jax.Array, state: Any, actions: jax.Array) -> tuple[Any, Any, Any]:
+        del key
+        state, timestep = env.step(state, actions)
+        return timestep.observation.agents_view, state, (timestep.reward, timestep.discount, timestep.step_type)
+
+    return Playable(start, step, game.num_agents, int(game.action_spec.num_values[0]))
+
+
+def measure_in_python(peer: Peer, repeats: int) -> dict[str, Any]:
+    """A row's numbers for a game of gymnasium: one environment on one core, random actions, and resets.
+
+    The observation is that of one agent.
+    """
+    importlib.import_module(peer.library.module)
+    env = importlib.import_module("gymnasium").make(peer.game, **peer.env_kwargs).unwrapped
+    obs, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(peer.cpu_env_steps)]
+    seconds = []
+    for _ in range(repeats + 1):  # the first call warms up
+        start = time.perf_counter()
+        for joint in actions:
+            _, _, is_over, is_cut, _ = env.step(joint)
+            if is_over or is_cut:
+                env.reset()
+        seconds.append(time.perf_counter() - start)
+    return {
+        "num_agents": len(obs),
+        "observation_dtype": str(obs[0].dtype),
+        "observation_shape": "x".join(map(str, obs[0].shape)),
+        "observation_bytes": obs[0].nbytes,
+        "num_envs": 1,
+        "num_steps": len(actions),
+        "num_devices": 1,
+        "env_steps_per_second": rates(len(actions), seconds[1:]),
+        "compile_seconds": None,
+        "peak_memory_mb": None,
+    }

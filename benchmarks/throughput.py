@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import jaxdilemmas
 from baselines.runs.terminal import as_command
-from benchmarks.peers import PEERS, Peer, installed, peer_game, version_of
+from benchmarks.peers import LB_FORAGING, PEERS, Peer, installed, measure_in_python, peer_game, version_of
 from benchmarks.reporting import count_from, make_parser, name_of, print_header, report
 from benchmarks.rollout import describe_observation, measure, measure_what_fits, own_game
 from jaxdilemmas import batching
@@ -77,6 +77,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "intersection": [Case({}, observations=(NUMBERS,))],
     "coin_game": [Case({}, num_envs=4096, observations=(NUMBERS,))],
+    "level_based_foraging": [Case({"force_coop": True}, observations=("entities", "planes"))],
     "matrix_game": [
         Case({}, num_envs=4096, observations=(NUMBERS,)),
         Case({"game": "public_goods"}, num_envs=4096, observations=(NUMBERS,)),
@@ -94,8 +95,8 @@ OBSERVATIONS = {
     "one_hot": "a channel per tile id",
     "rgb": "a pixel for each cell",
     NUMBERS: "numbers, as the page of the game lists them",
-    "entities": "the cell of each player and gem",
-    "planes": "the board, a plane per kind of player and gem",
+    "entities": "the cell of each agent and thing, as the page of the game lists them",
+    "planes": "the board, a plane per kind of agent and thing",
 }
 """The content of our kinds of observation."""
 
@@ -103,16 +104,19 @@ OBSERVATIONS = {
 def peer_rows(options: argparse.Namespace, found: Sequence[Peer]) -> Iterator[dict[str, Any]]:
     """A row for each game of other libraries and number of environments."""
     for peer in found:
-        game = peer_game(peer)
-        row = {
+        row: dict[str, Any] = {
             "game": peer.name,
             "env_kwargs": peer.env_kwargs,
             "peer": version_of(peer),
             "like": peer.like,
-            "num_agents": game.num_agents,
             "observation_holds": peer.observation,
         }
-        row |= describe_observation(game)
+        if peer.library is LB_FORAGING:
+            row |= measure_in_python(peer, options.repeats)
+            yield row | {"observation": row["observation_shape"]}
+            continue
+        game = peer_game(peer)
+        row |= {"num_agents": game.num_agents} | describe_observation(game)
         row["observation"] = row["observation_shape"]
         for num_envs in options.num_envs or [Case({}).num_envs]:
             num_steps = peer.num_steps(num_envs, at_most=options.num_steps)
@@ -190,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--num-steps", type=count_from(1), default=256, help="steps of each environment in one timed call"
     )
     parser.add_argument("--keep", nargs="+", choices=list(KEPT), default=[], help="what stays on an accelerator")
-    parser.add_argument("--peers", action="store_true", help="also SocialJax and JaxMARL, if they are installed")
+    parser.add_argument("--peers", action="store_true", help="also games of other libraries, if they are installed")
     options = parser.parse_args(argv)
     keep_everywhere(options.keep)
     found = installed(PEERS) if options.peers else []

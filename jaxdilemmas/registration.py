@@ -34,6 +34,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "harvest": "jaxdilemmas.envs.harvest:Harvest",
     "in_the_matrix": "jaxdilemmas.envs.in_the_matrix:InTheMatrix",
     "intersection": "jaxdilemmas.envs.intersection:Intersection",
+    "level_based_foraging": "jaxdilemmas.envs.level_based_foraging:LevelBasedForaging",
     "matrix_game": "jaxdilemmas.envs.matrix_game:MatrixGame",
     "overcooked": "jaxdilemmas.envs.overcooked:Overcooked",
 }

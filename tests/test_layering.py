@@ -46,6 +46,8 @@ ALLOWED = {
     "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
     "jaxdilemmas.policies.in_the_matrix": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.in_the_matrix"},
     "jaxdilemmas.policies.intersection": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
+    "jaxdilemmas.policies.level_based_foraging": CONTRACT
+    | {"jaxdilemmas.envs.level_based_foraging", "jaxdilemmas.grid", "jax"},
     "jaxdilemmas.policies.matrix_game": CONTRACT
     | {"jaxdilemmas.envs.matrix_game", "jaxdilemmas.payoff_environment", "jaxdilemmas.uniforms", "jax", "numpy"},
     "jaxdilemmas.policies.overcooked": CONTRACT
@@ -99,6 +101,8 @@ ALLOWED = {
     "jaxdilemmas.envs.intersection": CONTRACT
     | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "chex", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.in_the_matrix": GAME | {"jaxdilemmas.envs.matrices"},
+    "jaxdilemmas.envs.level_based_foraging": GAME | {"jaxdilemmas.envs.orchard"},
+    "jaxdilemmas.envs.orchard": {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.envs.matrices": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.matrix_game": CONTRACT | {"jaxdilemmas.payoff_environment", "jax", "numpy", "flax"},

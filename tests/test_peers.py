@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import struct
 
@@ -177,3 +178,74 @@ def test_games_that_are_compared_are_ours_and_all_kinds_of_observation_are_expla
     assert {peer.like for peer in PEERS} - {""} <= set(jaxdilemmas.registered_envs())
     kinds = {kind for cases in throughput.CASES.values() for case in cases for kind in case.observations}
     assert set(throughput.OBSERVATIONS) == kinds | set(OBSERVATION_KINDS)
+
+
+def fake_jumanji() -> types.ModuleType:
+    """The module `jumanji`, with a game that shows the time and ends after three steps."""
+
+    def observed(state: CounterState, reward: float) -> Any:
+        seen = types.SimpleNamespace(agents_view=jnp.full((2, 1), state.t, jnp.int32))
+        return types.SimpleNamespace(observation=seen, reward=jnp.full(2, reward), discount=state.t, step_type=state.t)
+
+    def reset(key: jax.Array) -> Any:
+        state = CounterState(jnp.int32(0))
+        return state, observed(state, 0.0)
+
+    def step(state: CounterState, actions: jax.Array) -> Any:
+        state = CounterState((state.t + 1) % EPISODE_STEPS)
+        return state, observed(state, 2.0)
+
+    spec = types.SimpleNamespace(num_values=[6, 6])
+    game = types.SimpleNamespace(reset=reset, step=step, num_agents=2, time_limit=EPISODE_STEPS, action_spec=spec)
+    module = types.ModuleType("jumanji")
+    module.__dict__.update(make=lambda game_id: game, wrappers=types.SimpleNamespace(AutoResetWrapper=lambda env: env))
+    return module
+
+
+def test_a_game_of_jumanji_is_played_with_its_resets_and_starts_at_random_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = fake_jumanji()
+    monkeypatch.setitem(sys.modules, "jumanji", module)
+    monkeypatch.setitem(sys.modules, "jumanji.wrappers", module.__dict__["wrappers"])
+    library = peers.JUMANJI._replace(clock="t")
+    monkeypatch.setattr(peers, "JUMANJI", library)
+    game = peers.peer_game(Peer(library, "counter", {}, "time_limit", "the time"))
+    assert (game.num_agents, game.num_actions) == (2, 6)
+    obs, state = jax.vmap(game.start)(jax.random.split(jax.random.key(0), 50))
+    assert set(state.t.tolist()) == set(range(EPISODE_STEPS)) and obs.shape == (50, 2, 1)
+    obs, state, (rewards, *_) = game.step(jax.random.key(0), CounterState(jnp.int32(2)), jnp.zeros(2, jnp.int32))
+    assert (obs.tolist(), int(state.t), rewards.tolist()) == ([[0], [0]], 0, [2, 2])
+
+
+def test_a_game_in_python_is_timed_in_one_environment_with_resets(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls: list[str] = []
+
+    class Game:
+        """A game of gymnasium that ends in every second step."""
+
+        action_space = types.SimpleNamespace(seed=lambda seed: None, sample=lambda: (0, 0))
+
+        @property
+        def unwrapped(self) -> "Game":
+            return self
+
+        def reset(self, **_: Any) -> Any:
+            calls.append("reset")
+            return (np.zeros(3, np.float32),) * 2, {}
+
+        def step(self, actions: Any) -> Any:
+            calls.append("step")
+            return None, [0, 0], False, len(calls) % 3 == 0, {}
+
+    gymnasium = types.ModuleType("gymnasium")
+    gymnasium.__dict__["make"] = lambda game: Game()
+    monkeypatch.setitem(sys.modules, "gymnasium", gymnasium)
+    monkeypatch.setattr(throughput, "LB_FORAGING", peer.library)
+    options = types.SimpleNamespace(repeats=2)
+    (row,) = throughput.peer_rows(options, [peer])  # type: ignore[arg-type]
+    assert (calls.count("step"), calls.count("reset")) == (3 * 8, 1 + 3 * 4)
+    assert (row["num_agents"], row["num_envs"], row["observation"], row["observation_bytes"]) == (2, 1, "3", 12)
+    assert row["env_steps_per_second"]["repeats"] == 2 and row["peer"] == "Fake 2.0"

@@ -36,6 +36,9 @@ EVENTS = {
     "delivered": Reported(True, True),
     "own_coins": Reported(True, True),
     "other_coins": Reported(True, True),
+    "loaded": Reported(True, True, "food per step"),
+    "loaded_together": Reported(True, True),
+    "failed_loads": Reported(True, True),
     "interactions": Reported(True, True),
     "choice": Reported(in_updates=True),
     "effort": Reported(in_updates=True),  # of an episode restraint is reported

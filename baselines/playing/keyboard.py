@@ -55,6 +55,14 @@ FAMILIES = {
         "up": "ArrowUp w",
         "stay": ".",
     },
+    "level_based_foraging": {
+        "none": ".",
+        "north": "ArrowUp w",
+        "south": "ArrowDown s",
+        "west": "ArrowLeft a",
+        "east": "ArrowRight d",
+        "load": "Space",
+    },
     "overcooked": {
         "north": "ArrowUp w",
         "south": "ArrowDown s",
@@ -69,7 +77,7 @@ FAMILIES = {
 }
 """Keys by the last name of `picture_module` and the name of the action; other actions are on the digits."""
 
-STANDING = {"stand", "stay", "idle", "wait"}
+STANDING = {"stand", "stay", "idle", "wait", "none"}
 """What the action is called that does nothing."""
 
 

@@ -34,6 +34,7 @@ PICTURES: dict[str, tuple[dict[str, Any], str, int]] = {
     "overcooked": ({}, "greedy", 40),
     "intersection": ({}, "random", 3),
     "coin_game": ({}, "random", 3),
+    "level_based_foraging": ({"size": 8, "num_agents": 3, "num_food": 4}, "cooperative", 4),
     "matrix_game": ({}, "random", 5),
 }
 """Keyword arguments, policy and number of steps by the id of a game."""

@@ -29,6 +29,7 @@ SCRIPTED: dict[str, tuple[dict[str, Any], str]] = {
 }
 SCRIPTED |= {env_id: picture[:2] for env_id, picture in PICTURES.items()} | {"intersection": ({}, "cautious")}
 SCRIPTED |= {"coins": ({}, "cooperative"), "coin_game": ({}, "cooperative")}
+SCRIPTED |= {"level_based_foraging": ({}, "cooperative")}
 SCRIPTED |= {"matrix_game": ({"trembles": 0.05}, "tit_for_tat")}
 """Keyword arguments and scripted policy by the id of a game."""
 

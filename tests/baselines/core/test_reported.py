@@ -17,6 +17,7 @@ def test_every_event_of_the_table_is_one_of_a_game_and_is_reported() -> None:
         "matrix_game",
         "coin_game",
         "coop_mining",
+        "level_based_foraging",
         "gift_refinements",
         "in_the_matrix",
     ):
