@@ -148,6 +148,15 @@ PEERS = (
         cpu_env_steps=131_072,
     ),
     Peer(
+        JUMANJI,
+        "LevelBasedForaging-v0",
+        {"time_limit": 50, "grid_observation": True},
+        length="time_limit",
+        observation="planes: agents, food, and free cells",
+        like="level_based_foraging",
+        cpu_env_steps=65_536,
+    ),
+    Peer(
         LB_FORAGING,
         "Foraging-8x8-2p-2f-coop-v3",
         {},
