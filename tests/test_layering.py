@@ -78,7 +78,8 @@ ALLOWED = {
     "jaxdilemmas.grid.*": {"jaxdilemmas.batching", "jaxdilemmas.grid.geometry", "jaxdilemmas.grid.bits"}
     | {"jaxdilemmas.uniforms", "jax", "numpy", "chex"},
     "jaxdilemmas.grid.items": MECHANICS,
-    "jaxdilemmas.grid.barriers": MECHANICS,
+    "jaxdilemmas.grid.barriers": MECHANICS | {"flax"},
+    "jaxdilemmas.grid.claims": MECHANICS | {"flax"},
     "jaxdilemmas.grid.maps": {"jaxdilemmas.arguments", "numpy"},
     "jaxdilemmas.grid.painting": MECHANICS | {"jaxdilemmas.arguments"},
     "jaxdilemmas.grid.environment": MECHANICS

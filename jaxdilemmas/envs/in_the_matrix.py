@@ -270,7 +270,8 @@ class InTheMatrix(GridEnvironment):
         cooldowns, is_fired = lab2d.trigger(state.cooldowns, can_act(state), wants, steps)
         reach = self.reach_of(state.positions, state.headings, is_fired[:, 0])
         on_ray = beams.look_along_rays(self._on_rays, state, self.walls.shape[1])
-        struck = barriers.fire(state, reach, order, on_ray, there, self.beam_side_start)
+        shots = barriers.Ahead(reach, on_ray, there, barriers.pack_health(state.health))
+        struck = barriers.fire(state, shots, order, self.beam_side_start)
         health = barriers.unpack_health(struck.health, len(self.resource_cells))
         return state.replace(cooldowns=cooldowns, fired=is_fired[:, 0], rays=struck.rays, health=health), struck
 

@@ -14,18 +14,20 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 
-from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.batching import compute_once, fold, vary_alike
 from jaxdilemmas.grid import beams
 from jaxdilemmas.grid.bits import look_up_bits, mark_bits, pack_bits, unpack_bits
-from jaxdilemmas.grid.geometry import any_other, count_others, take_agents
+from jaxdilemmas.grid.geometry import Torus, any_other, count_others
 from jaxdilemmas.grid.movement import goes_first
+from jaxdilemmas.grid.spawning import count_up
 
 LAST = np.iinfo(np.int32).max
 """Stands for no hit among the places of hits in the order of a step."""
 
 FULL_HEALTH = 3
-"""The health of a new thing, and of a thing after it was destroyed."""
+"""The most health that things can have."""
 
 
 class Health(NamedTuple):
@@ -37,13 +39,42 @@ class Health(NamedTuple):
 
 def pack_health(health: jax.Array) -> Health:
     """Packs the health `[A, ...]` int8 of things."""
-    return Health(*(compute_once(pack_bits)((health >> bit) & 1 != 0) for bit in (0, 1)))
+    words = compute_once(pack_bits)(jnp.stack([(health >> bit) & 1 != 0 for bit in (0, 1)], 1))
+    return Health(*jnp.unstack(words, axis=1))
 
 
 def unpack_health(health: Health, count: int) -> jax.Array:
     """The health of the first `count` things, `[count, ...]` int8."""
     low, high = (unpack_bits(words, count).astype(jnp.int8) for words in health)
     return low + 2 * high
+
+
+class BarrierState(struct.PyTreeNode):
+    """The fields of a state that a game adds to `GridState` if things that are destroyed never return.
+
+    Attributes:
+      health: `[A]` int8, hits that destroy each thing, 0 if it is not there.
+      unhit_for: `[A]` int8, steps since a thing was hit, 127 for 127 and more.
+    """
+
+    health: jax.Array
+    unhit_for: jax.Array
+
+
+class Ahead(NamedTuple):
+    """What is on the rays of agents.
+
+    Attributes:
+      reach: `[N, rays, ...]` int32, cells up to the next wall on each ray, 0 for agents that are off the board.
+      on_ray: `[N, rays, length, ...]` int32, the thing on each cell of each ray, A for none.
+      there: `[W, ...]` uint32, packed bits of the things that are there.
+      health: of all things.
+    """
+
+    reach: jax.Array
+    on_ray: jax.Array
+    there: jax.Array
+    health: Health
 
 
 class Struck(NamedTuple):
@@ -55,6 +86,7 @@ class Struck(NamedTuple):
       rays: `[N, rays, ...]` int32, cells that each ray covers before the agent or thing that stops it.
       health: of all things after the step.
       destroyed: `[W, ...]` uint32, packed bits of the things that were destroyed.
+      destroyed_by: `[N, W, ...]` uint32, of these the things that the beam of each agent destroyed.
     """
 
     given: jax.Array
@@ -62,32 +94,67 @@ class Struck(NamedTuple):
     rays: jax.Array
     health: Health
     destroyed: jax.Array
+    destroyed_by: jax.Array
 
 
 def fire(
-    state: Any, reach: jax.Array, order: jax.Array, on_ray: jax.Array, there: jax.Array, side_start: int
+    state: Any, shots: Ahead, order: jax.Array, side_start: int, full_health: int = FULL_HEALTH, torus: Torus = None
 ) -> Struck:
     """Fires the beams of all agents at agents, which always stop a ray, and at things, which stop it unless destroyed.
 
     A ray that reaches an agent also hits the thing below the agent.
 
     Args:
-      state: a `GridState` with `health`, `[A, ...]` int8.
-      reach: `[N, rays, ...]` int32, cells up to the next wall on each ray; 0 for agents that do not fire.
+      state: a `GridState`.
+      shots: the rays, with a reach of 0 for agents that do not fire.
       order: `[N, ...]` int32, the number of agents that fire before each agent, see `rank`.
-      on_ray: see `fire_in_order`.
-      there: `[W, ...]` uint32, packed bits of the things that are there.
       side_start: where the rays beside the middle one start, see `beams`.
+      full_health: see `fire_in_order`.
+      torus: see `geometry.Torus`.
     """
-    find = compute_once(partial(beams.find_hits, side_start=side_start))
+    reach, on_ray, there, health = shots
+    find = compute_once(partial(beams.find_hits, side_start=side_start, torus=torus))
     hits = find(state.positions, state.headings, reach, state.positions, state.timeouts == 0)
     given, until_agent = compute_once(beams.stop_at_targets)(hits, reach)
     touched = jnp.minimum(until_agent + 1, reach)
-    until_thing, health, destroyed = fire_in_order(order, on_ray, touched, there, pack_health(state.health))
+    until_thing, health, destroyed_by = fire_in_order(order, on_ray, touched, there, health, full_health)
     half_width = reach.shape[1] // 2
     for ray in range(reach.shape[1]):
         given &= (hits.right != ray - half_width) | (hits.cell <= until_thing[:, ray, None])
-    return Struck(given, hits.right, jnp.minimum(until_agent, until_thing), health, destroyed)
+    destroyed = fold(jnp.bitwise_or, jnp.unstack(destroyed_by))
+    return Struck(given, hits.right, jnp.minimum(until_agent, until_thing), health, destroyed, destroyed_by)
+
+
+def wear_down(state: Any, struck: Struck) -> tuple[Any, jax.Array]:
+    """Things lose the health that beams took; those that were destroyed are not there any more.
+
+    Args:
+      state: a `BarrierState`.
+      struck: the result of `fire`.
+
+    Returns:
+      The state and which things are gone, `[A, ...]` bool.
+    """
+    num_things = len(state.health)
+    is_gone = unpack_bits(struck.destroyed, num_things)
+    health = jnp.where(is_gone, np.int8(0), unpack_health(struck.health, num_things))
+    unhit_for = jnp.where(health < state.health, np.int8(0), count_up(state.unhit_for))
+    return state.replace(health=health, unhit_for=unhit_for), is_gone
+
+
+def repair(state: Any, uniforms: jax.Array, full_health: int, params: Any) -> Any:
+    """Gives damaged things one health back by chance, from the step on that comes `repair_delay + 1` after a hit.
+
+    Args:
+      state: a `BarrierState`.
+      uniforms: `[A, ...]` float32 in [0, 1).
+      full_health: of a thing that is not damaged.
+      params: has `repair_delay` and `repair_probability`.
+    """
+    chex.assert_equal_shape([state.health, uniforms])
+    is_damaged = (state.health > 0) & (state.health < full_health)
+    is_repaired = is_damaged & (state.unhit_for >= params.repair_delay) & (uniforms < params.repair_probability)
+    return state.replace(health=state.health + is_repaired.astype(jnp.int8))
 
 
 def rank(priorities: jax.Array) -> jax.Array:
@@ -96,7 +163,12 @@ def rank(priorities: jax.Array) -> jax.Array:
 
 
 def fire_in_order(
-    order: jax.Array, on_ray: jax.Array, reach: jax.Array, there: jax.Array, health: Health
+    order: jax.Array,
+    on_ray: jax.Array,
+    reach: jax.Array,
+    there: jax.Array,
+    health: Health,
+    full_health: int = FULL_HEALTH,
 ) -> tuple[jax.Array, Health, jax.Array]:
     """Fires the beams of all agents, one agent after the other, at things that stop them.
 
@@ -108,29 +180,36 @@ def fire_in_order(
       reach: `[N, rays, ...]` int32, the cells that each ray touches if nothing is in its way.
       there: `[W, ...]` uint32, packed bits of the things that are there.
       health: of all things.
+      full_health: of a thing after it was destroyed, 2 or 3.
 
     Returns:
       The number of cells before the thing that stops a ray, `[N, rays, ...]` int32, `reach` if none does; the new
-      health; and the things that were destroyed, `[W, ...]` uint32.
+      health; and the things that the beam of each agent destroyed, `[N, W, ...]` uint32.
     """
     chex.assert_equal_shape_prefix([order, on_ray, reach], 1)
     chex.assert_type([order, on_ray, reach, there], [int, int, int, jnp.uint32])
     agents = range(len(order))
-    nth = [fold(jnp.add, [jnp.where(order[i] == k, i, 0) for i in agents]) for k in agents]
+    fire_one = compute_once(partial(_fire, full_health=full_health))
 
-    def of_agent(array: jax.Array, agent: jax.Array) -> jax.Array:
-        return fold(jnp.bitwise_or, [jnp.where(agent == i, array[i], 0) for i in agents])
+    def fire_next(place: jax.Array, carry: Any) -> Any:
+        covered, destroyed, health = carry
+        is_turn = order == place
 
-    covered, destroyed = [], jnp.zeros_like(there)
-    for agent in nth:
-        inputs = of_agent(on_ray, agent), of_agent(reach, agent)
-        before, health, struck = compute_once(_fire)(*inputs, there, health)
-        covered.append(before)
-        destroyed |= struck
-    return take_agents(jnp.stack(covered), order[:, None]), health, destroyed
+        def of_agent(array: jax.Array) -> jax.Array:
+            return fold(jnp.bitwise_or, [jnp.where(is_turn[i], array[i], 0) for i in agents])
+
+        before, health, struck = fire_one(of_agent(on_ray), of_agent(reach), there, health)
+        covered = jnp.where(is_turn[:, None], before[None], covered)
+        return covered, jnp.where(is_turn[:, None], struck[None], destroyed), health
+
+    nothing = vary_alike(jnp.zeros((len(order), *there.shape), jnp.uint32), there)
+    covered, destroyed, health = jax.lax.fori_loop(0, len(order), fire_next, (reach, nothing, health))
+    return covered, health, destroyed
 
 
-def _fire(on_ray: jax.Array, reach: jax.Array, there: jax.Array, health: Health) -> tuple[jax.Array, Health, jax.Array]:
+def _fire(
+    on_ray: jax.Array, reach: jax.Array, there: jax.Array, health: Health, full_health: int
+) -> tuple[jax.Array, Health, jax.Array]:
     """Fires the rays of one agent; see `fire_in_order`, without the axis of agents."""
     covered, destroyed = reach, jnp.zeros_like(there)
     for cell in range(on_ray.shape[1]):
@@ -142,7 +221,8 @@ def _fire(on_ray: jax.Array, reach: jax.Array, there: jax.Array, health: Health)
         met = fold(jnp.bitwise_or, marks)
         last, low, high = met & health.low & ~health.high, health.low, health.high
         destroyed |= last
-        health = Health(low ^ (met & high), high ^ (met & ~(low & high)))
+        changes_low = met if full_health == 2 else met & high  # 2 follows 1, or 3 does
+        health = Health(low ^ changes_low, high ^ (met & ~(low & high)))
     return covered, health, destroyed
 
 

@@ -17,8 +17,10 @@ import numpy as np
 from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.grid.geometry import (
     STEPS,
+    Torus,
     cell_index,
     count_others,
+    pad_board,
     relative_coordinates,
     steps_along,
     with_trailing_axes,
@@ -40,7 +42,9 @@ class Hits(NamedTuple):
     right: jax.Array
 
 
-def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0, side_start: int = 1) -> np.ndarray:
+def ray_table(
+    layer: np.ndarray, outside: int, length: int, half_width: int = 0, side_start: int = 1, is_torus: bool = False
+) -> np.ndarray:
     """Reads a static layer along the rays of every possible beam.
 
     Args:
@@ -49,6 +53,7 @@ def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0,
       length: cells of each ray.
       half_width: number of rays on each side of the middle one.
       side_start: where these rays start.
+      is_torus: whether opposite edges of the board meet; then no cell is off the board.
 
     Returns:
       `[H * W, 4, rays, length]` of the layer's dtype, by row-major cell, heading, ray from left to right and cell from
@@ -56,7 +61,7 @@ def ray_table(layer: np.ndarray, outside: int, length: int, half_width: int = 0,
     """
     height, width = layer.shape
     margin = length + half_width
-    padded = np.pad(layer, margin, constant_values=outside)
+    padded = pad_board(layer, margin, outside, is_torus)
     rows, cols = np.mgrid[:height, :width] + margin
     table = np.empty((height, width, 4, 2 * half_width + 1, length), layer.dtype)
     for heading, ray, cell in np.ndindex(table.shape[2:]):
@@ -90,7 +95,9 @@ def look_along_rays(table: np.ndarray, state: Any, width: int) -> jax.Array:
     return compute_once(look)(state.positions, state.headings)
 
 
-def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: int = 1) -> np.ndarray:
+def open_reach(
+    walls: np.ndarray, length: int, half_width: int = 0, side_start: int = 1, is_torus: bool = False
+) -> np.ndarray:
     """The number of cells that each ray of a beam covers before the first wall or the edge of the board.
 
     Args:
@@ -98,11 +105,12 @@ def open_reach(walls: np.ndarray, length: int, half_width: int = 0, side_start: 
       length: cells that a free ray covers.
       half_width: number of rays on each side of the middle one.
       side_start: where these rays start.
+      is_torus: whether opposite edges of the board meet.
 
     Returns:
       `[H * W, 4, rays]` int32 cells, in the order of `ray_table`.
     """
-    is_free = ~ray_table(walls, True, length, half_width, side_start)
+    is_free = ~ray_table(walls, True, length, half_width, side_start, is_torus)
     return np.logical_and.accumulate(is_free, axis=-1).sum(-1, dtype=np.int32)
 
 
@@ -138,6 +146,7 @@ def find_hits(
     targets: jax.Array,
     is_target: jax.Array,
     side_start: int = 1,
+    torus: Torus = None,
 ) -> Hits:
     """Finds the targets in each beam, from coordinates only; beams pass through agents.
 
@@ -148,6 +157,7 @@ def find_hits(
       targets: `[M, 2, ...]` int32.
       is_target: `[M, ...]` bool, the targets that can be hit.
       side_start: where the rays beside the middle one start.
+      torus: see `geometry.Torus`.
 
     Returns:
       The hits; a beam never hits a target on the shooter's own cell.
@@ -157,7 +167,7 @@ def find_hits(
     chex.assert_equal_shape_prefix([positions, headings, reach], 1)
     chex.assert_equal_shape_prefix([targets, is_target], 1)
     chex.assert_type([positions, headings, reach, targets, is_target], [int, int, int, int, bool])
-    forward, right = relative_coordinates(positions, headings, targets)
+    forward, right = relative_coordinates(positions, headings, targets, torus)
     half_width = reach.shape[1] // 2
     covered = sum(jnp.where(right == ray - half_width, reach[:, ray, None], 0) for ray in range(reach.shape[1]))
     cell = forward - (jnp.where(right == 0, jnp.int32(1), jnp.int32(side_start)) if side_start != 1 else 1)

@@ -16,7 +16,7 @@ from jaxdilemmas.environment import Environment, Observed, Transition, check_cou
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.geometry import cell_index, count_others
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
-from jaxdilemmas.grid.painting import PALETTE, TILES, KindLayer, Layer, Painter, Scene, one_kind
+from jaxdilemmas.grid.painting import PALETTE, TILES, AnyLayer, Layer, Painter, Scene, one_kind
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import Box, Discrete, Observation, Space, WithExtras
 from jaxdilemmas.uniforms import uniform
@@ -160,6 +160,7 @@ class GridEnvironment(Environment):
       beam_reach: `[H * W, 4, rays]` int32, see `beams.open_reach`.
       beam_side_start: where the rays beside the middle one start, see `beams`.
       is_beam_blocked: whether walls block beams.
+      is_torus: whether opposite edges of the board meet: moves, beams and windows go on at the other side.
       second_action: the name of action 8, in games that have it.
       movement: how moves are decided, a name in `grid.movement.RULES`.
       tiles: names of the tile ids, in draw order.
@@ -183,13 +184,14 @@ class GridEnvironment(Environment):
     beam_reach: np.ndarray
     beam_side_start: int = 1
     is_beam_blocked: bool = True
+    is_torus: bool = False
 
     def __init__(
         self,
         board: Mapping[str, np.ndarray],
         num_agents: int,
         observation: str,
-        layers: Sequence[Layer | KindLayer] = (),
+        layers: Sequence[AnyLayer] = (),
         extras: tuple[str, ...] = (),
     ) -> None:
         check_choice("observation", observation, OBSERVATION_KINDS)
@@ -204,7 +206,14 @@ class GridEnvironment(Environment):
         self.palette = np.array([self.colours[name] for name in self.tiles], np.uint8)
         all_layers = [*[Layer("apple", "floor", self.apple_cells)] * has_apples, *layers]
         self.painter = Painter(
-            board, all_layers, self.tiles, self.window, self.outside, self.beam_side_start, self.is_beam_blocked
+            board,
+            all_layers,
+            self.tiles,
+            self.window,
+            self.outside,
+            self.beam_side_start,
+            self.is_beam_blocked,
+            self.is_torus,
         )
 
     def tile_id(self, name: str) -> np.uint8:
@@ -224,7 +233,7 @@ class GridEnvironment(Environment):
         length = check_count("beam_length", length)
         if self.is_beam_blocked:
             length = min(length, max(self.walls.shape))
-            self.beam_reach = beams.open_reach(self.walls, length, half_width, self.beam_side_start)
+            self.beam_reach = beams.open_reach(self.walls, length, half_width, self.beam_side_start, self.is_torus)
         else:
             self.beam_reach = np.full((self.walls.size, 4, 2 * half_width + 1), length, np.int32)
 

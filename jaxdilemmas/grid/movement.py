@@ -4,8 +4,7 @@ The agents are on the first axis. Arrays may have extra axes behind the named on
 arguments.
 """
 
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas.batching import compute_once, fold
+from jaxdilemmas.grid.bits import look_up_bits
 from jaxdilemmas.grid.geometry import any_other, same_cell, steps_along, take_agents, with_trailing_axes
 
 FORWARD, BACKWARD, STEP_LEFT, STEP_RIGHT, TURN_LEFT, TURN_RIGHT, BEAM, STAND, CLEAN = range(9)
@@ -37,18 +37,37 @@ def is_move(actions: jax.Array) -> jax.Array:
     return (actions >= FORWARD) & (actions <= STEP_RIGHT)
 
 
+class Obstacles(NamedTuple):
+    """Things that block cells as walls do while they are there.
+
+    Attributes:
+      there: `[W, ...]` uint32, packed bits of the things that are there.
+      index_at: `[H, W]` int32, the thing of each cell, the number of things where there is none.
+    """
+
+    there: jax.Array
+    index_at: np.ndarray
+
+
 def propose_moves(
-    positions: jax.Array, headings: jax.Array, actions: jax.Array, walls: jax.Array | np.ndarray
+    positions: jax.Array,
+    headings: jax.Array,
+    actions: jax.Array,
+    walls: jax.Array | np.ndarray,
+    is_torus: bool = False,
+    obstacles: Obstacles | None = None,
 ) -> jax.Array:
     """The cell that each agent wants: one step relative to its heading.
 
-    If a wall or the edge of the board is in the way, it is the agent's own cell.
+    If a wall, an obstacle or the edge of the board is in the way, it is the agent's own cell.
 
     Args:
       positions: `[N, 2, ...]` int32 (row, col).
       headings: `[N, ...]` int32.
       actions: `[N, ...]` int32; only 0 to 3 move.
       walls: `[H, W]` bool.
+      is_torus: whether opposite edges of the board meet.
+      obstacles: None if only walls block cells.
 
     Returns:
       `[N, 2, ...]` int32.
@@ -60,9 +79,13 @@ def propose_moves(
     turned = [actions == BACKWARD, actions == STEP_LEFT, actions == STEP_RIGHT]
     quarter_turns = jnp.select(turned, [jnp.int32(2), jnp.int32(3), jnp.int32(1)], jnp.int32(0))
     targets = positions + steps_along((headings + quarter_turns) % 4)
+    if is_torus:
+        targets = targets % with_trailing_axes(np.array([walls.shape], np.int32), targets.ndim)
     rows, cols = targets[:, 0], targets[:, 1]
     is_on_board = (rows >= 0) & (rows < walls.shape[0]) & (cols >= 0) & (cols < walls.shape[1])
     is_free = is_on_board & ~walls.at[rows, cols].get(mode="clip")
+    if obstacles is not None:
+        is_free &= ~look_up_bits(obstacles.there, jnp.asarray(obstacles.index_at).at[rows, cols].get(mode="clip"))
     return jnp.where((is_move(actions) & is_free)[:, None], targets, positions)
 
 
@@ -136,7 +159,15 @@ RULES = {"sequential": move_in_turn, "simultaneous": resolve_moves}
 """Functions that decide the moves of one step, by name."""
 
 
-def move_agents(state: Any, priorities: jax.Array, actions: jax.Array, walls: np.ndarray, rule: str) -> Any:
+def move_agents(
+    state: Any,
+    priorities: jax.Array,
+    actions: jax.Array,
+    walls: np.ndarray,
+    rule: str,
+    is_torus: bool = False,
+    obstacles: Obstacles | None = None,
+) -> Any:
     """Turns or moves the agents on the board; at most one agent stands on a cell.
 
     Args:
@@ -145,14 +176,21 @@ def move_agents(state: Any, priorities: jax.Array, actions: jax.Array, walls: np
       actions: `[N]` int32.
       walls: `[H, W]` bool.
       rule: how moves are decided, a name in `RULES`.
+      is_torus: whether opposite edges of the board meet.
+      obstacles: None if only walls block cells.
 
     Returns:
       The state with new positions and headings.
     """
     is_present = state.timeouts == 0
     actions = jnp.where(is_present, actions, STAND)
-    propose = compute_once(partial(propose_moves, walls=walls))
-    targets = propose(state.positions, state.headings, actions)
+
+    def propose(positions: jax.Array, headings: jax.Array, actions: jax.Array, there: Any) -> jax.Array:
+        blocking = None if obstacles is None else obstacles._replace(there=there)
+        return propose_moves(positions, headings, actions, walls, is_torus, blocking)
+
+    there = None if obstacles is None else obstacles.there
+    targets = compute_once(propose)(state.positions, state.headings, actions, there)
     return state.replace(
         positions=compute_once(RULES[rule])(priorities, state.positions, targets, is_present),
         headings=turn(state.headings, actions),

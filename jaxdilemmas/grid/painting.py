@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jaxdilemmas.arguments import require
 from jaxdilemmas.batching import batch_last, compute_once, fold
 from jaxdilemmas.grid import beams, views
 from jaxdilemmas.grid.bits import WORD_BITS
-from jaxdilemmas.grid.geometry import cell_index, same_cell, with_trailing_axes
+from jaxdilemmas.grid.geometry import BEHIND, cell_index, same_cell, with_trailing_axes
 from jaxdilemmas.grid.maps import index_of_cells
 from jaxdilemmas.grid.views import Window
 
@@ -92,6 +92,39 @@ class KindLayer(NamedTuple):
         return [(self.tile_not_there, *row) for row in self.tiles_there]
 
 
+class OwnedLayer(NamedTuple):
+    """Items of several kinds that agents may own, each on its own cell. Viewers see whether they own an item.
+
+    Attributes:
+      tiles_own: names of the tiles of each kind, from kind 1 on, of items of the viewer.
+      tiles_other: names of the tiles of each kind of all other items; a board is painted by these.
+      tile_not_there: name of the tile of a cell without an item.
+      cells: `[n, 2]` int32 (row, col); no cell is in two layers.
+    """
+
+    tiles_own: Sequence[str]
+    tiles_other: Sequence[str]
+    tile_not_there: str
+    cells: np.ndarray
+
+    @property
+    def tiles_by_kind(self) -> Sequence[Sequence[str]]:
+        """The tiles of nothing and of each kind, of items of others and of the viewer."""
+        return [(self.tile_not_there, *row) for row in (self.tiles_other, self.tiles_own)]
+
+
+class Owned(NamedTuple):
+    """The items of an `OwnedLayer`.
+
+    Attributes:
+      kinds: `[n]` int8, 0 for no item.
+      owners: `[n]` int8, -1 for nobody.
+    """
+
+    kinds: jax.Array
+    owners: jax.Array
+
+
 class Beams(NamedTuple):
     """Beams of one shape that agents fired; each agent fires at most one of them.
 
@@ -115,6 +148,9 @@ def one_kind(tile: str, rays: jax.Array) -> Beams:
     return Beams((tile,), jnp.zeros(rays.shape[0], jnp.int32), rays)
 
 
+AnyLayer = Layer | KindLayer | OwnedLayer
+
+
 class Scene(NamedTuple):
     """The things to paint of one state.
 
@@ -124,7 +160,7 @@ class Scene(NamedTuple):
       is_drawn: `[N]` bool, the agents that are drawn.
       can_see: `[N]` bool, the agents that see anything.
       things: for each layer of the board which of its things are there, `[n]` bool, or for a `KindLayer` the kind of
-        each item, `[n]` int8, 0 for none.
+        each item, `[n]` int8, 0 for none, or for an `OwnedLayer` an `Owned`.
       beams: the beams that agents fired; later ones are painted over earlier ones.
       is_tagged: `[N]` bool, the agents that have the tile "tagged" for others; None in games without that tile.
       is_marked: `[N]` bool, the agents that have the tiles `MARKED_OTHERS` for others; None in games without them.
@@ -134,7 +170,7 @@ class Scene(NamedTuple):
     headings: jax.Array
     is_drawn: jax.Array
     can_see: jax.Array
-    things: Sequence[jax.Array]
+    things: Sequence[jax.Array | Owned]
     beams: Sequence[Beams]
     is_tagged: jax.Array | None = None
     is_marked: jax.Array | None = None
@@ -156,10 +192,11 @@ class Painter:
       outside: name of the tile of cells off the board.
       side_start: where rays beside the middle one start, see `beams`.
       is_beam_blocked: whether walls block beams. Beams that pass walls are not painted over them.
+      is_torus: whether opposite edges of the board meet.
 
     Raises:
-      ValueError: the window is too large, there are too many tiles, those of agents are not in order, or things come
-        and go on too many cells.
+      ValueError: the window is too large, the torus is too small, there are too many tiles, those of agents are not in
+        order, or things come and go on too many cells.
 
     Attributes:
       shape: (H, W).
@@ -170,12 +207,13 @@ class Painter:
     def __init__(
         self,
         board: Mapping[str, np.ndarray],
-        layers: Sequence[Layer | KindLayer],
+        layers: Sequence[AnyLayer],
         tiles: Sequence[str],
         window: Window,
         outside: str = "void",
         side_start: int = 1,
         is_beam_blocked: bool = True,
+        is_torus: bool = False,
     ) -> None:
         largest = f"at most {WORD_BITS} rows and columns; it has {window.shape}"
         require(max(window.shape) <= WORD_BITS, "window", window, largest)
@@ -187,6 +225,10 @@ class Painter:
         require(are_few, "tiles", tiles, f"at most {MOST_TILES} before those of agents")
         cells = np.concatenate([layer.cells for layer in layers])
         self.shape: tuple[int, int] = board["wall"].shape
+        self.torus = self.shape if is_torus else None
+        least = max(window.shape) + 2 * (BEHIND - window.behind)
+        smallest = f"a torus has at least {least} rows and columns for a window of {window.shape}"
+        require(not is_torus or min(self.shape) >= least, "map", f"{self.shape} cells", smallest)
         allowed = f"things come and go on at most {MOST_CHANGING} cells, here on {len(cells)}"
         require(len(cells) <= MOST_CHANGING, "map", f"{self.shape} cells", allowed)
         self.layers, self.tiles, self.window = tuple(layers), tuple(tiles), window
@@ -210,7 +252,8 @@ class Painter:
         """
         empty, full = self.static_tiles(are_there=False), self.static_tiles(are_there=True)
         nothing = int(self.tile_id(outside))
-        codes = views.window_table(empty | full << 4, self.window, nothing | nothing << 4).astype(np.uint8)
+        both, is_torus = empty | full << 4, self.torus is not None
+        codes = views.window_table(both, self.window, nothing | nothing << 4, is_torus).astype(np.uint8)
         num_cells = -(-codes.shape[1] // WORD_BITS) * WORD_BITS
         codes = np.pad(codes, ((0, 0), (0, num_cells - codes.shape[1])))
         return codes.view("<u4").astype(np.uint32)
@@ -226,8 +269,8 @@ class Painter:
             tiles[tuple(layer.cells.T)] = self.tile_ids(layer)[0, int(is_shown)]
         return tiles
 
-    def tile_ids(self, layer: Layer | KindLayer) -> np.ndarray:
-        """The tile ids of nothing and of each kind of a layer, by viewer, `[1 or N, 1 + kinds]` uint8."""
+    def tile_ids(self, layer: AnyLayer) -> np.ndarray:
+        """The tile ids of nothing and of each kind of a layer, by viewer or owner, `[., 1 + kinds]` uint8."""
         return np.array([[self.tile_id(name) for name in row] for row in layer.tiles_by_kind], np.uint8)
 
     def tile_id(self, name: str) -> np.uint8:
@@ -259,7 +302,8 @@ class Painter:
         each kind of beam, and the bits of the number of agents (see `_number_agents`).
         """
         positions, headings = scene.positions, scene.headings
-        frame = compute_once(partial(views.window_frame, window=self.window))(positions, headings, positions, headings)
+        look = compute_once(partial(views.window_frame, window=self.window, torus=self.torus))
+        frame = look(positions, headings, positions, headings)
         join = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))
         planes = self._mark_layers(scene)
         for count, (kinds, rays) in zip(num_kinds, shots, strict=True):
@@ -272,32 +316,63 @@ class Painter:
         planes = []
         if self._plain:
             cells = np.concatenate([self.layers[k].cells for k in self._plain])
-            planes.append(self._mark_things([scene.things[k] for k in self._plain], cells, scene))
+            things: list[Any] = [scene.things[k] for k in self._plain]
+            planes += self._mark_things([those[:, None] for those in things], cells, scene)
         for k in self._kind_layers:
-            num_kinds = len(self.layers[k].tiles_by_kind[0]) - 1
-            is_set = [scene.things[k] >> np.int8(bit) & 1 != 0 for bit in range(num_kinds.bit_length())]
-            bits = [self._mark_things([those], self.layers[k].cells, scene) for those in is_set]
-            for kind in range(1, num_kinds + 1):
-                marks = [bit if kind >> place & 1 else ~bit for place, bit in enumerate(bits)]
-                planes.append(fold(jnp.bitwise_and, marks))
+            planes += self._mark_kinds(self.layers[k], scene.things[k], scene)
         return planes
 
-    def _mark_things(self, things: Sequence[jax.Array], cells: np.ndarray, scene: Scene) -> jax.Array:
+    def _mark_kinds(self, layer: AnyLayer, things: Any, scene: Scene) -> list[jax.Array]:
+        """The items of each kind of a layer in every agent's window; of an `OwnedLayer` by owner."""
+        num_kinds, (kinds, owners) = (
+            len(layer.tiles_by_kind[0]) - 1,
+            things if isinstance(things, Owned) else (things, None),
+        )
+        is_set = [kinds >> np.int8(bit) & 1 != 0 for bit in range(num_kinds.bit_length())]
+        num_agents = len(scene.headings)
+        if owners is not None:
+            is_set += [(owners + np.int8(1)) >> np.int8(bit) & 1 != 0 for bit in range(num_agents.bit_length())]
+        bits = self._mark_things([jnp.stack(is_set, 1)], layer.cells, scene)
+        planes = []
+        for kind in range(1, num_kinds + 1):
+            marks = [bits[place] if kind >> place & 1 else ~bits[place] for place in range(num_kinds.bit_length())]
+            planes.append(fold(jnp.bitwise_and, marks))
+        if owners is None:
+            return planes
+        viewer = with_trailing_axes(np.arange(1, num_agents + 1, dtype=np.uint32)[None], bits[0].ndim)
+        of_owners = enumerate(bits[num_kinds.bit_length() :])
+        is_own = fold(jnp.bitwise_and, [jnp.where(viewer >> place & 1 != 0, bit, ~bit) for place, bit in of_owners])
+        differs = [of_others != own for of_others, own in self.tile_ids(layer)[:, 1:].T]
+        kinds_apart = zip(planes, differs, strict=True)
+        parts = [[those & ~is_own, those & is_own] if apart else [those] for those, apart in kinds_apart]
+        return [plane for part in parts for plane in part]
+
+    def _mark_things(self, things: Sequence[jax.Array], cells: np.ndarray, scene: Scene) -> list[jax.Array]:
         """The things on these cells that are in every agent's window, `[words, N, ...]` uint32 of packed bits.
 
         Few things are marked one by one, which is faster than to cut all windows from the lines of the board.
+
+        Args:
+          things: `[n, P, ...]` bool, of each layer P things of each cell, and whether they are there.
+          cells: `[A, 2]` int32, the cells of all layers.
+          scene: has the viewers.
+
+        Returns:
+          For each of the P things `[words, N, ...]` uint32.
         """
         positions, headings = scene.positions, scene.headings
         if len(cells) > FEW_THINGS:
             lines = views.mark_lines(things, cells, self.shape)
-            rows = views.cut_lines(lines, positions, headings, self.window)
-            return compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))(rows)
+            planes = views.cut_lines(lines, positions, headings, self.window, self.torus)
+            join = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))
+            return [join(rows) for rows in planes]
         trailing = headings.shape[1:]
         at = jnp.broadcast_to(with_trailing_axes(cells, positions.ndim), (*cells.shape, *trailing))
-        look = compute_once(partial(views.window_frame, window=self.window))
+        look = compute_once(partial(views.window_frame, window=self.window, torus=self.torus))
         frame = look(at, jnp.zeros((len(cells), *trailing), jnp.int32), positions, headings)
-        is_there = jnp.concatenate(things)[:, None].astype(jnp.uint32)
-        return views.mark_numbers(frame, jnp.broadcast_to(is_there, frame.rows.shape), 1, self.window)[0]
+        is_there = jnp.concatenate(things).astype(jnp.uint32)
+        numbers = [jnp.broadcast_to(those[:, None], frame.rows.shape) for those in jnp.unstack(is_there, axis=1)]
+        return [views.mark_numbers(frame, number, 1, self.window)[0] for number in numbers]
 
     def _number_agents(self, scene: Scene) -> jax.Array:
         """The number of the tile of each agent j for viewer i, see `AGENTS`, `[N, N, ...]` uint32.
@@ -348,9 +423,8 @@ class Painter:
         marked, of_agents = bits[:-num_bits], bits[-num_bits:]
         low, high = static & np.uint32(0x0F0F0F0F), (static >> 4) & np.uint32(0x0F0F0F0F)
         tiles = choose(marked.pop(0), high, low) if self._plain else low
-        ids = [self.tile_ids(self.layers[k])[:, 1:].astype(np.uint32) for k in self._kind_layers]
-        for of_kind in [everywhere * those[:, kind, None] for those in ids for kind in range(those.shape[1])]:
-            tiles = choose(marked.pop(0), jnp.asarray(of_kind), tiles)
+        for of_kind in [of_kind for k in self._kind_layers for of_kind in self._ids_of_planes(self.layers[k])]:
+            tiles = choose(marked.pop(0), jnp.asarray(everywhere * of_kind), tiles)
         for name, is_beam in zip(names, marked, strict=True):
             if not self.is_beam_blocked:
                 is_beam &= is_not("void", tiles) & is_not("wall", tiles)
@@ -360,11 +434,19 @@ class Painter:
         tiles = choose(is_agent, number + everywhere * (self.tile_id(OTHERS[0]) - 1), tiles)
         return jnp.where(can_see[:, None], tiles, everywhere * self.tile_id("void"))
 
+    def _ids_of_planes(self, layer: AnyLayer) -> list[np.ndarray]:
+        """The tile id of each plane of `_mark_kinds`, `[1 or N, 1]` uint32, by viewer."""
+        ids = self.tile_ids(layer)[:, 1:].astype(np.uint32)
+        if isinstance(layer, OwnedLayer):
+            return [np.array([[tile]]) for kind in ids.T for tile in dict.fromkeys(kind)]
+        return [*ids.T[..., None]]
+
     def paint_board(self, scene: Scene) -> jax.Array:
         """The tile ids of the whole board, north at the top, `[H, W]` uint8; agents show their absolute heading."""
         height, width = self.shape
         shown = zip(self.layers, scene.things, strict=True)
-        ids = [jnp.asarray(self.tile_ids(layer)[0])[kind.astype(jnp.int32)] for layer, kind in shown]
+        kinds_of_cells = [(layer, those.kinds if isinstance(those, Owned) else those) for layer, those in shown]
+        ids = [jnp.asarray(self.tile_ids(layer)[0])[kind.astype(jnp.int32)] for layer, kind in kinds_of_cells]
         is_cell = self._thing_at < sum(len(layer.cells) for layer in self.layers)
         things = jnp.append(jnp.concatenate(ids), jnp.uint8(0))[self._thing_at]
         tiles = jnp.where(is_cell, things, self.static_tiles(are_there=False))
@@ -373,8 +455,9 @@ class Painter:
         kinds = [(name, beam.rays_of(kind)) for beam in scene.beams for kind, name in enumerate(beam.tiles)]
         for name, rays in kinds:
             first, last = beams.ray_segments(scene.positions, scene.headings, rays, self.side_start)
-            is_in_rows = (row >= first[None, None, :, 0]) & (row <= last[None, None, :, 0])
-            is_in_cols = (col >= first[None, None, :, 1]) & (col <= last[None, None, :, 1])
+            (first_row, first_col), (last_row, last_col) = first.T[:, None, None], last.T[:, None, None]
+            is_in_rows = (row - first_row) % height <= last_row - first_row  # on a torus a ray passes the edge
+            is_in_cols = (col - first_col) % width <= last_col - first_col
             is_beam = (is_in_rows & is_in_cols & (rays > 0).reshape(1, 1, -1)).any(2)
             if not self.is_beam_blocked:
                 is_beam &= (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))

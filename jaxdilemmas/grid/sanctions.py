@@ -99,9 +99,10 @@ def begin(state: Any, timeout_steps: jax.Array | int) -> Any:
 
 
 def hold(state: Any, actions: jax.Array) -> tuple[Any, jax.Array]:
-    """Frozen agents do not turn or move in this step, and are frozen for one step less afterwards.
+    """Agents that are frozen or leave do not turn or move. Frozen agents are frozen for one step less afterwards.
 
-    Their other actions stay the same; `sanction` delays the next shot of an agent that was hit.
+    So the cell of an agent that leaves is not free if a game calls `begin` after the moves. Other actions stay the
+    same; `sanction` delays the next shot of an agent that was hit.
 
     Args:
       state: a `SanctionState`.
@@ -111,7 +112,7 @@ def hold(state: Any, actions: jax.Array) -> tuple[Any, jax.Array]:
       The state and the actions, `[N, ...]` int32.
     """
     chex.assert_equal_shape([state.frozen, actions])
-    is_held = (state.frozen > 0) & (actions < BEAM)
+    is_held = ((state.frozen > 0) | state.leaves) & (actions < BEAM)
     return state.replace(frozen=jnp.maximum(state.frozen - 1, 0)), jnp.where(is_held, STAND, actions)
 
 

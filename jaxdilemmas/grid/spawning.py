@@ -16,6 +16,9 @@ from jaxdilemmas.grid.bits import count_bits, look_up_bits, mark_bits, nth_set_b
 from jaxdilemmas.grid.geometry import any_other, same_cell, take_agents, with_trailing_axes
 from jaxdilemmas.uniforms import uniform
 
+MOST_STEPS = np.iinfo(np.int8).max
+"""The largest number of steps that `count_up` counts."""
+
 
 def sample_distinct(key: jax.Array, population: int, count: int) -> jax.Array:
     """Draws `count` distinct indices below `population`, every ordered choice equally likely, `[count]` int32."""
@@ -97,6 +100,12 @@ def place_agents(
         earlier = earlier + is_one.astype(jnp.int32)
     free_cells = compute_once(nth_set_bit)(words, take_agents(chosen, jnp.stack(order)))
     return jnp.where(is_returning[:, None], jnp.moveaxis(jnp.asarray(cells)[free_cells], -1, 1), positions)
+
+
+def count_up(steps: jax.Array) -> jax.Array:
+    """One step more, `[n, ...]` int8; `MOST_STEPS` = 127 stays."""
+    chex.assert_type(steps, jnp.int8)
+    return jnp.minimum(steps, np.int8(MOST_STEPS - 1)) + np.int8(1)
 
 
 def count_down(alive: jax.Array, timers: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -20,7 +20,17 @@ import numpy as np
 
 from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.grid.bits import WORD_BITS, reverse_bits, shift_right
-from jaxdilemmas.grid.geometry import EAST, NORTH, SOUTH, STEPS, WEST, relative_coordinates, with_trailing_axes
+from jaxdilemmas.grid.geometry import (
+    EAST,
+    NORTH,
+    SOUTH,
+    STEPS,
+    WEST,
+    Torus,
+    pad_board,
+    relative_coordinates,
+    with_trailing_axes,
+)
 
 
 class Window(NamedTuple):
@@ -36,20 +46,21 @@ class Window(NamedTuple):
         return self.ahead + self.behind + 1, 2 * self.side + 1
 
 
-def window_table(layer: np.ndarray, window: Window, outside: int) -> np.ndarray:
+def window_table(layer: np.ndarray, window: Window, outside: int, is_torus: bool = False) -> np.ndarray:
     """Reads a static layer through every possible window.
 
     Args:
       layer: `[H, W]` integers.
       window: the part of the board that a viewer sees.
       outside: the value of cells off the board.
+      is_torus: whether opposite edges of the board meet; then no cell is off the board.
 
     Returns:
       `[H * W * 4, rows * cols]` uint16 (uint8 if the values allow it), by row-major cell and heading.
     """
     height, width = layer.shape
     margin = max(window)
-    padded = np.pad(layer, margin, constant_values=outside)
+    padded = pad_board(layer, margin, outside, is_torus)
     forward = np.arange(window.ahead, -window.behind - 1, -1)[:, None]
     right = np.arange(-window.side, window.side + 1)[None, :]
     rows, cols = np.mgrid[:height, :width] + margin
@@ -77,7 +88,8 @@ def mark_lines(layers: Sequence[jax.Array], cells: np.ndarray, shape: tuple[int,
     """Marks things on the lines of a board.
 
     Args:
-      layers: for each layer `[n, ...]` bool, which of its things are there; at least one thing in all.
+      layers: for each layer `[n, ...]` bool, which of its things are there; at least one thing in all. If there are
+        several kinds of mark, they are the second axis, as in `Lines`.
       cells: `[A, 2]` int32, the cells of the things of all layers; no cell has two things.
       shape: (H, W).
     """
@@ -106,30 +118,42 @@ def mark_lines(layers: Sequence[jax.Array], cells: np.ndarray, shape: tuple[int,
     return Lines(rows, compute_once(mark_cols)(rows))
 
 
-def cut_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window) -> jax.Array:
+def cut_lines(
+    lines: Lines, positions: jax.Array, headings: jax.Array, window: Window, torus: Torus = None
+) -> list[jax.Array]:
     """The marked cells that each viewer sees.
 
     Args:
-      lines: the marked cells of the board.
+      lines: the marked cells of the board, with an axis for each of P kinds of mark: `[., ., P, ...]`.
       positions: `[N, 2, ...]` int32, cells of the viewers.
       headings: `[N, ...]` int32.
       window: the part of the board that a viewer sees, at most 32 columns.
+      torus: see `geometry.Torus`; no cell of the board is twice in the window.
 
     Returns:
-      `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
+      For each kind of mark `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
     """
     chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
     num_rows, num_cols = window.shape
-    near = compute_once(partial(_near_lines, window=window))(lines, positions, headings)
+    near = compute_once(partial(_near_lines, window=window, is_torus=torus is not None))(lines, positions, headings)
 
-    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> jax.Array:
+    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> list[jax.Array]:
         start, is_upright, is_backward = _first_line(positions, headings, window)
-        seen = _take_lines(near, start, num_rows, range(FINE_BITS))  # [rows, K, N, ...]
+        seen = _take_lines(near, start, num_rows, range(FINE_BITS))  # [rows, K * P, N, ...]
         seen = jnp.where(is_backward, seen[::-1], seen)
         first = jnp.where(is_upright, positions[:, 1], positions[:, 0]) - window.side
-        words = [shift_right(seen[:, k], first - WORD_BITS * k) for k in range(seen.shape[1])]
-        row = fold(jnp.bitwise_or, words) & np.uint32(2**num_cols - 1)
-        return jnp.where(headings >= SOUTH, reverse_bits(row) >> np.uint32(WORD_BITS - num_cols), row)
+        starts = [first]
+        if torus is not None:
+            across = jnp.where(is_upright, np.int32(torus[1]), np.int32(torus[0]))
+            starts = [first, first - across, first + across]
+        planes, num_planes = [], lines.rows.shape[2]
+        for plane in range(num_planes):
+            words = enumerate(jnp.unstack(seen[:, plane::num_planes], axis=1))
+            parts = [shift_right(word, start - WORD_BITS * k) for k, word in words for start in starts]
+            row = fold(jnp.bitwise_or, parts) & np.uint32(2**num_cols - 1)
+            flipped = reverse_bits(row) >> np.uint32(WORD_BITS - num_cols)
+            planes.append(jnp.where(headings >= SOUTH, flipped, row))
+        return planes
 
     return compute_once(cut)(near, positions, headings)
 
@@ -152,8 +176,11 @@ def _first_line(positions: jax.Array, headings: jax.Array, window: Window) -> tu
     return line + margin - jnp.where(is_backward, window.behind, window.ahead), is_upright, is_backward
 
 
-def _near_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window) -> jax.Array:
-    """The lines of the board from the first one that each viewer may see, `[rows + 7, K, N, ...]` uint32."""
+def _near_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window, is_torus: bool) -> jax.Array:
+    """The lines of the board from the first one that each viewer may see, `[rows + 7, K * P, N, ...]` uint32.
+
+    The words of a line stand one after the other, each for all kinds of mark.
+    """
     start, is_upright, _ = _first_line(positions, headings, window)
     margin, num_lines = max(window.ahead, window.behind), max(lines.rows.shape[0], lines.cols.shape[0])
     num_bits = (num_lines + margin - 1).bit_length()
@@ -161,8 +188,13 @@ def _near_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window:
     length = window.shape[0] + 2**num_bits - 1
 
     def pad(lines: jax.Array) -> jax.Array:
-        after = (length - margin - lines.shape[0], num_words - lines.shape[1])
-        return jnp.pad(lines, [(margin, after[0]), (0, after[1]), *[(0, 0)] * (lines.ndim - 2)])
+        none = [(0, 0)] * (lines.ndim - 2)
+        around = [(margin, length - margin - lines.shape[0]), (0, 0), *none]
+        lines = jnp.pad(
+            jnp.pad(lines, around, mode="wrap" if is_torus else "constant"),
+            [(0, 0), (0, num_words - lines.shape[1]), *none],
+        )
+        return lines.reshape(length, -1, *lines.shape[3:])
 
     rows, cols = compute_once(pad)(lines.rows), compute_once(pad)(lines.cols)
     chosen = jnp.where(is_upright, rows[:, :, None], cols[:, :, None])
@@ -193,7 +225,12 @@ class Frame(NamedTuple):
 
 
 def window_frame(
-    others: jax.Array, other_headings: jax.Array, positions: jax.Array, headings: jax.Array, window: Window
+    others: jax.Array,
+    other_headings: jax.Array,
+    positions: jax.Array,
+    headings: jax.Array,
+    window: Window,
+    torus: Torus = None,
 ) -> Frame:
     """Where agents or things are in the windows of viewers.
 
@@ -203,8 +240,9 @@ def window_frame(
       positions: `[N, 2, ...]` int32, cells of the viewers.
       headings: `[N, ...]` int32.
       window: the part of the board that a viewer sees.
+      torus: see `geometry.Torus`.
     """
-    forward, right = (part.swapaxes(0, 1) for part in relative_coordinates(positions, headings, others))
+    forward, right = (part.swapaxes(0, 1) for part in relative_coordinates(positions, headings, others, torus))
     return Frame(window.ahead - forward, window.side + right, (other_headings[:, None] - headings[None]) & 3)
 
 

@@ -223,7 +223,7 @@ def test_of_two_that_hit_each_other_the_one_with_the_higher_priority_is_the_row_
         np.testing.assert_allclose(state.pending_rewards, due, rtol=1e-6)
     hits = np.where(np.eye(2, dtype=bool), False, True)
     for order, row in (([0, 1], 0), ([1, 0], 1)):
-        struck = Struck(jnp.asarray(hits), jnp.zeros((2, 2), jnp.int32), *[jnp.zeros(())] * 3)  # type: ignore[arg-type]
+        struck = Struck(jnp.asarray(hits), jnp.zeros((2, 2), jnp.int32), *[jnp.zeros(())] * 4)  # type: ignore[arg-type]
         met = choose_meetings(struck, meet(env), jnp.array(order, jnp.int32), None)
         assert np.argwhere(met).tolist() == [[row, 1 - row]]
 
@@ -234,7 +234,7 @@ def test_hits_of_the_left_ray_come_before_those_of_the_right_and_of_the_middle_o
     state = put(env, [[1, 1], [1, 2], [2, 2], [2, 4]], [EAST] * 4, inventories=jnp.full((4, 2), 2, jnp.int32))
     for targets, first in (([1, 2, 3], 3), ([1, 2], 2), ([1], 1)):
         given = jnp.zeros((4, 4), bool).at[0, jnp.array(targets)].set(True)
-        struck = Struck(given, right, *[jnp.zeros(())] * 3)  # type: ignore[arg-type]
+        struck = Struck(given, right, *[jnp.zeros(())] * 4)  # type: ignore[arg-type]
         assert np.argwhere(choose_meetings(struck, state, jnp.arange(4), None)).tolist() == [[0, first]]
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdilemmas.grid import beams, geometry, items, lab2d, movement, sanctions, spawning
+from jaxdilemmas.grid import barriers, beams, claims, geometry, items, lab2d, movement, sanctions, spawning
 from jaxdilemmas.grid.maps import index_of_cells
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -96,6 +96,21 @@ def play_sanctions(*fields: jax.Array) -> tuple[jax.Array, ...]:
     return state.frozen, state.marked_for, state.leaves, state.cooldowns, state.timeouts, held
 
 
+ON_RAY, HEALTH = RNG.integers(0, 13, (N, 3, 2, B)).astype(np.int32), RNG.integers(0, 3, (12, B)).astype(np.int8)
+OWNERS = RNG.integers(-1, N, (12, B)).astype(np.int8)
+
+
+def fire(order: jax.Array, on_ray: jax.Array, reach: jax.Array, health: jax.Array) -> Any:
+    packed = barriers.pack_health(health)
+    return barriers.fire_in_order(order, on_ray, reach, packed.low | packed.high, packed, 2)
+
+
+def claim(owners: jax.Array, near: jax.Array, far: jax.Array, is_beam: jax.Array, priorities: jax.Array) -> Any:
+    state = claims.ClaimState(owners, jnp.abs(owners), owners > 1)
+    state, taken = claims.claim(state, near, far, is_beam, priorities)
+    return state.owners, state.claimed_for, state.dry, taken
+
+
 CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "relative_coordinates": (geometry.relative_coordinates, (POSITIONS, HEADINGS, CELLS)),
     "cell_index": (lambda positions: geometry.cell_index(positions, 6), (POSITIONS,)),
@@ -118,6 +133,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "items.first_on_rays": (items.first_on_rays, (KINDS, ON_RAYS, REACH[:, :1])),
     "items.collect": (take_items, (KINDS, POSITIONS, IS_PRESENT)),
     "sanctions": (play_sanctions, (FROZEN, MARKED_FOR, LEAVES, COOLDOWNS, ACTIONS, COUNTS)),
+    "barriers": (fire, (ACTIONS, ON_RAY, REACH, HEALTH)),
+    "claims.claim": (claim, (OWNERS, ON_RAY[:, 0, 0], ON_RAY[:, 0, 1], IS_PRESENT, PRIORITIES)),
+    "claims.count_by_owner": (claims.count_by_owner, (OWNERS, OWNERS >= 0, ~IS_PRESENT)),
     "regrow_by_density": (regrow, (APPLES, GROWTH)),
     "ray_segments": (beams.ray_segments, (POSITIONS, HEADINGS, REACH)),
     "start_timers": (lambda alive, timers: spawning.start_timers(alive, timers, 4), (ALIVE, TIMERS)),
