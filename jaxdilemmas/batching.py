@@ -218,7 +218,7 @@ def replace_if_any(
 
     def choose(predicate: jax.Array, state: Any, operands: Any) -> Any:
         new = compute_if_any(function, predicate, *jax.lax.stop_gradient(operands))
-        return jax.tree.map(lambda new, old: jnp.where(predicate, new, old), new, state)
+        return _select(predicate, new, state)
 
     if not is_batched_last:
         return choose(predicate, state, operands)
@@ -234,7 +234,7 @@ def replace_if_any(
         def replace(predicate: jax.Array, last: Any, operands: Any) -> Any:
             new = jax.vmap(lambda operands: function(*operands), (in_axes,), axis_size=size)(operands)
             with jax.numpy_rank_promotion("allow"):
-                return jax.tree.map(lambda new, old: jnp.where(predicate, jnp.moveaxis(new, 0, -1), old), new, last)
+                return _select(predicate, jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), new), last)
 
         last = jax.tree.map(partial(_batch_to_last, size), state, in_batched[1])
         last = jax.tree.map(lambda leaf: leaf if leaf.ndim else jnp.broadcast_to(leaf, (size,)), last)
@@ -249,6 +249,11 @@ def replace_if_any(
         return jax.jvp(choose, arguments, tangents)
 
     return call(predicate, state, operands)
+
+
+def _select(predicate: jax.Array, new: Any, old: Any) -> Any:
+    """`new` where the predicate is True, else `old`. `jnp.where` alone makes a constant of an array without entries."""
+    return vary_alike(jax.tree.map(partial(jnp.where, predicate), new, old), predicate)
 
 
 def fold(operation: Callable[[jax.Array, jax.Array], jax.Array], parts: Iterable[jax.Array]) -> jax.Array:

@@ -105,6 +105,21 @@ def test_a_loop_may_begin_with_a_constant_that_will_differ_by_device() -> None:
         over_devices(partial(count, is_alike=False), x)
 
 
+@pytest.mark.parametrize("is_last", [False, True])
+def test_arrays_without_entries_that_are_replaced_differ_by_device_as_before(is_last: bool) -> None:
+    def begin(x: jax.Array) -> dict[str, jax.Array]:
+        return {"x": 0 * x, "none": jnp.ones(0, bool)}
+
+    def play(x: jax.Array) -> jax.Array:
+        state = vary_alike({"x": x[0], "none": jnp.ones(0, bool)}, x)
+        replace = partial(replace_if_any, begin, is_batched_last=is_last)
+        body = lambda state, ends: (replace(ends, state, state["x"]), state["x"])  # noqa: E731
+        return jax.lax.scan(body, state, x > 2)[1]
+
+    x = jnp.arange(1.0, 4.0)[None].repeat(jax.device_count(), axis=0)
+    assert (over_devices(jax.vmap(play), x) == 1).all()
+
+
 def test_outside_of_shard_map_arrays_stay_what_they_are() -> None:
     assert vary_alike(X, X) is X
 
