@@ -124,3 +124,4 @@ def test_random_play_gives_what_it_gives_in_the_original() -> None:
     ours, our_error = np.mean(returns), np.std(returns, ddof=1) / NUM_EPISODES**0.5
     assert abs(ours - mean) < 3 * np.hypot(error, our_error), f"{ours} +- {our_error}"
     assert np.mean(lengths) == pytest.approx(866, abs=60)
+    assert np.mean(np.asarray(returns) != 0) > 0.9  # a game without coins would be as near to the original's mean

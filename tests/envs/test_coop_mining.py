@@ -7,9 +7,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.coop_mining import GOLD, IRON, PARTIAL, CoopMining
 from jaxdilemmas.grid.views import Window
-from tests.reference.compiling import USUAL_OPTIONS
 from tests.reference.coop_mining import CoopMining as SlowMining
-from tests.reference.mining_recordings import MiningRecording
 from tests.reference.rollouts import act, as_draws, observe, put, random_actions, random_draws, replay_like, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -25,8 +23,6 @@ WPPAA APP
 """
 ROW = "WWWWWWWWW\nWPAAAAAPW\nWPPPPPPPW\nWWWWWWWWW"
 """Ore cells are (1, 2) to (1, 6)."""
-
-RECORDINGS = sorted(path.stem for path in MiningRecording.folder.glob("*.npz"))
 
 
 class Pit(CoopMining):
@@ -87,42 +83,6 @@ def test_crowd_plays_like_the_slow_game(movement: str) -> None:
             assert getattr(rollout.states, field).dtype == leaf.dtype
     assert min(gold, iron) > 20
     assert ends > 10
-
-
-def test_recordings_are_six_and_the_board_is_theirs() -> None:
-    assert len(RECORDINGS) == 6
-    recording = MiningRecording.load(RECORDINGS[0], "sequential")
-    for name, key in (("walls", "walls"), ("ore_cells", "item_cells"), ("spawn_cells", "spawn_cells")):
-        np.testing.assert_array_equal(getattr(recording.env, name), recording.arrays[key])
-    assert (len(recording.env.ore_cells), len(recording.env.spawn_cells)) == (538, 18)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDINGS)
-def test_every_recorded_step_is_that_of_the_original(name: str) -> None:
-    recording = MiningRecording.load(name, "sequential")
-    assert recording.find_differences(recording.num_steps) == {}
-
-
-@pytest.mark.slow
-def test_random_play_returns_what_it_returns_in_the_original() -> None:
-    env = jaxdilemmas.make("coop_mining", extras=False)
-
-    def play_one(key: jax.Array) -> jax.Array:
-        def step(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-            key_act, key_step = jax.random.split(key)
-            actions = jax.random.randint(key_act, (6,), 0, 8)
-            draws = env.draw(key_step, state, env.default_params)
-            state, rewards, *_ = env.transition(draws, state, actions, env.default_params)
-            return state, rewards.mean()
-
-        key_start, key_steps = jax.random.split(key)
-        start = env.initial_state(key_start, env.default_params)
-        return jax.lax.scan(step, start, jax.random.split(key_steps, 1000))[1].sum()
-
-    returns = jax.jit(jax.vmap(play_one), compiler_options=USUAL_OPTIONS)(jax.random.split(jax.random.key(100), 64))
-    mean, error = float(np.mean(returns)), float(np.std(returns, ddof=1) / 8)
-    assert abs(mean - 7.71) < 3 * np.hypot(error, 0.44), f"{mean} +- {error}"
 
 
 def test_iron_pays_every_agent_that_hits_it_in_the_step_and_is_gone(env: CoopMining) -> None:

@@ -7,9 +7,7 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.gift_refinements import GiftRefinements
 from jaxdilemmas.grid.views import Window
-from tests.reference.compiling import USUAL_OPTIONS
 from tests.reference.gift_refinements import GiftRefinements as SlowGifts
-from tests.reference.mining_recordings import GiftRecording
 from tests.reference.rollouts import act, as_draws, put, random_actions, random_draws, replay_like, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
@@ -25,8 +23,6 @@ WPPAA APP
 """
 ROW = "WWWWWWWWWW\nWPAAAAAAPW\nWPPPPPPPPW\nWWWWWWWWWW"
 """Token cells are (1, 2) to (1, 7)."""
-
-RECORDINGS = sorted(path.stem for path in GiftRecording.folder.glob("*.npz"))
 
 
 class Pit(GiftRefinements):
@@ -87,41 +83,6 @@ def test_crowd_plays_like_the_slow_game(movement: str) -> None:
             assert getattr(rollout.states, field).dtype == leaf.dtype
     assert min(gifts, consumed) > 50
     assert ends > 10
-
-
-def test_recordings_are_six_and_the_board_is_theirs() -> None:
-    assert len(RECORDINGS) == 6
-    recording = GiftRecording.load(RECORDINGS[0], "sequential")
-    for name, key in (("walls", "walls"), ("token_cells", "item_cells"), ("spawn_cells", "spawn_cells")):
-        np.testing.assert_array_equal(getattr(recording.env, name), recording.arrays[key])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDINGS)
-def test_every_recorded_step_is_that_of_the_original(name: str) -> None:
-    recording = GiftRecording.load(name, "sequential")
-    assert recording.find_differences(recording.num_steps) == {}
-
-
-@pytest.mark.slow
-def test_random_play_returns_what_it_returns_in_the_original() -> None:
-    env = jaxdilemmas.make("gift_refinements", extras=False)
-
-    def play_one(key: jax.Array) -> jax.Array:
-        def step(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-            key_act, key_step = jax.random.split(key)
-            actions = jax.random.randint(key_act, (6,), 0, 9)
-            draws = env.draw(key_step, state, env.default_params)
-            state, rewards, *_ = env.transition(draws, state, actions, env.default_params)
-            return state, rewards.mean()
-
-        key_start, key_steps = jax.random.split(key)
-        start = env.initial_state(key_start, env.default_params)
-        return jax.lax.scan(step, start, jax.random.split(key_steps, 1000))[1].sum()
-
-    returns = jax.jit(jax.vmap(play_one), compiler_options=USUAL_OPTIONS)(jax.random.split(jax.random.key(100), 64))
-    mean, error = float(np.mean(returns)), float(np.std(returns, ddof=1) / 8)
-    assert abs(mean - 8.39) < 3 * np.hypot(error, 0.43), f"{mean} +- {error}"
 
 
 def test_gifts_fill_an_inventory_of_fifteen(env: GiftRefinements) -> None:

@@ -109,9 +109,10 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(game: str) -> None:
 )
 def test_every_game_plays_like_the_slow_one(game: str, options: dict[str, Any]) -> None:
     env = InTheMatrix(game, extras=False, **options)
-    totals = [compare(env, seed, 200, min_steps=50, ending_interval=4, freeze_steps=3) for seed in range(2)]
-    assert sum(total["collected"] for total in totals) > 3
-    assert sum(total["ends"] for total in totals) > (0 if "episode_ending" in options else -1)
+    totals = [compare(env, seed, 400, min_steps=50, ending_interval=4, freeze_steps=3) for seed in range(4)]
+    assert sum(total["collected"] for total in totals) > 20
+    ends = sum(total["ends"] for total in totals)
+    assert ends > 0 if "episode_ending" in options else ends == 0 or options["map"] == "one_shot"
 
 
 # Boards and payoffs
