@@ -12,7 +12,6 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import beams, lab2d, river
@@ -88,7 +87,7 @@ class Cleanup(GridEnvironment):
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
-      extras: whether agents observe `river.EXTRAS` beside their view; observations are then an `Observation`.
+      extras: whether agents observe the numbers `extra_names` beside their view, as an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -104,6 +103,7 @@ class Cleanup(GridEnvironment):
     window = lab2d.WINDOW
     beam_side_start = lab2d.SIDE_START
     num_actions = 9
+    extra_names = river.EXTRAS
     rays_stop_at_waste = True
     tiles = river.TILES
     colours = river.COLOURS
@@ -119,9 +119,8 @@ class Cleanup(GridEnvironment):
         extras: bool = False,
         **params: Any,
     ) -> None:
-        check_flag("extras", extras)
         board, layer, self.starts_dirty = river.read_river(map, *self.boards)
-        super().__init__(board, num_agents, observation, [layer], river.EXTRAS if extras else ())
+        super().__init__(board, num_agents, observation, [layer], extras)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
         self.river_cells = layer.cells
@@ -174,7 +173,7 @@ class Cleanup(GridEnvironment):
 
     def observe_extras(self, state: State, params: Params) -> jax.Array:
         """The numbers `river.EXTRAS`, `[N, 3]` float32."""
-        return lab2d.observe_beams(state.cooldowns, (params.fine_cooldown, params.clean_cooldown), state.timeouts)
+        return river.observe_beams(state, params)
 
     def scene(self, state: State) -> Scene:
         """Paints apples and waste, and beams of both kinds up to the cells that they reached."""

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition
 from jaxdilemmas.grid import beams, lab2d, river
@@ -79,12 +78,9 @@ class CleanupMeltingPot(GridEnvironment):
     Args:
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is 5000.
+      episode_ending, movement: see `lab2d.ending_params`.
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
-      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
-        rule of the other games here.
-      extras: whether agents observe `river.EXTRAS` beside their view; observations are then an `Observation`.
+      extras: whether agents observe the numbers `extra_names` beside their view, as an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -102,6 +98,7 @@ class CleanupMeltingPot(GridEnvironment):
     window = lab2d.WINDOW
     beam_side_start = lab2d.SIDE_START
     num_actions = 9
+    extra_names = river.EXTRAS
     rays_stop_at_waste = True
     tiles = river.TILES
     colours = river.COLOURS
@@ -119,11 +116,10 @@ class CleanupMeltingPot(GridEnvironment):
         extras: bool = False,
         **params: Any,
     ) -> None:
-        check_flag("extras", extras)
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         board, layer, self.starts_dirty = river.read_river(map, *self.boards)
-        super().__init__(board, num_agents, observation, [layer], river.EXTRAS if extras else ())
+        super().__init__(board, num_agents, observation, [layer], extras)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(self.beam_length, lab2d.NUM_RAYS // 2)
         self.river_cells = layer.cells
@@ -176,7 +172,7 @@ class CleanupMeltingPot(GridEnvironment):
 
     def observe_extras(self, state: State, params: Params) -> jax.Array:
         """The numbers `river.EXTRAS`, `[N, 3]` float32."""
-        return lab2d.observe_beams(state.cooldowns, (params.fine_cooldown, params.clean_cooldown), state.timeouts)
+        return river.observe_beams(state, params)
 
     def scene(self, state: State) -> Scene:
         """Paints apples and waste, and beams of both kinds up to the cells that they reached."""

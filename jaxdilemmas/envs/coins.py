@@ -82,10 +82,7 @@ class Coins(GridEnvironment):
       height: rows inside the walls, 10 to 15.
       num_agents: 2; they start on the two spawn cells in random order.
       observation: "tiles", "one_hot" or "rgb".
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is 5000.
-      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
-        rule of the other games here.
+      episode_ending, movement: see `lab2d.ending_params`.
       **params: fields of `Params`.
 
     Raises:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.arguments import check_count, check_flag, require
+from jaxdilemmas.arguments import check_count, require
 from jaxdilemmas.batching import batched, compute_once
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
 from jaxdilemmas.envs.mines import read_mine
@@ -31,9 +31,6 @@ NOBODY = -1
 
 MOST_PARTIAL_STEPS = 127
 """The largest int8."""
-
-EXTRAS = ("ready_to_mine",)
-"""The number that agents observe beside their view: 1 if the beam is ready, less while it cools down."""
 
 
 class Params(lab2d.EndingParams):
@@ -93,13 +90,10 @@ class CoopMining(GridEnvironment):
     Args:
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is 5000.
+      episode_ending, movement: see `lab2d.ending_params`.
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       beam_length: cells of the beam.
-      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
-        rule of the other games here.
-      extras: whether agents observe the number `EXTRAS` beside their view; observations are then an `Observation`.
+      extras: whether agents observe the number `extra_names` beside their view, as an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -115,6 +109,7 @@ class CoopMining(GridEnvironment):
     tiles = ("void", "floor", "iron", "gold", "partial_gold", "wall", "beam", *OTHERS, "self")
     colours = PALETTE | {"iron": (160, 130, 120), "gold": (240, 200, 40), "partial_gold": (170, 120, 20)}
     policy_module = "jaxdilemmas.policies.coop_mining"
+    extra_names = ("ready_to_mine",)
 
     def __init__(
         self,
@@ -127,12 +122,11 @@ class CoopMining(GridEnvironment):
         extras: bool = True,
         **params: Any,
     ) -> None:
-        check_flag("extras", extras)
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         board = read_mine(map, "ore")
         layer = KindLayer([["iron", "gold", "partial_gold"]], "floor", cells_of(board["ore"]))
-        super().__init__(board, num_agents, observation, [layer], EXTRAS if extras else ())
+        super().__init__(board, num_agents, observation, [layer], extras)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(beam_length)
         self.ore_cells, self.ore_index_at = layer.cells, index_of_cells(layer.cells, self.walls.shape)
@@ -181,7 +175,7 @@ class CoopMining(GridEnvironment):
         return state, rewards, lab2d.may_end(draws, state.step_count, params) & self.ends_by_chance, mined
 
     def observe_extras(self, state: State, params: Params) -> jax.Array:
-        """The number `EXTRAS`, `[N, 1]` float32."""
+        """The number `extra_names`, `[N, 1]` float32."""
         return lab2d.observe_beams(state.cooldowns, (params.mining_cooldown,), state.timeouts)[:, :1]
 
     def scene(self, state: State) -> Scene:

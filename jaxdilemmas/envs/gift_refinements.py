@@ -10,7 +10,6 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
 from jaxdilemmas.envs.mines import read_mine
@@ -27,9 +26,6 @@ CONSUME = 8
 
 RAW, REFINED, FINAL = range(3)
 """Kinds of token."""
-
-EXTRAS = ("ready_to_gift", "raw", "refined", "final")
-"""The numbers that agents observe beside their view: 1 if the beam is ready, less while it cools down; own tokens."""
 
 
 class Params(lab2d.EndingParams):
@@ -82,13 +78,10 @@ class GiftRefinements(GridEnvironment):
     Args:
       num_agents: N; agents start on distinct random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is 5000.
+      episode_ending, movement: see `lab2d.ending_params`.
       map: "default", a board drawn as text, or the `pathlib.Path` of a file; see docs/boards.md.
       beam_length: cells of the beam.
-      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
-        rule of the other games here.
-      extras: whether agents observe the numbers `EXTRAS` beside their view; observations are then an `Observation`.
+      extras: whether agents observe the numbers `extra_names` beside their view, as an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -106,6 +99,7 @@ class GiftRefinements(GridEnvironment):
     tiles = ("void", "floor", "token", "wall", "beam", *OTHERS, "self")
     colours = PALETTE | {"token": (240, 200, 40)}
     policy_module = "jaxdilemmas.policies.gift_refinements"
+    extra_names = ("ready_to_gift", "raw", "refined", "final")
 
     def __init__(
         self,
@@ -118,12 +112,11 @@ class GiftRefinements(GridEnvironment):
         extras: bool = True,
         **params: Any,
     ) -> None:
-        check_flag("extras", extras)
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         board = read_mine(map, "token")
         layer = Layer("token", "floor", cells_of(board["token"]))
-        super().__init__(board, num_agents, observation, [layer], EXTRAS if extras else ())
+        super().__init__(board, num_agents, observation, [layer], extras)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(beam_length)
         self.token_cells, self.token_index_at = layer.cells, index_of_cells(layer.cells, self.walls.shape)
@@ -180,7 +173,7 @@ class GiftRefinements(GridEnvironment):
         return state, consumed.astype(jnp.float32), is_over, info
 
     def observe_extras(self, state: State, params: Params) -> jax.Array:
-        """The numbers `EXTRAS`, `[N, 4]` float32."""
+        """The numbers `extra_names`, `[N, 4]` float32."""
         ready = lab2d.observe_beams(state.cooldowns, (params.gift_cooldown,), state.timeouts)[:, :1]
         return jnp.concatenate([ready, state.inventories.astype(jnp.float32)], axis=1)
 

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.arguments import check_flag
 from jaxdilemmas.batching import batched, fold
 from jaxdilemmas.environment import Transition, check_counts
 from jaxdilemmas.grid import lab2d, spawning
@@ -88,9 +87,6 @@ WWWWWWWWWWWWWWWWWWWWWWWW
 }
 """Source: google-deepmind/meltingpot @ 81ee2e7 (Apache-2.0)."""
 
-EXTRAS = ("ready_to_zap", "is_out")
-"""The numbers that agents may observe beside their view; see `lab2d.observe_beams`."""
-
 NUM_INSIDE = 2
 """Number of agents that start close to the apples."""
 
@@ -164,11 +160,8 @@ class Harvest(GridEnvironment):
         random spawn cells.
       observation: "tiles", "one_hot" or "rgb".
       beam_length: cells of each ray of the beam; by default that of the map, 3 on your own board.
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is 5000.
-      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
-        rule of the other games here.
-      extras: whether agents observe the numbers `EXTRAS` beside their view; observations are then an `Observation`.
+      episode_ending, movement: see `lab2d.ending_params`.
+      extras: whether agents observe the numbers `extra_names` beside their view, as an `Observation`.
       **params: fields of `Params`.
 
     Raises:
@@ -182,6 +175,7 @@ class Harvest(GridEnvironment):
     window = lab2d.WINDOW
     beam_side_start = lab2d.SIDE_START
     policy_module = "jaxdilemmas.policies.gathering"
+    extra_names = ("ready_to_zap", "is_out")
     regrowth_counts = (1, 2, 3)
 
     def __init__(
@@ -195,11 +189,10 @@ class Harvest(GridEnvironment):
         extras: bool = False,
         **params: Any,
     ) -> None:
-        check_flag("extras", extras)
         numbers = lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         variant, board = read_board(map, MAPS, parse_variant)
-        super().__init__(board, num_agents, observation, extras=EXTRAS if extras else ())
+        super().__init__(board, num_agents, observation, extras=extras)
         self.inside_cells = cells_of(board["inside"])
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(variant.beam_length if beam_length is None else beam_length, lab2d.NUM_RAYS // 2)
@@ -248,7 +241,7 @@ class Harvest(GridEnvironment):
         return outcome(state, collected, given, terminated=is_over)
 
     def observe_extras(self, state: State, params: Params) -> jax.Array:
-        """The numbers `EXTRAS`, `[N, 2]` float32."""
+        """The numbers `extra_names`, `[N, 2]` float32."""
         return lab2d.observe_beams(state.cooldowns, (params.zap_cooldown,), state.timeouts)
 
     def scene(self, state: State) -> Scene:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdilemmas.arguments import check_choice, check_flag
+from jaxdilemmas.arguments import check_choice
 from jaxdilemmas.batching import batched, compute_once, fold
 from jaxdilemmas.environment import Transition, check_counts, check_numbers
 from jaxdilemmas.envs.matrices import GAMES, check_payoffs, choose_rules, parse, pay
@@ -100,9 +100,7 @@ class InTheMatrix(GridEnvironment):
       payoffs: `[2, K, K]`, the matrices of the row and the column player, by class of the row and of the column. None
         means those of the game.
       rules: the name of the numbers in `matrices.RULES`. None means those of the map, and "arena" for your own board.
-      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
-        describes, and is then `terminated`; `max_steps` is that of the rules, mostly 5000.
-      movement: "sequential" or "simultaneous", see docs/harvest.md.
+      episode_ending, movement: see `lab2d.ending_params`; the largest number of steps is that of the rules.
       extras: whether agents observe numbers beside their view; see `observe_extras`.
       **params: fields of `Params`.
 
@@ -137,7 +135,6 @@ class InTheMatrix(GridEnvironment):
         **params: Any,
     ) -> None:
         check_choice("game", game, GAMES)
-        check_flag("extras", extras)
         lab2d.ending_params(movement, episode_ending)
         self.movement, self.ends_by_chance = movement, episode_ending == "stochastic"
         self.payoffs = check_payoffs(GAMES[game].payoffs if payoffs is None else payoffs)
@@ -153,7 +150,8 @@ class InTheMatrix(GridEnvironment):
         self.has_roles = GAMES[game].has_roles
         layer = KindLayer([resources], "floor", self.resource_cells)
         agents = chosen.num_agents if num_agents is None else num_agents
-        super().__init__(board, agents, observation, [layer], self._name_extras() if extras else ())
+        self.extra_names = self._name_extras()
+        super().__init__(board, agents, observation, [layer], extras)
         self.check_num_agents(len(self.spawn_cells))
         self.set_beam(BEAM_LENGTH, lab2d.NUM_RAYS // 2)
         self.is_row = np.arange(self.num_agents) < (self.num_agents + 1) // 2

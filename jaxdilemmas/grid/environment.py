@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.arguments import check_choice, check_count, check_num_agents, numbers_from
+from jaxdilemmas.arguments import check_choice, check_count, check_flag, check_num_agents, numbers_from
 from jaxdilemmas.batching import batch_last, compute_once
 from jaxdilemmas.environment import Environment, Observed, Transition, check_counts, require
 from jaxdilemmas.grid import beams, spawning
@@ -147,10 +147,10 @@ class GridEnvironment(Environment):
       num_agents: N.
       observation: "tiles", "one_hot" or "rgb".
       layers: things other than apples that come and go.
-      extras: names of the numbers that agents observe beside their view, which `observe_extras` computes.
+      extras: whether agents observe the numbers `extra_names` beside their view.
 
     Raises:
-      ValueError: `observation` or `num_agents` is not allowed; see `Painter` for the board.
+      ValueError: `observation`, `num_agents` or `extras` is not allowed; see `Painter` for the board.
 
     Attributes:
       walls: `[H, W]` bool.
@@ -168,7 +168,8 @@ class GridEnvironment(Environment):
       palette: `[len(tiles), 3]` uint8.
       window: the part of the board that an agent sees.
       outside: name of the tile of cells off the board.
-      extras: names of the numbers that agents observe beside their view.
+      extra_names: names of the numbers that agents may observe beside their view; `observe_extras` computes them.
+      has_extras: whether they observe them.
       painter: paints observations and boards.
     """
 
@@ -177,6 +178,7 @@ class GridEnvironment(Environment):
     window: Window
     outside: str = "void"
     num_actions: int = 8
+    extra_names: tuple[str, ...] = ()
     second_action: str = "clean"
     movement: str = "simultaneous"
     tiles: tuple[str, ...] = TILES
@@ -192,12 +194,13 @@ class GridEnvironment(Environment):
         num_agents: int,
         observation: str,
         layers: Sequence[AnyLayer] = (),
-        extras: tuple[str, ...] = (),
+        extras: bool = False,
     ) -> None:
         check_choice("observation", observation, OBSERVATION_KINDS)
         self.num_agents = check_num_agents(num_agents)
         self.observation = observation
-        self.extras = extras
+        check_flag("extras", extras)
+        self.has_extras = bool(extras)
         self.walls = board["wall"]
         has_apples = "apple" in self.tiles
         self.apple_cells = cells_of(board["apple"] if has_apples else np.zeros_like(self.walls))
@@ -245,7 +248,7 @@ class GridEnvironment(Environment):
     @property
     def observation_space(self) -> Space | WithExtras:
         """Box of uint8: tile ids `[h, w]`, one-hot `[h, w, tiles]` or RGB `[h, w, 3]`; with extras a `WithExtras`."""
-        return WithExtras(self.view_space, self.extras) if self.extras else self.view_space
+        return WithExtras(self.view_space, self.extra_names) if self.has_extras else self.view_space
 
     @property
     def view_space(self) -> Space:
@@ -320,7 +323,7 @@ class GridEnvironment(Environment):
     def observe(self, state: Any, params: Any) -> Observed:
         """Each agent's view, in the kind that the game was made with, `[N, ...]` uint8; with extras beside it."""
         view = self.view(state)
-        return Observation(view, self.observe_extras(state, params)) if self.extras else view
+        return Observation(view, self.observe_extras(state, params)) if self.has_extras else view
 
     def view(self, state: Any) -> jax.Array:
         """What each agent sees of the board, `[N, ...]` uint8."""

@@ -181,6 +181,12 @@ def find_zaps(
 def ending_params(movement: str, episode_ending: str) -> dict[str, int]:
     """Checks the arguments that every game of Melting Pot takes.
 
+    Args:
+      movement: "sequential", one agent after the other in random order as in Melting Pot, or "simultaneous", by the
+        rule of the other games here.
+      episode_ending: "clock", after `max_steps` = 1000, or "stochastic": the episode may end in the steps that `Params`
+        describes, and is then `terminated`; `max_steps` is 5000.
+
     Returns:
       The params that the episode ending changes if the user does not set them.
 

@@ -37,7 +37,17 @@ FINE, CLEAN = range(2)
 
 
 EXTRAS = ("ready_to_fine", "ready_to_clean", "is_out")
-"""The numbers that agents may observe beside their view; see `lab2d.observe_beams`."""
+"""The numbers that agents may observe beside their view; see `observe_beams`."""
+
+
+def observe_beams(state: Any, params: Any) -> jax.Array:
+    """The numbers `EXTRAS`, `[N, 3]` float32; see `lab2d.observe_beams`.
+
+    Args:
+      state: has `cooldowns` `[N, 2]` int32 and `timeouts` `[N]` int32.
+      params: has the cooldowns of both beams.
+    """
+    return lab2d.observe_beams(state.cooldowns, (params.fine_cooldown, params.clean_cooldown), state.timeouts)
 
 
 def read_river(
