@@ -34,6 +34,8 @@ class Keyboard(NamedTuple):
     stand: int
 
 
+FOUR_WAYS = {"right": "ArrowRight d", "down": "ArrowDown s", "left": "ArrowLeft a", "up": "ArrowUp w", "stay": "."}
+
 FAMILIES = {
     "boards": {
         "forward": "ArrowUp w",
@@ -47,14 +49,8 @@ FAMILIES = {
         "clean": "c",
         "consume": "c",
     },
-    "gems": {"right": "ArrowRight d", "down": "ArrowDown s", "left": "ArrowLeft a", "up": "ArrowUp w", "stay": "."},
-    "coin_game": {
-        "right": "ArrowRight d",
-        "left": "ArrowLeft a",
-        "down": "ArrowDown s",
-        "up": "ArrowUp w",
-        "stay": ".",
-    },
+    "gems": FOUR_WAYS,
+    "coin_game": FOUR_WAYS,
     "level_based_foraging": {
         "none": ".",
         "north": "ArrowUp w",

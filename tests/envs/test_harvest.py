@@ -75,7 +75,7 @@ def settle(env: Harvest, state: Any) -> Any:
 def test_game_plays_like_the_slow_one_on_every_map(any_map: Harvest) -> None:
     name = next(name for name in RULES if np.array_equal(Harvest(map=name).walls, any_map.walls))
     hits = collected = 0
-    for seed in range(3):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         state, draws = scatter(any_map, seed), random_draws(any_map, rng, 150)
         draws["apple_growth"] *= np.float32(0.1)
@@ -84,7 +84,7 @@ def test_game_plays_like_the_slow_one_on_every_map(any_map: Harvest) -> None:
         rollout = replay_like(slow, any_map, state, draws, actions)
         hits += int(rollout.info["hits_given"].sum())
         collected += int(rollout.info["collected"].sum())
-    assert min(hits, collected) > 5
+    assert min(hits, collected) > 10
 
 
 @pytest.mark.parametrize("movement", ["sequential", "simultaneous"])
