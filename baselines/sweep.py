@@ -33,7 +33,7 @@ from baselines.runs.options import (
 )
 from baselines.runs.table import flatten_metrics
 from baselines.runs.terminal import as_command
-from baselines.sweeping.engine import check_address, is_installed
+from baselines.sweeping.engine import check_address, load
 from baselines.sweeping.plan import Search, Sweep, SweepRecord
 from baselines.sweeping.report import as_preset, write_report
 from baselines.sweeping.space import Space, read_space
@@ -117,11 +117,10 @@ def prepare(options: Options) -> Sweep:
     """Checks everything before anything is compiled or written.
 
     Raises:
-      ValueError: an engine is not installed, no cluster is there, or a value is not allowed; the message names it.
+      ValueError: an engine cannot be imported, no cluster is there, or a value is not allowed; the message names it.
     """
     for library in ("ray", *(["optuna"] if options.search == "optuna" else [])):
-        if not is_installed(library):
-            raise ValueError(f"a sweep needs the library {library}: install it with pip install -e '.[sweep]'")
+        load(library)
     if options.address is not None:
         check_address(options.address)
     algorithm, space = find_algorithm(options.algorithm), read_space(options.space)

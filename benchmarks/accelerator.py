@@ -22,6 +22,7 @@ from baselines.runs.terminal import as_command
 from benchmarks.reporting import count_from, make_parser
 from benchmarks.training import GAMES as TRAINED
 from jaxdilemmas import registration
+from jaxdilemmas.arguments import require
 
 FIRST = ("cleanup_meltingpot", "harvest", "gathering", "gems", "overcooked", "commons_gallego", "cleanup_gallego")
 GAMES = (*FIRST, *(name for name in registration.registered_envs() if name not in FIRST))
@@ -124,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--games", nargs="+", default=GAMES, help="ids of games; the first is measured in every way")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     options = parser.parse_args(argv)
+    require(options.output.suffix != ".md", "output", str(options.output), "a file of rows; the table beside it is .md")
     for game in options.games:
         registration.registered_class(game)
     budget, found, text = 60 * options.minutes, [], ""

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,26 @@ def test_an_accelerator_is_measured_case_by_case(
 def test_a_measurement_ends_with_its_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert accelerator.measure(("throughput", *TINY), tmp_path / "rows.jsonl", seconds=0.01) == []
     assert "not finished in 0 seconds" in capsys.readouterr().out
+
+
+def test_an_accelerator_is_measured_as_long_as_there_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, given = [0.0], []
+
+    def measure(command: Sequence[str], output: Path, seconds: float) -> list[dict[str, Any]]:
+        given.append(seconds)
+        clock[0] += 50
+        return [{"game": "gems", "num_envs": 1, "peak_memory_mb": 1, "device": "none"}]
+
+    monkeypatch.setattr(accelerator, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(accelerator, "measure", measure)
+    accelerator.main(["--minutes", "2", "--output", str(tmp_path / "rows.jsonl")])
+    assert given == [30, 30, 20]
+
+
+def test_rows_and_the_table_of_an_accelerator_are_two_files(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"output='.*rows\.md' is not allowed: a file of rows"):
+        accelerator.main(["--output", str(tmp_path / "rows.md")])
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_games_are_refused_before_anything_is_measured(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Pieces of work in processes of their own: by Ray where it is installed, else by the standard library."""
 
+import importlib
 import importlib.util
 import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,15 +33,24 @@ OBJECT_STORE_BYTES = 2**28
 """Memory that Ray sets aside for values that pass between processes; results pass by the disk. Our choice."""
 
 SECONDS_TO_CONNECT = 10
+SECONDS_TO_ANSWER = 30
 
 
 def is_installed(library: str) -> bool:
-    """Whether a library can be imported."""
+    """Whether a library is there, so that it should be used."""
     return importlib.util.find_spec(library) is not None
 
 
+def load(library: str) -> Any:
+    """Imports a library that need not be installed, or raises a ValueError with the way to install it."""
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise ValueError(f"{error}: install {library} with pip install -e '.[sweep]'") from None
+
+
 def check_address(address: str) -> None:
-    """Raises a ValueError unless something listens at host:port, since Ray looks for a cluster for minutes."""
+    """Raises a ValueError unless a Ray cluster answers at host:port; Ray itself looks for a cluster for minutes."""
     host, _, port = address.rpartition(":")
     allowed = "host:port of a Ray cluster that runs"
     require(bool(host) and port.isdecimal() and 0 < int(port) < 2**16, "address", address, allowed)
@@ -46,6 +58,12 @@ def check_address(address: str) -> None:
         socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
     except OSError as error:
         require(False, "address", address, f"{allowed}; {error}")
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        is_cluster = not subprocess.run(command, capture_output=True, timeout=SECONDS_TO_ANSWER).returncode
+    except subprocess.TimeoutExpired:
+        is_cluster = False
+    require(is_cluster, "address", address, f"{allowed}; what listens there does not answer as one")
 
 
 @contextmanager
@@ -57,8 +75,7 @@ def ray_started(workers: int, address: str | None = None) -> Iterator[Any]:
       address: of a cluster; see `check_address`. Without it Ray is started on this machine and ends with the context.
     """
     os.environ.update(RAY_VARIABLES)
-    import ray
-
+    ray = load("ray")
     own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)  # the fork becomes another program at once

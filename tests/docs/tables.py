@@ -4,6 +4,7 @@
 the cells that people write; see `tests.docs.game_pages`.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import re
@@ -62,13 +63,24 @@ def page_table(page: Path) -> str:
     return "\n".join(rows)
 
 
+def takes_other_numbers(env_id: str, num_agents: int) -> bool:
+    """Whether a game can have one agent more or less, or the number that another argument decides."""
+    if inspect.signature(registered_class(env_id)).parameters["num_agents"].default is None:
+        return True
+    for other in (num_agents - 1, num_agents + 1):
+        with contextlib.suppress(ValueError):
+            jaxdilemmas.make(env_id, num_agents=other)
+            return True
+    return False
+
+
 def page_column(env_id: str, written: Cells) -> Cells:
     """The cells of a game: facts of the class, and the parts that people wrote (names of actions, rewards, ends)."""
     env = jaxdilemmas.make(env_id)
     names, ends = written.get("actions", "").partition(": ")[2], written.get("episode", "").partition("; ")[2]
     return {
         "version": str(env.version),
-        "agents": f"{env.num_agents} by default",
+        "agents": f"{env.num_agents}{' by default' if takes_other_numbers(env_id, env.num_agents) else ''}",
         "board": board(env) or written.get("board", ""),
         "actions": f"{actions(env)}: {names}",
         "observation": "; ".join(spaces(env_id)),

@@ -8,7 +8,7 @@ import pytest
 import jaxdilemmas
 from tests.docs.game_pages import GAME_PAGES, pages_by_game, read_cells, split_page
 from tests.docs.pages import PAGES, name_of
-from tests.docs.tables import actions, tables
+from tests.docs.tables import README, actions, tables
 
 
 def test_every_registered_game_is_on_one_page_and_no_other_is() -> None:
@@ -29,3 +29,7 @@ def test_the_tables_of_a_page_are_those_of_the_classes(page: Path) -> None:
     for name, table in tables(page).items():
         _, shown, _ = split_page(page.read_text(encoding="utf-8"), name)
         assert shown == table, "write it anew: python -m tests.docs.tables"
+
+
+def test_the_readme_counts_the_games() -> None:
+    assert f"**Complete.** {len(jaxdilemmas.registered_envs())} games, " in README.read_text("utf-8")

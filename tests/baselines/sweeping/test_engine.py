@@ -3,13 +3,14 @@
 import os
 import socket
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from baselines.sweeping import engine
-from baselines.sweeping.engine import check_address, run_side_by_side
+from baselines.sweeping.engine import check_address, ray_started, run_side_by_side
 from tests.baselines.sweeping.pieces import die_once, fail_or_wait, note
 
 WAYS = [pytest.param(True, id="ray", marks=pytest.mark.slow), pytest.param(False, id="processes")]
@@ -63,10 +64,29 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         check_address(address)
 
 
-def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+@pytest.fixture
+def address() -> Iterator[tuple[socket.socket, str]]:
+    """A socket that nobody else gets and that does not listen, and its address."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody else gets it, and it does not listen
-        with pytest.raises(ValueError, match=r"Ray cluster that runs; .*refused"):
-            check_address(f"127.0.0.1:{taken.getsockname()[1]}")
-        taken.listen()
-        check_address(f"127.0.0.1:{taken.getsockname()[1]}")
+        taken.bind(("127.0.0.1", 0))
+        yield taken, f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once(address: tuple[socket.socket, str]) -> None:
+    with pytest.raises(ValueError, match=r"Ray cluster that runs; .*refused"):
+        check_address(address[1])
+
+
+def test_an_address_where_no_cluster_answers_is_refused(
+    address: tuple[socket.socket, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "SECONDS_TO_ANSWER", 0.5)
+    address[0].listen()
+    with pytest.raises(ValueError, match=r"Ray cluster that runs; what listens there does not answer as one"):
+        check_address(address[1])
+
+
+@pytest.mark.slow
+def test_a_cluster_answers() -> None:
+    with ray_started(1) as ray:
+        check_address(ray.get_runtime_context().gcs_address)
