@@ -59,17 +59,7 @@ def cooperative(env: Environment) -> Policy:
 
 
 def exploitative(env: Environment) -> Policy:
-    """Every agent goes to the nearest coin, to that of its colour if both are equally near.
-
-    Args:
-      env: the game.
-
-    Returns:
-      `policy(key, state) -> actions [2] int32`.
-
-    Raises:
-      ValueError: `env` is not the game `coin_game`.
-    """
+    """Every agent goes to the nearest coin, to its own if both are equally near. It is called as `cooperative`."""
     check_kind("env", env, CoinGame, "the game `coin_game`")
 
     def policy(key: jax.Array, state: Any) -> jax.Array:

@@ -38,17 +38,7 @@ def cooperative(env: Environment) -> Policy:
 
 
 def exploitative(env: Environment) -> Policy:
-    """Every agent takes in every step.
-
-    Args:
-      env: the game.
-
-    Returns:
-      `policy(key, state) -> actions [N] int32`.
-
-    Raises:
-      ValueError: `env` is not the game `common_pool`.
-    """
+    """Every agent takes in every step. It is called as `cooperative`."""
     check_kind("env", env, CommonPool, "the game `common_pool`")
 
     def policy(key: jax.Array, state: Any) -> jax.Array:

@@ -48,19 +48,7 @@ def cooperative(env: CoopMining) -> Policy:
 
 
 def greedy(env: CoopMining) -> Policy:
-    """Every agent mines the nearest iron, and never gold.
-
-    Args:
-      env: the game.
-
-    Returns:
-      `policy(key, state) -> actions [N] int32`.
-
-    Raises:
-      ValueError: `env` is not the game `coop_mining`.
-
-    Source: our rule.
-    """
+    """Every agent mines the nearest iron, and never gold. It is called as `cooperative`."""
     check_kind("env", env, CoopMining, "the game `coop_mining`")
     ways = routes.find_ways(env.walls, env.ore_cells)
 

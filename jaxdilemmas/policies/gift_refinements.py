@@ -53,16 +53,7 @@ def cooperative(env: GiftRefinements) -> Policy:
 
 
 def greedy(env: GiftRefinements) -> Policy:
-    """Every agent walks to the nearest token and eats what it has at once.
-
-    Args:
-      env: the game.
-
-    Returns:
-      `policy(key, state) -> actions [N] int32`.
-
-    Source: our rule.
-    """
+    """Every agent walks to the nearest token and eats what it has at once. It is called as `cooperative`."""
     ways, floor_at = _find_ways(env)
 
     def policy(key: jax.Array, state: Any) -> jax.Array:

@@ -85,17 +85,7 @@ def stopping_points(state: State, actions: jax.Array) -> jax.Array:
 
 
 def reckless(env: Environment) -> Policy:
-    """Every car goes as fast as it can.
-
-    Args:
-      env: the game.
-
-    Returns:
-      A deterministic `policy(key, state) -> actions [N] int32`.
-
-    Raises:
-      ValueError: `env` is not the game `intersection`.
-    """
+    """Every car goes as fast as it can. It is called as `cautious`."""
     check_kind("env", env, Intersection, "the game `intersection`")
 
     def policy(key: jax.Array, state: State) -> jax.Array:
