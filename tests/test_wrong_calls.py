@@ -323,7 +323,7 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "payoffs": (5, "ab", [1.0, [2.0]], np.zeros((3, 3, 2)), np.full((2, 2, 2), INF), {}),
     "access": (5, "ab", [[1.0], [1.0, 2.0]], np.zeros((4, 4)), np.full((4, 4), 2), np.ones((1, 4)), {}),
     "most_gems": COUNT_FROM_0,
-    "size": (*COUNT, 2, 128),
+    "size": (*COUNT, 2, 51),
     "num_food": (*COUNT, 10),
     "sight": (*COUNT_OR_NONE, 9),
     "force_coop": FLAG,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxdilemmas.arguments import MOST_AGENTS, check_choice, check_count, check_flag
+from jaxdilemmas.arguments import check_choice, check_count, check_flag
 from jaxdilemmas.batching import batch_last, batched, compute_once, fold
 from jaxdilemmas.environment import Environment, Info, NoDraws, Transition, check_counts, check_numbers
 from jaxdilemmas.envs.orchard import list_entities, paint, place_food
@@ -28,7 +28,10 @@ OBSERVATION_KINDS = ("entities", "planes")
 MOST_LEVEL = 42
 """The highest level of agents: three of them are an int8."""
 
-MOST_SIZE = MOST_FOOD_LEVEL = 127
+MOST_FOOD_LEVEL = 127
+MOST_SIZE = MOST_THINGS = 50
+"""The most rows, and agents or food. Our choice, since a program grows with the cells and with the pairs of things."""
+
 NUM_WEAKEST = 3
 """The highest level of food is that of so many agents together, of those with the lowest levels."""
 
@@ -83,7 +86,7 @@ class LevelBasedForaging(Environment):
       num_food: F, the most food on the board; there is less of it if no cell is left that is far enough from the other.
       sight: rows and columns that an agent sees to each side, at most `size`; None stands for `size`, the whole board.
       force_coop: whether all food has the highest level.
-      normalize_reward: whether all rewards of an episode sum to at most 1.
+      normalize_reward: whether rewards sum to at most 1.
       can_follow: whether agents may enter a cell that an agent leaves in the same step.
       observation: "entities" or "planes"; see `observe`.
       **params: fields of `Params`.
@@ -113,9 +116,8 @@ class LevelBasedForaging(Environment):
         **params: Any,
     ) -> None:
         self.size = check_count("size", size, least=3, most=MOST_SIZE)
-        self.num_food = check_count("num_food", num_food, most=((self.size - 1) // 2) ** 2)
-        most = min(MOST_AGENTS, self.size**2 - self.num_food)
-        self.num_agents = check_count("num_agents", num_agents, most=most)
+        self.num_food = check_count("num_food", num_food, most=min(MOST_THINGS, ((self.size - 1) // 2) ** 2))
+        self.num_agents = check_count("num_agents", num_agents, most=min(MOST_THINGS, self.size**2 - self.num_food))
         self.sight = self.size if sight is None else check_count("sight", sight, most=self.size)
         flags = {"force_coop": force_coop, "normalize_reward": normalize_reward, "can_follow": can_follow}
         for name, flag in flags.items():
@@ -149,10 +151,8 @@ class LevelBasedForaging(Environment):
 
     def _start(self, uniforms: jax.Array, params: Params) -> State:
         """The initial state; a batch is the last axis."""
-        num_agents, num_food = self.num_agents, self.num_food
-        for_cells, for_levels, for_food, for_food_levels = jnp.split(
-            uniforms, np.cumsum([num_agents, num_agents, num_food])
-        )
+        ends = np.cumsum([self.num_agents, self.num_agents, self.num_food])
+        for_cells, for_levels, for_food, for_food_levels = jnp.split(uniforms, ends)
         cells = compute_once(partial(choose_distinct, population=self.size**2))(for_cells)
         levels = choose_levels(for_levels, params.min_agent_level, params.max_agent_level)
         foods = place_food(for_food, cells, self.size)

@@ -234,6 +234,26 @@ def test_a_start_has_all_levels_that_the_params_allow() -> None:
     assert state.food_levels.tolist() == [7, 7]
 
 
+def test_levels_and_penalty_may_differ_between_the_games_of_a_batch() -> None:
+    env = make(penalty=0.5)
+    batch = {"max_agent_level": jnp.array([1, 4]), "max_food_level": jnp.array([9, 1]), "penalty": jnp.array([0.25, 1])}
+    params, axes = env.default_params.replace(**batch), env.default_params.replace(**dict.fromkeys(batch, 0))
+    axes = axes.replace(min_agent_level=None, min_food_level=None, max_steps=None)
+
+    def play_on(params: Any, key: jax.Array) -> Any:
+        state = env.initial_state(key, params)
+        beside = state.replace(positions=jnp.stack([state.foods[0] - jnp.array([1, 0]), jnp.array([0, 0])]))
+        heavy = beside.replace(food_levels=beside.food_levels + 5)
+        rewards = env.transition(env.draw(key, heavy, params), heavy, jnp.array([LOAD, NONE]), params)[1]
+        return state.levels, state.food_levels, rewards[0]
+
+    keys = jax.random.split(jax.random.key(0), 200)
+    play_all = jax.jit(jax.vmap(jax.vmap(play_on, (None, 0)), (axes, None)))
+    levels, food_levels, rewards = play_all(params, keys)
+    assert (levels.max((1, 2)).tolist(), food_levels.max((1, 2)).tolist()) == ([1, 4], [9, 1])
+    assert rewards.min(1).tolist() == [-0.25, -1] and rewards.max() <= 0
+
+
 # The rules, agents and food of the default game where a test wants them
 
 
@@ -312,9 +332,11 @@ def test_the_game_ends_when_no_food_is_left() -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"size": 2}, "size=2 is not allowed: a whole number of at least 3 and at most 127"),
+        ({"size": 2}, "size=2 is not allowed: a whole number of at least 3 and at most 50"),
         ({"size": 5, "num_food": 5}, "num_food=5 is not allowed: a whole number of at least 1 and at most 4"),
         ({"size": 3, "num_agents": 9, "num_food": 1}, "num_agents=9 is not allowed: .* at most 8"),
+        ({"size": 20, "num_food": 51}, "num_food=51 is not allowed: .* at most 50"),
+        ({"size": 20, "num_agents": 51}, "num_agents=51 is not allowed: .* at most 50"),
         ({"sight": 0}, "sight=0 is not allowed"),
         ({"sight": 9}, "sight=9 is not allowed: a whole number of at least 1 and at most 8"),
         ({"observation": "grid"}, "observation='grid' is not allowed: one of entities, planes"),
