@@ -186,6 +186,42 @@ def slow_game(env: LevelBasedForaging, state: State) -> SlowForaging:
     )
 
 
+PROPERTY_CASES: list[dict[str, Any]] = [
+    {"size": 6, "num_agents": 5, "num_food": 3},
+    {"size": 6, "num_agents": 5, "num_food": 3, "can_follow": False, "max_agent_level": 5},
+]
+
+
+@pytest.mark.parametrize("kwargs", PROPERTY_CASES, ids=["follow", "give way"])
+def test_what_always_holds_in_random_play(kwargs: dict[str, Any]) -> None:
+    env, rng = make(**kwargs), np.random.default_rng(1)
+    keys = jax.random.split(jax.random.key(1), 100)
+    starts = jax.jit(jax.vmap(lambda key: env.initial_state(key, env.default_params)))(keys)
+    actions = rng.choice([0, 1, 2, 3, 4, 5, 5, 5, 5], (100, 120, 5))
+    states, rewards, terminated, info, entities, planes = play(kwargs, starts, actions)
+    cells = states.positions @ [6, 1]
+    assert states.positions.min() >= 0 and states.positions.max() < 6
+    assert abs(np.diff(states.positions, axis=1)).sum(-1).max() == 1  # nobody moves by more than one cell
+    on_food = (cells[..., None] == (states.foods @ [6, 1])[:, :, None]) & states.is_left[:, :, None]
+    assert not on_food.any()
+    is_shared = (np.sort(cells)[..., 1:] == np.sort(cells)[..., :-1]).any()
+    assert is_shared == kwargs.get("can_follow", True)
+    assert (states.is_left[:, 1:] <= states.is_left[:, :-1]).all()  # no food comes back
+    gone = (states.food_levels * ~states.is_left)[:, -1].sum(-1) / states.food_levels[:, -1].sum(-1)
+    np.testing.assert_allclose(rewards.sum((1, 2)), gone, atol=1e-5)
+    assert (gone > 0.99).sum() >= 5 and ((gone > 0.99) == terminated[:, -1]).all()
+    assert (info["loaded_together"] <= info["loaded"]).all() and info["loaded_together"].any()
+    assert (
+        np.sort(entities[..., 2]).sum(-1) == states.levels.sum(-1)[..., None] + food_on_board(states)[..., None]
+    ).all()
+    assert (planes[:, :, :, 1].sum((-1, -2)) == food_on_board(states)[..., None]).all()
+
+
+def food_on_board(states: State) -> np.ndarray:
+    """The levels of all food that is left together."""
+    return np.asarray(states.food_levels * states.is_left).sum(-1)
+
+
 # Starts
 
 
@@ -220,7 +256,7 @@ def test_starts_are_distributed_as_those_of_lb_foraging(name: str) -> None:
 def test_a_start_has_all_levels_that_the_params_allow() -> None:
     env = make(num_agents=4, min_agent_level=2, max_agent_level=4, min_food_level=3)
     keys = jax.random.split(jax.random.key(0), 500)
-    states = jax.vmap(lambda key: env.initial_state(key, env.default_params))(keys)
+    states = jax.jit(jax.vmap(lambda key: env.initial_state(key, env.default_params)))(keys)
     levels, food_levels = np.asarray(states.levels), np.asarray(states.food_levels)
     assert np.unique(levels).tolist() == [2, 3, 4]
     most = np.sort(levels, 1)[:, :3].sum(1)
@@ -230,7 +266,7 @@ def test_a_start_has_all_levels_that_the_params_allow() -> None:
         True,
     )
     forced = make(num_agents=4, force_coop=True, max_food_level=7)
-    state = forced.initial_state(keys[0], forced.default_params)
+    _, state = forced.reset(keys[0])
     assert state.food_levels.tolist() == [7, 7]
 
 
