@@ -8,7 +8,8 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas.envs.coins import Coins
 from tests.reference.coins import Coins as SlowCoins
-from tests.reference.rollouts import act, as_cells, as_draws, observe, put, random_actions, random_draws, replay_like
+from tests.reference.rollouts import as_cells, as_draws, observe, put, random_actions, random_draws, replay_like
+from tests.reference.rollouts import play_quietly as play
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -25,16 +26,6 @@ def env() -> Coins:
 def coins_on(env: Coins, colours: dict[tuple[int, int], int]) -> np.ndarray:
     """Coins on these cells only, `[C]` int8."""
     return np.array([colours.get(cell, 0) for cell in as_cells(env.coin_cells)], np.int8)
-
-
-def play(env: Coins, state: Any, *actions: int, **draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
-    """One step without new coins but for the draws given; agent 0 goes first, who has no action stands."""
-    quiet: dict[str, Any] = {
-        "priorities": np.array([0.6, 0.3]),
-        "episode_end": 0.9,
-        "coin_growth": np.full(len(env.coin_cells), 0.9),
-    }
-    return act(env, state, [*actions, *[STAND] * (2 - len(actions))], as_draws(env, quiet | draws))
 
 
 @pytest.mark.parametrize(

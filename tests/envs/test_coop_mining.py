@@ -8,7 +8,8 @@ import jaxdilemmas
 from jaxdilemmas.envs.coop_mining import GOLD, IRON, PARTIAL, CoopMining
 from jaxdilemmas.grid.views import Window
 from tests.reference.coop_mining import CoopMining as SlowMining
-from tests.reference.rollouts import act, as_draws, observe, put, random_actions, random_draws, replay_like, start
+from tests.reference.rollouts import observe, put, random_actions, random_draws, replay_like, start
+from tests.reference.rollouts import play_quietly as play
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -34,15 +35,6 @@ class Pit(CoopMining):
 @pytest.fixture(scope="module")
 def env() -> CoopMining:
     return CoopMining(map=ROW, num_agents=4)
-
-
-def play(env: CoopMining, state: Any, *actions: int, **draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
-    """One step without new ore but for the draws given; agent 0 goes first, who has no action stands."""
-    n = env.num_agents
-    first = np.arange(n, 0, -1) / (n + 1)
-    quiet = {"priorities": first, "mining_priorities": first, "episode_end": 0.9}
-    quiet["ore_growth"] = np.full(len(env.ore_cells), 0.9)
-    return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, quiet | draws))
 
 
 def around(env: CoopMining, kind: int) -> Any:

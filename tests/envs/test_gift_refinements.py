@@ -8,7 +8,8 @@ import jaxdilemmas
 from jaxdilemmas.envs.gift_refinements import GiftRefinements
 from jaxdilemmas.grid.views import Window
 from tests.reference.gift_refinements import GiftRefinements as SlowGifts
-from tests.reference.rollouts import act, as_draws, put, random_actions, random_draws, replay_like, start
+from tests.reference.rollouts import play_quietly as play
+from tests.reference.rollouts import put, random_actions, random_draws, replay_like, start
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -34,17 +35,6 @@ class Pit(GiftRefinements):
 @pytest.fixture(scope="module")
 def env() -> GiftRefinements:
     return GiftRefinements(map=ROW, num_agents=3)
-
-
-def play(
-    env: GiftRefinements, state: Any, *actions: int, **draws: Any
-) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
-    """One step without new tokens but for the draws given; agent 0 goes first, who has no action stands."""
-    n = env.num_agents
-    first = np.arange(n, 0, -1) / (n + 1)
-    quiet = {"priorities": first, "gift_priorities": first, "episode_end": 0.9}
-    quiet["token_growth"] = np.full(len(env.token_cells), 0.9)
-    return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, quiet | draws))
 
 
 def pair(env: GiftRefinements, *inventories: list[int], **fields: Any) -> Any:

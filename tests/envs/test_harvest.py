@@ -11,7 +11,8 @@ from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import view_of
 from tests.reference.crowds import apples_on, scatter
 from tests.reference.harvest import Harvest as SlowHarvest
-from tests.reference.rollouts import act, as_cells, as_draws, observe, put, random_actions, random_draws, replay_like
+from tests.reference.rollouts import as_cells, observe, put, random_actions, random_draws, replay_like
+from tests.reference.rollouts import play_quietly as play
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -51,19 +52,6 @@ def env() -> Harvest:
 @pytest.fixture(scope="module")
 def closed() -> Harvest:
     return Harvest(map="closed", num_agents=3)
-
-
-def play(env: Harvest, state: Any, *actions: int, **draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
-    """One step without new apples but for the draws given; agent 0 goes first, who has no action stands."""
-    n = env.num_agents
-    quiet: dict[str, Any] = {
-        "priorities": np.arange(n, 0, -1) / (n + 1),
-        "respawns": np.zeros(n),
-        "respawn_headings": np.zeros(n),
-        "episode_end": 0.9,
-        "apple_growth": np.full(len(env.apple_cells), 0.9),
-    }
-    return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, quiet | draws))
 
 
 def settle(env: Harvest, state: Any) -> Any:

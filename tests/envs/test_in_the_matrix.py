@@ -12,7 +12,8 @@ from jaxdilemmas.grid.barriers import Struck
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import extra_names, view_of
 from tests.reference.in_the_matrix import InTheMatrix as SlowInTheMatrix
-from tests.reference.rollouts import act, as_draws, observe, put, random_actions, random_draws, replay_like, start
+from tests.reference.rollouts import observe, put, random_actions, random_draws, replay_like, start
+from tests.reference.rollouts import play_quietly as play
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 
@@ -59,19 +60,6 @@ def scatter(env: InTheMatrix, seed: int) -> Any:
         health=jnp.asarray(rng.integers(1, 4, len(resources)), jnp.int8),
         inventories=jnp.asarray(inventories, jnp.int32),
     )
-
-
-def play(env: InTheMatrix, state: Any, *actions: int, **draws: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
-    """One step in which no resource appears but for the draws given; agent 0 goes first, who has no action stands."""
-    n = env.num_agents
-    quiet: dict[str, Any] = {
-        "priorities": np.arange(n, 0, -1) / (n + 1),
-        "respawns": np.zeros(n),
-        "respawn_headings": np.zeros(n),
-        "episode_end": 0.9,
-        "resource_growth": np.full(len(env.resource_cells), 0.9),
-    }
-    return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, quiet | draws))
 
 
 def compare(env: InTheMatrix, seed: int, num_steps: int, **rules: Any) -> dict[str, int]:

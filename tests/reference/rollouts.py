@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdilemmas import Environment
+from jaxdilemmas.grid.movement import STAND
 from tests.reference.compiling import USUAL_OPTIONS
 from tests.reference.gathering import Gathering
 from tests.reference.gems import Gems
@@ -57,6 +58,24 @@ def as_draws(env: Environment, draws: dict[str, Any]) -> Any:
     """The draws of `env` from all their parts by name."""
     assert set(vars(draw_shapes(env))) == set(draws)
     return draw_shapes(env).replace(**{name: np.asarray(values, np.float32) for name, values in draws.items()})
+
+
+def play_quietly(
+    env: Environment, state: Any, *actions: int, **draws: Any
+) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+    """One step in which agent 0 goes first, agents without an action stand, and chance does nothing.
+
+    Nothing grows and the game goes on, but for `draws`, by name.
+    """
+    n = env.num_agents
+
+    def quiet(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if name.endswith("priorities"):
+            return np.arange(n, 0, -1) / (n + 1)
+        return np.full(shape, 0.0 if name.startswith("respawn") else 0.9)
+
+    usual = {name: quiet(name, part.shape) for name, part in vars(draw_shapes(env)).items()}
+    return act(env, state, [*actions, *[STAND] * (n - len(actions))], as_draws(env, usual | draws))
 
 
 def random_draws(env: Environment, rng: np.random.Generator, steps: int) -> dict[str, np.ndarray]:
