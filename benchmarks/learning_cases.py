@@ -68,6 +68,8 @@ EXPERIMENTS = {
     ),
     "coop_mining_individual": Experiment("--env coop_mining"),
     "coop_mining_common": Experiment("--env coop_mining --reward common"),
+    "externality_mushrooms_individual": Experiment("--env externality_mushrooms"),
+    "externality_mushrooms_common": Experiment("--env externality_mushrooms --reward common"),
     "in_the_matrix_individual": Experiment("--env in_the_matrix"),
     "in_the_matrix_common": Experiment("--env in_the_matrix --reward common"),
     "gift_refinements_individual": Experiment("--env gift_refinements"),

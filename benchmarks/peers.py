@@ -106,6 +106,14 @@ PEERS = (
     ),
     Peer(
         SOCIALJAX,
+        "mushrooms",
+        {"num_agents": 5},
+        length="num_inner_steps",
+        observation=f"per cell: its content as one-hot; {_ABOUT_AGENTS}",
+        like="externality_mushrooms",
+    ),
+    Peer(
+        SOCIALJAX,
         "pd_arena",
         {"num_agents": 8},
         length="num_inner_steps",

@@ -68,6 +68,7 @@ CASES: dict[str, list[Case]] = {
     "cleanup_meltingpot": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],
     "coins": [Case({})],
     "coop_mining": [Case({"num_agents": 6}, observations=("tiles", "one_hot"))],
+    "externality_mushrooms": [Case({}, observations=("tiles", "one_hot"))],
     "gems": [Case({}, observations=("entities", "planes"))],
     "gift_refinements": [Case({"num_agents": 6}, observations=("tiles", "one_hot"))],
     "harvest": [Case({"num_agents": 7}, observations=("tiles", "one_hot"))],

@@ -27,6 +27,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "commons": "jaxdilemmas.envs.commons:Commons",
     "commons_gallego": "jaxdilemmas.envs.gallego:CommonsGallego",
     "coop_mining": "jaxdilemmas.envs.coop_mining:CoopMining",
+    "externality_mushrooms": "jaxdilemmas.envs.externality_mushrooms:ExternalityMushrooms",
     "gathering": "jaxdilemmas.envs.gathering:Gathering",
     "gathering_gallego": "jaxdilemmas.envs.gallego:GatheringGallego",
     "gems": "jaxdilemmas.envs.gems:Gems",

@@ -12,6 +12,7 @@ SLOW_TO_COMPILE = (
     "commons",
     "commons_gallego",
     "coop_mining",
+    "externality_mushrooms",
     "gathering",
     "gathering_gallego",
     "gift_refinements",

@@ -30,6 +30,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "commons": BUSY,
     "commons_gallego": BUSY | {"observation": "one_hot"},
     "coop_mining": TWO | {"mining_cooldown": 0, "iron_growth": 0.5},
+    "externality_mushrooms": TWO | {"zap_cooldown": 0, "timeout_steps": 1, "perish_steps": (2, 2, 2, 2)},
     "gathering": BUSY | {"apple_respawn_steps": 1},
     "gift_refinements": TWO | {"gift_cooldown": 0, "token_growth": 0.5},
     "gathering_gallego": BUSY | {"apple_respawn_steps": 1, "map": "small", "observation": "rgb"},

@@ -41,6 +41,8 @@ ALLOWED = {
     "jaxdilemmas.policies.common_pool": CONTRACT | {"jaxdilemmas.envs.common_pool", "jax"},
     "jaxdilemmas.policies.common_pool_network": CONTRACT | {"jaxdilemmas.envs.common_pool_network", "jax"},
     "jaxdilemmas.policies.coop_mining": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.coop_mining"},
+    "jaxdilemmas.policies.externality_mushrooms": GAME
+    | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.externality_mushrooms", "jaxdilemmas.envs.mushrooms"},
     "jaxdilemmas.policies.gift_refinements": GAME
     | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.gift_refinements"},
     "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
@@ -92,6 +94,7 @@ ALLOWED = {
     "jaxdilemmas.envs": set(),
     "jaxdilemmas.envs.*": GAME,
     "jaxdilemmas.envs.coop_mining": GAME | {"jaxdilemmas.envs.mines"},
+    "jaxdilemmas.envs.externality_mushrooms": GAME | {"jaxdilemmas.envs.mushrooms"},
     "jaxdilemmas.envs.gift_refinements": GAME | {"jaxdilemmas.envs.mines"},
     "jaxdilemmas.envs.gallego": GAME | {"jaxdilemmas.envs.commons"},
     "jaxdilemmas.envs.coin_game": CONTRACT | {"jaxdilemmas.batching", "jaxdilemmas.uniforms", "jax", "numpy", "flax"},

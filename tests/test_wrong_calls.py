@@ -45,6 +45,19 @@ TEXT = NO_TEXT
 FLAG = NO_FLAG
 MAP = (None, 5, True, b"@\n@", ["@@", "P."], "no_such_map", "../map.txt", object())
 TABLE = (None, 5, "abcd", [0.1] * 3, (0, 0, 0, NAN), (0, 0, 0, 2), [[0, 0, 0, 0]], (0, 0, 0, "1"), [0, [0], 0, 0], INF)
+FOUR: tuple[Any, ...] = (
+    None,
+    5,
+    "abcd",
+    [0.1] * 3,
+    (0, 0, 0, NAN),
+    (0, 0, 0, INF),
+    [[0, 0, 0, 0]],
+    (0, 0, 0, "1"),
+    [0, [0], 0, 0],
+    {},
+)
+FOUR_COUNTS = (*FOUR, (0, 0, 0, -1), (0, 0, 0, 0.5), (0, 0, 0, 2**31))
 GAME = NO_GAME
 ACTIONS = (None, "left", [None, 0], ["left", "left"], [[0], [0, 1]], object(), {"a": 0})
 FUNCTION = (None, 5, "max", object())
@@ -334,6 +347,10 @@ BY_NAME: dict[str, tuple[Any, ...]] = {
     "mining_cooldown": COUNT_FROM_0,
     "regrowth_delay": COUNT_FROM_0,
     "gift_cooldown": COUNT_FROM_0,
+    "mushroom_rewards": (*FOUR, (0, 0, 0, 10**30)),
+    "spore_counts": (*FOUR_COUNTS, (0, 0, 0, 4)),
+    "digestion_steps": FOUR_COUNTS,
+    "perish_steps": (*FOUR_COUNTS, (1, 1, 1, 0)),
     "waste_start_steps": COUNT_FROM_0,
     "fine_cooldown": COUNT_FROM_0,
     "clean_cooldown": COUNT_FROM_0,

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxdilemmas.batching import compute_once, fold
 from jaxdilemmas.grid import beams
+from jaxdilemmas.grid.bits import WORD_BITS, mark_bits
 from jaxdilemmas.grid.geometry import with_trailing_axes
 
 
@@ -153,3 +154,20 @@ def first_on_rays(kinds: jax.Array, on_ray: jax.Array, reach: jax.Array) -> tupl
     is_first, rays = beams.stop_at_marks(is_item, reach)
     met = jnp.where(is_first, on_ray, np.int32(len(kinds)))
     return fold(jnp.minimum, jnp.unstack(met[:, 0], axis=1)), rays
+
+
+def mark_covered(on_rays: jax.Array, rays: jax.Array, count: int) -> jax.Array:
+    """Marks the items on all cells that beams cover.
+
+    Args:
+      on_rays: `[N, rays, length, ...]` int32, the items on each ray, `count` for cells without one.
+      rays: `[N, rays, ...]` int32, cells that each ray covers.
+      count: A, the number of items.
+
+    Returns:
+      `[W, ...]` uint32, packed bits of A items, see `bits.pack_bits`; bits from A on have no meaning.
+    """
+    chex.assert_equal_shape_prefix([on_rays, rays], 2)
+    cell = with_trailing_axes(np.arange(on_rays.shape[2], dtype=np.int32)[None, None], on_rays.ndim)
+    marks = jnp.where(cell < rays[:, :, None], mark_bits(on_rays, count // WORD_BITS + 1), jnp.uint32(0))
+    return fold(jnp.bitwise_or, jnp.unstack(marks.reshape(len(marks), -1, *marks.shape[4:]), axis=1))

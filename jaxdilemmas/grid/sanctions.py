@@ -1,14 +1,14 @@
 """Graduated sanctions of Melting Pot: the first hit marks and freezes an agent, the second one removes it.
 
 Source: google-deepmind/meltingpot @ 81ee2e7, the substrates `externality_mushrooms` and `territory`, and its
-recordings. A step of a game calls these functions in this order: `begin` before anything else, `hold` before the moves,
+recordings. A step of a game calls these functions in this order: `hold` before the moves, `begin` after the moves,
 `sanction` after the beams, and `lab2d.come_back` at the end if agents return. In steps relative to a hit in step t:
 
 * First hit: the agent does not turn or move in t + 1, ..., t + `freeze_steps`. After these steps and one more its beam
   cools down as after a shot, so it fires again in t + `freeze_steps` + `zap_cooldown` + 2 at the earliest. The agent is
   marked until step t + `mark_steps` begins.
-* Second hit while it is marked: the agent is still on the board at the end of step t, and leaves it as step t + 1
-  begins. It is no longer marked.
+* Second hit while it is marked: the agent is still on the board at the end of step t. In step t + 1 it does nothing and
+  leaves the board, but its cell is not free for the moves of that step. It is no longer marked.
 * Several hits in one step count one after the other.
 
 The agents are on the first axis. Arrays may have extra axes behind the named ones; these axes are the same for all
@@ -51,7 +51,7 @@ class SanctionState(struct.PyTreeNode):
     Attributes:
       frozen: `[N]` int32, steps in which an agent cannot turn or move yet.
       marked_for: `[N]` int32, steps until an agent is no longer marked, 0 if it is not marked.
-      leaves: `[N]` bool, the agents that leave the board as the next step begins.
+      leaves: `[N]` bool, the agents that leave the board in the next step.
     """
 
     frozen: jax.Array
@@ -76,7 +76,7 @@ def check_sanction_params(params: Any) -> None:
 
 
 def begin(state: Any, timeout_steps: jax.Array | int) -> Any:
-    """Begins a step: agents that leave are off the board from now on, and marks get one step older.
+    """Removes agents that leave in this step, after the moves and before anything else; marks get one step older.
 
     The mark of an agent that is off the board does not get older.
 

@@ -25,6 +25,7 @@ PICTURES: dict[str, tuple[dict[str, Any], str, int]] = {
     "harvest": ({}, "greedy", 5),
     "coins": ({}, "random", 200),
     "coop_mining": ({}, "cooperative", 150),
+    "externality_mushrooms": ({}, "cooperative", 150),
     "in_the_matrix": ({}, "cooperative", 12),
     "gift_refinements": ({}, "cooperative", 150),
     "gathering_gallego": ({"map": "large", "num_agents": 10}, "exploitative", 25),

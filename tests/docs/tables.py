@@ -139,7 +139,7 @@ def board(env: Environment) -> str:
         return ""
     size = " x ".join(map(str, np.shape(env.walls)))
     names = {"river": "river cells", "apple": "apples", "resource": "resources"}
-    names |= {"coin": "coin cells", "ore": "ore cells", "token": "token cells"}
+    names |= {name: f"{name} cells" for name in ("coin", "ore", "token", "mushroom")}
     counts = {name: len(getattr(env, f"{name}_cells", ())) for name in names}
     return ", ".join([size, *(f"{counts[name]} {words}" for name, words in names.items() if counts[name])])
 

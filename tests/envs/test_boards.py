@@ -10,11 +10,13 @@ import pytest
 import jaxdilemmas
 from jaxdilemmas import policies
 from jaxdilemmas.envs import cleanup, cleanup_gallego, cleanup_meltingpot, commons, gallego, gathering, harvest, mines
+from jaxdilemmas.envs import mushrooms as meadows
 from jaxdilemmas.grid.environment import GridEnvironment
 
 pytestmark = pytest.mark.usefixtures("quick_compiling")
 NAMED = {
     "coop_mining": mines.MAPS,
+    "externality_mushrooms": meadows.MAPS,
     "gift_refinements": mines.MAPS,
     "gathering": gathering.MAPS,
     "commons": commons.MAPS,
@@ -31,6 +33,7 @@ APPLES = "@@@@@@@\n@P.AA.@\n@.@A@P@\n@..P..A"
 PATCHES = APPLES.replace("@", "W").replace(".", " ")
 OWN = {
     "coop_mining": PATCHES,
+    "externality_mushrooms": PATCHES.replace("A", "B"),
     "gift_refinements": PATCHES,
     "gathering": APPLES,
     "commons": APPLES,
@@ -46,8 +49,11 @@ OWN = {
 OTHERS = {"coins", "in_the_matrix"}
 """The first takes no board of one's own, and the tests of the second have its boards, which name classes."""
 
-ITEM_CELLS = {"coop_mining": "ore_cells", "gift_refinements": "token_cells"}
-"""The attribute with the cells that are drawn as letters, of games without apples."""
+ITEM_CELLS = {"coop_mining": "ore_cells", "externality_mushrooms": "mushroom_cells", "gift_refinements": "token_cells"}
+"""The attribute with the cells on which things grow, of games without apples."""
+
+ALSO_GROWS = {"externality_mushrooms": " P"}
+"""The cells without a thing at the start on which things grow."""
 
 RARE = {"coop_mining": {"iron_growth": 0.05}, "gift_refinements": {"token_growth": 0.05}}
 """Arguments of games in which rewards are rare."""
@@ -85,7 +91,7 @@ def test_a_board_of_ones_own_is_played_by_every_scripted_policy(env_id: str) -> 
     env: Any = jaxdilemmas.make(env_id, map=OWN[env_id], num_agents=3, **RARE.get(env_id, {}))
     assert env.walls.shape == (4, 7)
     cells = getattr(env, ITEM_CELLS.get(env_id, "apple_cells"))
-    assert len(cells) == OWN[env_id].count("A") + OWN[env_id].count("B") + OWN[env_id].count("T")
+    assert len(cells) == sum(OWN[env_id].count(letter) for letter in "ABT" + ALSO_GROWS.get(env_id, ""))
     by_name = policies.scripted_policies(env)
     assert {"greedy", "cooperative"} <= set(by_name)
     assert "exploitative" in by_name or len(env.apple_cells) == 0
@@ -113,7 +119,7 @@ WRONG = [
     ("map row 2 has 6 columns: every row needs 7", lambda text: text[:22] + text[23:]),
     ("it has no spawn cell, which is drawn as 'P'", lambda text: text.replace("P", text[-1])),
     (
-        "it has no (apple|ore|token) cell, which is drawn as '[AB]'",
+        "it has no ((apple|ore|token) cell, which is drawn as '[AB]'|mushroom, which is drawn as 'R', 'G')",
         lambda text: text.translate(str.maketrans("ABT", "PPP")),
     ),
     ("num_agents=3 is not allowed: at most 1", lambda text: text.replace("P", text[0], text.count("P") - 1)),

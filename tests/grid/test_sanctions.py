@@ -55,9 +55,9 @@ def play(hits: jax.Array, params: sanctions.SanctionParams, timeout_steps: jax.A
     """Plays T steps in which an agent always moves and one in which it always fires, for `[T]` int32 hits."""
 
     def step(state: State, received: jax.Array) -> tuple[State, dict[str, jax.Array]]:
+        state, held = sanctions.hold(state, jnp.full(1, STEP_RIGHT, jnp.int32))
         state = sanctions.begin(state, timeout_steps)
         is_present, is_marked = state.timeouts == 0, state.marked_for > 0
-        state, held = sanctions.hold(state, jnp.full(1, STEP_RIGHT, jnp.int32))
         cooldown = jnp.asarray(params.zap_cooldown, jnp.int32)[None]
         cooldowns, fired = lab2d.trigger(state.cooldowns, is_present, jnp.ones((1, 1), bool), cooldown)
         state = sanctions.sanction(state.replace(cooldowns=cooldowns), received[None], params)
@@ -136,6 +136,14 @@ def test_frozen_agents_can_do_everything_but_turn_and_move() -> None:
         held = sanctions.hold(state, jnp.full(1, action, jnp.int32))[1]
         assert held.tolist() == [STAND if FORWARD <= action <= TURN_RIGHT else action]
     assert TURN_LEFT < TURN_RIGHT < BEAM < CLEAN
+
+
+def test_agent_that_leaves_does_not_turn_or_move_before_it_is_gone() -> None:
+    state = start().replace(leaves=jnp.ones(1, bool))
+    state, held = sanctions.hold(state, jnp.full(1, FORWARD, jnp.int32))
+    assert held.tolist() == [STAND]
+    state = sanctions.begin(state, 52)
+    assert (state.timeouts.tolist(), state.leaves.tolist()) == ([52], [False])
 
 
 def test_longer_freeze_of_another_cause_stays_without_a_hit() -> None:

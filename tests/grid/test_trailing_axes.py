@@ -91,8 +91,8 @@ def play_sanctions(*fields: jax.Array) -> tuple[jax.Array, ...]:
     """A step of the functions for agents that want `actions` and that `received` beams hit."""
     frozen, marked_for, leaves, cooldowns, actions, received = fields
     state = SimpleState(frozen, marked_for, leaves, cooldowns[:, :1], jnp.zeros_like(frozen))
-    state, held = sanctions.hold(sanctions.begin(state, 52), actions)
-    state = sanctions.sanction(state, received, sanctions.SanctionParams())
+    state, held = sanctions.hold(state, actions)
+    state = sanctions.sanction(sanctions.begin(state, 52), received, sanctions.SanctionParams())
     return state.frozen, state.marked_for, state.leaves, state.cooldowns, state.timeouts, held
 
 

@@ -74,12 +74,3 @@ class Harvest(MeltingPot):
         count = self.live_neighbours[a]
         chance = self.regrowth_probabilities[min(max(count, 0), 3)]
         return count >= 0 and bool(draws["apple_growth"][a] < np.float32(chance))
-
-    def zap(self, actions: Sequence[int] | np.ndarray) -> dict[str, Any]:
-        """All beams at once; returns how many hit each agent and how many it hit."""
-        shots, at = self.shoot(actions), self.at()
-        met = self.fire(shots, (set(at),))
-        self.fired = [shot is not None for shot in shots]
-        struck = [at[cell] for cells in met for cell in cells]
-        received = [struck.count(i) for i in range(len(shots))]
-        return {"hits_received": received, "hits_given": [len(cells) for cells in met]}

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.reference.gathering import Draws
 from tests.reference.meltingpot import MeltingPot
-from tests.reference.views import FORWARD, Cell, egocentric_view
+from tests.reference.views import Cell
 
 FULL_HEALTH = 3
 
@@ -224,14 +224,6 @@ class InTheMatrix(MeltingPot):
             layers[f"resource_{k}"] = {cell for cell, is_there, kind in shown if is_there and kind == k}
         return layers
 
-    def observe_one(self, board: np.ndarray, i: int) -> np.ndarray:
-        """One agent's view; others that are ready and not frozen have tiles of their own."""
-        void = self.tiles.index("void")
-        if not self.is_on_board(i):
-            return np.full((self.view[0] + self.view[1] + 1, 2 * self.view[2] + 1), void, np.uint8)
-        seen = board.copy()
-        for cell, j in self.at().items():
-            first = "marked_same_heading" if self.is_ready(j) and self.frozen[j] == 0 else "other_same_heading"
-            turned = (self.headings[j] - self.headings[i]) % len(FORWARD)
-            seen[cell] = self.tiles.index("self") if j == i else self.tiles.index(first) + turned
-        return egocentric_view(seen, self.positions[i], self.headings[i], self.view, void)
+    def is_marked(self, i: int) -> bool:
+        """Whether others see that agent i is ready and not frozen."""
+        return self.is_ready(i) and self.frozen[i] == 0

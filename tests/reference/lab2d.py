@@ -11,7 +11,6 @@ from tests.reference.movement import move_in_turn, resolve_moves, target_cell, t
 from tests.reference.views import FORWARD, Cell, cell_at, egocentric_view, is_inside
 
 MOVEMENTS = {"sequential": move_in_turn, "simultaneous": resolve_moves}
-OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -149,6 +148,11 @@ class Lab2D:
             "beam": set().union(*(lit for lit, fired in zip(self.lit, self.fired, strict=True) if fired)),
         }
 
+    def is_marked(self, i: int) -> bool:
+        """Whether others see a mark on agent i."""
+        del i
+        return False
+
     def observe_one(self, board: np.ndarray, i: int) -> np.ndarray:
         """One agent's view of the board with the others drawn as it sees them."""
         void = self.tiles.index("void")
@@ -156,6 +160,7 @@ class Lab2D:
             return np.full((self.view[0] + self.view[1] + 1, 2 * self.view[2] + 1), void, np.uint8)
         seen = board.copy()
         for cell, j in self.at().items():
-            name = "self" if j == i else OTHERS[(self.headings[j] - self.headings[i]) % len(FORWARD)]
-            seen[cell] = self.tiles.index(name)
+            first = "marked_same_heading" if self.is_marked(j) else "other_same_heading"
+            turned = (self.headings[j] - self.headings[i]) % len(FORWARD)
+            seen[cell] = self.tiles.index("self") if j == i else self.tiles.index(first) + turned
         return egocentric_view(seen, self.positions[i], self.headings[i], self.view, void)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,15 @@ class MeltingPot(Lab2D):
     ending_interval: int = 100
     ending_probability: float = 0.2
     is_ending_stochastic: bool = False
+
+    def zap(self, actions: Sequence[int] | np.ndarray) -> dict[str, Any]:
+        """All beams at once; returns how many hit each agent and how many it hit."""
+        shots, at = self.shoot(actions), self.at()
+        met = self.fire(shots, (set(at),))
+        self.fired = [shot is not None for shot in shots]
+        struck = [at[cell] for cells in met for cell in cells]
+        received = [struck.count(i) for i in range(len(shots))]
+        return {"hits_received": received, "hits_given": [len(cells) for cells in met]}
 
     def remove_and_return(self, is_hit: Sequence[bool], draws: Draws) -> None:
         """Who is hit is out from now on; who was out waits one step less, and who is done comes back.

@@ -140,6 +140,10 @@ class Recording:
         rank = [order.index(i) if i in order else len(order) for i in range(num_agents)]
         return {"priorities": 1 - np.array(rank) / (num_agents + 1)}
 
+    def is_out_in(self, t: int) -> np.ndarray:
+        """Who is off the board in step t, `[N]` bool."""
+        return self.arrays["out"][t]
+
     def moves(self, t: int) -> dict[int, tuple[Cell, Cell, bool]]:
         """Who is on the board in step t: from which cell to which it wants to go, and whether it got there."""
         before, after = as_cells(self.arrays["positions"][t]), as_cells(self.arrays["positions"][t + 1])
@@ -150,7 +154,7 @@ class Recording:
 
     def infer_respawns(self, t: int) -> np.ndarray:
         """The uniforms by which agents come back where they did in step t."""
-        was_out, is_out = self.arrays["out"][t], self.arrays["out"][t + 1]
+        was_out, is_out = self.is_out_in(t), self.arrays["out"][t + 1]
         after = as_cells(self.arrays["positions"][t + 1])
         taken = {after[i] for i in np.flatnonzero(~was_out)}
         free = [cell for cell in as_cells(self.env.spawn_cells) if cell not in taken]

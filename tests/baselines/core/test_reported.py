@@ -18,6 +18,7 @@ def test_every_event_of_the_table_is_one_of_a_game_and_is_reported() -> None:
         "coin_game",
         "coop_mining",
         "level_based_foraging",
+        "externality_mushrooms",
         "gift_refinements",
         "in_the_matrix",
     ):
