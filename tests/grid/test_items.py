@@ -60,3 +60,10 @@ def test_beam_ends_at_the_first_item_within_its_reach() -> None:
     met, rays = items.first_on_rays(kinds, on_ray, jnp.array([[3], [1], [3], [0]], jnp.int32))
     assert met.tolist() == [1, 4, 4, 4]
     assert rays.tolist() == [[1], [1], [3], [0]]
+
+
+def test_items_are_marked_on_the_cells_that_rays_cover() -> None:
+    on_rays = jnp.array([[[0, 1, 3]], [[4, 2, 40]], [[33, 3, 1]]], jnp.int32)
+    words = items.mark_covered(on_rays, jnp.array([[2], [3], [1]], jnp.int32), 40)
+    marked = [int(words[index // 32] >> (index % 32)) & 1 for index in range(40)]
+    assert np.flatnonzero(marked).tolist() == [0, 1, 2, 4, 33]

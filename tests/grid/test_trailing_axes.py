@@ -131,6 +131,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "items.grow": (lambda kinds, uniforms: items.grow(kinds, uniforms, (0.2, 0.3)), (KINDS, ITEM_GROWTH)),
     "items.grow_apart": (grow_apart, (KINDS, ITEM_GROWTH, POSITIONS)),
     "items.first_on_rays": (items.first_on_rays, (KINDS, ON_RAYS, REACH[:, :1])),
+    "items.mark_covered": (lambda on_rays, rays: items.mark_covered(on_rays, rays, 12), (ON_RAYS, REACH[:, :1])),
     "items.collect": (take_items, (KINDS, POSITIONS, IS_PRESENT)),
     "sanctions": (play_sanctions, (FROZEN, MARKED_FOR, LEAVES, COOLDOWNS, ACTIONS, COUNTS)),
     "barriers": (fire, (ACTIONS, ON_RAY, REACH, HEALTH)),
