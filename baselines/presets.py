@@ -82,7 +82,7 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     ("ippo", "coins"): LOOKING_AHEAD | {"discount": 0.98},
     **{
         ("ippo", game): RIVER | {"total_env_steps": 640_000}
-        for game in ("coop_mining", "externality_mushrooms", "gift_refinements")
+        for game in ("coop_mining", "externality_mushrooms", "gift_refinements", "territory")
     },
     ("ippo", "cleanup_gallego"): CROWD,
     **{("ippo", game): CROWD | {"total_env_steps": 120_000} for game in ("commons", "commons_gallego")},

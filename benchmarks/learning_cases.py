@@ -74,6 +74,8 @@ EXPERIMENTS = {
     "in_the_matrix_common": Experiment("--env in_the_matrix --reward common"),
     "gift_refinements_individual": Experiment("--env gift_refinements"),
     "gift_refinements_common": Experiment("--env gift_refinements --reward common"),
+    "territory_individual": Experiment("--env territory"),
+    "territory_common": Experiment("--env territory --reward common"),
     "gathering_gallego": Experiment("--env gathering_gallego"),
     "commons_gallego_individual": Experiment("--env commons_gallego", DILEMMA),
     "commons_gallego_common": Experiment("--env commons_gallego --reward common"),

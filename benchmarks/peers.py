@@ -129,6 +129,14 @@ PEERS = (
         like="gift_refinements",
     ),
     Peer(
+        SOCIALJAX,
+        "territory_open",
+        {"num_agents": 9},
+        length="num_inner_steps",
+        observation="per cell: its content as one-hot; self, other, other's heading (4), and more",
+        like="territory",
+    ),
+    Peer(
         JAXMARL,
         "overcooked",
         {},
@@ -237,7 +245,7 @@ def peer_game(peer: Peer) -> Playable:
     """The game of another library, with the automatic resets of its own `step`."""
     if peer.library is JUMANJI:
         return jumanji_game(peer)
-    if peer.game in ("coop_mining", "gift"):
+    if peer.game in ("coop_mining", "gift", "territory_open"):
         _accept_old_names()
     env = importlib.import_module(peer.library.module).make(peer.game, **peer.env_kwargs)
     episode_steps = getattr(env, peer.length)

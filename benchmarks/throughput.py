@@ -77,6 +77,7 @@ CASES: dict[str, list[Case]] = {
         Case({"map": "arena"}, observations=("tiles", "one_hot")),
     ],
     "intersection": [Case({}, observations=(NUMBERS,))],
+    "territory": [Case({"num_agents": 9}, observations=("tiles", "one_hot"))],
     "coin_game": [Case({}, num_envs=4096, observations=(NUMBERS,))],
     "level_based_foraging": [Case({"force_coop": True}, observations=("entities", "planes"))],
     "matrix_game": [

@@ -38,6 +38,7 @@ _FACTORIES: dict[str, str | Factory] = {
     "level_based_foraging": "jaxdilemmas.envs.level_based_foraging:LevelBasedForaging",
     "matrix_game": "jaxdilemmas.envs.matrix_game:MatrixGame",
     "overcooked": "jaxdilemmas.envs.overcooked:Overcooked",
+    "territory": "jaxdilemmas.envs.territory:Territory",
 }
 
 

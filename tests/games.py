@@ -19,6 +19,7 @@ SLOW_TO_COMPILE = (
     "harvest",
     "in_the_matrix",
     "intersection",
+    "territory",
 )
 """Games with many agents or things: one test is slow. The README's test command leaves it out; .ci/run does not."""
 

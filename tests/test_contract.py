@@ -35,6 +35,7 @@ KEYWORDS: dict[str, dict[str, Any]] = {
     "gift_refinements": TWO | {"gift_cooldown": 0, "token_growth": 0.5},
     "gathering_gallego": BUSY | {"apple_respawn_steps": 1, "map": "small", "observation": "rgb"},
     "harvest": TWO | {"timeout_steps": 1},
+    "territory": TWO | {"zap_cooldown": 0, "payment_probability": 0.5, "payment_delay": 1},
 }
 """How games are made for the check; together they have every kind of observation."""
 

@@ -45,6 +45,7 @@ ALLOWED = {
     | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.externality_mushrooms", "jaxdilemmas.envs.mushrooms"},
     "jaxdilemmas.policies.gift_refinements": GAME
     | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.gift_refinements"},
+    "jaxdilemmas.policies.territory": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.territory"},
     "jaxdilemmas.policies.gems": CONTRACT | {"jaxdilemmas.envs.gems", "jax"},
     "jaxdilemmas.policies.in_the_matrix": GAME | {"jaxdilemmas.policies.routes", "jaxdilemmas.envs.in_the_matrix"},
     "jaxdilemmas.policies.intersection": CONTRACT | {"jaxdilemmas.envs.intersection", "jax"},
@@ -108,6 +109,7 @@ ALLOWED = {
     "jaxdilemmas.envs.level_based_foraging": GAME | {"jaxdilemmas.envs.orchard"},
     "jaxdilemmas.envs.orchard": {"jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy"},
     "jaxdilemmas.envs.matrices": {"jaxdilemmas.arguments", "jaxdilemmas.batching", "jaxdilemmas.grid", "jax", "numpy"},
+    "jaxdilemmas.envs.territory": GAME | {"jaxdilemmas.envs.territories"},
     "jaxdilemmas.envs.kitchens": {"jaxdilemmas.arguments", "jaxdilemmas.grid", "numpy"},
     "jaxdilemmas.envs.matrix_game": CONTRACT | {"jaxdilemmas.payoff_environment", "jax", "numpy", "flax"},
     "jaxdilemmas.envs.overcooked": CONTRACT | {"jaxdilemmas.envs.kitchens", "jaxdilemmas.grid", "jax", "numpy", "flax"},

@@ -32,6 +32,8 @@ EVENTS = {
     "ate_green": Reported(True, True, "green mushrooms per step"),
     "ate_blue": Reported(True, True, "blue mushrooms per step"),
     "ate_orange": Reported(in_episodes=True),
+    "claimed": Reported(True, True, "walls claimed per step"),
+    "destroyed": Reported(True, True, "walls destroyed per step"),
     "hits_received": Reported(True, True, "hits per step"),
     "hits_given": Reported(in_episodes=True),
     "potted": Reported(in_updates=True),

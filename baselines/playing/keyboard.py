@@ -48,6 +48,7 @@ FAMILIES = {
         "stand": ".",
         "clean": "c",
         "consume": "c",
+        "claim": "c",
     },
     "gems": FOUR_WAYS,
     "coin_game": FOUR_WAYS,

@@ -363,9 +363,9 @@ class Painter:
         positions, headings = scene.positions, scene.headings
         if len(cells) > FEW_THINGS:
             lines = views.mark_lines(things, cells, self.shape)
-            planes = views.cut_lines(lines, positions, headings, self.window, self.torus)
-            join = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))
-            return [join(rows) for rows in planes]
+            rows = views.cut_lines(lines, positions, headings, self.window, self.torus)
+            words = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))(rows)
+            return [*jnp.unstack(words, axis=1)]
         trailing = headings.shape[1:]
         at = jnp.broadcast_to(with_trailing_axes(cells, positions.ndim), (*cells.shape, *trailing))
         look = compute_once(partial(views.window_frame, window=self.window, torus=self.torus))

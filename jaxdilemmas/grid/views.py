@@ -120,7 +120,7 @@ def mark_lines(layers: Sequence[jax.Array], cells: np.ndarray, shape: tuple[int,
 
 def cut_lines(
     lines: Lines, positions: jax.Array, headings: jax.Array, window: Window, torus: Torus = None
-) -> list[jax.Array]:
+) -> jax.Array:
     """The marked cells that each viewer sees.
 
     Args:
@@ -131,13 +131,13 @@ def cut_lines(
       torus: see `geometry.Torus`; no cell of the board is twice in the window.
 
     Returns:
-      For each kind of mark `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
+      `[rows, P, N, ...]` uint32, bit c of row r is the cell in column c.
     """
     chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
     num_rows, num_cols = window.shape
     near = compute_once(partial(_near_lines, window=window, is_torus=torus is not None))(lines, positions, headings)
 
-    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> list[jax.Array]:
+    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> jax.Array:
         start, is_upright, is_backward = _first_line(positions, headings, window)
         seen = _take_lines(near, start, num_rows, range(FINE_BITS))  # [rows, K * P, N, ...]
         seen = jnp.where(is_backward, seen[::-1], seen)
@@ -146,14 +146,10 @@ def cut_lines(
         if torus is not None:
             across = jnp.where(is_upright, np.int32(torus[1]), np.int32(torus[0]))
             starts = [first, first - across, first + across]
-        planes, num_planes = [], lines.rows.shape[2]
-        for plane in range(num_planes):
-            words = enumerate(jnp.unstack(seen[:, plane::num_planes], axis=1))
-            parts = [shift_right(word, start - WORD_BITS * k) for k, word in words for start in starts]
-            row = fold(jnp.bitwise_or, parts) & np.uint32(2**num_cols - 1)
-            flipped = reverse_bits(row) >> np.uint32(WORD_BITS - num_cols)
-            planes.append(jnp.where(headings >= SOUTH, flipped, row))
-        return planes
+        words = enumerate(jnp.unstack(seen.reshape(num_rows, -1, lines.rows.shape[2], *positions[:, 0].shape), axis=1))
+        parts = [shift_right(word, start - WORD_BITS * k) for k, word in words for start in starts]
+        row = fold(jnp.bitwise_or, parts) & np.uint32(2**num_cols - 1)
+        return jnp.where(headings >= SOUTH, reverse_bits(row) >> np.uint32(WORD_BITS - num_cols), row)
 
     return compute_once(cut)(near, positions, headings)
 

@@ -1,5 +1,6 @@
 """How games on boards look: the board, what lies on it, beams and agents."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 from jaxdilemmas.grid import beams
 from jaxdilemmas.grid.environment import GridEnvironment
 from jaxdilemmas.grid.maps import cells_of
+from jaxdilemmas.grid.painting import Owned
 from jaxdilemmas.rendering.glyphs import GLYPHS, tile
 from jaxdilemmas.rendering.picture import Brush, Marks, Picture, degrees, join
 
@@ -23,6 +25,11 @@ MEANINGS = {
     "orange": "costs everyone",
     "beam": "beam that hits agents",
     "clean_beam": "beam that cleans",
+    "claim_beam": "beam that claims",
+    "resource": "wall that nobody has claimed",
+    "claimed": "wall in the colour of its owner",
+    "paying": "the same after its first payment",
+    "damaged": "wall that is damaged",
     "out": "out of the game",
     "frozen": "tagged, cannot act",
     "hit": "was hit",
@@ -30,8 +37,11 @@ MEANINGS = {
 }
 """What the legend says about signs on boards."""
 
-OWNED = {"coin_own": "coin", "coin_other": "coin"}
-"""Signs of tiles that depend on the viewer; a sign has the colour of the agent whose kind it is."""
+OWNED = {"coin_own": "coin", "coin_other": "coin", "other_wet": "claimed", "other_dry": "paying"}
+"""Signs of tiles that depend on the viewer; a sign has the colour of its owner, or of the agent whose kind it is."""
+
+DAMAGED = "damaged_"
+"""Begin of the names of tiles that have the sign "damaged" over another one."""
 
 ACTIONS = ("forward", "backward", "step left", "step right", "turn left", "turn right", "beam", "stand", "clean")
 """The numbers that all games on boards share, see `grid.movement`."""
@@ -43,7 +53,7 @@ def picture(env: GridEnvironment) -> Picture:
     Args:
       env: the game. Tiles without a sign of their own are squares in the colours of its observations.
     """
-    names = {OWNED.get(name, name) for layer in env.painter.layers for name in layer.tiles_by_kind[0]}
+    names = {sign for layer in env.painter.layers for name in layer.tiles_by_kind[0] for sign in _signs_of(name)}
     names |= {env.tiles[code] for code in np.unique(env.painter.codes) if code < len(env.tiles)}
     beam_names, stays_if_tagged, has_marks = _kinds_of(env)
     names |= {*beam_names}
@@ -64,6 +74,12 @@ def picture(env: GridEnvironment) -> Picture:
         actions=(*ACTIONS[:-1], env.second_action)[: env.num_actions],
         status=lambda state, params: {"tagged" if stays_if_tagged else "out": state.timeouts > 0},
     )
+
+
+def _signs_of(name: str) -> list[str]:
+    """The signs of a tile."""
+    plain = name.removeprefix(DAMAGED)
+    return [OWNED.get(plain, plain), *["damaged"] * (plain != name)]
 
 
 def _kinds_of(env: GridEnvironment) -> tuple[list[str], bool, bool]:
@@ -94,20 +110,24 @@ def _things(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:
     """The things of all layers that are there."""
     parts = []
     for layer, things in zip(env.painter.layers, env.scene(state).things, strict=True):
+        kinds = things.kinds if isinstance(things, Owned) else things.astype(jnp.int8)
         for kind, name in enumerate(layer.tiles_by_kind[0][1:], start=1) if len(layer.cells) else ():
-            owner = {"agent": kind - 1} if name in OWNED else {}
-            parts.append(brush.at(OWNED.get(name, name), layer.cells, where=things.astype(jnp.int8) == kind, **owner))
+            owner: dict[str, Any] = {"agent": kind - 1} if name in OWNED else {}
+            owner = {"agent": things.owners.astype(jnp.int32)} if isinstance(things, Owned) else owner
+            parts += [brush.at(sign, layer.cells, where=kinds == kind, **owner) for sign in _signs_of(name)]
     return parts
 
 
 def _beams(env: GridEnvironment, brush: Brush, state: Any) -> list[Marks]:
-    """Each ray as one long sign, cut off at the edge of the board."""
+    """Each ray as one long sign, cut off at the edge of the board; on a torus the rest is at the other side."""
     parts = []
-    most = np.array([env.painter.shape], np.int32) - 1
-    kinds = [(name, shot.rays_of(kind)) for shot in env.scene(state).beams for kind, name in enumerate(shot.tiles)]
-    for name, rays in kinds:
+    height, width = env.painter.shape
+    most = np.array([[height, width]], np.int32) - 1
+    around = [(0, 0), *[(height, 0), (-height, 0), (0, width), (0, -width)] * env.is_torus]
+    shots = [(name, shot.rays_of(kind)) for shot in env.scene(state).beams for kind, name in enumerate(shot.tiles)]
+    for (name, rays), shift in itertools.product(shots, np.array(around, np.int32)[:, None]):
         first, last = beams.ray_segments(state.positions, state.headings, rays, env.beam_side_start)
-        first, last = jnp.maximum(first, 0), jnp.minimum(last, most)
+        first, last = jnp.maximum(first + shift, 0), jnp.minimum(last + shift, most)
         is_there = (rays.reshape(-1) > 0) & (last >= first).all(1)
         is_across = jnp.repeat(state.headings % 2 == 1, rays.shape[1])
         middle, sides = (first + last + 1).astype(jnp.float32) / 2, (last - first + 1).astype(jnp.float32)

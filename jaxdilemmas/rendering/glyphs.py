@@ -119,6 +119,11 @@ GLYPHS = {
     "clean_beam": Glyph(
         (square("#22b8cf44"), box(-0.32, -0.5, -0.22, 0.5, "#0b7285"), box(0.22, -0.5, 0.32, 0.5, "#0b7285")), "::"
     ),
+    "claim_beam": Glyph((square("#e599f755"), box(-0.05, -0.5, 0.05, 0.5, "#9c36b5")), ".."),
+    "resource": Glyph((square("#a9987f", 1.0, "#8d7f6a", 0.05),), "[]"),
+    "claimed": Glyph((square(AGENT, 1.0, "#8d7f6a", 0.05), square("#ffffff99", 0.6)), "N="),
+    "paying": Glyph((square(AGENT, 1.0, INK, 0.05),), "N$"),
+    "damaged": Glyph(cross("#22262bcc", 0.36, 0.05), ""),
     "agent": Glyph((_NOSE, _BODY), "N>", is_numbered=True),
     "walker": Glyph((_BODY,), "No", is_numbered=True),
     "out": Glyph((circle(0, 0, 0.36, "", AGENT, 0.07), *cross("#22262b66", 0.22, 0.03)), "Nx", is_numbered=True),

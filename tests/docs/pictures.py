@@ -28,6 +28,7 @@ PICTURES: dict[str, tuple[dict[str, Any], str, int]] = {
     "externality_mushrooms": ({}, "cooperative", 150),
     "in_the_matrix": ({}, "cooperative", 12),
     "gift_refinements": ({}, "cooperative", 150),
+    "territory": ({}, "cooperative", 60),
     "gathering_gallego": ({"map": "large", "num_agents": 10}, "exploitative", 25),
     "cleanup_gallego": ({"num_agents": 10}, "cooperative", 60),
     "common_pool": ({}, "cooperative", 40),

@@ -46,8 +46,8 @@ OWN = {
 }
 """A small board for each game."""
 
-OTHERS = {"coins", "in_the_matrix"}
-"""The first takes no board of one's own, and the tests of the second have its boards, which name classes."""
+OTHERS = {"coins", "in_the_matrix", "territory"}
+"""The first takes no board of one's own. The tests of the others have their boards, of classes and of resources."""
 
 ITEM_CELLS = {"coop_mining": "ore_cells", "externality_mushrooms": "mushroom_cells", "gift_refinements": "token_cells"}
 """The attribute with the cells on which things grow, of games without apples."""

@@ -163,4 +163,8 @@ class Lab2D:
             first = "marked_same_heading" if self.is_marked(j) else "other_same_heading"
             turned = (self.headings[j] - self.headings[i]) % len(FORWARD)
             seen[cell] = self.tiles.index("self") if j == i else self.tiles.index(first) + turned
-        return egocentric_view(seen, self.positions[i], self.headings[i], self.view, void)
+        return self.look(seen, i)
+
+    def look(self, board: np.ndarray, i: int) -> np.ndarray:
+        """What agent i sees of a board."""
+        return egocentric_view(board, self.positions[i], self.headings[i], self.view, self.tiles.index("void"))

@@ -21,6 +21,7 @@ def test_every_event_of_the_table_is_one_of_a_game_and_is_reported() -> None:
         "externality_mushrooms",
         "gift_refinements",
         "in_the_matrix",
+        "territory",
     ):
         env = jaxdilemmas.make(env_id)
         _, state = jax.eval_shape(env.reset, jax.random.key(0))
