@@ -80,9 +80,10 @@ PRESETS: dict[tuple[str, str], dict[str, Any]] = {
     **{("ippo", game): RIVER for game in ("cleanup", "cleanup_meltingpot")},
     ("ippo", "harvest"): RIVER | {"total_env_steps": 640_000},
     ("ippo", "coins"): LOOKING_AHEAD | {"discount": 0.98},
+    **{("ippo", game): RIVER | {"total_env_steps": 2_000_000} for game in ("coop_mining", "gift_refinements")},
     **{
-        ("ippo", game): RIVER | {"total_env_steps": 640_000}
-        for game in ("coop_mining", "externality_mushrooms", "gift_refinements", "territory")
+        ("ippo", game): LOOKING_AHEAD | {"entropy_coefficient": 0.02, "total_env_steps": 2_000_000}
+        for game in ("externality_mushrooms", "territory")
     },
     ("ippo", "cleanup_gallego"): CROWD,
     **{("ippo", game): CROWD | {"total_env_steps": 120_000} for game in ("commons", "commons_gallego")},
