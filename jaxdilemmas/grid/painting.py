@@ -456,8 +456,11 @@ class Painter:
         for name, rays in kinds:
             first, last = beams.ray_segments(scene.positions, scene.headings, rays, self.side_start)
             (first_row, first_col), (last_row, last_col) = first.T[:, None, None], last.T[:, None, None]
-            is_in_rows = (row - first_row) % height <= last_row - first_row  # on a torus a ray passes the edge
-            is_in_cols = (col - first_col) % width <= last_col - first_col
+            rows, cols = row - first_row, col - first_col
+            if self.torus is not None:
+                rows, cols = rows % height, cols % width
+            is_in_rows = (rows >= 0) & (rows <= last_row - first_row)
+            is_in_cols = (cols >= 0) & (cols <= last_col - first_col)
             is_beam = (is_in_rows & is_in_cols & (rays > 0).reshape(1, 1, -1)).any(2)
             if not self.is_beam_blocked:
                 is_beam &= (tiles != self.tile_id("void")) & (tiles != self.tile_id("wall"))
