@@ -66,7 +66,11 @@ EXPERIMENTS = {
         "--env harvest --reward inequity_averse",
         "Envy and guilt do not solve the dilemma: agents collect less than random play, and seeds differ a lot.",
     ),
-    "coop_mining_individual": Experiment("--env coop_mining"),
+    "coop_mining_individual": Experiment(
+        "--env coop_mining",
+        "Two agents that mine gold gain both, so their own reward is enough. With common reward the same steps teach "
+        "less.",
+    ),
     "coop_mining_common": Experiment("--env coop_mining --reward common"),
     "externality_mushrooms_individual": Experiment("--env externality_mushrooms"),
     "externality_mushrooms_common": Experiment("--env externality_mushrooms --reward common"),
