@@ -19,7 +19,7 @@ from jaxdilemmas.grid.bits import pack_bits, unpack_bits
 from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.maps import Board
 from jaxdilemmas.grid.movement import goes_first, move_agents
-from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.scene import Scene
 from jaxdilemmas.grid.spawning import collect
 from jaxdilemmas.uniforms import uniform
 

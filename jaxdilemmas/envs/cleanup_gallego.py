@@ -22,7 +22,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridParams, GridState,
 from jaxdilemmas.grid.geometry import any_other, count_others, same_cell, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of
 from jaxdilemmas.grid.movement import CLEAN
-from jaxdilemmas.grid.painting import Scene, one_kind
+from jaxdilemmas.grid.scene import Scene, one_kind
 from jaxdilemmas.grid.spawning import collect_alive
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.uniforms import uniform

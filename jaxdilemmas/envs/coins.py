@@ -18,7 +18,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.geometry import with_trailing_axes
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
 from jaxdilemmas.grid.movement import move_agents
-from jaxdilemmas.grid.painting import OTHERS, PALETTE, KindLayer, Scene
+from jaxdilemmas.grid.scene import OTHERS, PALETTE, KindLayer, Scene
 from jaxdilemmas.uniforms import uniform
 
 NUM_PLAYERS = 2

@@ -20,7 +20,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridState
 from jaxdilemmas.grid.geometry import any_other, count_others, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells
 from jaxdilemmas.grid.movement import BEAM, goes_first, move_agents
-from jaxdilemmas.grid.painting import OTHERS, PALETTE, KindLayer, Scene, one_kind
+from jaxdilemmas.grid.scene import OTHERS, PALETTE, KindLayer, Scene, one_kind
 from jaxdilemmas.uniforms import uniform
 
 IRON, GOLD, PARTIAL = 1, 2, 3

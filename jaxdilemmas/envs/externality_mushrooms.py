@@ -21,7 +21,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.geometry import count_others
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells
 from jaxdilemmas.grid.movement import BEAM, goes_first, move_agents
-from jaxdilemmas.grid.painting import MARKED_OTHERS, OTHERS, PALETTE, KindLayer, Scene, one_kind
+from jaxdilemmas.grid.scene import MARKED_OTHERS, OTHERS, PALETTE, KindLayer, Scene, one_kind
 from jaxdilemmas.uniforms import uniform
 
 BEAM_LENGTH = 3

@@ -25,7 +25,7 @@ from jaxdilemmas.grid.environment import (
     outcome,
 )
 from jaxdilemmas.grid.maps import SYMBOLS, Board, cells_of, read_layers
-from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.scene import Scene
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.uniforms import uniform
 

@@ -18,7 +18,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridState
 from jaxdilemmas.grid.geometry import count_others
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells
 from jaxdilemmas.grid.movement import BEAM, goes_first, move_agents
-from jaxdilemmas.grid.painting import OTHERS, PALETTE, Layer, Scene, one_kind
+from jaxdilemmas.grid.scene import OTHERS, PALETTE, Layer, Scene, one_kind
 from jaxdilemmas.uniforms import uniform
 
 CONSUME = 8

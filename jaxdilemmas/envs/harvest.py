@@ -17,7 +17,7 @@ from jaxdilemmas.grid import lab2d, spawning
 from jaxdilemmas.grid.environment import GridEnvironment, GridState, check_regrowth_probabilities, outcome
 from jaxdilemmas.grid.maps import Board, cells_of, parse_map, read_board
 from jaxdilemmas.grid.movement import BEAM, move_agents
-from jaxdilemmas.grid.painting import Scene, one_kind
+from jaxdilemmas.grid.scene import Scene, one_kind
 from jaxdilemmas.uniforms import uniform
 
 SYMBOLS = {"W": "wall", " ": "floor", "I": "floor", "A": "apple", "P": "spawn", "Q": "inside"}

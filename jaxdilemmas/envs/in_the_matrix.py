@@ -21,7 +21,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridState, outcome
 from jaxdilemmas.grid.geometry import any_other
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells, read_board
 from jaxdilemmas.grid.movement import BEAM, STAND, move_agents
-from jaxdilemmas.grid.painting import MARKED_OTHERS, OTHERS, PALETTE, KindLayer, Scene, one_kind
+from jaxdilemmas.grid.scene import MARKED_OTHERS, OTHERS, PALETTE, KindLayer, Scene, one_kind
 from jaxdilemmas.grid.spawning import collect
 from jaxdilemmas.uniforms import uniform
 

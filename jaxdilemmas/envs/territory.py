@@ -20,7 +20,7 @@ from jaxdilemmas.grid.environment import GridEnvironment, GridState
 from jaxdilemmas.grid.geometry import count_others
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells
 from jaxdilemmas.grid.movement import BEAM, Obstacles, move_agents
-from jaxdilemmas.grid.painting import MARKED_OTHERS, OTHERS, PALETTE, Beams, Owned, OwnedLayer, Scene
+from jaxdilemmas.grid.scene import MARKED_OTHERS, OTHERS, PALETTE, Beams, Owned, OwnedLayer, Scene
 from jaxdilemmas.grid.spawning import MOST_STEPS, choose_distinct, choose_headings
 from jaxdilemmas.uniforms import uniform
 

@@ -16,7 +16,8 @@ from jaxdilemmas.environment import Environment, Observed, Transition, check_cou
 from jaxdilemmas.grid import beams, spawning
 from jaxdilemmas.grid.geometry import cell_index, count_others
 from jaxdilemmas.grid.maps import cells_of, index_of_cells
-from jaxdilemmas.grid.painting import PALETTE, TILES, AnyLayer, Layer, Painter, Scene, one_kind
+from jaxdilemmas.grid.painting import Painter
+from jaxdilemmas.grid.scene import PALETTE, TILES, AnyLayer, Layer, Scene, one_kind
 from jaxdilemmas.grid.views import Window
 from jaxdilemmas.spaces import Box, Discrete, Observation, Space, WithExtras
 from jaxdilemmas.uniforms import uniform

@@ -15,8 +15,8 @@ import numpy as np
 from jaxdilemmas.batching import compute_once
 from jaxdilemmas.grid import beams, movement, spawning
 from jaxdilemmas.grid.geometry import with_trailing_axes
-from jaxdilemmas.grid.painting import TILES as BOARD_TILES
-from jaxdilemmas.grid.painting import Scene
+from jaxdilemmas.grid.scene import TILES as BOARD_TILES
+from jaxdilemmas.grid.scene import Scene
 from jaxdilemmas.uniforms import uniform
 
 TILES = (*BOARD_TILES, "tagged")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jaxdilemmas.grid import beams, views
 from jaxdilemmas.grid.bits import WORD_BITS
 from jaxdilemmas.grid.geometry import BEHIND, cell_index, same_cell, with_trailing_axes
 from jaxdilemmas.grid.maps import index_of_cells
+from jaxdilemmas.grid.scene import AGENTS, MARKED_OTHERS, OTHERS, AnyLayer, Layer, Owned, OwnedLayer, Scene
 from jaxdilemmas.grid.views import Window
 
 MOST_CHANGING = 4096
@@ -24,161 +25,6 @@ FEW_THINGS = 24
 
 MOST_TILES = 16
 """The largest number of kinds of tile, without those of agents."""
-
-OTHERS = ("other_same_heading", "other_facing_right", "other_facing_viewer", "other_facing_left")
-"""Tiles of other agents by their heading relative to the viewer's."""
-
-MARKED_OTHERS = tuple(name.replace("other", "marked") for name in OTHERS)
-"""Tiles of other agents with a mark, in the order of `OTHERS`; the game defines the mark."""
-
-AGENTS = ((*OTHERS, "self"), (*OTHERS, "self", "tagged"), (*OTHERS, "self", *MARKED_OTHERS))
-"""Tiles of agents in the order of their numbers, from 1 on; a game has one of these rows."""
-
-TILES = ("void", "floor", "apple", "wall", "beam", *OTHERS, "self")
-"""Names of tile ids in draw order."""
-
-PALETTE = (
-    {
-        "void": (40, 40, 40),
-        "floor": (0, 0, 0),
-        "apple": (0, 200, 0),
-        "wall": (127, 127, 127),
-        "beam": (255, 255, 60),
-        "self": (50, 100, 255),
-        "tagged": (100, 100, 100),
-    }
-    | dict.fromkeys(OTHERS, (220, 50, 50))
-    | dict.fromkeys(MARKED_OTHERS, (255, 150, 150))
-)
-"""RGB by tile name. Source: vicgalle/llm-policies-social-dilemmas @ f5c5b2b; void and marked agents are our choice."""
-
-
-class Layer(NamedTuple):
-    """Things that come and go, each on its own cell.
-
-    Attributes:
-      tile_there: name of the tile of a cell whose thing is there.
-      tile_not_there: name of the tile of a cell whose thing is not there.
-      cells: `[n, 2]` int32 (row, col); no cell is in two layers.
-    """
-
-    tile_there: str
-    tile_not_there: str
-    cells: np.ndarray
-
-    @property
-    def tiles_by_kind(self) -> Sequence[Sequence[str]]:
-        """The tiles of nothing and of the thing, for all viewers."""
-        return ((self.tile_not_there, self.tile_there),)
-
-
-class KindLayer(NamedTuple):
-    """Items of several kinds that come and go, each on its own cell. A kind may have another tile for each viewer.
-
-    Attributes:
-      tiles_there: names of the tiles of each kind, from kind 1 on: a row for each viewer, or one row for all of them. A
-        board is painted by the first row.
-      tile_not_there: name of the tile of a cell without an item.
-      cells: `[n, 2]` int32 (row, col); no cell is in two layers.
-    """
-
-    tiles_there: Sequence[Sequence[str]]
-    tile_not_there: str
-    cells: np.ndarray
-
-    @property
-    def tiles_by_kind(self) -> Sequence[Sequence[str]]:
-        """The tiles of nothing and of each kind, by viewer."""
-        return [(self.tile_not_there, *row) for row in self.tiles_there]
-
-
-class OwnedLayer(NamedTuple):
-    """Items of several kinds that agents may own, each on its own cell. Viewers see whether they own an item.
-
-    Attributes:
-      tiles_own: names of the tiles of each kind, from kind 1 on, of items of the viewer.
-      tiles_other: names of the tiles of each kind of all other items; a board is painted by these.
-      tile_not_there: name of the tile of a cell without an item.
-      cells: `[n, 2]` int32 (row, col); no cell is in two layers.
-    """
-
-    tiles_own: Sequence[str]
-    tiles_other: Sequence[str]
-    tile_not_there: str
-    cells: np.ndarray
-
-    @property
-    def tiles_by_kind(self) -> Sequence[Sequence[str]]:
-        """The tiles of nothing and of each kind, of items of others and of the viewer."""
-        return [(self.tile_not_there, *row) for row in (self.tiles_other, self.tiles_own)]
-
-
-class Owned(NamedTuple):
-    """The items of an `OwnedLayer`.
-
-    Attributes:
-      kinds: `[n]` int8, 0 for no item.
-      owners: `[n]` int8, -1 for nobody.
-    """
-
-    kinds: jax.Array
-    owners: jax.Array
-
-
-class Beams(NamedTuple):
-    """Beams of one shape that agents fired; each agent fires at most one of them.
-
-    Attributes:
-      tiles: names of the tiles of the kinds of beam; later kinds are painted over earlier ones.
-      kinds: `[N]` int32, the kind of each agent's beam, an index in `tiles`.
-      rays: `[N, rays]` int32, the cells that each ray covers, 0 for agents that did not fire.
-    """
-
-    tiles: Sequence[str]
-    kinds: jax.Array
-    rays: jax.Array
-
-    def rays_of(self, kind: int) -> jax.Array:
-        """The cells that each ray of one kind covers, `[N, rays]` int32."""
-        return jnp.where((self.kinds == kind)[:, None], self.rays, 0)
-
-
-def one_kind(tile: str, rays: jax.Array) -> Beams:
-    """Beams of one kind, for the name of their tile and `[N, rays]` int32."""
-    return Beams((tile,), jnp.zeros(rays.shape[0], jnp.int32), rays)
-
-
-AnyLayer = Layer | KindLayer | OwnedLayer
-
-
-class Scene(NamedTuple):
-    """The things to paint of one state.
-
-    Attributes:
-      positions: `[N, 2]` int32, cells of the agents.
-      headings: `[N]` int32.
-      is_drawn: `[N]` bool, the agents that are drawn.
-      can_see: `[N]` bool, the agents that see anything.
-      things: for each layer of the board which of its things are there, `[n]` bool, or for a `KindLayer` the kind of
-        each item, `[n]` int8, 0 for none, or for an `OwnedLayer` an `Owned`.
-      beams: the beams that agents fired; later ones are painted over earlier ones.
-      is_tagged: `[N]` bool, the agents that have the tile "tagged" for others; None in games without that tile.
-      is_marked: `[N]` bool, the agents that have the tiles `MARKED_OTHERS` for others; None in games without them.
-    """
-
-    positions: jax.Array
-    headings: jax.Array
-    is_drawn: jax.Array
-    can_see: jax.Array
-    things: Sequence[jax.Array | Owned]
-    beams: Sequence[Beams]
-    is_tagged: jax.Array | None = None
-    is_marked: jax.Array | None = None
-
-    @property
-    def number_bits(self) -> int:
-        """Bits of the number of an agent's tile."""
-        return 3 if self.is_marked is None else 4
 
 
 class Painter:
@@ -215,24 +61,12 @@ class Painter:
         is_beam_blocked: bool = True,
         is_torus: bool = False,
     ) -> None:
-        largest = f"at most {WORD_BITS} rows and columns; it has {window.shape}"
-        require(max(window.shape) <= WORD_BITS, "window", window, largest)
-        of_agents = [name for name in tiles if name in (*OTHERS, *MARKED_OTHERS, "self", "tagged")]
-        start = tiles.index(OTHERS[0])
-        is_in_order = of_agents == list(tiles[start : start + len(of_agents)]) and tuple(of_agents) in AGENTS
-        require(is_in_order, "tiles", tiles, f"the tiles of agents in one of the orders {AGENTS}, one after the other")
-        are_few = all(name in of_agents for name in tiles[MOST_TILES:])
-        require(are_few, "tiles", tiles, f"at most {MOST_TILES} before those of agents")
-        cells = np.concatenate([layer.cells for layer in layers])
         self.shape: tuple[int, int] = board["wall"].shape
         self.torus = self.shape if is_torus else None
-        least = max(window.shape) + 2 * (BEHIND - window.behind)
-        smallest = f"a torus has at least {least} rows and columns for a window of {window.shape}"
-        require(not is_torus or min(self.shape) >= least, "map", f"{self.shape} cells", smallest)
-        allowed = f"things come and go on at most {MOST_CHANGING} cells, here on {len(cells)}"
-        require(len(cells) <= MOST_CHANGING, "map", f"{self.shape} cells", allowed)
         self.layers, self.tiles, self.window = tuple(layers), tuple(tiles), window
         self.side_start, self.is_beam_blocked = side_start, is_beam_blocked
+        self._check()
+        cells = np.concatenate([layer.cells for layer in layers])
         self.codes = np.full(self.shape, self.tile_id("floor"), np.int32)
         for name in self.tiles:
             if name in board:
@@ -243,6 +77,26 @@ class Painter:
         self._plain = [k for k, plain in enumerate(is_plain) if plain and len(layers[k].cells)]
         self._kind_layers = [k for k, plain in enumerate(is_plain) if not plain]
         self._tile_table = self._read_windows(outside)
+
+    def _check(self) -> None:
+        """Raises a ValueError if this is no board, window or list of tiles that can be painted."""
+        window, tiles, size = self.window, self.tiles, f"{self.shape} cells"
+        largest = f"at most {WORD_BITS} rows and columns; it has {window.shape}"
+        require(max(window.shape) <= WORD_BITS, "window", window, largest)
+        of_agents = tuple(name for name in tiles if name in (*OTHERS, *MARKED_OTHERS, "self", "tagged"))
+        start = tiles.index(OTHERS[0])
+        is_in_order = of_agents == tiles[start : start + len(of_agents)] and of_agents in AGENTS
+        require(is_in_order, "tiles", tiles, f"the tiles of agents in one of the orders {AGENTS}, one after the other")
+        are_few = all(name in of_agents for name in tiles[MOST_TILES:])
+        require(are_few, "tiles", tiles, f"at most {MOST_TILES} before those of agents")
+        num_cells = sum(len(layer.cells) for layer in self.layers)
+        allowed = f"things come and go on at most {MOST_CHANGING} cells, here on {num_cells}"
+        require(num_cells <= MOST_CHANGING, "map", size, allowed)
+        if self.torus is not None:
+            require(window.behind <= BEHIND, "window", window, f"at most {BEHIND} rows behind on a torus")
+            least = max(window.shape) + 2 * (BEHIND - window.behind)
+            smallest = f"a torus has at least {least} rows and columns for a window of {window.shape}"
+            require(min(self.shape) >= least, "map", size, smallest)
 
     def _read_windows(self, outside: str) -> np.ndarray:
         """What every possible window shows, by row-major cell and heading, `[H * W * 4, words]` uint32.
@@ -324,28 +178,30 @@ class Painter:
 
     def _mark_kinds(self, layer: AnyLayer, things: Any, scene: Scene) -> list[jax.Array]:
         """The items of each kind of a layer in every agent's window; of an `OwnedLayer` by owner."""
-        num_kinds, (kinds, owners) = (
-            len(layer.tiles_by_kind[0]) - 1,
-            things if isinstance(things, Owned) else (things, None),
-        )
-        is_set = [kinds >> np.int8(bit) & 1 != 0 for bit in range(num_kinds.bit_length())]
-        num_agents = len(scene.headings)
-        if owners is not None:
-            is_set += [(owners + np.int8(1)) >> np.int8(bit) & 1 != 0 for bit in range(num_agents.bit_length())]
-        bits = self._mark_things([jnp.stack(is_set, 1)], layer.cells, scene)
+        num_kinds = len(layer.tiles_by_kind[0]) - 1
+        numbers = [(things, num_kinds)]
+        if isinstance(things, Owned):
+            numbers = [(things.kinds, num_kinds), (things.owners + np.int8(1), len(scene.headings))]
+        is_set = [[number >> np.int8(bit) & 1 != 0 for bit in range(most.bit_length())] for number, most in numbers]
+        bits = self._mark_things([jnp.stack([bit for those in is_set for bit in those], 1)], layer.cells, scene)
+        of_kinds, of_owners = bits[: len(is_set[0])], bits[len(is_set[0]) :]
         planes = []
         for kind in range(1, num_kinds + 1):
-            marks = [bits[place] if kind >> place & 1 else ~bits[place] for place in range(num_kinds.bit_length())]
+            marks = [bit if kind >> place & 1 else ~bit for place, bit in enumerate(of_kinds)]
             planes.append(fold(jnp.bitwise_and, marks))
-        if owners is None:
-            return planes
-        viewer = with_trailing_axes(np.arange(1, num_agents + 1, dtype=np.uint32)[None], bits[0].ndim)
-        of_owners = enumerate(bits[num_kinds.bit_length() :])
-        is_own = fold(jnp.bitwise_and, [jnp.where(viewer >> place & 1 != 0, bit, ~bit) for place, bit in of_owners])
-        differs = [of_others != own for of_others, own in self.tile_ids(layer)[:, 1:].T]
-        kinds_apart = zip(planes, differs, strict=True)
-        parts = [[those & ~is_own, those & is_own] if apart else [those] for those, apart in kinds_apart]
-        return [plane for part in parts for plane in part]
+        return self._part_by_owner(layer, planes, of_owners) if of_owners else planes
+
+    def _part_by_owner(
+        self, layer: AnyLayer, planes: Sequence[jax.Array], of_owners: Sequence[jax.Array]
+    ) -> list[jax.Array]:
+        """Parts the planes of those kinds whose tile depends on the owner: first the items of others, then the own."""
+        viewer = with_trailing_axes(np.arange(1, planes[0].shape[1] + 1, dtype=np.uint32)[None], planes[0].ndim)
+        is_set = [viewer >> place & 1 != 0 for place in range(len(of_owners))]
+        marks = [jnp.where(own, bit, ~bit) for own, bit in zip(is_set, of_owners, strict=True)]
+        is_own, parts = fold(jnp.bitwise_and, marks), []
+        for plane, (other, own) in zip(planes, self.tile_ids(layer)[:, 1:].T, strict=True):
+            parts += [plane & ~is_own, plane & is_own] if own != other else [plane]
+        return parts
 
     def _mark_things(self, things: Sequence[jax.Array], cells: np.ndarray, scene: Scene) -> list[jax.Array]:
         """The things on these cells that are in every agent's window, `[words, N, ...]` uint32 of packed bits.

@@ -19,7 +19,7 @@ from jaxdilemmas.grid import beams, lab2d, movement
 from jaxdilemmas.grid.bits import WORD_BITS, count_bits, look_up_bits, mark_bits, nth_set_bit, pack_bits
 from jaxdilemmas.grid.geometry import count_others, with_trailing_axes
 from jaxdilemmas.grid.maps import Board, cells_of, index_of_cells, read_river_layers
-from jaxdilemmas.grid.painting import OTHERS, PALETTE, Beams, Layer, Scene
+from jaxdilemmas.grid.scene import OTHERS, PALETTE, Beams, Layer, Scene
 
 TILES = ("void", "floor", "apple", "river", "waste", "stream", "wall", "clean_beam", "beam", *OTHERS, "self")
 """Names of tile ids in draw order, in games with a river."""
@@ -30,7 +30,7 @@ COLOURS = PALETTE | {
     "stream": (0, 180, 200),
     "clean_beam": (100, 255, 255),
 }
-"""RGB by tile name, of the same source as `painting.PALETTE`."""
+"""RGB by tile name, of the same source as `scene.PALETTE`."""
 
 FINE, CLEAN = range(2)
 """The beams of `fire_beams`."""

@@ -10,7 +10,7 @@ import numpy as np
 from jaxdilemmas.grid import beams
 from jaxdilemmas.grid.environment import GridEnvironment
 from jaxdilemmas.grid.maps import cells_of
-from jaxdilemmas.grid.painting import Owned
+from jaxdilemmas.grid.scene import Owned
 from jaxdilemmas.rendering.glyphs import GLYPHS, tile
 from jaxdilemmas.rendering.picture import Brush, Marks, Picture, degrees, join
 

@@ -21,7 +21,6 @@ FAR = 100_000
 DIGGING_STEPS = 12
 """Steps that a way through a resource takes: it is zapped twice."""
 
-
 CLAIMING_STEPS = 60
 """Steps in which the greedy claim what they can reach."""
 
@@ -62,18 +61,7 @@ def greedy(env: Territory) -> Policy:
 
     It fires at agents in its beam. Otherwise it walks to the nearest resource that it does not own. From step
     `CLAIMING_STEPS` on it walks to the nearest agent as long as there is one, and digs through walls. While it stands,
-    it fires the claim beam at a resource two cells ahead that it does not own.
-
-    Args:
-      env: the game.
-
-    Returns:
-      `policy(key, state) -> actions [N] int32`.
-
-    Raises:
-      ValueError: `env` is not the game `territory`.
-
-    Source: our rule.
+    it fires the claim beam at a resource two cells ahead that it does not own. It is called as `cooperative`.
     """
     check_kind("env", env, Territory, "the game `territory`")
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxdilemmas.envs.gathering import Gathering
-from jaxdilemmas.grid.painting import MARKED_OTHERS, OTHERS, TILES, Beams, KindLayer, Layer, Painter, Scene
+from jaxdilemmas.grid.painting import Painter
+from jaxdilemmas.grid.scene import MARKED_OTHERS, OTHERS, TILES, Beams, KindLayer, Layer, Scene
 from jaxdilemmas.grid.views import Window
 from tests.reference.views import egocentric_view
 

@@ -11,7 +11,8 @@ from jaxdilemmas.grid import beams, geometry
 from jaxdilemmas.grid.bits import pack_bits
 from jaxdilemmas.grid.maps import index_of_cells
 from jaxdilemmas.grid.movement import Obstacles, propose_moves
-from jaxdilemmas.grid.painting import OTHERS, Layer, Owned, OwnedLayer, Painter, Scene, one_kind
+from jaxdilemmas.grid.painting import Painter
+from jaxdilemmas.grid.scene import OTHERS, Layer, Owned, OwnedLayer, Scene, one_kind
 from jaxdilemmas.grid.views import Window
 from tests.reference.movement import MOVES
 from tests.reference.views import cell_at, egocentric_view
@@ -124,3 +125,9 @@ def test_a_torus_that_is_smaller_than_a_window_and_its_beams_is_refused() -> Non
     layer = Layer("apple", "floor", np.array([[0, 0]], np.int32))
     with pytest.raises(ValueError, match=r"map=.*a torus has at least 15 rows and columns for a window of \(11, 11\)"):
         Painter({"wall": walls}, [layer], TILES, Window(9, 1, 5), is_torus=True)
+
+
+def test_a_window_that_looks_far_back_is_refused_on_a_torus() -> None:
+    layer = Layer("apple", "floor", np.array([[0, 0]], np.int32))
+    with pytest.raises(ValueError, match=r"window=.*at most 3 rows behind on a torus"):
+        Painter({"wall": np.zeros(SHAPE, bool)}, [layer], TILES, Window(2, 4, 2), is_torus=True)

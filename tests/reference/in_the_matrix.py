@@ -38,28 +38,18 @@ class InTheMatrix(MeltingPot):
     @classmethod
     def at_moment(cls, env: Any, state: Any, params: Any) -> Self:
         """The slow game on the board of a fast one, at a moment of it."""
-        numbers = {name: getattr(params, name) for name in vars(params) if name != "max_steps"}
-        game = cls(
-            tiles=env.tiles,
-            walls=env.walls,
-            apple_cells=env.resource_cells,
-            spawn_cells=env.spawn_cells,
-            positions=[(row, col) for row, col in np.asarray(state.positions).tolist()],
-            headings=np.asarray(state.headings).tolist(),
+        return cls.with_numbers(
+            env,
+            state,
+            params,
+            set(cls.state_names) - {"positions", "headings", "resources", "classes", "rays", "fired", "hits"},
             apples=np.asarray(state.resources).tolist(),
             classes=np.asarray(state.classes).tolist(),
             payoffs=env.payoffs,
             has_roles=env.has_roles,
             restores=env.when_empty == "restore",
             ends=env.when_empty == "end",
-            movement=env.movement,
-            is_ending_stochastic=env.ends_by_chance,
-            view=tuple(env.window),
-            **numbers,
         )
-        for name in set(cls.state_names) - {"positions", "headings", "resources", "classes", "rays", "fired", "hits"}:
-            setattr(game, name, np.asarray(getattr(state, name)).tolist())
-        return game
 
     @property
     def resources(self) -> list[bool]:

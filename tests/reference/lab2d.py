@@ -1,7 +1,7 @@
 """The common rules of Cleanup and Harvest, one agent, one ray and one cell at a time, from the written rules."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,18 +35,28 @@ class Lab2D:
     @classmethod
     def like(cls, env: Any, state: Any, **rules: Any) -> Self:
         """The slow game on the board of a fast one, at a moment of it at which everyone is on the board and ready."""
-        game = cls(
-            tiles=env.tiles,
-            walls=env.walls,
-            apple_cells=env.apple_cells,
-            spawn_cells=env.spawn_cells,
-            positions=[(row, col) for row, col in state.positions.tolist()],
-            headings=state.headings.tolist(),
-            apples=state.apples.tolist(),
-            view=tuple(env.window),
-            **rules,
-        )
+        usual = {
+            "tiles": env.tiles,
+            "walls": env.walls,
+            "apple_cells": env.apple_cells,
+            "spawn_cells": env.spawn_cells,
+            "positions": [(row, col) for row, col in np.asarray(state.positions).tolist()],
+            "headings": np.asarray(state.headings).tolist(),
+            "apples": np.asarray(state.apples).tolist(),
+            "view": tuple(env.window),
+        }
+        game = cls(**usual | rules)
         game.step_count = int(state.step_count)
+        return game
+
+    @classmethod
+    def with_numbers(cls, env: Any, state: Any, params: Any, fields: Iterable[str], **rules: Any) -> Self:
+        """The slow game on the board of a fast one of resources, with its numbers, at a moment of it: `fields`."""
+        numbers = {name: getattr(params, name) for name in vars(params) if name != "max_steps"}
+        chance = {"movement": env.movement, "is_ending_stochastic": env.ends_by_chance}
+        game = cls.like(env, state, apple_cells=env.resource_cells, **chance | numbers | rules)
+        for name in fields:
+            setattr(game, name, np.asarray(getattr(state, name)).tolist())
         return game
 
     def step(self, actions: Sequence[int] | np.ndarray, draws: Draws) -> tuple[list[float], dict[str, Any]]:

@@ -41,24 +41,7 @@ class Territory(MeltingPot):
     @classmethod
     def at_moment(cls, env: Any, state: Any, params: Any) -> Self:
         """The slow game on the board of a fast one, at a moment of it."""
-        numbers = {name: getattr(params, name) for name in vars(params) if name != "max_steps"}
-        game = cls(
-            tiles=env.tiles,
-            walls=env.walls,
-            apple_cells=env.resource_cells,
-            spawn_cells=env.spawn_cells,
-            positions=[(row, col) for row, col in np.asarray(state.positions).tolist()],
-            headings=np.asarray(state.headings).tolist(),
-            apples=[],
-            movement=env.movement,
-            is_torus=env.is_torus,
-            is_ending_stochastic=env.ends_by_chance,
-            view=tuple(env.window),
-            **numbers,
-        )
-        for name in cls.fields:
-            setattr(game, name, np.asarray(getattr(state, name)).tolist())
-        return game
+        return cls.with_numbers(env, state, params, cls.fields, apples=[], is_torus=env.is_torus)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -202,7 +202,7 @@ def test_beyond_the_rate_messages_are_answered_and_dropped(served: Served) -> No
         fast.connection.close()
         one.wait_for(away=[1])
         one.send("act", action=1)  # not before: to go back takes a choice away
-        one.wait_for(num_steps=1)
+        assert one.wait_for(num_steps=1)["away"] == [1]
 
 
 def mutated(random: np.random.Generator) -> str | bytes:
