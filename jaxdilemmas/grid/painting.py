@@ -171,7 +171,7 @@ class Painter:
         if self._plain:
             cells = np.concatenate([self.layers[k].cells for k in self._plain])
             things: list[Any] = [scene.things[k] for k in self._plain]
-            planes += self._mark_things([those[:, None] for those in things], cells, scene)
+            planes += self._mark_things(things, cells, scene)
         for k in self._kind_layers:
             planes += self._mark_kinds(self.layers[k], scene.things[k], scene)
         return planes
@@ -183,12 +183,14 @@ class Painter:
         if isinstance(things, Owned):
             numbers = [(things.kinds, num_kinds), (things.owners + np.int8(1), len(scene.headings))]
         is_set = [[number >> np.int8(bit) & 1 != 0 for bit in range(most.bit_length())] for number, most in numbers]
-        bits = self._mark_things([jnp.stack([bit for those in is_set for bit in those], 1)], layer.cells, scene)
+        every = [bit for those in is_set for bit in those]
+        marks = jnp.stack(every, 1) if len(every) > 1 else every[0]
+        bits = self._mark_things([marks], layer.cells, scene, len(every))
         of_kinds, of_owners = bits[: len(is_set[0])], bits[len(is_set[0]) :]
         planes = []
         for kind in range(1, num_kinds + 1):
-            marks = [bit if kind >> place & 1 else ~bit for place, bit in enumerate(of_kinds)]
-            planes.append(fold(jnp.bitwise_and, marks))
+            parts = [bit if kind >> place & 1 else ~bit for place, bit in enumerate(of_kinds)]
+            planes.append(fold(jnp.bitwise_and, parts))
         return self._part_by_owner(layer, planes, of_owners) if of_owners else planes
 
     def _part_by_owner(
@@ -203,31 +205,35 @@ class Painter:
             parts += [plane & ~is_own, plane & is_own] if own != other else [plane]
         return parts
 
-    def _mark_things(self, things: Sequence[jax.Array], cells: np.ndarray, scene: Scene) -> list[jax.Array]:
-        """The things on these cells that are in every agent's window, `[words, N, ...]` uint32 of packed bits.
+    def _mark_things(
+        self, things: Sequence[jax.Array], cells: np.ndarray, scene: Scene, num_kinds: int = 1
+    ) -> list[jax.Array]:
+        """The things on these cells that are in every agent's window.
 
         Few things are marked one by one, which is faster than to cut all windows from the lines of the board.
 
         Args:
-          things: `[n, P, ...]` bool, of each layer P things of each cell, and whether they are there.
+          things: of each layer which things are marked, `[n, ...]` bool, or `[n, P, ...]` for several kinds of mark.
           cells: `[A, 2]` int32, the cells of all layers.
           scene: has the viewers.
+          num_kinds: P.
 
         Returns:
-          For each of the P things `[words, N, ...]` uint32.
+          For each kind of mark `[words, N, ...]` uint32 of packed bits.
         """
         positions, headings = scene.positions, scene.headings
         if len(cells) > FEW_THINGS:
             lines = views.mark_lines(things, cells, self.shape)
-            rows = views.cut_lines(lines, positions, headings, self.window, self.torus)
-            words = compute_once(partial(views.join_rows, num_cols=self.window.shape[1]))(rows)
-            return [*jnp.unstack(words, axis=1)]
+            lines = views.join_kinds(lines) if num_kinds > 1 else lines
+            cuts = views.cut_lines(lines, positions, headings, self.window, num_kinds, self.torus)
+            return [*map(compute_once(partial(views.join_rows, num_cols=self.window.shape[1])), cuts)]
         trailing = headings.shape[1:]
         at = jnp.broadcast_to(with_trailing_axes(cells, positions.ndim), (*cells.shape, *trailing))
         look = compute_once(partial(views.window_frame, window=self.window, torus=self.torus))
         frame = look(at, jnp.zeros((len(cells), *trailing), jnp.int32), positions, headings)
         is_there = jnp.concatenate(things).astype(jnp.uint32)
-        numbers = [jnp.broadcast_to(those[:, None], frame.rows.shape) for those in jnp.unstack(is_there, axis=1)]
+        of_kinds = jnp.unstack(is_there, axis=1) if num_kinds > 1 else [is_there]
+        numbers = [jnp.broadcast_to(those[:, None], frame.rows.shape) for those in of_kinds]
         return [views.mark_numbers(frame, number, 1, self.window)[0] for number in numbers]
 
     def _number_agents(self, scene: Scene) -> jax.Array:

@@ -88,8 +88,7 @@ def mark_lines(layers: Sequence[jax.Array], cells: np.ndarray, shape: tuple[int,
     """Marks things on the lines of a board.
 
     Args:
-      layers: for each layer `[n, ...]` bool, which of its things are there; at least one thing in all. If there are
-        several kinds of mark, they are the second axis, as in `Lines`.
+      layers: for each layer `[n, ...]` bool, which of its things are there; at least one thing in all.
       cells: `[A, 2]` int32, the cells of the things of all layers; no cell has two things.
       shape: (H, W).
     """
@@ -118,26 +117,33 @@ def mark_lines(layers: Sequence[jax.Array], cells: np.ndarray, shape: tuple[int,
     return Lines(rows, compute_once(mark_cols)(rows))
 
 
+def join_kinds(lines: Lines) -> Lines:
+    """Puts P kinds of mark among the words of lines, `[., K, P, ...]` each -> `[., K * P, ...]`."""
+    join = compute_once(lambda lines: lines.reshape(len(lines), -1, *lines.shape[3:]))
+    return Lines(join(lines.rows), join(lines.cols))
+
+
 def cut_lines(
-    lines: Lines, positions: jax.Array, headings: jax.Array, window: Window, torus: Torus = None
-) -> jax.Array:
+    lines: Lines, positions: jax.Array, headings: jax.Array, window: Window, num_kinds: int = 1, torus: Torus = None
+) -> list[jax.Array]:
     """The marked cells that each viewer sees.
 
     Args:
-      lines: the marked cells of the board, with an axis for each of P kinds of mark: `[., ., P, ...]`.
+      lines: the marked cells of the board; for several kinds of mark see `join_kinds`.
       positions: `[N, 2, ...]` int32, cells of the viewers.
       headings: `[N, ...]` int32.
       window: the part of the board that a viewer sees, at most 32 columns.
+      num_kinds: P, the number of kinds of mark.
       torus: see `geometry.Torus`; no cell of the board is twice in the window.
 
     Returns:
-      `[rows, P, N, ...]` uint32, bit c of row r is the cell in column c.
+      For each kind of mark `[rows, N, ...]` uint32, bit c of row r is the cell in column c.
     """
     chex.assert_shape(positions, (headings.shape[0], 2, *headings.shape[1:]))
     num_rows, num_cols = window.shape
     near = compute_once(partial(_near_lines, window=window, is_torus=torus is not None))(lines, positions, headings)
 
-    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> jax.Array:
+    def cut(near: jax.Array, positions: jax.Array, headings: jax.Array) -> list[jax.Array]:
         start, is_upright, is_backward = _first_line(positions, headings, window)
         seen = _take_lines(near, start, num_rows, range(FINE_BITS))  # [rows, K * P, N, ...]
         seen = jnp.where(is_backward, seen[::-1], seen)
@@ -146,10 +152,13 @@ def cut_lines(
         if torus is not None:
             across = jnp.where(is_upright, np.int32(torus[1]), np.int32(torus[0]))
             starts = [first, first - across, first + across]
-        words = enumerate(jnp.unstack(seen.reshape(num_rows, -1, lines.rows.shape[2], *positions[:, 0].shape), axis=1))
-        parts = [shift_right(word, start - WORD_BITS * k) for k, word in words for start in starts]
-        row = fold(jnp.bitwise_or, parts) & np.uint32(2**num_cols - 1)
-        return jnp.where(headings >= SOUTH, reverse_bits(row) >> np.uint32(WORD_BITS - num_cols), row)
+        cuts = []
+        for kind in range(num_kinds):
+            words = enumerate(jnp.unstack(seen[:, kind::num_kinds], axis=1))
+            parts = [shift_right(word, start - WORD_BITS * k) for k, word in words for start in starts]
+            row = fold(jnp.bitwise_or, parts) & np.uint32(2**num_cols - 1)
+            cuts.append(jnp.where(headings >= SOUTH, reverse_bits(row) >> np.uint32(WORD_BITS - num_cols), row))
+        return cuts
 
     return compute_once(cut)(near, positions, headings)
 
@@ -173,10 +182,7 @@ def _first_line(positions: jax.Array, headings: jax.Array, window: Window) -> tu
 
 
 def _near_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window: Window, is_torus: bool) -> jax.Array:
-    """The lines of the board from the first one that each viewer may see, `[rows + 7, K * P, N, ...]` uint32.
-
-    The words of a line stand one after the other, each for all kinds of mark.
-    """
+    """The lines of the board from the first one that each viewer may see, `[rows + 7, K * P, N, ...]` uint32."""
     start, is_upright, _ = _first_line(positions, headings, window)
     margin, num_lines = max(window.ahead, window.behind), max(lines.rows.shape[0], lines.cols.shape[0])
     num_bits = (num_lines + margin - 1).bit_length()
@@ -185,12 +191,10 @@ def _near_lines(lines: Lines, positions: jax.Array, headings: jax.Array, window:
 
     def pad(lines: jax.Array) -> jax.Array:
         none = [(0, 0)] * (lines.ndim - 2)
-        around = [(margin, length - margin - lines.shape[0]), (0, 0), *none]
-        lines = jnp.pad(
-            jnp.pad(lines, around, mode="wrap" if is_torus else "constant"),
-            [(0, 0), (0, num_words - lines.shape[1]), *none],
-        )
-        return lines.reshape(length, -1, *lines.shape[3:])
+        around, behind = (margin, length - margin - lines.shape[0]), (0, num_words - lines.shape[1])
+        if is_torus:
+            return jnp.pad(jnp.pad(lines, [around, (0, 0), *none], mode="wrap"), [(0, 0), behind, *none])
+        return jnp.pad(lines, [around, behind, *none])
 
     rows, cols = compute_once(pad)(lines.rows), compute_once(pad)(lines.cols)
     chosen = jnp.where(is_upright, rows[:, :, None], cols[:, :, None])

@@ -98,7 +98,7 @@ def test_crowd_plays_like_the_slow_game_in_a_yard(game: str) -> None:
 def test_every_game_plays_like_the_slow_one(game: str, options: dict[str, Any]) -> None:
     env = InTheMatrix(game, extras=False, **options)
     totals = [compare(env, seed, 400, min_steps=50, ending_interval=4, freeze_steps=3) for seed in range(4)]
-    least = 10 if game == "running_with_scissors" else 20  # there fewer resources are near the agents
+    least = 10 if game == "running_with_scissors" else 20  # whose resources return later
     assert sum(total["collected"] for total in totals) > least
     ends = sum(total["ends"] for total in totals)
     assert (ends > 0) == ("episode_ending" in options or options["map"] == "one_shot")

@@ -151,8 +151,8 @@ def test_things_are_seen_as_in_the_slow_view_from_every_cell_and_heading(
 
     @jax.jit
     def look(is_there: jax.Array) -> tuple[jax.Array, jax.Array]:
-        lines = views.mark_lines([is_there[:5, None], is_there[5:, None]], cells, shape)
-        rows = views.cut_lines(lines, jnp.asarray(positions), jnp.asarray(headings), window)[:, 0]
+        lines = views.mark_lines([is_there[:5], is_there[5:]], cells, shape)
+        (rows,) = views.cut_lines(lines, jnp.asarray(positions), jnp.asarray(headings), window)
         return rows, views.join_rows(rows, window.shape[1])
 
     rows, words = look(is_there)
